@@ -1,0 +1,42 @@
+# Compiler options shared by every target, as one interface library.
+set(SLIPWAY_SANITIZE "" CACHE STRING "value of -fsanitize=, empty for none")
+option(SLIPWAY_FUZZ "build the libFuzzer targets" OFF)
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+  set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+set(CMAKE_CXX_FLAGS_DEBUG "-O0 -g1")
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
+set(CMAKE_CXX_FLAGS_SANITIZE "-O1 -g1 -fno-omit-frame-pointer")
+
+add_library(slipway_options INTERFACE)
+target_include_directories(slipway_options INTERFACE ${PROJECT_SOURCE_DIR}/src)
+target_compile_options(slipway_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Werror -fno-plt)
+target_compile_definitions(slipway_options INTERFACE SLIPWAY_VERSION="${PROJECT_VERSION}")
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  target_compile_options(slipway_options INTERFACE -Wno-gnu-statement-expression
+    -Wno-gnu-zero-variadic-macro-arguments)
+endif()
+if(CMAKE_BUILD_TYPE STREQUAL "Debug")
+  target_compile_definitions(slipway_options INTERFACE _GLIBCXX_ASSERTIONS)
+endif()
+if(SLIPWAY_SANITIZE)
+  target_compile_options(slipway_options INTERFACE -fsanitize=${SLIPWAY_SANITIZE} -fno-sanitize-recover=all)
+  target_link_options(slipway_options INTERFACE -fsanitize=${SLIPWAY_SANITIZE})
+endif()
+if(SLIPWAY_FUZZ)
+  target_compile_options(slipway_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
+find_program(MOLD mold)
+if(MOLD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_link_options(slipway_options INTERFACE -fuse-ld=mold)
+endif()
+set_property(GLOBAL PROPERTY JOB_POOLS link=2)

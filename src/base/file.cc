@@ -1,0 +1,102 @@
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/ids.h"
+
+namespace slipway {
+
+Fd& Fd::operator=(Fd&& other) noexcept {
+  if (this != &other) {
+    if (fd_ >= 0) close(fd_);
+    fd_ = other.release();
+  }
+  return *this;
+}
+
+Fd::~Fd() {
+  if (fd_ >= 0) close(fd_);
+}
+
+Result<std::string> read_file(const std::filesystem::path& path, std::uint64_t bytes_max) {
+  Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) {
+    if (errno == ENOENT || errno == ENOTDIR) return missing("no such file: " + path.string());
+    return system_error("cannot open " + path.string(), errno);
+  }
+  struct stat status {};
+  if (fstat(file.get(), &status) != 0) return system_error("cannot read " + path.string(), errno);
+  std::string content;
+  content.resize(static_cast<std::size_t>(status.st_size) + 1);
+  std::size_t filled = 0;
+  while (true) {
+    if (filled > bytes_max) {
+      return invalid(path.string() + " is longer than " + std::to_string(bytes_max) + " bytes");
+    }
+    if (filled == content.size()) content.resize(content.size() * 2);
+    ssize_t got = read(file.get(), content.data() + filled, content.size() - filled);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return system_error("cannot read " + path.string(), errno);
+    if (got == 0) break;
+    filled += static_cast<std::size_t>(got);
+  }
+  content.resize(filled);
+  return content;
+}
+
+Result<> sync_folder(const std::filesystem::path& folder) {
+  Fd fd(open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) return system_error("cannot open folder " + folder.string(), errno);
+  if (fsync(fd.get()) != 0) return system_error("cannot sync folder " + folder.string(), errno);
+  return {};
+}
+
+namespace {
+
+Result<> write_whole(int fd, std::string_view content, const std::string& name) {
+  while (!content.empty()) {
+    ssize_t put = write(fd, content.data(), content.size());
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return system_error("cannot write " + name, errno);
+    content.remove_prefix(static_cast<std::size_t>(put));
+  }
+  return {};
+}
+
+Result<> write_and_rename(const std::filesystem::path& path, std::string_view content, unsigned mode, bool sync) {
+  std::filesystem::path temporary = path;
+  temporary += "." + random_hex32().substr(0, 12) + ".tmp";
+  Result<> written = [&]() -> Result<> {
+    Fd file(open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+    if (!file) return system_error("cannot create " + temporary.string(), errno);
+    TRY(write_whole(file.get(), content, temporary.string()));
+    if (sync && fsync(file.get()) != 0) return system_error("cannot sync " + temporary.string(), errno);
+    if (close(file.release()) != 0) return system_error("cannot close " + temporary.string(), errno);
+    if (rename(temporary.c_str(), path.c_str()) != 0) {
+      return system_error("cannot rename " + temporary.string() + " to " + path.string(), errno);
+    }
+    return {};
+  }();
+  if (!written.ok()) {
+    unlink(temporary.c_str());
+    return written;
+  }
+  if (sync) TRY(sync_folder(path.parent_path()));
+  return {};
+}
+
+}  // namespace
+
+Result<> write_file_atomic(const std::filesystem::path& path, std::string_view content, unsigned mode) {
+  return write_and_rename(path, content, mode, true);
+}
+
+Result<> write_file_quick(const std::filesystem::path& path, std::string_view content, unsigned mode) {
+  return write_and_rename(path, content, mode, false);
+}
+
+}  // namespace slipway

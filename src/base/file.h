@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/result.h"
+
+// Small files, whole and durable. Larger things go through io/blob.
+namespace slipway {
+
+/// Owns a file descriptor.
+class Fd {
+ public:
+  Fd() = default;
+  explicit Fd(int fd) : fd_(fd) {}
+  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Fd& operator=(Fd&& other) noexcept;
+  ~Fd();
+  int get() const { return fd_; }
+  int release() { return std::exchange(fd_, -1); }
+  explicit operator bool() const { return fd_ >= 0; }
+
+ private:
+  int fd_ = -1;
+};
+
+/// kMissing when there is no such file; kInvalid when it is longer than `bytes_max`.
+Result<std::string> read_file(const std::filesystem::path& path,
+                              std::uint64_t bytes_max = 256u << 20);
+
+/// Writes a temporary file beside `path`, syncs it, renames it over `path` and syncs the folder: after a crash there
+/// is the old content or the new, never a mixture. `mode` is subject to the umask.
+Result<> write_file_atomic(const std::filesystem::path& path, std::string_view content,
+                           unsigned mode = 0666);
+
+/// The same without the syncs: atomic for other processes, not across a power cut.
+Result<> write_file_quick(const std::filesystem::path& path, std::string_view content,
+                          unsigned mode = 0666);
+
+Result<> sync_folder(const std::filesystem::path& folder);
+
+}  // namespace slipway

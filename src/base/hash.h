@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace slipway {
+
+/// Hex digests of a whole text.
+std::string md5_hex(std::string_view data);
+std::string sha256_hex(std::string_view data);
+
+/// 64-bit xxHash3: in memory only, never stored.
+std::uint64_t fast_hash(std::string_view data);
+
+/// Digest of a stream. Not thread-safe; one object per stream.
+class Hasher {
+ public:
+  enum class Kind { kMd5, kSha256 };
+  explicit Hasher(Kind kind);
+  ~Hasher();
+  Hasher(Hasher&&) noexcept;
+  Hasher& operator=(Hasher&&) noexcept;
+
+  void update(std::string_view data);
+  /// Lower-case hex; the object can't be used afterwards.
+  std::string finish_hex();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace slipway

@@ -1,0 +1,22 @@
+#pragma once
+
+// Every kind of node and relation in one place; graph/README.md says what identifies each and which attributes it has.
+namespace slipway::graph::kind {
+
+inline constexpr char kCommit[] = "commit";                 // git object id
+inline constexpr char kData[] = "data";                     // MD5, with ".dir" for a tree
+inline constexpr char kParams[] = "params";                 // SHA-256 of the canonical JSON of the values used
+inline constexpr char kEnvironment[] = "environment";       // SHA-256 of its canonical description
+inline constexpr char kAttempt[] = "attempt";               // UUIDv7
+inline constexpr char kRun[] = "run";                       // 32 hex digits
+inline constexpr char kModel[] = "model";                   // logged model, "m-" and 32 hex digits
+inline constexpr char kModelVersion[] = "model_version";    // NAME/VERSION
+
+}  // namespace slipway::graph::kind
+
+namespace slipway::graph::relation {
+
+inline constexpr char kUsed[] = "used";                // attempt -> commit, data, params, environment; run -> data
+inline constexpr char kProducedBy[] = "produced_by";   // data, run -> attempt; model version -> run, model; model -> run
+
+}  // namespace slipway::graph::relation

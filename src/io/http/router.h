@@ -1,0 +1,141 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/function.h"
+#include "base/result.h"
+#include "io/http/message.h"
+
+// Which handler answers which request. Built once before the server starts, then read by every loop.
+namespace slipway::http {
+
+/// What a caller must be allowed to do. There is no default: a Route without one does not compile.
+class Permission {
+ public:
+  enum class Level { kNone, kRead, kWrite, kManage };
+  constexpr Permission(std::string_view area, Level level) : area_(area), level_(level) {}
+  constexpr std::string_view area() const { return area_; }
+  constexpr Level level() const { return level_; }
+
+ private:
+  std::string_view area_;  // "tracking", "registry", "artifacts", "serving", "server"
+  Level level_;
+};
+/// Health, version: whoever can reach the port.
+inline constexpr Permission kPublic{"server", Permission::Level::kNone};
+constexpr Permission reads(std::string_view area) { return {area, Permission::Level::kRead}; }
+constexpr Permission writes(std::string_view area) { return {area, Permission::Level::kWrite}; }
+constexpr Permission manages(std::string_view area) { return {area, Permission::Level::kManage}; }
+
+/// The promise of one response. Move-only; finish it once, on any thread, now or later (a durable write is finished
+/// by the writer after its commit). One that is dropped unfinished answers 500 and is counted.
+class Reply {
+ public:
+  class Sink {
+   public:
+    virtual ~Sink() = default;
+    virtual void send(Response response) = 0;
+  };
+  using RenderError = Response (*)(const Error&);
+
+  Reply(std::shared_ptr<Sink> sink, RenderError render) : sink_(std::move(sink)), render_(render) {}
+  Reply(Reply&& other) noexcept = default;
+  Reply& operator=(Reply&& other) noexcept;
+  ~Reply();
+
+  void finish(Response response);
+  void finish(const Error& error);
+  void finish(Result<Response> result);
+
+ private:
+  std::shared_ptr<Sink> sink_;
+  RenderError render_;
+};
+
+/// Where a handler runs.
+enum class Place {
+  kInline,    // on the connection's loop: bounded work in memory, or hands a write to the writer
+  kBlocking,  // on the worker pool: SQL reads, files, other programs
+};
+
+using Handler = std::function<Result<Response>(Request&)>;
+using LateHandler = std::function<void(Request, Reply)>;
+
+struct Route {
+  Method method;
+  /// "/v2/models/{model}/infer". {name} is one segment, {name*} the rest of the path (at the end only; may be empty).
+  /// Captures are percent-decoded exactly once after matching, so an encoded '/' stays inside its segment.
+  std::string pattern;
+  Permission permission;
+  Place place;
+  std::uint64_t body_bytes_max = 64u << 20;
+  bool streams_body = false;  // the handler gets Request::body_stream and must be kBlocking
+};
+
+/// Routes whose errors are rendered alike. Patterns are literal prefix + Route::pattern.
+class Router {
+ public:
+  /// How errors look where no route matched, or before one is known.
+  explicit Router(Reply::RenderError fallback_errors);
+
+  class Group {
+   public:
+    void add(Route route, Handler handler);
+    void add_late(Route route, LateHandler handler);
+    /// What is answered under `prefix` when no route matches (404) or the method is wrong (405, `allow` set).
+    void otherwise(std::function<Response(const Request&, bool wrong_method)> respond);
+
+   private:
+    friend class Router;
+    Group(Router& router, std::string prefix, Reply::RenderError errors)
+        : router_(router), prefix_(std::move(prefix)), errors_(errors) {}
+    Router& router_;
+    std::string prefix_;
+    Reply::RenderError errors_;
+  };
+  Group group(std::string prefix, Reply::RenderError errors) { return {*this, std::move(prefix), errors}; }
+
+  struct Entry {
+    Route route;
+    Reply::RenderError errors;
+    LateHandler run;
+  };
+  struct Match {
+    const Entry* entry = nullptr;  // null: nothing matched
+    std::vector<std::pair<std::string, std::string>> captures;
+    bool wrong_method = false;
+    bool bad_escape = false;  // a capture held a broken %-escape: 400
+  };
+  Match match(Method method, std::string_view path) const;
+  /// The answer for a request that no route takes.
+  Response no_match(const Request& request, bool wrong_method) const;
+  Reply::RenderError fallback_errors() const { return fallback_errors_; }
+
+  /// Every route, for the permission table test and the generated reference.
+  std::vector<const Entry*> entries() const;
+
+ private:
+  struct Otherwise {
+    std::string prefix;
+    std::function<Response(const Request&, bool)> respond;
+  };
+  struct Index;  // segments to entries
+  void add_entry(std::string prefix, Entry entry);
+
+  Reply::RenderError fallback_errors_;
+  std::vector<std::unique_ptr<Entry>> entries_;
+  std::vector<Otherwise> otherwise_;
+  std::shared_ptr<Index> index_;
+};
+
+/// {"error": "<message>"} with the status of the code.
+Response render_plain_error(const Error& error);
+/// 400, 404, 409, 403, 429, 503, 500.
+int status_of(Code code);
+
+}  // namespace slipway::http
