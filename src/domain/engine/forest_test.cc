@@ -117,7 +117,7 @@ TEST(Forest, KeepsDeepIrregularTreesCompact) {
 TEST(Forest, PadsShallowTrees) {
   Maker maker(2);
   ForestSpec spec{3, {0.0f}, {}};
-  for (int i = 0; i < 17; ++i) spec.trees.push_back(maker.tree(3, 1, 6, /*chain=*/false));
+  for (int i = 0; i < 17; ++i) spec.trees.push_back(maker.tree(3, 1, 3, /*chain=*/false));
   auto forest = Forest::compile(spec);
   ASSERT_TRUE(forest.ok());
   EXPECT_EQ(forest->layout().padded, 3u);

@@ -43,6 +43,8 @@ class XgboostPredictor {
   std::size_t groups() const { return forest_.groups(); }
   /// Values per row: one, or one per group.
   std::size_t width() const { return transform_ == Transform::kArgmax ? 1 : forest_.groups(); }
+  /// Values are class numbers already (multi:softmax).
+  bool answers_labels() const { return transform_ == Transform::kArgmax; }
   const Forest& forest() const { return forest_; }
 
   /// Preconditions: cells.size() == rows * features(), out.size() == rows * groups() or rows *

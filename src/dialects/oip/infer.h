@@ -1,0 +1,44 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "dialects/oip/infer_request.h"
+#include "domain/serving/serving.h"
+#include "io/http/message.h"
+
+// A loaded version as a model with tensors: what it takes, what it gives, and one inference on it.
+namespace slipway::oip {
+
+struct TensorFace {
+  std::string name;
+  Datatype datatype;
+  std::vector<std::int64_t> shape;  // -1: the number of rows
+};
+/// What metadata says: one matrix in; out "predict", and "predict_proba" of a classifier that has
+/// probabilities.
+std::vector<TensorFace> inputs_of(const serving::LoadedVersion& version);
+std::vector<TensorFace> outputs_of(const serving::LoadedVersion& version);
+/// The names under which each column may be sent as a tensor of its own; empty when the columns
+/// have no names.
+std::vector<std::string> column_names_of(const serving::LoadedVersion& version);
+
+/// A request that fits the version: its rows, ready to be scored.
+struct Batch {
+  std::size_t rows = 0;
+  std::vector<float> cells;
+};
+/// Checks in Triton's order, with its wording. Takes the numbers out of `request`.
+Result<Batch> make_batch(const serving::LoadedVersion& version, std::string_view model,
+                         InferRequest& request);
+
+/// A request whose whole body is the data of the only input (Inference-Header-Content-Length: 0).
+Result<InferRequest> read_raw_request(const serving::LoadedVersion& version, std::string_view body);
+
+/// Scores and writes the response.
+http::Response answer(const serving::LoadedVersion& version, std::string_view model,
+                      const InferRequest& request, const Batch& batch);
+
+}  // namespace slipway::oip
