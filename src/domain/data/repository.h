@@ -1,0 +1,155 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "domain/data/cache.h"
+#include "domain/data/version.h"
+
+// A project folder with its .dvc, its cache and what is known of its files.
+namespace slipway::data {
+
+struct Config {
+  std::filesystem::path cache_folder;  // absolute
+  std::vector<LinkType> links{LinkType::kReflink, LinkType::kCopy};
+  bool shared_cache = false;
+  bool no_scm = false;
+  bool autostage = false;
+  std::string default_remote;
+  std::vector<std::string> remotes;  // names; what lies behind them is not used yet
+};
+
+/// How a path differs from what is recorded of it.
+enum class State { kSame, kNew, kModified, kDeleted, kNotInCache };
+/// "new", "modified", "deleted", "not in cache"; empty for kSame.
+const char* to_string(State state);
+
+/// What a checkout changed, paths absolute.
+struct Changes {
+  std::vector<std::filesystem::path> added, modified, deleted, failed;
+  bool empty() const {
+    return added.empty() && modified.empty() && deleted.empty() && failed.empty();
+  }
+};
+
+/// Owns the lock of .dvc/tmp/lock that DVC's own commands take; released when destroyed.
+class RepositoryLock {
+ public:
+  RepositoryLock(RepositoryLock&&) noexcept;
+  RepositoryLock& operator=(RepositoryLock&&) noexcept;
+  ~RepositoryLock();
+
+ private:
+  friend class Repository;
+  explicit RepositoryLock(int fd) : fd_(fd) {}
+  int fd_ = -1;
+};
+
+/// An entry in .dvc/tmp/rwlock; taken out when destroyed.
+class PathsLock {
+ public:
+  PathsLock(PathsLock&&) noexcept;
+  PathsLock& operator=(PathsLock&&) noexcept;
+  ~PathsLock();
+
+ private:
+  friend class Repository;
+  struct Held;
+  explicit PathsLock(std::unique_ptr<Held> held);
+  std::unique_ptr<Held> held_;
+};
+
+/// One thread at a time, except where said. Takes no lock by itself: commands take lock() first.
+class Repository {
+ public:
+  /// Walks up from `start` to a folder with .dvc. kMissing with tag "no_repository".
+  static Result<Repository> open(const std::filesystem::path& start);
+  /// Writes what `dvc init` writes. kConflict when there is one already. Without git `no_scm` must
+  /// be set.
+  static Result<> init(const std::filesystem::path& folder, bool no_scm, bool force);
+
+  Repository(Repository&&) noexcept;
+  Repository& operator=(Repository&&) noexcept;
+  ~Repository();
+
+  const std::filesystem::path& root() const;
+  std::filesystem::path dvc_folder() const { return root() / ".dvc"; }
+  /// `.slipway`, made on first use together with its .gitignore that holds "*".
+  Result<std::filesystem::path> state_folder() const;
+  const Config& config() const;
+  Cache& cache();
+
+  /// kBusy with tag "locked" when another process holds it for three seconds.
+  Result<RepositoryLock> lock() const;
+  /// Enters the paths (absolute) in .dvc/tmp/rwlock so that no dvc and no slipway writes what this
+  /// one reads or writes. kBusy with tag "locked" names the other's pid and command. `command` is
+  /// what others are shown.
+  Result<PathsLock> lock_paths(const std::string& command,
+                               const std::vector<std::filesystem::path>& reads,
+                               const std::vector<std::filesystem::path>& writes) const;
+
+  /// Digest of a file or folder (absolute path); nothing when it does not exist. Files whose size,
+  /// times and inode are those of the workspace index are not read. .dvcignore applies. kInvalid
+  /// for names that are no UTF-8.
+  Result<std::optional<Version>> version_of(const std::filesystem::path& path);
+  /// Compares `path` with what is recorded. `cached`: the recorded bytes should be in the cache as
+  /// well.
+  Result<State> state_of(const std::filesystem::path& path, const Version& recorded, bool cached);
+
+  struct Saved {
+    Version version;
+  };
+  /// Hashes, copies into the cache what is missing there, and where links are wanted makes the
+  /// workspace links. kMissing when the path does not exist. `relink` as in `dvc add` (false:
+  /// --no-relink).
+  Result<Version> save(const std::filesystem::path& path, bool relink = true);
+
+  struct CheckoutOptions {
+    bool force = false;   // unsaved changes may be overwritten
+    bool relink = false;  // even what is right is linked again
+    /// Asked before unsaved content is overwritten or removed; empty: the answer is no.
+    std::function<bool(const std::filesystem::path&)> may_lose;
+  };
+  /// Makes `path` be `version`; an empty md5 removes it. kConflict with tag "unsaved" when content
+  /// would be lost that is in no cache; kMissing with tag "not_in_cache". Files appear by rename,
+  /// so a kill leaves each old or new.
+  Result<> checkout(const std::filesystem::path& path, const Version& version,
+                    const CheckoutOptions& options, Changes* changes = nullptr);
+
+  /// Removes a file or folder of the workspace; being absent is no error. The caller has made sure
+  /// nothing is lost.
+  Result<> remove(const std::filesystem::path& path);
+  /// Turns a link into the cache into a file of its own (a folder: all its files).
+  Result<> unprotect(const std::filesystem::path& path);
+
+  /// Adds `/NAME` to the .gitignore beside `path`, unless git ignores it already. kConflict with
+  /// tag "tracked_by_git". Nothing to do without git. Returns the .gitignore when it changed.
+  Result<std::optional<std::filesystem::path>> ignore(const std::filesystem::path& path);
+  Result<> unignore(const std::filesystem::path& path);
+
+  /// Whether .dvcignore files exclude it.
+  bool is_ignored(const std::filesystem::path& path, bool is_folder) const;
+  /// The .dvc files and the dvc.yaml files of the project, sorted, absolute; ignored folders left
+  /// out.
+  struct StageFiles {
+    std::vector<std::filesystem::path> single, pipelines;
+  };
+  Result<StageFiles> stage_files() const;
+
+  /// Writes the workspace index if it changed. A crash before costs only hashing.
+  Result<> flush();
+
+ private:
+  struct Impl;
+  explicit Repository(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace slipway::data
