@@ -65,6 +65,9 @@ struct Node {
   bool as_bool() const;
   Result<std::int64_t> as_int64() const;
   double as_double() const;
+  /// A scalar as the emitter spells it when it is not a string: "16" for 0x10, "1e-05" for 1e-5,
+  /// "true", "".
+  std::string canonical() const;
 };
 
 struct Entry {
@@ -76,10 +79,10 @@ struct Entry {
 bool equal(const Node& a, const Node& b);
 
 struct Limits {
-  std::size_t bytes_max = 256u << 20;
+  std::size_t bytes_max = 64u << 20;
   int depth_max = 100;
-  std::size_t nodes_max =
-      20'000'000;  // after aliases are expanded, so that no small text grows huge
+  std::size_t nodes_max = 4'000'000;
+  std::size_t alias_nodes_max = 100'000;  // that aliases add, so that no small text grows huge
 };
 
 /// The only document of `text`; an empty text is null. kInvalid begins with "NAME:LINE:COLUMN: ".
