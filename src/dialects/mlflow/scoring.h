@@ -16,7 +16,8 @@ struct ScoringOptions {
   std::string default_deployment;
 };
 
-/// Adds POST /deployments/{name}/invocations, POST /invocations and GET /ping. `serving` must outlive the server.
+/// Adds POST /deployments/{name}/invocations, POST /invocations and GET /ping. `serving` must
+/// outlive the server.
 void mount_scoring(http::Router& router, serving::Serving& serving, ScoringOptions options);
 
 }  // namespace slipway::mlflow

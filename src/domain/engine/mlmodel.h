@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "io/wire/json.h"
+#include "io/yaml/yaml.h"
 
 // The file `MLmodel` at the root of a model folder: which flavours it has, and what goes in and
 // comes out.
@@ -46,16 +46,16 @@ struct Schema {
 
 struct MlModel {
   std::optional<Schema> inputs, outputs;
-  wire::Json document;  // the whole file, unknown keys included
+  yaml::Node document;  // the whole file, unknown keys included
   /// The members of flavors.NAME; null when the model does not have that flavour.
-  const wire::Json* flavor(std::string_view name) const;
+  const yaml::Node* flavor(std::string_view name) const;
   /// The flavour that names what made the model: the first beside python_function, or that one
   /// alone; "" without any.
   std::string main_flavor() const;
 };
 
 /// kInvalid with the place of what is wrong. At most 4 MiB, nesting at most 64 deep.
-Result<MlModel> read_mlmodel(std::string_view yaml);
+Result<MlModel> read_mlmodel(std::string_view text);
 /// One of the signature's JSON texts: a list of columns or of tensors.
 Result<Schema> read_schema(std::string_view json);
 

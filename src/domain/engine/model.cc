@@ -67,9 +67,9 @@ class XgboostEngine final : public Model {
   XgboostPredictor predictor_;
 };
 
-std::string text_or(const wire::Json& members, std::string_view key, std::string fallback) {
-  const wire::Json* value = members.find(key);
-  return value && value->is_string() ? value->as_string() : std::move(fallback);
+std::string text_or(const yaml::Node& members, std::string_view key, std::string fallback) {
+  const yaml::Node* value = members.find(key);
+  return value && value->is_string() ? value->text : std::move(fallback);
 }
 
 /// Class names end a dotted path: "xgboost.sklearn.XGBClassifier".
@@ -77,7 +77,7 @@ std::string last_name(const std::string& dotted) {
   return dotted.substr(dotted.rfind('.') + 1);
 }
 
-Result<std::unique_ptr<Model>> load_xgboost(const wire::Json& flavor, const ReadFile& read_file) {
+Result<std::unique_ptr<Model>> load_xgboost(const yaml::Node& flavor, const ReadFile& read_file) {
   const std::string kind = last_name(text_or(flavor, "model_class", "xgboost.core.Booster"));
   const bool classifier = kind == "XGBClassifier" || kind == "XGBRFClassifier";
   const std::string bytes = TRY(read_file(text_or(flavor, "data", "model.xgb")));
@@ -104,7 +104,7 @@ Result<std::unique_ptr<Model>> load_xgboost(const wire::Json& flavor, const Read
 
 struct Flavor {
   std::string_view name;
-  Result<std::unique_ptr<Model>> (*load)(const wire::Json& flavor, const ReadFile& read_file);
+  Result<std::unique_ptr<Model>> (*load)(const yaml::Node& flavor, const ReadFile& read_file);
 };
 constexpr Flavor kFlavors[] = {{"xgboost", &load_xgboost}};
 
@@ -112,7 +112,7 @@ constexpr Flavor kFlavors[] = {{"xgboost", &load_xgboost}};
 
 Result<std::unique_ptr<Model>> load_model(const MlModel& mlmodel, const ReadFile& read_file) {
   for (const Flavor& flavor : kFlavors) {
-    if (const wire::Json* members = mlmodel.flavor(flavor.name))
+    if (const yaml::Node* members = mlmodel.flavor(flavor.name))
       return flavor.load(*members, read_file);
   }
   const std::string name = mlmodel.main_flavor();
