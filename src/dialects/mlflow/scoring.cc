@@ -195,10 +195,30 @@ Result<std::string> bare_name(const Serving& serving, const ScoringOptions& opti
                "bad_request"};
 }
 
-void ping(Serving& serving, const ScoringOptions& options, Reply reply) {
-  auto name = bare_name(serving, options);
-  if (!name.ok()) return reply.finish(name.error());
-  serving.find_later(*name, "", [reply = std::move(reply)](Result<Loaded> found) mutable {
+/// Calls use(name, reply) with the model behind the bare addresses; looks at the registry when none
+/// is known yet.
+template <class Use>
+void with_bare_name(Serving& serving, const ScoringOptions& options, Reply reply, Use use) {
+  auto answer = [&serving, options, use = std::move(use)](Reply to) mutable {
+    auto name = bare_name(serving, options);
+    if (name.ok())
+      use(*name, std::move(to));
+    else
+      to.finish(name.error());
+  };
+  if (!options.default_deployment.empty() || !serving.table()->models.empty())
+    return answer(std::move(reply));
+  serving.look_later(
+      [answer = std::move(answer), reply = std::move(reply)](Result<> looked) mutable {
+        if (looked.ok())
+          answer(std::move(reply));
+        else
+          reply.finish(looked.error());
+      });
+}
+
+void ping(Serving& serving, const std::string& name, Reply reply) {
+  serving.find_later(name, "", [reply = std::move(reply)](Result<Loaded> found) mutable {
     reply.finish(Response::json("\n", found.ok() ? 200 : 404));
   });
 }
@@ -214,13 +234,18 @@ void mount_scoring(http::Router& router, Serving& serving, ScoringOptions option
                  });
   group.add_late({Method::kPost, "/invocations", kRead, Place::kInline},
                  [&serving, options](Request request, Reply reply) {
-                   auto name = bare_name(serving, options);
-                   if (!name.ok()) return reply.finish(name.error());
-                   invoke(serving, *name, std::move(request), std::move(reply));
+                   auto held = std::make_shared<Request>(std::move(request));
+                   with_bare_name(serving, options, std::move(reply),
+                                  [&serving, held](const std::string& name, Reply to) {
+                                    invoke(serving, name, std::move(*held), std::move(to));
+                                  });
                  });
   group.add_late({Method::kGet, "/ping", kRead, Place::kInline},
                  [&serving, options](const Request&, Reply reply) {
-                   ping(serving, options, std::move(reply));
+                   with_bare_name(serving, options, std::move(reply),
+                                  [&serving](const std::string& name, Reply to) {
+                                    ping(serving, name, std::move(to));
+                                  });
                  });
 }
 

@@ -468,15 +468,18 @@ class Caster {
     return interleave(taken);
   }
 
+  bool is_required_column(const std::string& name) const {
+    return std::any_of(schema_->columns.begin(), schema_->columns.end(), [&](const Column& column) {
+      return column.required && column.name == name;
+    });
+  }
+
   /// MLflow looks at required columns first, pandas at the others.
   Result<> check_lengths() const {
     if (frame_.source != Frame::Source::kColumnArrays) return {};
     for (const bool required : {true, false}) {
       for (std::size_t i = 0; i < frame_.columns.size(); ++i) {
-        const bool is_required = std::any_of(
-            schema_->columns.begin(), schema_->columns.end(), [&](const Column& column) {
-              return column.required && column.name == frame_.names[i];
-            });
+        const bool is_required = !schema_->named() || is_required_column(frame_.names[i]);
         if (is_required != required || frame_.columns[i].size() == frame_.rows) continue;
         if (required)
           return bad_input("The length of values for each input/column name are not the same");
@@ -544,6 +547,7 @@ class Caster {
     if (schema_->tensors.size() != 1 || !schema_->tensors[0].name.empty()) return unexpected();
     if (frame_.source == Frame::Source::kColumnArrays && !frame_.from_instances)
       return wants_array();
+    TRY(check_lengths());
     if (frame_.source == Frame::Source::kRecordList ||
         frame_.source == Frame::Source::kColumnArrays) {
       return not_enforced(

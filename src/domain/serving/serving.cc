@@ -134,19 +134,31 @@ void Serving::count(const LoadedVersion& version, std::size_t rows, std::int64_t
   predictions_.add(static_cast<double>(rows));
 }
 
+void Serving::look_later(Done<> done) {
+  Job job;
+  job.look = true;
+  job.looked = std::move(done);
+  job.asked = clock_.monotonic();
+  if (!jobs_.push(job)) job.looked(busy("too many requests wait for the registry"));
+}
+
 void Serving::run_loader() {
   while (auto job = jobs_.pop()) {
-    if (!job->look) {
+    if (job->look)
+      run_look(std::move(*job));
+    else
       job->done(obtain(*job));
-      continue;
-    }
-    look_wanted_ = false;
-    if (auto looked = look(); !looked.ok()) {
-      log_warning("serving can't read the registry", {{"error", looked.error().message}});
-      continue;
-    }
-    preload();
   }
+}
+
+void Serving::run_look(Job job) {
+  if (!job.looked) look_wanted_ = false;
+  const bool fresh = job.looked && looked_at_ >= job.asked;
+  auto outcome = fresh ? Result<>() : look();
+  if (!outcome.ok())
+    log_warning("serving can't read the registry", {{"error", outcome.error().message}});
+  if (job.looked) job.looked(outcome);
+  if (outcome.ok()) preload();
 }
 
 Result<> Serving::look() {

@@ -117,6 +117,10 @@ class Serving {
   ///   wait.
   void find_later(std::string model, std::string version, Done<Loaded> done);
 
+  /// Calls `done` on the loader thread once table() is no older than this call; with the error when
+  /// the registry can't be read, with kBusy when too many wait.
+  void look_later(Done<> done);
+
   /// Whether scoring `rows` rows of a body that long may be done on a loop.
   bool small(const LoadedVersion& version, std::size_t body_bytes, std::size_t rows) const;
   /// Runs `job` on a scorer thread; kBusy when too many wait.
@@ -130,11 +134,13 @@ class Serving {
  private:
   struct Job {
     bool look = false;  // at the registry; else load one version
+    Done<> looked;      // may be empty
     std::string model, version;
     Done<Loaded> done;
     std::chrono::nanoseconds asked{0};
   };
   void run_loader();
+  void run_look(Job job);
   Result<> look();
   void preload();
   Result<Loaded> obtain(const Job& job);

@@ -1,0 +1,438 @@
+#include "dialects/oip/oip.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <future>
+
+#include "dialects/oip/infer.h"
+#include "domain/serving/serving_testing.h"
+#include "io/wire/json.h"
+
+namespace slipway::oip {
+namespace {
+
+using http::Method;
+using http::Response;
+
+class Caught final : public http::Reply::Sink {
+ public:
+  void send(Response response) override { promise_.set_value(std::move(response)); }
+  Response wait() { return promise_.get_future().get(); }
+
+ private:
+  std::promise<Response> promise_;
+};
+
+std::string floats(std::initializer_list<float> values) {
+  std::string bytes;
+  for (const float value : values)
+    bytes.append(reinterpret_cast<const char*>(&value), sizeof(value));
+  return bytes;
+}
+
+class OipTest : public testing::Test {
+ protected:
+  OipTest() : router_(&http::render_plain_error), serving_(source_, clock_, metrics_) {
+    for (const char* name : {"regressor", "binary", "three", "unsigned", "booster"}) {
+      source_.add(name, serving::scoring_models() / name);
+    }
+    source_.alias("regressor", "champion",
+                  source_.add("regressor", serving::scoring_models() / "regressor"));
+    mount(router_, serving_);
+    serving_.start();
+  }
+  ~OipTest() override { serving_.stop(); }
+
+  Response call(Method method, const std::string& path, std::string body = "",
+                const http::Headers& headers = {}) {
+    const auto match = router_.match(method, path);
+    http::Request request;
+    request.method = method;
+    request.path = path;
+    request.body = std::move(body);
+    request.headers = headers;
+    if (!match.entry) return router_.no_match(request, match.wrong_method);
+    request.captures = match.captures;
+    auto caught = std::make_shared<Caught>();
+    match.entry->run(std::move(request), http::Reply(caught, match.entry->errors));
+    return caught->wait();
+  }
+  Response get(const std::string& path) { return call(Method::kGet, path); }
+  Response infer(const std::string& model, std::string body) {
+    return call(Method::kPost, "/v2/models/" + model + "/infer", std::move(body));
+  }
+  Response infer_binary(const std::string& model, const std::string& json,
+                        const std::string& tensors, const std::string& header_length = "") {
+    http::Headers headers;
+    headers.add("inference-header-content-length",
+                header_length.empty() ? std::to_string(json.size()) : header_length);
+    return call(Method::kPost, "/v2/models/" + model + "/infer", json + tensors, headers);
+  }
+  /// "400 the message"
+  static std::string error_of(const Response& response) {
+    auto json = wire::parse(response.body);
+    const wire::Json* error = json.ok() ? json->find("error") : nullptr;
+    return std::to_string(response.status) + " " +
+           (error && error->is_string() ? error->as_string() : "no error: " + response.body);
+  }
+
+  serving::FolderSource source_;
+  SystemClock clock_;
+  Metrics metrics_;
+  http::Router router_;
+  serving::Serving serving_;
+};
+
+constexpr char kRow[] =
+    R"({"inputs":[{"name":"input-0","shape":[1,3],"datatype":"FP32","data":[0.5,1.5,7]}]})";
+
+TEST_F(OipTest, HealthIsToldWithABody) {
+  EXPECT_EQ(get("/v2/health/live").body, "{\"live\":true}");
+  ASSERT_TRUE(serving::find_now(serving_, "regressor", "").ok());
+  EXPECT_EQ(get("/v2/health/ready").body, "{\"ready\":true}");
+}
+
+TEST_F(OipTest, ServerMetadataNamesWhatIsImplemented) {
+  const Response response = get("/v2");
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.body.find("{\"name\":\"slipway\",\"version\":"), 0u) << response.body;
+  EXPECT_NE(response.body.find("\"extensions\":[\"binary_tensor_data\",\"parameters\"]"),
+            std::string::npos);
+}
+
+TEST_F(OipTest, UnknownPathsAndMethods) {
+  EXPECT_EQ(error_of(get("/v2/nothing/here/at/all")), "404 Not Found");
+  EXPECT_EQ(error_of(get("/v2/models/regressor/infer")), "405 Method Not Allowed");
+  EXPECT_EQ(error_of(get("/v2/models/regressor/versions/abc/ready")), "404 Not Found");
+}
+
+TEST_F(OipTest, ModelMetadata) {
+  EXPECT_EQ(
+      get("/v2/models/regressor/versions/2").body,
+      R"({"name":"regressor","versions":["2"],"platform":"xgboost_ubj","inputs":[{"name":"input-0","datatype":"FP32","shape":[-1,3]}],"outputs":[{"name":"predict","datatype":"FP32","shape":[-1,1]}]})");
+  EXPECT_EQ(
+      get("/v2/models/three").body,
+      R"({"name":"three","versions":["1"],"platform":"xgboost_ubj","inputs":[{"name":"input-0","datatype":"FP32","shape":[-1,3]}],"outputs":[{"name":"predict","datatype":"INT64","shape":[-1,1]},{"name":"predict_proba","datatype":"FP32","shape":[-1,3]}]})");
+}
+
+TEST_F(OipTest, ModelReadiness) {
+  EXPECT_EQ(get("/v2/models/regressor/ready").body, "{\"name\":\"regressor\",\"ready\":true}");
+  EXPECT_EQ(error_of(get("/v2/models/regressor/versions/9/ready")), "400 Model version not ready");
+}
+
+TEST_F(OipTest, OneRowOfJson) {
+  const Response response = infer("regressor", kRow);
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.headers.get("Content-Type"), "application/json");
+  EXPECT_EQ(
+      response.body,
+      R"({"model_name":"regressor","model_version":"2","outputs":[{"name":"predict","datatype":"FP32","shape":[1,1],"data":[0.98829436]}]})");
+}
+
+TEST_F(OipTest, AnAliasAndAVersionInThePath) {
+  for (const char* version : {"1", "2", "@champion"}) {
+    const auto response = call(
+        Method::kPost, std::string("/v2/models/regressor/versions/") + version + "/infer", kRow);
+    EXPECT_EQ(response.status, 200) << response.body;
+  }
+}
+
+TEST_F(OipTest, TheIdComesBack) {
+  const Response response = infer(
+      "regressor",
+      R"({"id":"a\"b","inputs":[{"name":"input-0","shape":[1,3],"datatype":"FP32","data":[[0.5,1.5,7]]}]})");
+  EXPECT_EQ(response.body.find("{\"id\":\"a\\\"b\",\"model_name\""), 0u) << response.body;
+}
+
+TEST_F(OipTest, DataMayComeBeforeShapeAndDatatype) {
+  const Response response = infer(
+      "regressor",
+      R"({"inputs":[{"data":[[0.5,1.5],[7]],"datatype":"FP32","shape":[1,3],"name":"input-0"}]})");
+  EXPECT_NE(response.body.find("[0.98829436]"), std::string::npos) << response.body;
+}
+
+TEST_F(OipTest, AClassifierAnswersLabelAndProbabilities) {
+  const Response response = infer("three", kRow);
+  EXPECT_NE(
+      response.body.find(
+          R"({"name":"predict","datatype":"INT64","shape":[1,1],"data":[2]},{"name":"predict_proba","datatype":"FP32","shape":[1,3],"data":[)"),
+      std::string::npos)
+      << response.body;
+}
+
+TEST_F(OipTest, OnlyTheOutputsAskedFor) {
+  const Response response = infer(
+      "binary",
+      R"({"inputs":[{"name":"input-0","shape":[1,3],"datatype":"FP32","data":[0.5,1.5,7]}],"outputs":[{"name":"predict_proba"}]})");
+  EXPECT_EQ(response.body.find("INT64"), std::string::npos);
+  EXPECT_NE(response.body.find("predict_proba"), std::string::npos);
+}
+
+TEST_F(OipTest, MissingCellsAreNan) {
+  const Response response = infer(
+      "regressor",
+      R"({"inputs":[{"name":"input-0","shape":[1,3],"datatype":"FP32","data":[NaN,1.5,7]}]})");
+  EXPECT_NE(response.body.find("[1.7368779]"), std::string::npos) << response.body;
+  EXPECT_EQ(
+      infer(
+          "regressor",
+          R"({"inputs":[{"name":"input-0","shape":[1,3],"datatype":"FP32","data":[Infinity,-Infinity,7]}]})")
+          .status,
+      200);
+}
+
+TEST_F(OipTest, BinaryInAndOut) {
+  const std::string json =
+      R"({"inputs":[{"name":"input-0","shape":[1,3],"datatype":"FP32","parameters":{"binary_data_size":12}}],"parameters":{"binary_data_output":true}})";
+  const Response response = infer_binary("regressor", json, floats({0.5f, 1.5f, 7.0f}));
+  ASSERT_EQ(response.status, 200) << response.body;
+  EXPECT_EQ(response.headers.get("Content-Type"), "application/octet-stream");
+  const std::size_t length =
+      std::stoul(std::string(response.headers.get("Inference-Header-Content-Length")));
+  ASSERT_EQ(response.body.size(), length + 4);
+  EXPECT_EQ(
+      response.body.substr(0, length),
+      R"({"model_name":"regressor","model_version":"2","outputs":[{"name":"predict","datatype":"FP32","shape":[1,1],"parameters":{"binary_data_size":4}}]})");
+  float value = 0;
+  std::memcpy(&value, response.body.data() + length, 4);
+  EXPECT_EQ(value, 0.98829436f);
+}
+
+TEST_F(OipTest, AListedOutputSaysItselfWhetherItIsBinary) {
+  const std::string json =
+      R"({"inputs":[{"name":"input-0","shape":[1,3],"datatype":"FP32","data":[0.5,1.5,7]}],"parameters":{"binary_data_output":true},"outputs":[{"name":"predict"}]})";
+  EXPECT_NE(infer("regressor", json).body.find("\"data\":[0.98829436]"), std::string::npos);
+}
+
+TEST_F(OipTest, ARawBodyIsTheOnlyInput) {
+  const Response response =
+      infer_binary("regressor", "", floats({0.5f, 1.5f, 7.0f, -1.25f, 0.1f, 23.0f}), "0");
+  ASSERT_EQ(response.status, 200) << response.body;
+  EXPECT_NE(response.body.find("\"shape\":[2,1]"), std::string::npos);
+}
+
+TEST_F(OipTest, NoRowsGiveNoValues) {
+  const std::string json =
+      R"({"inputs":[{"name":"input-0","shape":[0,3],"datatype":"FP32","data":[]}],"parameters":{"binary_data_output":true}})";
+  const Response response = infer("regressor", json);
+  EXPECT_EQ(response.status, 200);
+  EXPECT_FALSE(response.headers.has("Inference-Header-Content-Length"));
+  EXPECT_NE(response.body.find("\"binary_data_size\":0"), std::string::npos) << response.body;
+}
+
+TEST_F(OipTest, EachColumnMayBeATensorOfItsOwn) {
+  const Response response = infer(
+      "regressor",
+      R"({"inputs":[{"name":"hour","shape":[1],"datatype":"INT64","data":[7]},{"name":"temp","shape":[1,1],"datatype":"FP64","data":[0.5]},{"name":"wind","shape":[1,1],"datatype":"FP32","data":[1.5]}]})");
+  EXPECT_NE(response.body.find("[0.98829436]"), std::string::npos) << response.body;
+}
+
+TEST_F(OipTest, ManyRowsGoToAScorerAndAgree) {
+  std::string rows;
+  for (int i = 0; i < 20'000; ++i) rows += i ? ",[0.5,1.5,7]" : "[0.5,1.5,7]";
+  const Response response = infer(
+      "regressor", R"({"inputs":[{"name":"input-0","shape":[20000,3],"datatype":"FP32","data":[)" +
+                       rows + "]}]}");
+  ASSERT_EQ(response.status, 200) << response.body.substr(0, 200);
+  std::size_t found = 0;
+  for (std::size_t at = response.body.find("0.98829436"); at != std::string::npos;
+       at = response.body.find("0.98829436", at + 1)) {
+    ++found;
+  }
+  EXPECT_EQ(found, 20'000u);
+}
+
+TEST_F(OipTest, TheIndexTellsWhatServesAndWhyNot) {
+  source_.add("broken", "/nonexistent");
+  serving_.refresh();
+  EXPECT_FALSE(serving::find_now(serving_, "broken", "1").ok());
+  const Response response = call(Method::kPost, "/v2/repository/index");
+  EXPECT_NE(response.body.find(R"({"name":"regressor","version":"2","state":"READY","reason":""})"),
+            std::string::npos);
+  EXPECT_NE(
+      response.body.find(R"({"name":"broken","version":"1","state":"UNAVAILABLE","reason":")"),
+      std::string::npos);
+  const Response ready = call(Method::kPost, "/v2/repository/index", "{\"ready\":true}");
+  EXPECT_EQ(ready.body.find("broken"), std::string::npos);
+}
+
+TEST_F(OipTest, ListsModels) {
+  ASSERT_TRUE(serving::find_now(serving_, "regressor", "").ok());
+  EXPECT_EQ(get("/v2/models").body,
+            R"({"models":["binary","booster","regressor","three","unsigned"]})");
+}
+
+struct Mistake {
+  const char* name;
+  const char* body;
+  const char* answer;
+};
+void PrintTo(const Mistake& mistake, std::ostream* out) {
+  *out << mistake.name;
+}
+class OipRefuses : public OipTest, public testing::WithParamInterface<Mistake> {};
+
+TEST_P(OipRefuses, InTheWordsOfTheReference) {
+  EXPECT_EQ(error_of(infer("regressor", GetParam().body)), GetParam().answer);
+}
+
+#define INPUT(rest) "{\"inputs\":[{\"name\":\"input-0\"," rest "}]}"
+INSTANTIATE_TEST_SUITE_P(
+    Mistakes, OipRefuses,
+    testing::Values(
+        Mistake{"NoField", INPUT(R"("shape":[1,3],"datatype":"FP32")"),
+                "400 Input must set only one of the following fields: 'data', 'binary_data_size' "
+                "in 'parameters', "
+                "'shared_memory_region' in 'parameters'. But no field is set for input 'input-0'"},
+        Mistake{"NegativeShape", INPUT(R"("shape":[-1,3],"datatype":"FP32","data":[1,2,3])"),
+                "400 Unable to parse 'shape': attempt to access JSON non-unsigned-integer as "
+                "unsigned-integer"},
+        Mistake{"TooManyElements",
+                INPUT(R"("shape":[4294967296,4294967296],"datatype":"FP32","data":[1])"),
+                "400 shape of input 'input-0' causes total element count to exceed maximum size of "
+                "9223372036854775807"},
+        Mistake{"TooManyBytes",
+                INPUT(R"("shape":[4611686018427387904,1],"datatype":"FP32","data":[1])"),
+                "400 byte size overflow for input 'input-0'"},
+        Mistake{
+            "SameInputTwice",
+            R"({"id":"7","inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[1]},{"name":"x","shape":[1],"datatype":"FP32","data":[1]}]})",
+            "400 [request id: 7] input 'x' already exists in request"},
+        Mistake{
+            "SameOutputTwice",
+            R"({"inputs":[{"name":"input-0","shape":[1,3],"datatype":"FP32","data":[1,2,3]}],"outputs":[{"name":"predict"},{"name":"predict"}]})",
+            "400 [request id: <id_unknown>] output 'predict' already exists in request"},
+        Mistake{
+            "UnknownOutput",
+            R"({"inputs":[{"name":"input-0","shape":[1,3],"datatype":"FP32","data":[1,2,3]}],"outputs":[{"name":"y"}]})",
+            "400 [request id: <id_unknown>] unexpected inference output 'y' for model 'regressor'"},
+        Mistake{"NoInputs", R"({"inputs":[]})",
+                "400 [request id: <id_unknown>] expected 1 inputs but got 0 inputs for model "
+                "'regressor'. Got input(s) [], but "
+                "missing required input(s) ['input-0']. Please provide all required input(s)."},
+        Mistake{
+            "UnknownInput",
+            R"({"inputs":[{"name":"x","shape":[1,3],"datatype":"FP32","data":[1,2,3]}]})",
+            "400 [request id: <id_unknown>] unexpected inference input 'x' for model 'regressor'"},
+        Mistake{"LackingColumn",
+                R"({"inputs":[{"name":"temp","shape":[1],"datatype":"FP32","data":[1]}]})",
+                "400 [request id: <id_unknown>] expected 3 inputs but got 1 inputs for model "
+                "'regressor'. Got input(s) "
+                "['temp'], but missing required input(s) ['wind','hour']. Please provide all "
+                "required input(s)."},
+        Mistake{
+            "DifferentBatchSizes",
+            R"({"inputs":[{"name":"temp","shape":[1],"datatype":"FP32","data":[1]},{"name":"wind","shape":[2],"datatype":"FP32","data":[1,2]},{"name":"hour","shape":[1],"datatype":"FP32","data":[1]}]})",
+            "400 [request id: <id_unknown>] input 'wind' batch size does not match other inputs "
+            "for 'regressor'"},
+        Mistake{"Datatype", INPUT(R"("shape":[1,3],"datatype":"FP64","data":[1,2,3])"),
+                "400 [request id: <id_unknown>] inference input 'input-0' data-type is 'FP64', but "
+                "model 'regressor' expects "
+                "'FP32'"},
+        Mistake{"Text", INPUT(R"("shape":[1,3],"datatype":"BYTES","data":["a","b","c"])"),
+                "400 [request id: <id_unknown>] inference input 'input-0' data-type is 'BYTES', "
+                "but model 'regressor' expects "
+                "'FP32'"},
+        Mistake{"Shape", INPUT(R"("shape":[1,2],"datatype":"FP32","data":[1,2])"),
+                "400 [request id: <id_unknown>] unexpected shape for input 'input-0' for model "
+                "'regressor'. Expected [-1,3], "
+                "got [1,2]."},
+        Mistake{"TooFewElements", INPUT(R"("shape":[1,3],"datatype":"FP32","data":[1,2])"),
+                "400 Unable to parse 'data': Shape does not match true shape of 'data' field"},
+        Mistake{"HalfPrecision", INPUT(R"("shape":[1,3],"datatype":"FP16","data":[1,2,3])"),
+                "400 receiving FP16 data via JSON is not supported. Please use the binary data "
+                "format for input input-0"},
+        Mistake{"SmallInteger", INPUT(R"("shape":[1],"datatype":"UINT8","data":[300])"),
+                "400 Unable to parse 'data': 300 is no UINT8"},
+        Mistake{
+            "ReservedParameter",
+            R"({"parameters":{"triton_x":1},"inputs":[{"name":"input-0","shape":[1,3],"datatype":"FP32","data":[1,2,3]}]})",
+            "400 parameter keys starting with 'triton_' are reserved for Triton usage and should "
+            "not be specified."},
+        Mistake{"OddParameter", R"({"parameters":{"x":[1]},"inputs":[]})",
+                "400 parameter 'x' has invalid type. It should be either 'int', 'bool', 'string', "
+                "or 'double'."},
+        Mistake{"Syntax", R"({"inputs":[)",
+                "400 failed to parse the request JSON buffer: unexpected end at 11"},
+        Mistake{"NoObject", "[]", "400 failed to parse the request JSON buffer: expected '{' at 0"},
+        Mistake{"Empty", "", "400 failed to parse the request JSON buffer: unexpected end at 0"},
+        Mistake{"HugeNumber", INPUT(R"("shape":[1,3],"datatype":"FP32","data":[1e999999,1,1])"),
+                "400 failed to parse the request JSON buffer: number too big to be stored in "
+                "double at 77"},
+        Mistake{
+            "SharedMemory",
+            INPUT(R"("shape":[1,3],"datatype":"FP32","parameters":{"shared_memory_region":"r"})"),
+            "400 shared memory is not supported: input 'input-0'"}),
+    [](const testing::TestParamInfo<Mistake>& tested) { return std::string(tested.param.name); });
+
+TEST_F(OipTest, UnknownModelsAndVersions) {
+  EXPECT_EQ(error_of(infer("nobody", kRow)),
+            "404 Request for unknown model: 'nobody' is not found");
+  EXPECT_EQ(error_of(call(Method::kPost, "/v2/models/regressor/versions/9/infer", kRow)),
+            "404 Request for unknown model: 'regressor' version 9 is not found");
+  EXPECT_EQ(error_of(call(Method::kPost, "/v2/models/regressor/versions/@none/infer", kRow)),
+            "404 Request for unknown model: 'regressor' version @none is not found");
+}
+
+TEST_F(OipTest, BinarySizesThatLie) {
+  const auto json = [](int bytes) {
+    return R"({"inputs":[{"name":"input-0","shape":[1,3],"datatype":"FP32","parameters":{"binary_data_size":)" +
+           std::to_string(bytes) + "}}]}";
+  };
+  const std::string tensor = floats({1, 2, 3});
+  EXPECT_EQ(error_of(infer_binary("regressor", json(16), tensor)),
+            "400 unexpected size for input 'input-0', expecting 4 additional bytes for model "
+            "'regressor'");
+  EXPECT_EQ(error_of(infer_binary("regressor", json(8), tensor)),
+            "400 unexpected additional input data for model 'regressor'");
+  EXPECT_EQ(error_of(infer_binary("regressor", json(8), tensor.substr(4))),
+            "400 [request id: <id_unknown>] input byte size mismatch for input 'input-0' for model "
+            "'regressor'. Expected 12, got 8");
+  EXPECT_EQ(error_of(infer_binary("regressor", json(12), tensor, "-1")).substr(0, 54),
+            "400 inference header size should be in range (0, 112),");
+  EXPECT_EQ(error_of(infer_binary("regressor", json(12), tensor, "999")).substr(0, 51),
+            "400 inference header size should be in range (0, 11");
+  EXPECT_EQ(error_of(infer_binary("regressor", json(12), tensor, "12x")),
+            "400 Unable to parse Inference-Header-Content-Length, got: 12x");
+  EXPECT_EQ(infer_binary("regressor", "", "12345", "0").status, 400);
+}
+
+TEST_F(OipTest, DeepNestingIsRefused) {
+  const std::string deep(1'000'000, '[');
+  EXPECT_EQ(infer("regressor", deep).status, 400);
+  EXPECT_NE(
+      error_of(infer("regressor", "{\"inputs\":[{\"data\":" + deep)).find("nesting is too deep"),
+      std::string::npos);
+  EXPECT_NE(error_of(infer("regressor", "{\"x\":" + deep)).find("nesting is too deep"),
+            std::string::npos);
+}
+
+TEST(JsonNumbers, AreReadAsTheStandardLibraryReadsThem) {
+  for (const char* text : {"0", "-0", "1", "-1.5", "0.1", "123456789012345678", "9007199254740993",
+                           "0.3333333333333333", "1e22", "1e23", "1.7976931348623157e308", "5e-324",
+                           "2.2250738585072011e-308", "1e-400", "3.4028235677973366e38",
+                           "0.000000000000000000000001", "100000000000000000000.5"}) {
+    const std::string body =
+        std::string(R"({"inputs":[{"name":"a","shape":[1],"datatype":"FP64","data":[)") + text +
+        "]}]}";
+    auto request = read_infer_request(body, body.size(), "m");
+    ASSERT_TRUE(request.ok()) << text << request.error().message;
+    const auto expected = static_cast<float>(std::strtod(text, nullptr));
+    EXPECT_EQ(std::memcmp(&request->numbers[0], &expected, sizeof(float)), 0) << text;
+  }
+}
+
+TEST(JsonNumbers, OfOtherShapesAreRefused) {
+  for (const char* text : {"01", "1.", ".5", "+1", "--1", "1e", "0x10", "nan", "-NaN", "1_0", "Inf",
+                           "1 2", "\"1\"", "true", ""}) {
+    const std::string body =
+        std::string(R"({"inputs":[{"name":"a","shape":[1],"datatype":"FP32","data":[)") + text +
+        ",1]}]}";
+    EXPECT_FALSE(read_infer_request(body, body.size(), "m").ok()) << text;
+  }
+}
+
+}  // namespace
+}  // namespace slipway::oip
