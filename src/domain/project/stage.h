@@ -75,7 +75,4 @@ Result<Pipeline> parse_pipeline(std::string_view text, const std::filesystem::pa
 /// kMissing when there is no such file.
 Result<Pipeline> read_pipeline(const std::filesystem::path& file);
 
-/// Why `name` can't name a stage; empty when it can.
-std::string stage_name_fault(std::string_view name);
-
 }  // namespace slipway::project
