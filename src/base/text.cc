@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 
 namespace slipway {
 
@@ -78,11 +79,7 @@ std::optional<double> to_double(std::string_view text) {
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (end != text.data() + text.size() || text.empty()) return std::nullopt;
   if (error == std::errc::result_out_of_range) {
-    // from_chars leaves the value alone; the sign of the exponent tells overflow from underflow.
-    std::size_t e = text.find_first_of("eE");
-    bool tiny = e != std::string_view::npos && e + 1 < text.size() && text[e + 1] == '-';
-    double magnitude = tiny ? 0.0 : HUGE_VAL;
-    return text.starts_with('-') ? -magnitude : magnitude;
+    return std::strtod(std::string(text).c_str(), nullptr);  // from_chars leaves the value alone
   }
   if (error != std::errc()) return std::nullopt;
   return value;

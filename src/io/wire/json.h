@@ -38,6 +38,7 @@ class Json {
   bool is_bool() const { return std::holds_alternative<bool>(value_); }
   bool is_number() const { return value_.index() >= 2 && value_.index() <= 4; }
   bool is_integer() const { return value_.index() == 2 || value_.index() == 3; }
+  bool is_uint64() const { return value_.index() == 3; }  // as stored; parse does so above 2^63 - 1
   bool is_string() const { return std::holds_alternative<std::string>(value_); }
   bool is_array() const { return std::holds_alternative<Array>(value_); }
   bool is_object() const { return std::holds_alternative<Object>(value_); }
@@ -61,7 +62,9 @@ class Json {
   bool operator==(const Json& other) const;
 
  private:
-  std::variant<std::monostate, bool, std::int64_t, std::uint64_t, double, std::string, Array, Object> value_;
+  std::variant<std::monostate, bool, std::int64_t, std::uint64_t, double, std::string, Array,
+               Object>
+      value_;
 };
 
 /// Accepts bare NaN, Infinity, -Infinity. kInvalid with line and column.
@@ -70,8 +73,8 @@ Result<Json> parse(std::string_view text);
 
 struct DumpStyle {
   bool sort_keys = false;
-  bool ascii = false;          // \uXXXX for everything beyond ASCII, as Python's default
-  bool spaces = false;         // ", " and ": " as Python's default separators
+  bool ascii = false;   // \uXXXX for everything beyond ASCII, as Python's default
+  bool spaces = false;  // ", " and ": " as Python's default separators
   int indent = 0;
   bool non_finite_as_string = false;  // else bare NaN, Infinity, -Infinity
 };
