@@ -36,8 +36,13 @@ class Cache {
   /// Copies (reflink where possible) the file `from` there, hashing what is copied: kConflict when
   /// it is not `md5` any more. Nothing to do when it is there.
   Result<> put_file(std::string_view md5, const std::filesystem::path& from);
-  /// Makes `to` (which must not exist) from the object by the first of `links` that works; writable
-  /// unless it is a hard or symbolic link. `to` appears at once, by rename.
+  /// Copies the file `from` there under the digest of what was copied, which is returned. Without
+  /// `sync` the caller calls sync() before it relies on the object.
+  Result<std::string> absorb(const std::filesystem::path& from, bool sync);
+  /// Everything absorbed so far survives a power cut.
+  Result<> sync() const;
+  /// Makes `to` (a file there is replaced) from the object by the first of `links` that works;
+  /// writable unless it is a hard or symbolic link. `to` appears at once, by rename.
   Result<LinkType> place(std::string_view md5, const std::filesystem::path& to, bool executable,
                          bool legacy = false) const;
 

@@ -1,0 +1,149 @@
+#include "domain/data/cache.h"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/ids.h"
+#include "domain/data/object_writer.h"
+
+namespace slipway::data {
+namespace {
+
+constexpr unsigned kObjectMode = 0444;
+
+bool is_plain_file(const std::filesystem::path& path) {
+  struct stat status {};
+  return lstat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode);
+}
+
+/// A name beside `to` that nothing else uses.
+std::filesystem::path temporary_beside(const std::filesystem::path& to) {
+  return to.parent_path() / ("." + random_hex32().substr(0, 16) + ".tmp");
+}
+
+/// Makes `temporary` out of `object` by one way; the errno of the failure, 0 when done.
+int make_link(LinkType type, const std::filesystem::path& object,
+              const std::filesystem::path& temporary) {
+  if (type == LinkType::kHardlink) return link(object.c_str(), temporary.c_str()) == 0 ? 0 : errno;
+  if (type == LinkType::kSymlink)
+    return symlink(object.c_str(), temporary.c_str()) == 0 ? 0 : errno;
+  Fd from(open(object.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!from) return errno;
+  Fd to(open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  if (!to) return errno;
+  int failure = type == LinkType::kReflink ? (ioctl(to.get(), FICLONE, from.get()) == 0 ? 0 : errno)
+                                           : copy_bytes(from.get(), to.get());
+  if (failure != 0) unlink(temporary.c_str());
+  return failure;
+}
+
+bool is_empty_file(const std::filesystem::path& path) {
+  struct stat status {};
+  return stat(path.c_str(), &status) == 0 && status.st_size == 0;
+}
+
+}  // namespace
+
+Cache::Cache(std::filesystem::path folder, std::vector<LinkType> links, bool shared_by_group)
+    : folder_(std::move(folder)), links_(std::move(links)), shared_(shared_by_group) {}
+
+std::filesystem::path Cache::object_path(std::string_view md5, bool legacy) const {
+  std::filesystem::path base = legacy ? folder_ : folder_ / "files" / "md5";
+  return base / std::string(md5.substr(0, 2)) / std::string(md5.substr(2));
+}
+
+bool Cache::has(std::string_view md5, bool legacy) const {
+  return is_digest(md5) && is_plain_file(object_path(md5, legacy));
+}
+
+Result<bool> Cache::has_all(const Version& version) const {
+  if (!has(version.md5, version.legacy)) return false;
+  if (!version.is_folder()) return true;
+  Tree files = TRY(tree(version));
+  for (const TreeEntry& file : files.files) {
+    if (!has(file.md5, version.legacy)) return false;
+  }
+  return true;
+}
+
+Result<Tree> Cache::tree(const Version& version) const {
+  constexpr std::uint64_t kBytesMax = std::uint64_t{1} << 30;
+  if (!is_digest(version.md5)) return invalid("\"" + version.md5 + "\" is no MD5");
+  std::string bytes = TRY(read_file(object_path(version.md5, version.legacy), kBytesMax));
+  Result<Tree> tree = Tree::parse(bytes);
+  if (!tree.ok()) return with_context("object " + version.md5, tree.error());
+  return tree;
+}
+
+Result<> Cache::put_bytes(std::string_view md5, std::string_view bytes) {
+  if (has(md5)) return {};
+  ObjectWriter writer = TRY(ObjectWriter::open(folder_));
+  TRY(writer.write(bytes));
+  return writer.publish(object_path(md5), kObjectMode, shared_, true);
+}
+
+Result<> Cache::put_file(std::string_view md5, const std::filesystem::path& from) {
+  if (has(md5)) return {};
+  std::string found = TRY(absorb(from, true));
+  if (found == md5) return {};
+  return conflict(from.string() + " changed while it was being saved; run the command again");
+}
+
+Result<std::string> Cache::absorb(const std::filesystem::path& from, bool sync) {
+  Fd source(open(from.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!source) return system_error("cannot open " + from.string(), errno);
+  ObjectWriter writer = TRY(ObjectWriter::open(folder_));
+  std::string md5 = TRY(writer.copy_from(source.get(), from.string()));
+  if (has(md5)) return md5;
+  TRY(writer.publish(object_path(md5), kObjectMode, shared_, sync));
+  return md5;
+}
+
+Result<> Cache::sync() const {
+  Fd folder(open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!folder) return system_error("cannot open " + folder_.string(), errno);
+  if (syncfs(folder.get()) != 0) return system_error("cannot sync " + folder_.string(), errno);
+  return {};
+}
+
+Result<LinkType> Cache::place(std::string_view md5, const std::filesystem::path& to,
+                              bool executable, bool legacy) const {
+  std::filesystem::path object = object_path(md5, legacy);
+  if (!has(md5, legacy)) {
+    Error error = missing("the object " + std::string(md5) + " is not in the cache");
+    error.tag = "not_in_cache";
+    return error;
+  }
+  std::filesystem::path temporary = temporary_beside(to);
+  int failure = 0;
+  for (LinkType type : links_) {
+    // An empty file is never hard-linked: all empty files of a project would be one.
+    if (type == LinkType::kHardlink && is_empty_file(object)) type = LinkType::kCopy;
+    failure = make_link(type, object, temporary);
+    if (failure != 0) continue;
+    if (executable) {
+      struct stat status {};
+      if (stat(temporary.c_str(), &status) == 0)
+        chmod(temporary.c_str(), (status.st_mode | 0100) & 07777);
+    }
+    if (rename(temporary.c_str(), to.c_str()) != 0) {
+      failure = errno;
+      unlink(temporary.c_str());
+      return system_error("cannot create " + to.string(), failure);
+    }
+    unlink(temporary.c_str());  // rename leaves it when both are the same inode already
+    return type;
+  }
+  Error error = system_error("no configured link type works for " + to.string(), failure);
+  error.tag = "no_link";
+  return error;
+}
+
+}  // namespace slipway::data

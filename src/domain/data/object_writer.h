@@ -1,0 +1,37 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "base/file.h"
+#include "base/result.h"
+
+namespace slipway::data {
+
+/// The rest of `from` into `to`; the errno of the failure, 0 when done.
+int copy_bytes(int from, int to);
+
+/// Writes one object where nobody sees it until publish(). A process that is killed leaves nothing
+/// where the file system has unnamed files, otherwise a file `.XXXX.tmp` in the cache folder. Not
+/// thread-safe.
+class ObjectWriter {
+ public:
+  /// Makes `folder` if need be.
+  static Result<ObjectWriter> open(const std::filesystem::path& folder);
+  ObjectWriter(ObjectWriter&&) = default;
+  ~ObjectWriter();
+
+  Result<> write(std::string_view bytes);
+  /// Copies all of `source` (reflink where possible) and returns the MD5 of what was copied.
+  Result<std::string> copy_from(int source, const std::string& name);
+  /// Gives the object its name. That it exists already is no error: equal names are equal bytes.
+  Result<> publish(const std::filesystem::path& object, unsigned mode, bool shared, bool sync);
+
+ private:
+  ObjectWriter() = default;
+  Fd file_;
+  std::filesystem::path named_;  // empty: the file has no name yet
+};
+
+}  // namespace slipway::data

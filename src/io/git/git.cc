@@ -1,0 +1,147 @@
+#include "io/git/git.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+#include "base/file.h"
+#include "base/text.h"
+
+extern char** environ;
+
+namespace slipway::git {
+namespace {
+
+constexpr std::size_t kOutputBytesMax = 256u << 20;
+
+struct Pipe {
+  Fd read_end, write_end;
+};
+
+Result<Pipe> open_pipe() {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return system_error("cannot open a pipe", errno);
+  return Pipe{Fd(ends[0]), Fd(ends[1])};
+}
+
+class FileActions {
+ public:
+  FileActions() { posix_spawn_file_actions_init(&actions_); }
+  FileActions(const FileActions&) = delete;
+  FileActions& operator=(const FileActions&) = delete;
+  ~FileActions() { posix_spawn_file_actions_destroy(&actions_); }
+  posix_spawn_file_actions_t* get() { return &actions_; }
+
+ private:
+  posix_spawn_file_actions_t actions_;
+};
+
+/// Reads both streams to their ends, whichever has something.
+Result<> drain(int out, int err, Outcome& outcome) {
+  std::array<pollfd, 2> ends{{{out, POLLIN, 0}, {err, POLLIN, 0}}};
+  std::array<std::string*, 2> texts{&outcome.out, &outcome.err};
+  std::string block(64 * 1024, '\0');
+  while (ends[0].fd >= 0 || ends[1].fd >= 0) {
+    if (poll(ends.data(), ends.size(), -1) < 0 && errno != EINTR) {
+      return system_error("cannot wait for git", errno);
+    }
+    for (std::size_t i = 0; i < ends.size(); ++i) {
+      if (ends[i].fd < 0 || ends[i].revents == 0) continue;
+      ssize_t got = read(ends[i].fd, block.data(), block.size());
+      if (got < 0 && errno == EINTR) continue;
+      if (got <= 0) {
+        ends[i].fd = -1;
+        continue;
+      }
+      if (texts[i]->size() + static_cast<std::size_t>(got) > kOutputBytesMax) {
+        return unavailable("git printed more than " + std::to_string(kOutputBytesMax) + " bytes");
+      }
+      texts[i]->append(block.data(), static_cast<std::size_t>(got));
+    }
+  }
+  return {};
+}
+
+Result<int> wait_for(pid_t child) {
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0) {
+    if (errno != EINTR) return system_error("cannot wait for git", errno);
+  }
+  if (!WIFEXITED(status)) return unavailable("git was killed");
+  return WEXITSTATUS(status);
+}
+
+Error failed(const std::string& what, const Outcome& outcome) {
+  return unavailable("git " + what + " failed: " + std::string(trim(outcome.err)));
+}
+
+}  // namespace
+
+Result<Outcome> run(const std::filesystem::path& folder,
+                    const std::vector<std::string>& arguments) {
+  Pipe out = TRY(open_pipe());
+  Pipe err = TRY(open_pipe());
+  FileActions actions;
+  posix_spawn_file_actions_addopen(actions.get(), 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(actions.get(), out.write_end.get(), 1);
+  posix_spawn_file_actions_adddup2(actions.get(), err.write_end.get(), 2);
+  std::vector<std::string> words = {"git", "-C", folder.string()};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  pid_t child = 0;
+  int failure = posix_spawnp(&child, "git", actions.get(), nullptr, argv.data(), environ);
+  if (failure != 0) return system_error("cannot start git", failure);
+  out.write_end = Fd();
+  err.write_end = Fd();
+  Outcome outcome;
+  Result<> drained = drain(out.read_end.get(), err.read_end.get(), outcome);
+  out.read_end = Fd();  // a git that still writes ends by SIGPIPE
+  err.read_end = Fd();
+  outcome.status = TRY(wait_for(child));
+  if (!drained.ok()) return drained.error();
+  return outcome;
+}
+
+std::optional<WorkTree> WorkTree::find(const std::filesystem::path& start) {
+  std::error_code ignored;
+  for (std::filesystem::path folder = start;; folder = folder.parent_path()) {
+    if (std::filesystem::exists(folder / ".git", ignored)) return WorkTree(folder);
+    if (folder == folder.parent_path()) return std::nullopt;
+  }
+}
+
+Result<bool> WorkTree::is_tracked(const std::filesystem::path& path) const {
+  Outcome outcome = TRY(run(root_, {"--literal-pathspecs", "ls-files", "-z", "--", path.string()}));
+  if (outcome.status != 0) return failed("ls-files", outcome);
+  return !outcome.out.empty();
+}
+
+Result<bool> WorkTree::is_ignored(const std::filesystem::path& path) const {
+  Outcome outcome = TRY(run(root_, {"check-ignore", "-q", "--", path.string()}));
+  if (outcome.status > 1) return failed("check-ignore", outcome);
+  return outcome.status == 0;
+}
+
+Result<> WorkTree::add(const std::vector<std::filesystem::path>& paths) const {
+  if (paths.empty()) return {};
+  std::vector<std::string> arguments = {"--literal-pathspecs", "add", "--"};
+  for (const auto& path : paths) arguments.push_back(path.string());
+  Outcome outcome = TRY(run(root_, arguments));
+  if (outcome.status != 0) return failed("add", outcome);
+  return {};
+}
+
+Result<std::optional<std::string>> WorkTree::head() const {
+  Outcome outcome = TRY(run(root_, {"rev-parse", "-q", "--verify", "HEAD"}));
+  if (outcome.status != 0) return std::optional<std::string>();
+  return std::optional<std::string>(std::string(trim(outcome.out)));
+}
+
+}  // namespace slipway::git

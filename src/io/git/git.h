@@ -1,0 +1,46 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+// The git program, started by its arguments without a shell.
+namespace slipway::git {
+
+/// What a started git left: output of both streams is bounded, its exit status is told apart from a
+/// failure to start.
+struct Outcome {
+  int status = 0;
+  std::string out;
+  std::string err;
+};
+
+/// Runs `git -C FOLDER arguments...` with stdin closed. kUnavailable when git can't be started or
+/// was killed.
+Result<Outcome> run(const std::filesystem::path& folder, const std::vector<std::string>& arguments);
+
+/// A work tree. Any thread; every call starts a process (about 2 ms).
+class WorkTree {
+ public:
+  /// The nearest folder at or above `start` with a `.git`; no process is started.
+  static std::optional<WorkTree> find(const std::filesystem::path& start);
+
+  const std::filesystem::path& root() const { return root_; }
+  /// Whether the index has `path`, or something below it.
+  Result<bool> is_tracked(const std::filesystem::path& path) const;
+  /// Whether .gitignore files (or excludes) make git ignore `path`.
+  Result<bool> is_ignored(const std::filesystem::path& path) const;
+  /// Puts paths (absolute) into the index.
+  Result<> add(const std::vector<std::filesystem::path>& paths) const;
+  /// The commit of HEAD as hex; nothing in a repository without commits.
+  Result<std::optional<std::string>> head() const;
+
+ private:
+  explicit WorkTree(std::filesystem::path root) : root_(std::move(root)) {}
+  std::filesystem::path root_;
+};
+
+}  // namespace slipway::git
