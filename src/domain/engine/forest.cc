@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -16,7 +17,14 @@ constexpr std::uint32_t kAlwaysPaddedDepth = 3;
 constexpr std::size_t kPaddingFactorMax = 4;
 constexpr std::size_t kRowsPerBlock = 64;
 constexpr std::size_t kSlotsOnStack = 512;
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
+// Below and above the key of every number, infinities included.
+constexpr std::uint32_t kMissingLeft = 0, kMissingRight = 0xFFFF'FFFF;
+
+/// Orders like the floats themselves; -0 and 0 are one. Not for NaN.
+std::uint32_t key_of(float number) {
+  const auto bits = std::bit_cast<std::int32_t>(number + 0.0f);
+  return static_cast<std::uint32_t>(bits) ^ (static_cast<std::uint32_t>(bits >> 31) | 0x8000'0000u);
+}
 
 /// A tree that was checked: inner nodes with two children, reachable, depth known.
 struct Shape {
@@ -71,42 +79,57 @@ Result<Shape> check_tree(const Tree& tree, std::size_t index, const ForestSpec& 
   return shape;
 }
 
+/// 2 * at + (key < threshold). Compilers turn the comparison into a byte and widen it; the carry
+/// does it in two instructions.
+inline std::size_t descend(std::size_t at, std::uint32_t key, const std::uint32_t& threshold) {
+#if defined(__x86_64__)
+  __asm__("cmpl %[threshold], %[key]\n\tadcq %[at], %[at]"
+          : [at] "+r"(at)
+          : [key] "r"(key), [threshold] "m"(threshold)
+          : "cc");
+  return at;
+#else
+  return 2 * at + (key < threshold);
+#endif
+}
+
 /// The leaves that eight lanes end in, counted from the first leaf of their tree. `Depth` is known
 /// at compile time, so that every lane's tree lies at a constant distance.
 template <std::uint32_t Depth, class Node>
-void walk_trees(const Node* nodes, const float* slots, std::uint32_t* leaves) {
+void walk_trees(const Node* nodes, const std::uint32_t* slots, std::uint32_t* leaves) {
   constexpr std::size_t kStride = std::size_t{1} << Depth;
-  std::uint32_t at[8] = {1, 1, 1, 1, 1, 1, 1, 1};
+  std::size_t at[8] = {1, 1, 1, 1, 1, 1, 1, 1};
   for (std::uint32_t level = 0; level < Depth; ++level) {
 #pragma GCC unroll 8
     for (std::size_t lane = 0; lane < 8; ++lane) {
       const Node& node = nodes[lane * kStride + at[lane]];
-      at[lane] = 2 * at[lane] + static_cast<std::uint32_t>(slots[node.slot] >= node.threshold);
+      at[lane] = descend(at[lane], slots[node.slot], node.threshold);
     }
   }
-  for (std::size_t lane = 0; lane < 8; ++lane) leaves[lane] = at[lane] - kStride;
+  for (std::size_t lane = 0; lane < 8; ++lane)
+    leaves[lane] = static_cast<std::uint32_t>(at[lane] - kStride);
 }
 
 /// One tree, eight rows.
 template <std::uint32_t Depth, class Node>
-void walk_rows(const Node* nodes, const float* slots, std::size_t row_stride,
+void walk_rows(const Node* nodes, const std::uint32_t* slots, std::size_t row_stride,
                std::uint32_t* leaves) {
-  std::uint32_t at[8] = {1, 1, 1, 1, 1, 1, 1, 1};
+  std::size_t at[8] = {1, 1, 1, 1, 1, 1, 1, 1};
   for (std::uint32_t level = 0; level < Depth; ++level) {
 #pragma GCC unroll 8
     for (std::size_t lane = 0; lane < 8; ++lane) {
       const Node& node = nodes[at[lane]];
-      at[lane] = 2 * at[lane] +
-                 static_cast<std::uint32_t>(slots[lane * row_stride + node.slot] >= node.threshold);
+      at[lane] = descend(at[lane], slots[lane * row_stride + node.slot], node.threshold);
     }
   }
-  for (std::size_t lane = 0; lane < 8; ++lane) leaves[lane] = at[lane] - (1u << Depth);
+  for (std::size_t lane = 0; lane < 8; ++lane)
+    leaves[lane] = static_cast<std::uint32_t>(at[lane]) - (1u << Depth);
 }
 
 template <class Node>
 struct Walkers {
-  using Trees = void (*)(const Node*, const float*, std::uint32_t*);
-  using Rows = void (*)(const Node*, const float*, std::size_t, std::uint32_t*);
+  using Trees = void (*)(const Node*, const std::uint32_t*, std::uint32_t*);
+  using Rows = void (*)(const Node*, const std::uint32_t*, std::size_t, std::uint32_t*);
   template <std::uint32_t... Depth>
   static constexpr std::array<Trees, sizeof...(Depth)> trees(
       std::integer_sequence<std::uint32_t, Depth...>) {
@@ -125,7 +148,7 @@ struct Walkers {
 /// Eight lanes through compact nodes; leaves lead to themselves, so a lane that is done waits for
 /// the others.
 template <class Node>
-void walk_compact(const Node* nodes, const std::uint32_t* roots, const float* const* slots,
+void walk_compact(const Node* nodes, const std::uint32_t* roots, const std::uint32_t* const* slots,
                   std::uint32_t depth, std::uint32_t* leaves) {
   std::uint32_t at[8];
   std::copy(roots, roots + 8, at);
@@ -133,8 +156,7 @@ void walk_compact(const Node* nodes, const std::uint32_t* roots, const float* co
     std::uint32_t moved = 0;
     for (std::size_t lane = 0; lane < 8; ++lane) {
       const Node& node = nodes[at[lane]];
-      const std::uint32_t next =
-          node.left + static_cast<std::uint32_t>(slots[lane][node.slot] >= node.threshold);
+      const std::uint32_t next = node.right + (slots[lane][node.slot] < node.threshold);
       moved |= next ^ at[lane];
       at[lane] = next;
     }
@@ -207,26 +229,26 @@ class Forest::Compiler {
       return;
     }
     if (!leaf) nodes[at] = padded(tree, node);
-    fill(tree, leaf ? node : tree.left[node], nodes, leaves, 2 * at, levels - 1);
-    fill(tree, leaf ? node : tree.right[node], nodes, leaves, 2 * at + 1, levels - 1);
+    fill(tree, leaf ? node : tree.right[node], nodes, leaves, 2 * at, levels - 1);
+    fill(tree, leaf ? node : tree.left[node], nodes, leaves, 2 * at + 1, levels - 1);
   }
 
   PaddedNode padded(const Tree& tree, std::int32_t node) {
     const float threshold = tree.threshold[node];
-    const bool left = tree.missing_left[node] != 0;
-    // Nothing is below -inf or NaN: all that is there goes right, and only "is it missing" can send
-    // a row left.
-    const bool none_below = std::isnan(threshold) || threshold == -kInfinity;
-    const auto feature = static_cast<std::uint32_t>(tree.feature[node]);
-    if (none_below && left) return {0.0f, slot(feature, Missing::kIndicator)};
-    return {none_below ? -kInfinity : threshold,
-            slot(feature, left ? Missing::kLow : Missing::kHigh)};
+    // Nothing is below NaN, nor below -inf.
+    const std::uint32_t key =
+        key_of(std::isnan(threshold) ? -std::numeric_limits<float>::infinity() : threshold);
+    return {key, slot(static_cast<std::uint32_t>(tree.feature[node]),
+                      tree.missing_left[node] != 0 ? kMissingLeft : kMissingRight)};
   }
 
-  std::uint32_t slot(std::uint32_t feature, Missing missing) {
+  std::uint32_t slot(std::uint32_t feature, std::uint32_t missing) {
     const auto [found, added] = slot_numbers_.try_emplace(
         {feature, missing}, static_cast<std::uint32_t>(forest_.slots_.size()));
-    if (added) forest_.slots_.push_back({feature, missing});
+    if (added) {
+      forest_.slots_.features.push_back(feature);
+      forest_.slots_.missing.push_back(missing);
+    }
     return found->second;
   }
 
@@ -246,24 +268,24 @@ class Forest::Compiler {
     for (std::size_t i = 0; i < open.size(); ++i) {
       const auto [node, at] = open[i];
       if (tree.left[node] == -1) {
-        nodes[at] = {std::numeric_limits<float>::quiet_NaN(), 0, at};
+        nodes[at] = {0, 0, at};
         values[at] = tree.threshold[node];
         continue;
       }
       const PaddedNode inner = padded(tree, node);
-      const auto left = static_cast<std::uint32_t>(nodes.size());
-      nodes[at] = {inner.threshold, inner.slot, left};
-      nodes.resize(left + 2);
-      values.resize(left + 2);
-      open.emplace_back(tree.left[node], left);
-      open.emplace_back(tree.right[node], left + 1);
+      const auto right = static_cast<std::uint32_t>(nodes.size());
+      nodes[at] = {inner.threshold, inner.slot, right};
+      nodes.resize(right + 2);
+      values.resize(right + 2);
+      open.emplace_back(tree.right[node], right);
+      open.emplace_back(tree.left[node], right + 1);
     }
     return root;
   }
 
   const ForestSpec& spec_;
   std::vector<Shape> shapes_;
-  std::map<std::pair<std::uint32_t, Missing>, std::uint32_t> slot_numbers_;
+  std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint32_t> slot_numbers_;
   Forest forest_;
 };
 
@@ -272,10 +294,11 @@ Result<Forest> Forest::compile(const ForestSpec& spec) {
 }
 
 std::size_t Forest::bytes() const {
-  return sizeof(*this) + base_margins_.size() * sizeof(float) + slots_.size() * sizeof(Slot) +
-         blocks_.size() * sizeof(Block) + groups_of_trees_.size() * sizeof(std::uint32_t) +
-         padded_.size() * sizeof(PaddedNode) + padded_leaves_.size() * sizeof(float) +
-         compact_.size() * sizeof(CompactNode) + compact_values_.size() * sizeof(float);
+  return sizeof(*this) + base_margins_.size() * sizeof(float) +
+         slots_.size() * 2 * sizeof(std::uint32_t) + blocks_.size() * sizeof(Block) +
+         groups_of_trees_.size() * sizeof(std::uint32_t) + padded_.size() * sizeof(PaddedNode) +
+         padded_leaves_.size() * sizeof(float) + compact_.size() * sizeof(CompactNode) +
+         compact_values_.size() * sizeof(float);
 }
 
 Forest::Layout Forest::layout() const {
@@ -284,25 +307,17 @@ Forest::Layout Forest::layout() const {
   return layout;
 }
 
-void Forest::prepare(const float* row, float* slots) const {
+void Forest::prepare(const float* row, std::uint32_t* slots) const {
+  const std::uint32_t* features = slots_.features.data();
+  const std::uint32_t* missing = slots_.missing.data();
   for (std::size_t i = 0; i < slots_.size(); ++i) {
-    const float cell = row[slots_[i].feature];
-    const bool missing = cell != cell;
-    switch (slots_[i].missing) {
-      case Missing::kLow:
-        slots[i] = missing ? -kInfinity : cell;
-        break;
-      case Missing::kHigh:
-        slots[i] = missing ? kInfinity : cell;
-        break;
-      case Missing::kIndicator:
-        slots[i] = missing ? -1.0f : 1.0f;
-        break;
-    }
+    const float cell = row[features[i]];
+    const std::uint32_t key = key_of(cell);
+    slots[i] = cell != cell ? missing[i] : key;
   }
 }
 
-void Forest::add_row(const float* slots, float* margins) const {
+void Forest::add_row(const std::uint32_t* slots, float* margins) const {
   const std::uint32_t* group = groups_of_trees_.data();
   for (const Block& block : blocks_) {
     std::uint32_t leaves[kTreesPerBlock];
@@ -313,8 +328,8 @@ void Forest::add_row(const float* slots, float* margins) const {
         margins[*group++] += values[(static_cast<std::size_t>(i) << block.depth) + leaves[i]];
       }
     } else {
-      const float* const same[kTreesPerBlock] = {slots, slots, slots, slots,
-                                                 slots, slots, slots, slots};
+      const std::uint32_t* const same[kTreesPerBlock] = {slots, slots, slots, slots,
+                                                         slots, slots, slots, slots};
       walk_compact(compact_.data(), block.roots, same, block.depth, leaves);
       for (std::uint32_t i = 0; i < block.trees; ++i)
         margins[*group++] += compact_values_[leaves[i]];
@@ -323,14 +338,14 @@ void Forest::add_row(const float* slots, float* margins) const {
 }
 
 /// Tree by tree over eight rows, so that a tree stays in the nearest cache.
-void Forest::add_rows(const float* slots, std::size_t rows, float* margins) const {
+void Forest::add_rows(const std::uint32_t* slots, std::size_t rows, float* margins) const {
   const std::size_t row_stride = std::max<std::size_t>(slots_.size(), 1),
                     groups = base_margins_.size();
   const std::uint32_t* group = groups_of_trees_.data();
   for (const Block& block : blocks_) {
     for (std::uint32_t i = 0; i < block.trees; ++i, ++group) {
       for (std::size_t row = 0; row < rows; row += 8) {
-        const float* first = slots + row * row_stride;
+        const std::uint32_t* first = slots + row * row_stride;
         std::uint32_t leaves[8];
         const float* values = compact_values_.data();
         if (block.padded) {
@@ -340,7 +355,7 @@ void Forest::add_rows(const float* slots, std::size_t rows, float* margins) cons
           values = &padded_leaves_[block.leaves + tree];
         } else {
           std::uint32_t roots[8];
-          const float* lanes[8];
+          const std::uint32_t* lanes[8];
           for (std::size_t lane = 0; lane < 8; ++lane) {
             roots[lane] = block.roots[i];
             lanes[lane] = first + lane * row_stride;
@@ -358,9 +373,9 @@ void Forest::score(std::span<const float> cells, std::size_t rows, std::span<flo
   const std::size_t row_stride = std::max<std::size_t>(slots_.size(), 1),
                     groups = base_margins_.size();
   const std::size_t block_rows = std::min(rows, kRowsPerBlock);
-  float stack[kSlotsOnStack];
-  std::vector<float> heap;
-  float* slots = stack;
+  std::uint32_t stack[kSlotsOnStack];
+  std::vector<std::uint32_t> heap;
+  std::uint32_t* slots = stack;
   if (block_rows * row_stride > kSlotsOnStack) {
     heap.resize(block_rows * row_stride);
     slots = heap.data();
