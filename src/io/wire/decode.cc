@@ -50,11 +50,13 @@ class SimdNode {
   std::string_view as_string() const { return element_.get_string().value_unsafe(); }
   template <class F>
   void each_item(F f) const {
-    for (simdjson::dom::element item : element_.get_array().value_unsafe()) f(SimdNode(item));
+    simdjson::dom::array items = element_.get_array().value_unsafe();
+    for (simdjson::dom::element item : items) f(SimdNode(item));
   }
   template <class F>
   void each_member(F f) const {
-    for (auto [key, value] : element_.get_object().value_unsafe()) f(key, SimdNode(value));
+    simdjson::dom::object members = element_.get_object().value_unsafe();
+    for (auto [key, value] : members) f(key, SimdNode(value));
   }
   /// Recursive; the parser has bounded the depth. `budget` is how many values there may be; 0
   /// afterwards: too many.
