@@ -1,0 +1,154 @@
+// The server's answers, as far as the pages use them. Every call is to the page's own origin.
+
+export interface KeyValue { key: string; value?: string }
+export interface Metric { key: string; value: number; timestamp: number; step: number }
+export interface Experiment {
+  experiment_id: string; name: string; artifact_location?: string; lifecycle_stage: string;
+  creation_time?: number; last_update_time?: number; tags?: KeyValue[];
+}
+export interface RunInfo {
+  run_id: string; run_name?: string; experiment_id: string; user_id?: string; status: string;
+  start_time?: number; end_time?: number; artifact_uri?: string; lifecycle_stage: string;
+}
+export interface Dataset { name: string; digest: string; source_type?: string; source?: string }
+export interface Run {
+  info: RunInfo;
+  data: { metrics: Metric[]; params: KeyValue[]; tags: KeyValue[] };
+  inputs?: { dataset_inputs?: { dataset: Dataset; tags?: KeyValue[] }[]; model_inputs?: { model_id: string }[] };
+  outputs?: { model_outputs?: { model_id: string; step?: number }[] };
+}
+export interface RegisteredModel {
+  name: string; description?: string; creation_timestamp?: number; last_updated_timestamp?: number;
+  tags?: KeyValue[]; aliases?: { alias: string; version: string }[]; latest_versions?: ModelVersion[];
+}
+export interface ModelVersion {
+  name: string; version: string; creation_timestamp?: number; last_updated_timestamp?: number;
+  current_stage?: string; description?: string; source?: string; run_id?: string; status?: string;
+  status_message?: string; tags?: KeyValue[]; aliases?: string[]; model_id?: string;
+}
+export interface LoggedModel {
+  info: {
+    model_id: string; experiment_id: string; name?: string; status?: string; source_run_id?: string; model_type?: string;
+    artifact_uri?: string; creation_timestamp_ms?: number; tags?: KeyValue[];
+  };
+  data?: { params?: KeyValue[]; metrics?: Metric[] };
+}
+export interface FileInfo { path: string; is_dir: boolean; file_size?: number }
+export interface Served { name: string; version?: string; state?: string; reason?: string }
+export interface ServedMetadata {
+  name: string; versions?: string[]; platform?: string;
+  inputs?: { name: string; datatype: string; shape: number[] }[];
+  outputs?: { name: string; datatype: string; shape: number[] }[];
+}
+export interface Page<T> { items: T[]; next?: string }
+
+export class ApiError extends Error {
+  constructor(message: string, readonly status: number, readonly code: string) { super(message); }
+}
+
+type Query = Record<string, string | number | string[] | undefined>;
+
+async function call<T>(method: string, path: string, query: Query | null, body: unknown, signal?: AbortSignal): Promise<T> {
+  const search = new URLSearchParams();
+  for (const [key, value] of Object.entries(query ?? {})) {
+    for (const one of Array.isArray(value) ? value : [value]) if (one !== undefined) search.append(key, String(one));
+  }
+  const url = path + (search.size || search.toString() ? "?" + search : "");
+  let response: Response;
+  try {
+    response = await fetch(url, {
+      method, signal,
+      headers: body === undefined ? {} : { "Content-Type": "application/json" },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiError("The server does not answer. Is it still running?", 0, "");
+  }
+  const text = await response.text();
+  let json: any = null;
+  try { json = text === "" ? {} : JSON.parse(text); } catch { /* an error page */ }
+  if (!response.ok || json === null) {
+    const message = json?.message ?? (typeof json?.error === "string" ? json.error : undefined);
+    throw new ApiError(message ?? `${method} ${path} was answered with status ${response.status}`, response.status,
+      json?.error_code ?? "");
+  }
+  return json as T;
+}
+
+const base = "/ajax-api/2.0/mlflow/";
+const get = <T>(path: string, query: Query, signal?: AbortSignal) => call<T>("GET", base + path, query, undefined, signal);
+const post = <T>(path: string, body: unknown, signal?: AbortSignal) => call<T>("POST", base + path, null, body, signal);
+
+/// Non-finite numbers travel as strings.
+const toMetric = (m: any): Metric => ({ key: m.key, value: Number(m.value ?? 0), timestamp: Number(m.timestamp ?? 0), step: Number(m.step ?? 0) });
+const toRun = (run: any): Run => ({
+  ...run,
+  data: { metrics: (run.data?.metrics ?? []).map(toMetric), params: run.data?.params ?? [], tags: run.data?.tags ?? [] },
+});
+
+export async function searchExperiments(token: string | undefined, signal?: AbortSignal): Promise<Page<Experiment>> {
+  const answer = await post<any>("experiments/search",
+    { max_results: 100, page_token: token, order_by: ["last_update_time DESC"], view_type: "ACTIVE_ONLY" }, signal);
+  return { items: answer.experiments ?? [], next: answer.next_page_token || undefined };
+}
+export const getExperiment = async (id: string, signal?: AbortSignal): Promise<Experiment> =>
+  (await get<any>("experiments/get", { experiment_id: id }, signal)).experiment;
+
+export interface RunQuery { experiment: string; filter: string; order: string; token?: string; rows: number }
+export async function searchRuns(q: RunQuery, signal?: AbortSignal): Promise<Page<Run>> {
+  const answer = await post<any>("runs/search", {
+    experiment_ids: [q.experiment], filter: q.filter || undefined, max_results: q.rows,
+    order_by: q.order ? [q.order] : undefined, page_token: q.token, run_view_type: "ACTIVE_ONLY",
+  }, signal);
+  return { items: (answer.runs ?? []).map(toRun), next: answer.next_page_token || undefined };
+}
+export const getRun = async (id: string, signal?: AbortSignal): Promise<Run> =>
+  toRun((await get<any>("runs/get", { run_id: id }, signal)).run);
+
+/// At most 100,000 points, in order of step.
+export async function metricHistory(run: string, key: string, signal?: AbortSignal): Promise<Metric[]> {
+  const points: Metric[] = [];
+  let token: string | undefined;
+  for (let page = 0; page < 4; ++page) {
+    const answer = await get<any>("metrics/get-history", { run_id: run, metric_key: key, max_results: 25000, page_token: token }, signal);
+    for (const m of answer.metrics ?? []) points.push(toMetric(m));
+    token = answer.next_page_token || undefined;
+    if (!token) break;
+  }
+  return points;
+}
+export const listArtifacts = async (run: string, path: string, signal?: AbortSignal): Promise<{ root: string; files: FileInfo[] }> => {
+  const answer = await get<any>("artifacts/list", { run_id: run, path: path || undefined }, signal);
+  return { root: answer.root_uri ?? "", files: answer.files ?? [] };
+};
+/// Where a browser can fetch an artifact of a run.
+export function artifactUrl(run: string, root: string, path: string): string {
+  const encoded = (text: string) => text.split("/").map(encodeURIComponent).join("/");
+  const proxied = /^mlflow-artifacts:(?:\/\/[^/]*)?\/+(.*)$/.exec(root);
+  if (proxied) return "/api/2.0/mlflow-artifacts/artifacts/" + encoded(proxied[1].replace(/\/$/, "") + "/" + path);
+  return "/get-artifact?" + new URLSearchParams({ path, run_uuid: run });
+}
+
+export async function searchModels(token: string | undefined, signal?: AbortSignal): Promise<Page<RegisteredModel>> {
+  const answer = await get<any>("registered-models/search", { max_results: 100, page_token: token }, signal);
+  return { items: answer.registered_models ?? [], next: answer.next_page_token || undefined };
+}
+export const getModel = async (name: string, signal?: AbortSignal): Promise<RegisteredModel> =>
+  (await get<any>("registered-models/get", { name }, signal)).registered_model;
+async function searchVersions(filter: string, token: string | undefined, signal?: AbortSignal): Promise<Page<ModelVersion>> {
+  const answer = await get<any>("model-versions/search", { filter, max_results: 100, page_token: token, order_by: ["version_number DESC"] }, signal);
+  return { items: answer.model_versions ?? [], next: answer.next_page_token || undefined };
+}
+const quoted = (text: string) => (text.includes("'") ? `"${text}"` : `'${text}'`);
+export const versionsOf = (name: string, token?: string, signal?: AbortSignal) => searchVersions("name=" + quoted(name), token, signal);
+export const versionsFromRun = async (run: string, signal?: AbortSignal) => (await searchVersions("run_id=" + quoted(run), undefined, signal)).items;
+export const getVersion = async (name: string, version: string, signal?: AbortSignal): Promise<ModelVersion> =>
+  (await get<any>("model-versions/get", { name, version }, signal)).model_version;
+export const getLoggedModel = async (id: string, signal?: AbortSignal): Promise<LoggedModel> =>
+  (await get<any>("logged-models/" + encodeURIComponent(id), {}, signal)).model;
+
+/// Every model version the server knows, loaded or not, and why not.
+export const servedModels = (signal?: AbortSignal) => call<Served[]>("POST", "/v2/repository/index", null, {}, signal);
+export const servedMetadata = (name: string, version: string | undefined, signal?: AbortSignal) =>
+  call<ServedMetadata>("GET", "/v2/models/" + encodeURIComponent(name) + (version ? "/versions/" + encodeURIComponent(version) : ""), null, undefined, signal);

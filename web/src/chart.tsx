@@ -1,0 +1,78 @@
+import { createEffect, createSignal, onCleanup, onMount } from "solid-js";
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import type { Metric } from "./api";
+import { number } from "./format";
+
+export type Axis = "step" | "time";
+
+/// Points in the order of the axis; a value that cannot be drawn becomes a gap.
+export function toColumns(points: Metric[], axis: Axis): [number[], (number | null)[]] {
+  const x = (p: Metric) => (axis === "step" ? p.step : p.timestamp / 1000);
+  const sorted = [...points].sort((a, b) => x(a) - x(b) || a.timestamp - b.timestamp);
+  const xs: number[] = [];
+  const ys: (number | null)[] = [];
+  for (const p of sorted) {
+    if (xs.length && xs[xs.length - 1] === x(p)) { xs.pop(); ys.pop(); }
+    xs.push(x(p));
+    ys.push(Number.isFinite(p.value) ? p.value : null);
+  }
+  return [xs, ys];
+}
+
+export function Chart(props: { name: string; points: Metric[]; axis: Axis; log: boolean }) {
+  let box!: HTMLDivElement;
+  let plot: uPlot | undefined;
+  const scheme = window.matchMedia("(prefers-color-scheme: dark)");
+  const [dark, setDark] = createSignal(scheme.matches);
+  const [width, setWidth] = createSignal(0);
+  const onScheme = () => setDark(scheme.matches);
+  scheme.addEventListener("change", onScheme);
+  onCleanup(() => { scheme.removeEventListener("change", onScheme); plot?.destroy(); });
+  onMount(() => {
+    const watch = new ResizeObserver(([entry]) => setWidth(Math.floor(entry.contentRect.width)));
+    watch.observe(box);
+    onCleanup(() => watch.disconnect());
+  });
+
+  const build = () => {
+    plot?.destroy();
+    plot = undefined;
+    if (width() < 50) return;
+    const css = getComputedStyle(document.documentElement);
+    const color = (name: string) => css.getPropertyValue(name).trim();
+    const axis: uPlot.Axis = {
+      stroke: color("--quiet"), grid: { stroke: color("--line"), width: 1 }, ticks: { stroke: color("--line"), width: 1 },
+      font: "11px system-ui, sans-serif",
+    };
+    plot = new uPlot({
+      width: width(), height: 180, legend: { show: false }, cursor: { points: { size: 7 }, drag: { x: true, y: false } },
+      scales: { x: { time: props.axis === "time" }, y: { distr: props.log ? 3 : 1 } },
+      axes: [{ ...axis, size: 28 }, { ...axis, size: 56, values: (_, ticks) => ticks.map((t) => (t === null ? "" : number(t))) }],
+      series: [{}, { stroke: color("--accent"), width: 1.75, spanGaps: false, points: { show: props.points.length < 2 } }],
+      hooks: { setCursor: [(u) => setAt(u.cursor.idx ?? null)] },
+    }, columns(), box);
+  };
+  const [at, setAt] = createSignal<number | null>(null);
+  const columns = () => {
+    const [xs, ys] = toColumns(props.points, props.axis);
+    return [xs, props.log ? ys.map((y) => (y !== null && y > 0 ? y : null)) : ys] as uPlot.AlignedData;
+  };
+  createEffect(() => { dark(); width(); props.axis; props.log; build(); });
+  createEffect(() => { const data = columns(); plot?.setData(data); });
+
+  const reading = () => {
+    const [xs, ys] = columns();
+    const i = at() ?? xs.length - 1;
+    if (i < 0 || i >= xs.length) return "";
+    const where = props.axis === "step" ? `step ${xs[i]}` : new Date(xs[i] * 1000).toLocaleTimeString();
+    return `${ys[i] === null || ys[i] === undefined ? "no value" : number(ys[i] as number)} at ${where}`;
+  };
+  return (
+    <figure class="chart">
+      <figcaption><b>{props.name}</b><span>{reading()}</span></figcaption>
+      <div ref={box} class="plot" role="img" data-metric={props.name} data-points={props.points.length}
+        aria-label={`${props.name}: ${props.points.length} points, ${reading()}`} />
+    </figure>
+  );
+}

@@ -1,0 +1,48 @@
+import { HashRouter, Route, useLocation, type RouteSectionProps } from "@solidjs/router";
+import { For } from "solid-js";
+import { render } from "solid-js/web";
+import { Empty, Page } from "./pieces";
+import { Experiments } from "./pages/experiments";
+import { LoggedModelPage } from "./pages/logged_model";
+import { ModelPage, Models } from "./pages/models";
+import { RunPage } from "./pages/run";
+import { Runs } from "./pages/runs";
+import { Serving } from "./pages/serving";
+import { VersionPage } from "./pages/version";
+import "./style.css";
+
+const areas: [string, string][] = [["/experiments", "Experiments"], ["/models", "Models"], ["/serving", "Serving"]];
+
+function Frame(props: RouteSectionProps) {
+  const here = useLocation();
+  const isHere = (path: string) => here.pathname.startsWith(path) || (path === "/experiments" && here.pathname === "/");
+  const skip = (event: Event) => { event.preventDefault(); document.querySelector<HTMLElement>("main")?.focus(); };
+  return (
+    <>
+      <a class="skip" href="#main" onClick={skip}>Skip to the content</a>
+      <header>
+        <a class="brand" href="#/experiments">Slipway</a>
+        <nav aria-label="Main"><For each={areas}>{([path, name]) => <a href={"#" + path} aria-current={isHere(path) ? "page" : undefined}>{name}</a>}</For></nav>
+      </header>
+      <main id="main" tabindex="-1">{props.children}</main>
+    </>
+  );
+}
+
+const Lost = () => <Page title="No such page"><Empty title="There is nothing at this address"><p>Start from the <a href="#/experiments">experiments</a>.</p></Empty></Page>;
+
+render(() => (
+  <HashRouter root={Frame}>
+    <Route path="/" component={Experiments} />
+    <Route path="/experiments" component={Experiments} />
+    <Route path="/experiments/:experiment" component={Runs} />
+    <Route path="/experiments/:experiment/runs" component={Runs} />
+    <Route path="/experiments/:experiment/runs/:run/*rest" component={RunPage} />
+    <Route path="/experiments/:experiment/models/:model/*rest" component={LoggedModelPage} />
+    <Route path="/models" component={Models} />
+    <Route path="/models/:name" component={ModelPage} />
+    <Route path="/models/:name/versions/:version" component={VersionPage} />
+    <Route path="/serving" component={Serving} />
+    <Route path="*rest" component={Lost} />
+  </HashRouter>
+), document.getElementById("app")!);
