@@ -18,9 +18,10 @@ namespace {
 
 constexpr unsigned kObjectMode = 0444;
 
-bool is_plain_file(const std::filesystem::path& path) {
-  struct stat status {};
-  return lstat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode);
+/// Whether the content of `object` is what its name says.
+bool holds(const std::filesystem::path& object, std::string_view md5) {
+  Result<std::string> found = digest_of_file(object);
+  return found.ok() && *found == md5.substr(0, 32);
 }
 
 /// A name beside `to` that nothing else uses.
@@ -60,7 +61,13 @@ std::filesystem::path Cache::object_path(std::string_view md5, bool legacy) cons
 }
 
 bool Cache::has(std::string_view md5, bool legacy) const {
-  return is_digest(md5) && is_plain_file(object_path(md5, legacy));
+  struct stat status {};
+  if (!is_digest(md5)) return false;
+  std::filesystem::path object = object_path(md5, legacy);
+  if (lstat(object.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return false;
+  // What is read-only was complete when it got its name; anything else has to prove itself.
+  if ((status.st_mode & 07777) == kObjectMode || legacy) return true;
+  return holds(object, md5);
 }
 
 Result<bool> Cache::has_all(const Version& version) const {
@@ -84,6 +91,7 @@ Result<Tree> Cache::tree(const Version& version) const {
 
 Result<> Cache::put_bytes(std::string_view md5, std::string_view bytes) {
   if (has(md5)) return {};
+  unlink(object_path(md5).c_str());  // a damaged object, if any
   ObjectWriter writer = TRY(ObjectWriter::open(folder_));
   TRY(writer.write(bytes));
   return writer.publish(object_path(md5), kObjectMode, shared_, true);
@@ -102,6 +110,7 @@ Result<std::string> Cache::absorb(const std::filesystem::path& from, bool sync) 
   ObjectWriter writer = TRY(ObjectWriter::open(folder_));
   std::string md5 = TRY(writer.copy_from(source.get(), from.string()));
   if (has(md5)) return md5;
+  unlink(object_path(md5).c_str());  // a damaged object, if any
   TRY(writer.publish(object_path(md5), kObjectMode, shared_, sync));
   return md5;
 }

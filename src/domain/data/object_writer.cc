@@ -50,6 +50,20 @@ int copy_bytes(int from, int to) {
   }
 }
 
+Result<std::string> digest_of_file(const std::filesystem::path& path) {
+  Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return system_error("cannot open " + path.string(), errno);
+  Hasher hasher(Hasher::Kind::kMd5);
+  std::string block(kBlockBytes, '\0');
+  while (true) {
+    ssize_t got = read(file.get(), block.data(), block.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return system_error("cannot read " + path.string(), errno);
+    if (got == 0) return hasher.finish_hex();
+    hasher.update({block.data(), static_cast<std::size_t>(got)});
+  }
+}
+
 Result<ObjectWriter> ObjectWriter::open(const std::filesystem::path& folder) {
   TRY(make_folders(folder, false));
   ObjectWriter writer;

@@ -12,6 +12,9 @@ namespace slipway::data {
 /// The rest of `from` into `to`; the errno of the failure, 0 when done.
 int copy_bytes(int from, int to);
 
+/// The MD5 of a file's content.
+Result<std::string> digest_of_file(const std::filesystem::path& path);
+
 /// Writes one object where nobody sees it until publish(). A process that is killed leaves nothing
 /// where the file system has unnamed files, otherwise a file `.XXXX.tmp` in the cache folder. Not
 /// thread-safe.

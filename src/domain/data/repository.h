@@ -33,10 +33,9 @@ const char* to_string(State state);
 
 /// What a checkout changed, paths absolute.
 struct Changes {
-  std::vector<std::filesystem::path> added, modified, deleted, failed;
-  bool empty() const {
-    return added.empty() && modified.empty() && deleted.empty() && failed.empty();
-  }
+  std::vector<std::filesystem::path> added, modified, deleted;  // outs as a whole
+  std::size_t files_added = 0, files_modified = 0, files_deleted = 0;
+  bool empty() const { return added.empty() && modified.empty() && deleted.empty(); }
 };
 
 /// Owns the lock of .dvc/tmp/lock that DVC's own commands take; released when destroyed.
@@ -49,7 +48,7 @@ class RepositoryLock {
  private:
   friend class Repository;
   explicit RepositoryLock(int fd) : fd_(fd) {}
-  int fd_ = -1;
+  int fd_;
 };
 
 /// An entry in .dvc/tmp/rwlock; taken out when destroyed.
@@ -103,9 +102,6 @@ class Repository {
   /// well.
   Result<State> state_of(const std::filesystem::path& path, const Version& recorded, bool cached);
 
-  struct Saved {
-    Version version;
-  };
   /// Hashes, copies into the cache what is missing there, and where links are wanted makes the
   /// workspace links. kMissing when the path does not exist. `relink` as in `dvc add` (false:
   /// --no-relink).
@@ -113,13 +109,29 @@ class Repository {
 
   struct CheckoutOptions {
     bool force = false;   // unsaved changes may be overwritten
-    bool relink = false;  // even what is right is linked again
-    /// Asked before unsaved content is overwritten or removed; empty: the answer is no.
-    std::function<bool(const std::filesystem::path&)> may_lose;
+    bool relink = false;  // what is right but linked another way than configured is linked again
   };
-  /// Makes `path` be `version`; an empty md5 removes it. kConflict with tag "unsaved" when content
-  /// would be lost that is in no cache; kMissing with tag "not_in_cache". Files appear by rename,
-  /// so a kill leaves each old or new.
+  /// What a checkout would do; nothing is changed yet.
+  struct CheckoutPlan {
+    std::filesystem::path path;
+    Version version;
+    bool existed = false;
+    std::vector<TreeEntry> place;                // relative to path; an empty path is `path` itself
+    std::vector<std::filesystem::path> remove;   // absolute
+    std::vector<std::filesystem::path> unsaved;  // would be lost and are in no cache; absolute
+    std::vector<std::filesystem::path>
+        missing;  // can't be made, their objects are not in the cache; absolute
+    std::size_t added = 0, modified = 0;
+    bool changes_content = false;  // more than links
+  };
+  /// `version` with an empty md5: the path shall not exist.
+  Result<CheckoutPlan> plan_checkout(const std::filesystem::path& path, const Version& version,
+                                     bool relink = false);
+  /// Precondition: the caller accepts plan.unsaved, and plan.missing is empty. Files appear by
+  /// rename, so that a kill leaves each as it was or as it shall be.
+  Result<> apply(const CheckoutPlan& plan, Changes* changes = nullptr);
+  /// Both for one path. kConflict with tag "unsaved" when content would be lost that is in no cache
+  /// (unless `force`); kMissing with tag "not_in_cache".
   Result<> checkout(const std::filesystem::path& path, const Version& version,
                     const CheckoutOptions& options, Changes* changes = nullptr);
 
@@ -132,7 +144,11 @@ class Repository {
   /// Adds `/NAME` to the .gitignore beside `path`, unless git ignores it already. kConflict with
   /// tag "tracked_by_git". Nothing to do without git. Returns the .gitignore when it changed.
   Result<std::optional<std::filesystem::path>> ignore(const std::filesystem::path& path);
+  /// Takes that line out again, and the .gitignore if nothing else is in it.
   Result<> unignore(const std::filesystem::path& path);
+  /// Puts files into git's index when the project asks for it (core.autostage); true when it did.
+  Result<bool> autostage(const std::vector<std::filesystem::path>& files);
+  bool uses_git() const;
 
   /// Whether .dvcignore files exclude it.
   bool is_ignored(const std::filesystem::path& path, bool is_folder) const;

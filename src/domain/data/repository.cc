@@ -1,0 +1,380 @@
+#include "domain/data/repository.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "domain/data/config.h"
+#include "domain/data/data_file.h"
+#include "domain/data/locks.h"
+#include "domain/data/repository_impl.h"
+#include "domain/project/stage.h"
+
+namespace slipway::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kDvcIgnore[] =
+    "# Add patterns of files dvc should ignore, which could improve\n"
+    "# the performance. Learn more at\n"
+    "# https://dvc.org/doc/user-guide/dvcignore";
+constexpr char kDvcGitIgnore[] = "/config.local\n/tmp\n/cache\n";
+
+Result<> make_folder(const fs::path& folder) {
+  std::error_code failure;
+  fs::create_directories(folder, failure);
+  if (failure) return system_error("cannot create " + folder.string(), failure.value());
+  return {};
+}
+
+Error tagged(Error error, const char* tag) {
+  error.tag = tag;
+  return error;
+}
+
+/// A line of .gitignore that means exactly this name.
+std::string escaped(std::string_view name) {
+  std::string line = "/";
+  for (char c : name) {
+    if (std::string_view("\\[]!*#?").find(c) != std::string_view::npos) line.push_back('\\');
+    line.push_back(c);
+  }
+  return line;
+}
+
+/// Makes an own file of a link, by rename.
+Result<> unprotect_file(const fs::path& path) {
+  struct stat status {};
+  if (lstat(path.c_str(), &status) != 0)
+    return system_error("cannot look at " + path.string(), errno);
+  bool is_link = S_ISLNK(status.st_mode) || status.st_nlink > 1;
+  if (!is_link) {
+    if ((status.st_mode & S_IWUSR) == 0) chmod(path.c_str(), (status.st_mode | S_IWUSR) & 07777);
+    return {};
+  }
+  if (stat(path.c_str(), &status) != 0)
+    return system_error("cannot look at " + path.string(), errno);
+  std::string content = TRY(read_file(path, std::uint64_t{1} << 40));
+  unsigned mode = (status.st_mode & S_IXUSR) != 0 ? 0777 : 0666;
+  return write_file_quick(path, content, mode);
+}
+
+}  // namespace
+
+const char* to_string(State state) {
+  switch (state) {
+    case State::kSame:
+      return "";
+    case State::kNew:
+      return "new";
+    case State::kModified:
+      return "modified";
+    case State::kDeleted:
+      return "deleted";
+    case State::kNotInCache:
+      return "not in cache";
+  }
+  return "";
+}
+
+RepositoryLock::RepositoryLock(RepositoryLock&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)) {}
+RepositoryLock& RepositoryLock::operator=(RepositoryLock&& other) noexcept {
+  std::swap(fd_, other.fd_);
+  return *this;
+}
+RepositoryLock::~RepositoryLock() {
+  if (fd_ >= 0) close(fd_);
+}
+
+struct PathsLock::Held {
+  fs::path tmp_folder;
+  PathClaim claim;
+};
+PathsLock::PathsLock(std::unique_ptr<Held> held) : held_(std::move(held)) {}
+PathsLock::PathsLock(PathsLock&&) noexcept = default;
+PathsLock& PathsLock::operator=(PathsLock&& other) noexcept {
+  std::swap(held_, other.held_);
+  return *this;
+}
+PathsLock::~PathsLock() {
+  // Should this fail, the entry is taken out by whoever finds that this process is gone.
+  if (held_) static_cast<void>(leave_claim(held_->tmp_folder, held_->claim).ok());
+}
+
+Repository::Repository(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Repository::Repository(Repository&&) noexcept = default;
+Repository& Repository::operator=(Repository&&) noexcept = default;
+Repository::~Repository() = default;
+
+Result<Repository> Repository::open(const fs::path& start) {
+  std::error_code failure;
+  fs::path from = fs::absolute(start, failure).lexically_normal();
+  if (!from.has_filename() && from.has_relative_path()) from = from.parent_path();
+  for (fs::path folder = from;; folder = folder.parent_path()) {
+    if (fs::is_directory(folder / ".dvc", failure)) {
+      auto impl = std::make_unique<Impl>();
+      impl->root = folder;
+      impl->config = TRY(read_config(folder / ".dvc"));
+      impl->cache = Cache(impl->config.cache_folder, impl->config.links, impl->config.shared_cache);
+      if (!impl->config.no_scm) impl->work_tree = git::WorkTree::find(folder);
+      return Repository(std::move(impl));
+    }
+    if (folder == folder.parent_path()) break;
+  }
+  return tagged(missing("no project here: neither " + from.string() +
+                        " nor a folder above has a .dvc folder; `slipway init` makes one"),
+                "no_repository");
+}
+
+Result<> Repository::init(const fs::path& folder, bool no_scm, bool force) {
+  std::error_code failure;
+  fs::path root = fs::absolute(folder, failure).lexically_normal();
+  if (!root.has_filename() && root.has_relative_path()) root = root.parent_path();
+  bool has_git = fs::exists(root / ".git", failure);
+  if (!no_scm && !has_git) {
+    return tagged(
+        invalid(root.string() + " is no git repository; run `git init` first, or use --no-scm"),
+        "no_git");
+  }
+  if (fs::exists(root / ".dvc", failure)) {
+    if (!force)
+      return tagged(conflict("'.dvc' exists in " + root.string() + " already; -f replaces it"),
+                    "exists");
+    fs::remove_all(root / ".dvc", failure);
+    if (failure) return system_error("cannot remove " + (root / ".dvc").string(), failure.value());
+  }
+  TRY(make_folder(root / ".dvc" / "tmp"));
+  TRY(write_file_atomic(root / ".dvc" / "config", no_scm ? "[core]\n    no_scm = True\n" : ""));
+  TRY(write_file_atomic(root / ".dvc" / "tmp" / "btime", ""));
+  if (!no_scm) TRY(write_file_atomic(root / ".dvc" / ".gitignore", kDvcGitIgnore));
+  if (!fs::exists(root / ".dvcignore", failure))
+    TRY(write_file_atomic(root / ".dvcignore", kDvcIgnore));
+  if (no_scm) return {};
+  auto work_tree = git::WorkTree::find(root);
+  return work_tree->add(
+      {root / ".dvc" / "config", root / ".dvc" / ".gitignore", root / ".dvcignore"});
+}
+
+const fs::path& Repository::root() const {
+  return impl_->root;
+}
+const Config& Repository::config() const {
+  return impl_->config;
+}
+Cache& Repository::cache() {
+  return impl_->cache;
+}
+bool Repository::uses_git() const {
+  return impl_->work_tree.has_value();
+}
+
+Result<fs::path> Repository::state_folder() const {
+  fs::path folder = impl_->root / ".slipway";
+  std::error_code failure;
+  if (fs::exists(folder / ".gitignore", failure)) return folder;
+  TRY(make_folder(folder));
+  TRY(write_file_quick(folder / ".gitignore", "*\n"));
+  return folder;
+}
+
+Result<RepositoryLock> Repository::lock() const {
+  TRY(make_folder(dvc_folder() / "tmp"));
+  Fd fd = TRY(take_lock_file(dvc_folder() / "tmp" / "lock"));
+  return RepositoryLock(fd.release());
+}
+
+Result<PathsLock> Repository::lock_paths(const std::string& command,
+                                         const std::vector<fs::path>& reads,
+                                         const std::vector<fs::path>& writes) const {
+  auto held = std::make_unique<PathsLock::Held>();
+  held->tmp_folder = dvc_folder() / "tmp";
+  held->claim.command = command;
+  for (const fs::path& path : reads) held->claim.reads.push_back(path.string());
+  for (const fs::path& path : writes) held->claim.writes.push_back(path.string());
+  TRY(make_folder(held->tmp_folder));
+  TRY(enter_claim(held->tmp_folder, held->claim));
+  return PathsLock(std::move(held));
+}
+
+Result<std::optional<Version>> Repository::version_of(const fs::path& path) {
+  Found found = TRY(impl_->find(path));
+  if (!found.exists) return std::optional<Version>();
+  TRY(impl_->hash(path, found));
+  return std::optional<Version>(impl_->version_of(found));
+}
+
+Result<State> Repository::state_of(const fs::path& path, const Version& recorded, bool cached) {
+  if (recorded.legacy) {
+    return tagged(invalid("not supported yet: " + path.string() +
+                          " is recorded in the way of DVC 2; `dvc cache migrate` and "
+                          "`dvc commit -f` bring it to the present form"),
+                  "unsupported");
+  }
+  if (cached && !recorded.md5.empty()) {
+    Result<bool> all = impl_->cache.has_all(recorded);
+    // A tree that can't be read is as good as none.
+    if (!all.ok() && all.error().code != Code::kInvalid) return all.error();
+    if (!all.ok() || !*all) return State::kNotInCache;
+  }
+  std::optional<Version> now = TRY(version_of(path));
+  if (!now) return State::kDeleted;
+  return now->same_content(recorded) ? State::kSame : State::kModified;
+}
+
+Result<Version> Repository::save(const fs::path& path, bool relink) {
+  Found found = TRY(impl_->find(path));
+  if (!found.exists) return missing(path.string() + " does not exist");
+  TRY(impl_->store(path, found));
+  Version version = impl_->version_of(found);
+  if (!relink) return version;
+  for (const FoundFile& file : found.files) {
+    fs::path at = file.path.empty() ? path : path / file.path;
+    if (!impl_->needs_link(file, at)) continue;
+    bool executable = !found.is_folder && version.is_executable;
+    TRY(impl_->cache.place(file.md5, at, executable));
+  }
+  return version;
+}
+
+Result<> Repository::remove(const fs::path& path) {
+  std::error_code failure;
+  fs::remove_all(path, failure);
+  if (failure) return system_error("cannot remove " + path.string(), failure.value());
+  return {};
+}
+
+Result<> Repository::unprotect(const fs::path& path) {
+  Found found = TRY(impl_->find(path));
+  for (const FoundFile& file : found.files) {
+    TRY(unprotect_file(file.path.empty() ? path : path / file.path));
+  }
+  return {};
+}
+
+Result<std::optional<fs::path>> Repository::ignore(const fs::path& path) {
+  std::optional<fs::path> nothing;
+  if (!impl_->work_tree) return nothing;
+  if (TRY(impl_->work_tree->is_tracked(path))) {
+    return tagged(
+        conflict(path.string() + " is tracked by git; `git rm -r --cached` it and commit first"),
+        "tracked_by_git");
+  }
+  if (TRY(impl_->work_tree->is_ignored(path))) return nothing;
+  fs::path file = path.parent_path() / ".gitignore";
+  Result<std::string> old = read_file(file, 16u << 20);
+  if (!old.ok() && old.error().code != Code::kMissing) return old.error();
+  std::string text = old.ok() ? *old : "";
+  std::string line = escaped(path.filename().string());
+  for (std::string_view there : split(text, '\n')) {
+    if (there == line) return nothing;
+  }
+  if (!text.empty() && text.back() != '\n') text += '\n';
+  TRY(write_file_atomic(file, text + line + "\n"));
+  return std::optional<fs::path>(file);
+}
+
+Result<> Repository::unignore(const fs::path& path) {
+  fs::path file = path.parent_path() / ".gitignore";
+  Result<std::string> old = read_file(file, 16u << 20);
+  if (!old.ok()) return old.error().code == Code::kMissing ? Result<>() : Result<>(old.error());
+  std::string line = "/" + path.filename().string(), kept;
+  std::string_view rest = *old;
+  while (!rest.empty()) {
+    std::size_t end = std::min(rest.find('\n'), rest.size() - 1) + 1;
+    std::string_view one = rest.substr(0, end);
+    if (trim(one) != trim(line)) kept += one;
+    rest.remove_prefix(end);
+  }
+  if (!kept.empty()) return kept == *old ? Result<>() : write_file_atomic(file, kept);
+  if (unlink(file.c_str()) != 0) return system_error("cannot remove " + file.string(), errno);
+  return {};
+}
+
+Result<bool> Repository::autostage(const std::vector<fs::path>& files) {
+  if (!impl_->work_tree || !impl_->config.autostage) return false;
+  TRY(impl_->work_tree->add(files));
+  return true;
+}
+
+bool Repository::is_ignored(const fs::path& path, bool is_folder) const {
+  Result<std::string> name = impl_->relative(path);
+  if (!name.ok()) return false;
+  impl_->load_rules(is_folder ? *name : fs::path(*name).parent_path().string());
+  return impl_->rules.ignores(*name, is_folder);
+}
+
+namespace {
+
+/// The folders that outputs of a folder's stage files are: nothing of ours lies below them.
+std::set<fs::path> folders_of_outs(const std::vector<fs::path>& single,
+                                   const std::vector<fs::path>& pipelines) {
+  std::set<fs::path> outs;
+  for (const fs::path& file : single) {
+    Result<DataFile> read = DataFile::read(file);
+    if (!read.ok()) continue;  // the error is reported when the file is used
+    for (const DataFile::Out& out : read->outs)
+      outs.insert((read->folder() / out.record.path).lexically_normal());
+  }
+  for (const fs::path& file : pipelines) {
+    Result<project::Pipeline> read = project::read_pipeline(file);
+    if (!read.ok()) continue;
+    for (const project::Stage& stage : read->stages) {
+      for (const project::Output& out : stage.outs)
+        outs.insert((stage.folder() / out.path).lexically_normal());
+    }
+  }
+  return outs;
+}
+
+}  // namespace
+
+Result<Repository::StageFiles> Repository::stage_files() const {
+  StageFiles result;
+  std::set<fs::path> outs;
+  std::vector<fs::path> pending = {impl_->root};
+  while (!pending.empty()) {
+    fs::path folder = pending.back();
+    pending.pop_back();
+    if (outs.contains(folder)) continue;
+    StageFiles here;
+    std::vector<fs::path> folders;
+    std::error_code failure;
+    fs::directory_iterator entries(folder, fs::directory_options::skip_permission_denied, failure);
+    if (failure) return system_error("cannot read folder " + folder.string(), failure.value());
+    impl_->load_rules(TRY(impl_->relative(folder)));
+    for (const fs::directory_entry& entry : entries) {
+      std::string name = entry.path().filename().string();
+      bool is_folder = entry.is_directory(failure) && !entry.is_symlink(failure);
+      bool of_interest =
+          is_folder || name == "dvc.yaml" || (name.size() > 4 && name.ends_with(".dvc"));
+      if (!of_interest || name == ".slipway") continue;
+      if (impl_->rules.ignores_itself(TRY(impl_->relative(entry.path())), is_folder)) continue;
+      if (!is_folder)
+        (name == "dvc.yaml" ? here.pipelines : here.single).push_back(entry.path());
+      else if (!fs::exists(entry.path() / ".dvc", failure))
+        folders.push_back(entry.path());
+    }
+    if (!folders.empty()) outs.merge(folders_of_outs(here.single, here.pipelines));
+    pending.insert(pending.end(), folders.begin(), folders.end());
+    result.single.insert(result.single.end(), here.single.begin(), here.single.end());
+    result.pipelines.insert(result.pipelines.end(), here.pipelines.begin(), here.pipelines.end());
+  }
+  std::sort(result.single.begin(), result.single.end());
+  std::sort(result.pipelines.begin(), result.pipelines.end());
+  return result;
+}
+
+Result<> Repository::flush() {
+  if (!impl_->index_loaded) return {};
+  fs::path folder = TRY(state_folder());
+  return impl_->index.save(folder / "workspace.index");
+}
+
+}  // namespace slipway::data
