@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "dialects/oip/infer.h"
 #include "domain/serving/serving.h"
+#include "io/http/compress.h"
 #include "io/wire/codec.h"
 #include "io/wire/json.h"
 
@@ -24,6 +25,7 @@ using serving::Serving;
 
 constexpr http::Permission kRead = http::reads("serving");
 constexpr std::uint64_t kSmallBodyBytes = 64u << 10;
+constexpr std::size_t kCompressedBytesMin = 1024;  // what fits a packet gains nothing
 
 struct ServerMetadata {
   std::string name, version;
@@ -134,11 +136,14 @@ class Inference {
         version_(std::move(version)),
         model_(std::move(model)),
         request_(std::move(request)),
-        reply_(std::move(reply)) {}
+        reply_(std::move(reply)),
+        coding_(http::to_coding(request_.headers.get("Content-Encoding"))),
+        wanted_(http::preferred_coding(request_.headers.get("Accept-Encoding"))) {}
 
-  /// On the loop when it is small, else on a scorer's thread.
+  /// On the loop when it is small and plain, else on a scorer's thread.
   static void start(std::unique_ptr<Inference> self, bool on_loop) {
-    if (on_loop && self->request_.body.size() <= kSmallBodyBytes) {
+    if (on_loop && self->request_.body.size() <= kSmallBodyBytes &&
+        self->coding_ == http::Coding::kIdentity) {
       if (!self->read()) return;
       if (self->serving_.small(*self->version_, self->request_.body.size(), self->batch_.rows))
         return self->score();
@@ -171,6 +176,9 @@ class Inference {
   }
 
   Result<> read_and_fit() {
+    if (coding_ != http::Coding::kIdentity) {
+      request_.body = TRY(http::decompress(coding_, request_.body, InferLimits{}.bytes_max));
+    }
     const std::string_view body = request_.body;
     const std::string_view length = request_.headers.get("Inference-Header-Content-Length");
     if (!request_.headers.has("Inference-Header-Content-Length")) {
@@ -204,6 +212,10 @@ class Inference {
     Response response = answer(*version_, model_, infer_, batch_);
     serving_.count(*version_, batch_.rows, (serving_.clock().monotonic() - began_).count(),
                    /*failed=*/false);
+    if (wanted_ != http::Coding::kIdentity && response.body.size() >= kCompressedBytesMin) {
+      response.body = http::compress(wanted_, response.body);
+      response.headers.add("Content-Encoding", wanted_ == http::Coding::kGzip ? "gzip" : "deflate");
+    }
     reply_.finish(std::move(response));
   }
 
@@ -212,6 +224,7 @@ class Inference {
   std::string model_;
   Request request_;
   Reply reply_;
+  const http::Coding coding_, wanted_;
   InferRequest infer_;
   Batch batch_;
   std::chrono::nanoseconds began_{0};
@@ -219,10 +232,10 @@ class Inference {
 
 void infer(Serving& serving, Request request, Reply reply) {
   const Address address = address_of(request);
-  const std::string_view encoding = request.headers.get("Content-Encoding");
-  if (!encoding.empty() && to_lower(encoding) != "identity") {
-    Response refused = error_response(
-        "Content-Encoding '" + std::string(encoding.substr(0, 40)) + "' is not supported", 501);
+  if (http::to_coding(request.headers.get("Content-Encoding")) == http::Coding::kUnknown) {
+    Response refused =
+        error_response("Content-Encoding is not supported, only gzip and deflate are", 501);
+    refused.headers.add("Accept-Encoding", "gzip, deflate");
     return reply.finish(std::move(refused));
   }
   auto held = std::make_shared<Request>(std::move(request));

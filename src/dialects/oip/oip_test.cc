@@ -8,6 +8,7 @@
 
 #include "dialects/oip/infer.h"
 #include "domain/serving/serving_testing.h"
+#include "io/http/compress.h"
 #include "io/wire/json.h"
 
 namespace slipway::oip {
@@ -211,6 +212,31 @@ TEST_F(OipTest, ARawBodyIsTheOnlyInput) {
       infer_binary("regressor", "", floats({0.5f, 1.5f, 7.0f, -1.25f, 0.1f, 23.0f}), "0");
   ASSERT_EQ(response.status, 200) << response.body;
   EXPECT_NE(response.body.find("\"shape\":[2,1]"), std::string::npos);
+}
+
+TEST_F(OipTest, CompressedBothWays) {
+  std::string rows = "[0.5,1.5,7]";
+  for (int i = 1; i < 300; ++i) rows += ",[0.5,1.5,7]";
+  const std::string body =
+      R"({"inputs":[{"name":"input-0","shape":[300,3],"datatype":"FP32","data":[)" + rows + "]}]}";
+  http::Headers headers;
+  headers.add("Content-Encoding", "gzip");
+  headers.add("Accept-Encoding", "deflate");
+  const Response response = call(Method::kPost, "/v2/models/regressor/infer",
+                                 http::compress(http::Coding::kGzip, body), headers);
+  ASSERT_EQ(response.status, 200);
+  EXPECT_EQ(response.headers.get("Content-Encoding"), "deflate");
+  auto plain = http::decompress(http::Coding::kDeflate, response.body, 10'000);
+  ASSERT_TRUE(plain.ok());
+  EXPECT_EQ(*plain, infer("regressor", body).body);
+}
+
+TEST_F(OipTest, OtherCodingsAreRefused) {
+  http::Headers headers;
+  headers.add("Content-Encoding", "br");
+  const Response response = call(Method::kPost, "/v2/models/regressor/infer", kRow, headers);
+  EXPECT_EQ(response.status, 501);
+  EXPECT_EQ(response.headers.get("Accept-Encoding"), "gzip, deflate");
 }
 
 TEST_F(OipTest, NoRowsGiveNoValues) {

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <exception>
 #include <set>
 
 #include "base/log.h"
@@ -18,6 +19,17 @@ constexpr std::chrono::seconds kRetryAfter{5};
 
 Error tagged(Code code, std::string message, std::string tag) {
   return {code, std::move(message), std::move(tag)};
+}
+
+/// The last catch of a thread: what was asked for is dropped, which answers 500, and the thread
+/// lives.
+template <class F>
+void guarded(F&& f) {
+  try {
+    f();
+  } catch (const std::exception& thrown) {
+    log_error("serving dropped a job", {{"exception", thrown.what()}});
+  }
 }
 
 /// What a failed load leaves behind in the table.
@@ -69,7 +81,7 @@ void Serving::start() {
   for (int i = 0; i < options_.workers; ++i) {
     threads_.emplace_back([this] {
       pthread_setname_np(pthread_self(), "serving-scorer");
-      while (auto job = scorer_jobs_.pop()) (*job)();
+      while (auto job = scorer_jobs_.pop()) guarded([&] { (*job)(); });
     });
   }
 }
@@ -144,10 +156,12 @@ void Serving::look_later(Done<> done) {
 
 void Serving::run_loader() {
   while (auto job = jobs_.pop()) {
-    if (job->look)
-      run_look(std::move(*job));
-    else
-      job->done(obtain(*job));
+    guarded([&] {
+      if (job->look)
+        run_look(std::move(*job));
+      else
+        job->done(obtain(*job));
+    });
   }
 }
 

@@ -100,6 +100,13 @@ def test_infer_with_a_classifier(served, client):
     assert np.array_equal(result.as_numpy("predict_proba"), served.floats("weather kinds/probabilities"))
 
 
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+def test_infer_with_compressed_bodies(served, client, coding):
+    result = client.infer("bikes", [matrix(served.rows)], request_compression_algorithm=coding,
+                          response_compression_algorithm=coding)
+    assert np.array_equal(result.as_numpy("predict")[:, 0], served.floats("bikes/1"))
+
+
 def test_infer_in_parallel(served, client):
     with triton.InferenceServerClient(served.address, concurrency=8) as many:
         waiting = [many.async_infer("bikes", [matrix(served.rows)]) for _ in range(64)]
