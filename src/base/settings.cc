@@ -15,7 +15,7 @@ namespace {
 Result<> refuse_unknown(const std::vector<Setting>& table, const std::map<std::string, std::string>& given,
                         std::string_view where) {
   for (const auto& [name, value] : given) {
-    if (std::any_of(table.begin(), table.end(), [&](const Setting& s) { return s.name == name; })) continue;
+    if (std::any_of(table.begin(), table.end(), [&wanted = name](const Setting& s) { return s.name == wanted; })) continue;
     std::vector<std::string> names;
     for (const Setting& setting : table) names.push_back(setting.name);
     std::string message = "unknown setting '" + name + "' in " + std::string(where);
