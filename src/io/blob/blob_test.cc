@@ -1,0 +1,276 @@
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "base/ids.h"
+#include "io/blob/blob_testing.h"
+
+namespace slipway::blob {
+namespace {
+
+namespace fs = std::filesystem;
+
+class TemporaryFolder {
+ public:
+  TemporaryFolder() : path_(fs::temp_directory_path() / ("slipway-blob-" + random_hex32())) {
+    fs::create_directories(path_);
+  }
+  ~TemporaryFolder() { fs::remove_all(path_); }
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+std::unique_ptr<Blobs> open_at(Disk& disk, const fs::path& root) {
+  auto blobs = open_folder_on(disk, root);
+  EXPECT_TRUE(blobs.ok()) << blobs.error().message;
+  return std::move(blobs).value();
+}
+
+std::vector<std::string> names(const Result<std::vector<Entry>>& entries) {
+  std::vector<std::string> names;
+  EXPECT_TRUE(entries.ok());
+  for (const Entry& entry : *entries) names.push_back(entry.name + (entry.is_folder ? "/" : ""));
+  return names;
+}
+
+std::size_t leftovers(const fs::path& root) {
+  return static_cast<std::size_t>(
+      std::distance(fs::directory_iterator(root / kIncomingFolder), fs::directory_iterator()));
+}
+
+// What holds for every store.
+class AnyBlobs : public testing::TestWithParam<std::string> {
+ protected:
+  AnyBlobs() {
+    if (GetParam() == "memory")
+      blobs_ = open_memory();
+    else
+      blobs_ = open_at(disk_, folder_.path() / "artifacts");
+  }
+  TemporaryFolder folder_;
+  Disk disk_;
+  std::unique_ptr<Blobs> blobs_;
+};
+INSTANTIATE_TEST_SUITE_P(Stores, AnyBlobs, testing::Values("memory", "folder"),
+                         [](const auto& store) { return store.param; });
+
+TEST_P(AnyBlobs, GivesBackWhatWasCommitted) {
+  std::string content = std::string("\0\n\xff", 3) + std::string(100'000, 'x');
+  ASSERT_TRUE(put(*blobs_, "1/run/artifacts/model/MLmodel", content).ok());
+  EXPECT_EQ(*get(*blobs_, "1/run/artifacts/model/MLmodel"), content);
+  EXPECT_EQ((*blobs_->open("1/run/artifacts/model/MLmodel"))->size(), content.size());
+}
+
+TEST_P(AnyBlobs, ShowsNothingBeforeCommit) {
+  auto writer = blobs_->create("a/b");
+  ASSERT_TRUE((*writer)->write("half").ok());
+  EXPECT_EQ(blobs_->open("a/b").error().code, Code::kMissing);
+  EXPECT_TRUE(names(blobs_->list("")).empty());
+  writer->reset();
+  EXPECT_TRUE(names(blobs_->list("")).empty());
+}
+
+TEST_P(AnyBlobs, RefusesASecondCommit) {
+  auto writer = blobs_->create("a");
+  ASSERT_TRUE((*writer)->commit().ok());
+  EXPECT_EQ((*writer)->commit().error().code, Code::kConflict);
+}
+
+TEST_P(AnyBlobs, ListsChildrenByName) {
+  for (const char* key : {"d/z", "d/a", "d/sub/x", "d/sub/y", "e"}) {
+    ASSERT_TRUE(put(*blobs_, key, "12345").ok());
+  }
+  EXPECT_EQ(names(blobs_->list("d")), (std::vector<std::string>{"a", "sub/", "z"}));
+  EXPECT_EQ(names(blobs_->list("")), (std::vector<std::string>{"d/", "e"}));
+  EXPECT_EQ((*blobs_->list("d"))[0].bytes, 5u);
+  EXPECT_TRUE(names(blobs_->list("e")).empty());
+  EXPECT_TRUE(names(blobs_->list("none")).empty());
+}
+
+TEST_P(AnyBlobs, FindsFilesAndFolders) {
+  ASSERT_TRUE(put(*blobs_, "d/sub/x", "123").ok());
+  EXPECT_EQ((**blobs_->find("d/sub/x")).bytes, 3u);
+  EXPECT_TRUE((**blobs_->find("d/sub")).is_folder);
+  EXPECT_FALSE(blobs_->find("d/none")->has_value());
+  EXPECT_FALSE(blobs_->find("d/sub/x/deeper")->has_value());
+}
+
+TEST_P(AnyBlobs, OpensNoFolder) {
+  ASSERT_TRUE(put(*blobs_, "d/x", "1").ok());
+  EXPECT_EQ(blobs_->open("d").error().code, Code::kMissing);
+  EXPECT_EQ(blobs_->open("d/x/y").error().code, Code::kMissing);
+}
+
+TEST_P(AnyBlobs, RemovesAFolderWithAllThatIsInIt) {
+  for (const char* key : {"d/sub/x", "d/y", "dd"}) ASSERT_TRUE(put(*blobs_, key, "1").ok());
+  ASSERT_TRUE(blobs_->remove("d").ok());
+  ASSERT_TRUE(blobs_->remove("d").ok());
+  EXPECT_EQ(names(blobs_->list("")), (std::vector<std::string>{"dd"}));
+  EXPECT_EQ(blobs_->remove("").error().code, Code::kInvalid);
+}
+
+TEST_P(AnyBlobs, PutsNoFileInThePlaceOfAFolderNorUnderAFile) {
+  ASSERT_TRUE(put(*blobs_, "d/x", "1").ok());
+  EXPECT_EQ(put(*blobs_, "d", "2").error().code, Code::kConflict);
+  EXPECT_EQ(put(*blobs_, "d/x/y", "2").error().code, Code::kConflict);
+  EXPECT_EQ(*get(*blobs_, "d/x"), "1");
+}
+
+TEST_P(AnyBlobs, RefusesEveryBadKeyInEveryCall) {
+  for (const std::string& key :
+       {std::string("../x"), std::string("a/../../x"), std::string("a/.."), std::string("./a"),
+        std::string("/etc/passwd"), std::string("a//b"), std::string("a/"), std::string("a\0b", 3),
+        std::string("a\\..\\b"), std::string(1025, 'a'), std::string(256, 'a'),
+        std::string(".incoming/x"), std::string(".incoming")}) {
+    EXPECT_EQ(blobs_->create(key).error().code, Code::kInvalid) << key;
+    EXPECT_EQ(blobs_->open(key).error().code, Code::kInvalid) << key;
+    EXPECT_EQ(blobs_->list(key).error().code, Code::kInvalid) << key;
+    EXPECT_EQ(blobs_->find(key).error().code, Code::kInvalid) << key;
+    EXPECT_EQ(blobs_->remove(key).error().code, Code::kInvalid) << key;
+  }
+}
+
+TEST_P(AnyBlobs, KeepsOneOfTheObjectsThatThreadsPutUnderOneKeyWhole) {
+  std::vector<std::jthread> writers;
+  for (char letter = 'a'; letter < 'e'; ++letter) {
+    writers.emplace_back([&, letter] {
+      for (int i = 0; i < 5; ++i) {
+        EXPECT_TRUE(put(*blobs_, "same/deep/key", std::string(50'000, letter)).ok());
+      }
+    });
+  }
+  writers.clear();
+  std::string kept = *get(*blobs_, "same/deep/key");
+  EXPECT_EQ(kept, std::string(50'000, kept[0]));
+}
+
+TEST(FolderBlobs, FollowsNoLinkOnTheWayOrAtTheEnd) {
+  TemporaryFolder folder;
+  fs::path root = folder.path() / "artifacts";
+  fs::path outside = folder.path() / "outside";
+  fs::create_directories(outside);
+  std::ofstream(outside / "secret") << "s";
+  Disk disk;
+  auto blobs = open_at(disk, root);
+  fs::create_directory_symlink(outside, root / "way");
+  fs::create_symlink(outside / "secret", root / "end");
+  EXPECT_EQ(blobs->open("way/secret").error().code, Code::kInvalid);
+  EXPECT_EQ(blobs->open("end").error().code, Code::kInvalid);
+  EXPECT_EQ(blobs->find("way/secret").error().code, Code::kInvalid);
+  EXPECT_EQ(blobs->remove("way/secret").error().code, Code::kInvalid);
+  EXPECT_FALSE(put(*blobs, "way/new", "x").ok());
+  EXPECT_TRUE(names(blobs->list("")).empty());
+  EXPECT_FALSE(fs::exists(outside / "new"));
+  EXPECT_TRUE(blobs->remove("way").ok());  // the link itself goes, what it points to stays
+  EXPECT_TRUE(fs::exists(outside / "secret"));
+}
+
+TEST(FolderBlobs, DoesNotWaitForAPipe) {
+  TemporaryFolder folder;
+  Disk disk;
+  auto blobs = open_at(disk, folder.path());
+  ASSERT_EQ(mkfifo((folder.path() / "pipe").c_str(), 0600), 0);
+  EXPECT_EQ(blobs->open("pipe").error().code, Code::kMissing);
+}
+
+TEST(FolderBlobs, SweepsWhatACrashLeft) {
+  TemporaryFolder folder;
+  fs::create_directories(folder.path() / kIncomingFolder / "removed/deep");
+  std::ofstream(folder.path() / kIncomingFolder / "grown") << "half";
+  std::ofstream(folder.path() / kIncomingFolder / "removed/deep/x") << "old";
+  Disk disk;
+  auto blobs = open_at(disk, folder.path());
+  EXPECT_EQ(leftovers(folder.path()), 0u);
+}
+
+TEST(FolderBlobs, RefusesASecondStoreOnItsFolder) {
+  TemporaryFolder folder;
+  Disk disk;
+  auto blobs = open_at(disk, folder.path());
+  EXPECT_EQ(open_folder_on(disk, folder.path()).error().code, Code::kConflict);
+}
+
+TEST(FolderBlobs, LosesNothingAcknowledgedWhenAnyCallFails) {
+  int failed = 0;
+  for (int call = 1;; ++call) {
+    TemporaryFolder folder;
+    Disk good;
+    ASSERT_TRUE(put(*open_at(good, folder.path()), "d/x", "old").ok());
+    FailingDisk disk(call + 1);  // the first is the sync of open()
+    auto blobs = open_at(disk, folder.path());
+    Result<> committed = put(*blobs, "d/x", "new content");
+    if (committed.ok()) {
+      EXPECT_FALSE(disk.has_failed());
+      break;
+    }
+    ++failed;
+    EXPECT_EQ(committed.error().code, Code::kUnavailable);
+    std::string kept = *get(*blobs, "d/x");
+    EXPECT_TRUE(kept == "old" || kept == "new content") << kept;
+    EXPECT_EQ(leftovers(folder.path()), 0u);
+    ASSERT_TRUE(put(*blobs, "d/x", "again").ok());  // works again when the disk does
+    EXPECT_EQ(*get(*blobs, "d/x"), "again");
+  }
+  EXPECT_GE(failed, 5);  // write, sync, rename, sync of two folders
+}
+
+TEST(FolderBlobs, KeepsEveryCommittedObjectThroughAPowerCut) {
+  TemporaryFolder folder;
+  fs::path root = folder.path() / "before";
+  ForgetfulDisk disk;
+  auto blobs = open_at(disk, root);
+  for (int i = 0; i < 20; ++i) {
+    std::string key = "e" + std::to_string(i % 3) + "/run" + std::to_string(i) + "/model/data";
+    ASSERT_TRUE(put(*blobs, key, key).ok());
+    fs::path after = folder.path() / ("after" + std::to_string(i));
+    disk.cut_power(root, after);
+    Disk good;
+    auto survivor = open_at(good, after);
+    EXPECT_EQ(*get(*survivor, key), key);
+    EXPECT_EQ(*get(*survivor, "e0/run0/model/data"), "e0/run0/model/data");
+  }
+}
+
+TEST(FolderBlobs, ShowsNothingUncommittedAfterAPowerCut) {
+  TemporaryFolder folder;
+  fs::path root = folder.path() / "before";
+  ForgetfulDisk disk;
+  auto blobs = open_at(disk, root);
+  ASSERT_TRUE(put(*blobs, "d/x", "old").ok());
+  auto writer = blobs->create("d/x");
+  ASSERT_TRUE((*writer)->write("half").ok());
+  disk.cut_power(root, folder.path() / "after");
+  Disk good;
+  auto survivor = open_at(good, folder.path() / "after");
+  EXPECT_EQ(*get(*survivor, "d/x"), "old");
+  EXPECT_EQ(names(survivor->list("d")), (std::vector<std::string>{"x"}));
+}
+
+TEST(FolderBlobs, StaysRemovedThroughAPowerCut) {
+  TemporaryFolder folder;
+  fs::path root = folder.path() / "before";
+  ForgetfulDisk disk;
+  auto blobs = open_at(disk, root);
+  ASSERT_TRUE(put(*blobs, "d/x", "1").ok());
+  ASSERT_TRUE(blobs->remove("d").ok());
+  disk.cut_power(root, folder.path() / "after");
+  EXPECT_FALSE(fs::exists(folder.path() / "after/d"));
+}
+
+TEST(ForgetfulDisk, LosesWhatNobodySynced) {
+  TemporaryFolder folder;
+  ForgetfulDisk disk;
+  auto blobs = open_at(disk, folder.path() / "before");
+  std::ofstream(folder.path() / "before/unsynced") << "x";
+  disk.cut_power(folder.path() / "before", folder.path() / "after");
+  EXPECT_FALSE(fs::exists(folder.path() / "after/unsynced"));
+}
+
+}  // namespace
+}  // namespace slipway::blob

@@ -1,0 +1,346 @@
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/ids.h"
+#include "base/text.h"
+#include "io/blob/blobs.h"
+#include "io/blob/disk.h"
+
+namespace slipway::blob {
+
+Result<> Disk::write(int file, std::string_view data) {
+  while (!data.empty()) {
+    ssize_t put = ::write(file, data.data(), data.size());
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return system_error("cannot write an object", errno);
+    data.remove_prefix(static_cast<std::size_t>(put));
+  }
+  return {};
+}
+
+Result<> Disk::sync(int file_or_folder) {
+  if (fsync(file_or_folder) != 0) return system_error("cannot sync the artifact folder", errno);
+  return {};
+}
+
+Result<> Disk::rename(int from_folder, const std::string& from, int to_folder,
+                      const std::string& to) {
+  if (renameat(from_folder, from.c_str(), to_folder, to.c_str()) == 0) return {};
+  if (errno == ENOENT) return missing("the folder of '" + to + "' is gone");
+  if (errno == EISDIR || errno == ENOTEMPTY || errno == EEXIST) {
+    return conflict("'" + to + "' is a folder");
+  }
+  return system_error("cannot put an object in place", errno);
+}
+
+namespace {
+
+constexpr int kParentAttempts =
+    8;  // a remove() may take the folder away between making and using it
+constexpr int kFolderFlags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+
+struct Place {
+  std::string folder;  // "" for the root
+  std::string name;
+};
+
+Place place_of(const std::string& key) {
+  std::size_t slash = key.rfind('/');
+  if (slash == std::string::npos) return {"", key};
+  return {key.substr(0, slash), key.substr(slash + 1)};
+}
+
+/// For kernels and sandboxes without openat2: one segment at a time, none of them a link. `path` is
+/// a checked key, so it has no "..".
+Fd walk(int root, const std::string& path, int flags) {
+  Fd at(dup(root));
+  std::vector<std::string_view> segments = split(path, '/');
+  for (std::size_t i = 0; at && i < segments.size(); ++i) {
+    bool last = i + 1 == segments.size();
+    int how = last ? flags : O_PATH | O_DIRECTORY | O_CLOEXEC;
+    at = Fd(openat(at.get(), std::string(segments[i]).c_str(), how | O_NOFOLLOW));
+  }
+  return at;
+}
+
+/// Opens `path` below `root`, following no link; errno as open() leaves it (ELOOP for a link).
+Fd open_beneath(int root, const std::string& path, int flags) {
+  open_how how{};
+  how.flags = static_cast<std::uint64_t>(flags);
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  const char* name = path.empty() ? "." : path.c_str();
+  Fd fd(static_cast<int>(syscall(SYS_openat2, root, name, &how, sizeof how)));
+  if (fd || (errno != ENOSYS && errno != EPERM)) return fd;
+  if (path.empty()) return Fd(openat(root, ".", flags));
+  return walk(root, path, flags);
+}
+
+bool is_absent(int error) {
+  return error == ENOENT || error == ENOTDIR;
+}
+
+Error open_error(const std::string& key, int error) {
+  if (is_absent(error)) return missing("no such object: " + key);
+  if (error == ELOOP || error == EXDEV) return invalid("a symbolic link lies on the way to " + key);
+  return system_error("cannot open " + key, error);
+}
+
+struct CloseFolder {
+  void operator()(DIR* folder) const { closedir(folder); }
+};
+using Folder = std::unique_ptr<DIR, CloseFolder>;
+
+Folder read_folder(int fd) {
+  int copy = openat(fd, ".", kFolderFlags);
+  return Folder(copy < 0 ? nullptr : fdopendir(copy));
+}
+
+std::vector<std::string> names_in(int fd) {
+  std::vector<std::string> names;
+  Folder folder = read_folder(fd);
+  if (!folder) return names;
+  while (dirent* entry = readdir(folder.get())) {
+    std::string name = entry->d_name;
+    if (name != "." && name != "..") names.push_back(std::move(name));
+  }
+  return names;
+}
+
+/// Entries that are neither a file nor a folder (links, sockets) do not exist for a store.
+std::optional<Entry> entry_of(int folder, const std::string& name) {
+  struct stat status {};
+  if (fstatat(folder, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return std::nullopt;
+  if (S_ISDIR(status.st_mode)) return Entry{name, true, 0};
+  if (!S_ISREG(status.st_mode)) return std::nullopt;
+  return Entry{name, false, static_cast<std::uint64_t>(status.st_size)};
+}
+
+void delete_tree(int folder, const std::string& name) {
+  if (unlinkat(folder, name.c_str(), 0) == 0) return;
+  Fd inside(openat(folder, name.c_str(), kFolderFlags | O_NOFOLLOW));
+  if (inside) {
+    for (const std::string& child : names_in(inside.get())) delete_tree(inside.get(), child);
+  }
+  unlinkat(folder, name.c_str(), AT_REMOVEDIR);
+}
+
+class FolderReader final : public Reader {
+ public:
+  FolderReader(Fd file, std::uint64_t size) : file_(std::move(file)), size_(size) {}
+  std::uint64_t size() const override { return size_; }
+  Result<std::size_t> read(std::span<char> buffer) override {
+    while (true) {
+      ssize_t got = ::read(file_.get(), buffer.data(), buffer.size());
+      if (got >= 0) return static_cast<std::size_t>(got);
+      if (errno != EINTR) return system_error("cannot read an object", errno);
+    }
+  }
+
+ private:
+  Fd file_;
+  std::uint64_t size_;
+};
+
+/// What writers share with their store; it lives as long as any of them.
+struct Roots {
+  Disk& disk;
+  Fd root;
+  Fd incoming;
+};
+
+/// Opens the folder, making what is missing of it.
+Result<Fd> make_folder(const Roots& roots, const std::string& folder) {
+  for (std::size_t end = 0; !folder.empty() && end != std::string::npos;) {
+    end = folder.find('/', end + 1);
+    Place place = place_of(folder.substr(0, end));
+    Fd parent = open_beneath(roots.root.get(), place.folder, kFolderFlags);
+    if (!parent) return open_error(folder, errno);
+    if (mkdirat(parent.get(), place.name.c_str(), 0777) != 0 && errno != EEXIST) {
+      if (errno == ENOENT) return missing("the folder of '" + place.name + "' is gone");
+      return system_error("cannot make folder " + folder, errno);
+    }
+  }
+  Fd made = open_beneath(roots.root.get(), folder, kFolderFlags);
+  if (!made && errno == ENOTDIR) return conflict("a file lies on the way to " + folder);
+  if (!made) return open_error(folder, errno);
+  return made;
+}
+
+/// Up to the root every time: a folder that another thread, or a process that was killed, has just
+/// made is there for all to see before it is durable.
+Result<> sync_chain(const Roots& roots, std::string folder) {
+  while (true) {
+    Fd fd = open_beneath(roots.root.get(), folder, kFolderFlags);
+    bool removed_meanwhile = !fd && is_absent(errno) && !folder.empty();
+    if (!fd && !removed_meanwhile) return open_error(folder, errno);
+    if (fd) TRY(roots.disk.sync(fd.get()));
+    if (folder.empty()) return {};
+    folder = place_of(folder).folder;
+  }
+}
+
+class FolderWriter final : public Writer {
+ public:
+  FolderWriter(std::shared_ptr<Roots> roots, std::string key, std::string temporary, Fd file)
+      : roots_(std::move(roots)),
+        key_(std::move(key)),
+        temporary_(std::move(temporary)),
+        file_(std::move(file)) {}
+  ~FolderWriter() override {
+    if (!placed_) unlinkat(roots_->incoming.get(), temporary_.c_str(), 0);
+  }
+
+  Result<> write(std::string_view data) override {
+    Result<> written = usable();
+    if (written.ok()) written = roots_->disk.write(file_.get(), data);
+    failed_ = !written.ok();
+    return written;
+  }
+
+  Result<> commit() override {
+    TRY(usable());
+    failed_ = true;  // until all is done: a failed commit is not repeated
+    TRY(roots_->disk.sync(file_.get()));
+    TRY(put_in_place());
+    TRY(sync_chain(*roots_, place_of(key_).folder));
+    return {};
+  }
+
+ private:
+  Result<> usable() const {
+    if (failed_) return conflict("the object " + key_ + " was given up or committed already");
+    return {};
+  }
+
+  Result<> put_in_place() {
+    Place place = place_of(key_);
+    Result<> put;
+    for (int attempt = 0; attempt < kParentAttempts; ++attempt) {
+      put = try_put(place);
+      if (put.ok() || put.error().code != Code::kMissing) break;
+    }
+    placed_ = put.ok();
+    return put;
+  }
+
+  Result<> try_put(const Place& place) {
+    Fd folder = TRY(make_folder(*roots_, place.folder));
+    return roots_->disk.rename(roots_->incoming.get(), temporary_, folder.get(), place.name);
+  }
+
+  std::shared_ptr<Roots> roots_;
+  std::string key_;
+  std::string temporary_;
+  Fd file_;
+  bool placed_ = false;
+  bool failed_ = false;
+};
+
+class FolderBlobs final : public Blobs {
+ public:
+  explicit FolderBlobs(std::shared_ptr<Roots> roots) : roots_(std::move(roots)) {}
+
+  Result<std::unique_ptr<Writer>> create(const std::string& key) override {
+    TRY(check_key(key));
+    std::string temporary = random_hex32();
+    Fd file(openat(roots_->incoming.get(), temporary.c_str(),
+                   O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+    if (!file) return system_error("cannot create an object", errno);
+    return std::unique_ptr<Writer>(
+        std::make_unique<FolderWriter>(roots_, key, std::move(temporary), std::move(file)));
+  }
+
+  Result<std::unique_ptr<Reader>> open(const std::string& key) override {
+    TRY(check_key(key));
+    // Without O_NONBLOCK a FIFO that somebody put there would hold the thread for ever.
+    Fd file = open_beneath(roots_->root.get(), key, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (!file) return open_error(key, errno);
+    struct stat status {};
+    if (fstat(file.get(), &status) != 0) return system_error("cannot read " + key, errno);
+    if (!S_ISREG(status.st_mode)) return missing("no such object: " + key);
+    return std::unique_ptr<Reader>(std::make_unique<FolderReader>(
+        std::move(file), static_cast<std::uint64_t>(status.st_size)));
+  }
+
+  Result<std::vector<Entry>> list(const std::string& folder) override {
+    if (!folder.empty()) TRY(check_key(folder));
+    std::vector<Entry> entries;
+    Fd fd = open_beneath(roots_->root.get(), folder, kFolderFlags);
+    if (!fd && is_absent(errno)) return entries;
+    if (!fd) return open_error(folder, errno);
+    for (const std::string& name : names_in(fd.get())) {
+      if (folder.empty() && name == kIncomingFolder) continue;
+      if (auto entry = entry_of(fd.get(), name)) entries.push_back(std::move(*entry));
+    }
+    std::ranges::sort(entries, {}, &Entry::name);
+    return entries;
+  }
+
+  Result<std::optional<Entry>> find(const std::string& key) override {
+    TRY(check_key(key));
+    Place place = place_of(key);
+    Fd folder = open_beneath(roots_->root.get(), place.folder, kFolderFlags);
+    if (!folder && is_absent(errno)) return std::optional<Entry>();
+    if (!folder) return open_error(key, errno);
+    return entry_of(folder.get(), place.name);
+  }
+
+  Result<> remove(const std::string& key) override {
+    TRY(check_key(key));
+    Place place = place_of(key);
+    Fd folder = open_beneath(roots_->root.get(), place.folder, kFolderFlags);
+    if (!folder && is_absent(errno)) return {};
+    if (!folder) return open_error(key, errno);
+    // Aside first, so that a folder goes as a whole; what a crash leaves there is swept by the next
+    // open.
+    std::string aside = random_hex32();
+    Result<> moved = roots_->disk.rename(folder.get(), place.name, roots_->incoming.get(), aside);
+    if (!moved.ok() && moved.error().code == Code::kMissing) return {};
+    TRY(std::move(moved));
+    TRY(roots_->disk.sync(folder.get()));
+    delete_tree(roots_->incoming.get(), aside);
+    return {};
+  }
+
+ private:
+  std::shared_ptr<Roots> roots_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Blobs>> open_folder_on(Disk& disk, const std::filesystem::path& root) {
+  std::error_code failed;
+  std::filesystem::create_directories(root, failed);
+  if (failed) return system_error("cannot make folder " + root.string(), failed.value());
+  Fd fd(::open(root.c_str(), kFolderFlags));
+  if (!fd) return system_error("cannot open folder " + root.string(), errno);
+  if (mkdirat(fd.get(), kIncomingFolder, 0777) != 0 && errno != EEXIST) {
+    return system_error("cannot make a folder in " + root.string(), errno);
+  }
+  Fd incoming(openat(fd.get(), kIncomingFolder, kFolderFlags | O_NOFOLLOW));
+  if (!incoming) return system_error("cannot open a folder in " + root.string(), errno);
+  // Two stores on one folder would sweep each other's growing objects.
+  if (flock(incoming.get(), LOCK_EX | LOCK_NB) != 0) {
+    return conflict("another program uses the artifact folder " + root.string());
+  }
+  for (const std::string& name : names_in(incoming.get())) delete_tree(incoming.get(), name);
+  TRY(disk.sync(fd.get()));
+  TRY(sync_folder(root.parent_path()));
+  auto roots = std::make_shared<Roots>(Roots{disk, std::move(fd), std::move(incoming)});
+  return std::unique_ptr<Blobs>(std::make_unique<FolderBlobs>(std::move(roots)));
+}
+
+Result<std::unique_ptr<Blobs>> open_folder(const std::filesystem::path& root) {
+  static Disk disk;  // has no state
+  return open_folder_on(disk, root);
+}
+
+}  // namespace slipway::blob
