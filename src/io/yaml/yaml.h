@@ -39,7 +39,13 @@ struct Node {
   bool quoted = false;  // it was written in quotes or as a block scalar
   bool flow = false;    // [..] or {..}
 
-  Node() = default;
+  // Defined below, where Entry is complete: clang 14 asks for that.
+  Node();
+  Node(const Node&);
+  Node(Node&&) noexcept;
+  Node& operator=(const Node&);
+  Node& operator=(Node&&) noexcept;
+  ~Node();
   static Node string(std::string text);
   static Node integer(std::int64_t value);
   static Node real(double value);
@@ -74,6 +80,13 @@ struct Entry {
   Node key;  // a scalar
   Node value;
 };
+
+inline Node::Node() = default;
+inline Node::Node(const Node&) = default;
+inline Node::Node(Node&&) noexcept = default;
+inline Node& Node::operator=(const Node&) = default;
+inline Node& Node::operator=(Node&&) noexcept = default;
+inline Node::~Node() = default;
 
 /// Equality as Python has it after loading: 1 equals 1.0 and true, order of keys does not count.
 bool equal(const Node& a, const Node& b);
