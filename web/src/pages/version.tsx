@@ -25,6 +25,7 @@ export function VersionPage() {
   const version = createPolled(() => ({ name: name(), version: params.version }), (k, signal) => getVersion(k.name, k.version, signal), () => 10_000);
   const run = createPolled(() => version.data()?.run_id ?? "", (id, signal) => (id ? getRun(id, signal) : Promise.resolve(undefined)));
   const served = createPolled(() => 0, (_, signal) => servedModels(signal), () => 5000);
+  const logged = () => version.data()?.model_id || /^models:\/(m-[0-9a-f]{32})$/.exec(version.data()?.source ?? "")?.[1];
   const state = () => served.data()?.find((s) => s.name === name() && s.version === params.version);
   return (
     <Page title={`${name()} version ${params.version}`} trail={[["Models", "#/models"], [name(), paths.model(name())]]}
@@ -38,7 +39,7 @@ export function VersionPage() {
             ["Aliases", v().aliases?.length ? <For each={v().aliases}>{(a) => <span class="tag">@{a}</span>}</For> : undefined],
             ["Stage", v().current_stage === "None" ? undefined : v().current_stage],
             ["Made by run", run.data() && <a href={paths.run(run.data()!.info.experiment_id, run.data()!.info.run_id)}>{run.data()!.info.run_name || run.data()!.info.run_id}</a>],
-            ["Logged model", v().model_id && run.data() && <a href={paths.logged(run.data()!.info.experiment_id, v().model_id!)}>{v().model_id}</a>],
+            ["Logged model", logged() && run.data() && <a href={paths.logged(run.data()!.info.experiment_id, logged()!)}>{logged()}</a>],
             ["Files", v().source && <code>{v().source}</code>],
           ]} />
           <section aria-labelledby="serving"><h2 id="serving">Serving</h2>
