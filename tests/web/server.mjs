@@ -1,0 +1,80 @@
+// Starts what the page is tested with: the server, a client that trains, a browser.
+import { spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { chromium } from "playwright-core";
+
+function required(variable) {
+  const value = process.env[variable];
+  if (!value) throw new Error(`${variable} is not set`);
+  return value;
+}
+
+function ended(child) {
+  return child.exitCode !== null || child.signalCode !== null ? Promise.resolve() : new Promise((done) => child.once("exit", done));
+}
+
+/// A server of its own, or the one at SLIPWAY_URL.
+export async function startServer() {
+  if (process.env.SLIPWAY_URL) return { url: process.env.SLIPWAY_URL, stop: async () => {} };
+  const state = await mkdtemp(join(tmpdir(), "slipway-web-"));
+  const child = spawn(required("SLIPWAY_BINARY"), ["up", "--listen", "127.0.0.1:0", "--state", state], { stdio: ["ignore", "pipe", "pipe"] });
+  let said = "";
+  const url = await new Promise((found, failed) => {
+    const read = (chunk) => {
+      said += chunk;
+      const address = /http:\/\/127\.0\.0\.1:[1-9]\d*/.exec(said);
+      if (address) found(address[0]);
+    };
+    child.stdout.on("data", read);
+    child.stderr.on("data", read);
+    child.once("exit", (code) => failed(new Error(`the server ended with ${code}: ${said}`)));
+    child.once("error", failed);
+  });
+  const stop = async () => {
+    child.kill("SIGTERM");
+    await ended(child);
+    await rm(state, { recursive: true });
+  };
+  return { url, stop };
+}
+
+/// The training script. `fact(step)` waits for the line that says so; `links` are those the client printed.
+export function startTraining(url) {
+  const child = spawn(required("SLIPWAY_PYTHON_MLFLOW3"), [join(import.meta.dirname ?? new URL(".", import.meta.url).pathname, "train.py")], {
+    stdio: ["pipe", "pipe", "pipe"],
+    env: { ...process.env, MLFLOW_TRACKING_URI: url, MLFLOW_DISABLE_TELEMETRY: "true", DO_NOT_TRACK: "true", GIT_PYTHON_REFRESH: "quiet" },
+  });
+  const links = [];
+  const facts = [];
+  const waiting = [];
+  let complaint = "";
+  child.stderr.on("data", (chunk) => { complaint += chunk; });
+  createInterface({ input: child.stdout }).on("line", (line) => {
+    const link = /View (run|experiment|Logged Model)\b.* at: (http\S+)/i.exec(line);
+    if (link) links.push({ what: link[1], url: link[2] });
+    if (!line.startsWith("FACT ")) return;
+    facts.push(JSON.parse(line.slice(5)));
+    for (const look of [...waiting]) look();
+  });
+  const over = new Promise((_, failed) => child.once("close", (code) => failed(new Error(`the training script ended with ${code}: ${complaint}`))));
+  over.catch(() => {});
+  const fact = (step) => Promise.race([over, new Promise((found) => {
+    const look = () => {
+      const index = facts.findIndex((f) => f.step === step);
+      if (index < 0) return;
+      waiting.splice(waiting.indexOf(look), 1);
+      found(facts.splice(index, 1)[0]);
+    };
+    waiting.push(look);
+    look();
+  })]);
+  return { links, fact, tell: (line) => child.stdin.write(line + "\n"), stop: async () => { child.kill("SIGKILL"); await ended(child); } };
+}
+
+export const startBrowser = () => chromium.launch({
+  executablePath: process.env.SLIPWAY_CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+});
