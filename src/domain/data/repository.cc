@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 constexpr char kDvcIgnore[] =
     "# Add patterns of files dvc should ignore, which could improve\n"
     "# the performance. Learn more at\n"
-    "# https://dvc.org/doc/user-guide/dvcignore";
+    "# https://dvc.org/doc/user-guide/dvcignore\n";
 constexpr char kDvcGitIgnore[] = "/config.local\n/tmp\n/cache\n";
 
 Result<> make_folder(const fs::path& folder) {
