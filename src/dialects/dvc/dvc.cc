@@ -357,11 +357,11 @@ int run_checkout(const Face& face, Repository& repository, const Parsed& parsed)
     face.out << summary(done->changes) << "\n";
   } else if (!parsed.has("quiet")) {
     for (const std::string& name : sorted_names(done->changes.modified, face.from))
-      face.out << "M\t" << name << "\n";
+      face.out << "M       " << name << "\n";
     for (const std::string& name : sorted_names(done->changes.added, face.from))
-      face.out << "A\t" << name << "\n";
+      face.out << "A       " << name << "\n";
     for (const std::string& name : sorted_names(done->changes.deleted, face.from))
-      face.out << "D\t" << name << "\n";
+      face.out << "D       " << name << "\n";
   }
   if (!done->failed.empty() && !request.allow_missing) {
     std::string names;

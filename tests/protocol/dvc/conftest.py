@@ -54,7 +54,9 @@ class Repo:
             if path.is_symlink():
                 seen[name] = ("link", os.readlink(path).replace(str(self.root), ""))
             elif path.is_file():
-                seen[name] = (oct(stat.S_IMODE(path.stat().st_mode)), path.read_bytes())
+                # In the workspace dvc drops the execution bits of group and others, slipway keeps them.
+                bits = 0o777 if name.startswith(".dvc/") else 0o700
+                seen[name] = (oct(stat.S_IMODE(path.stat().st_mode) & bits), path.read_bytes())
             else:
                 seen[name] = ("folder",)
         return seen

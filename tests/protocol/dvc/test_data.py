@@ -1,5 +1,6 @@
 """The same commands leave the same bytes, and each tool is at home in the other's repository."""
 
+import json
 import os
 import subprocess
 
@@ -182,4 +183,6 @@ def test_the_same_words(pair, case):
         lost.unlink()
         done = repo.run(*(["dvc"] if repo.tool == SLIPWAY else []), *arguments, code=code)
         answers.append([text.replace(str(repo.root), "") for text in (done.stdout, done.stderr)])
+    if case in ("status", "status json"):  # dvc lists files in the order of the file system
+        answers = [sorted(json.loads(a[0]).items()) if "json" in case else sorted(a[0].split("\n")) for a in answers]
     assert answers[0] == answers[1]
