@@ -6,6 +6,23 @@ export interface Polled<T> {
   loading: Accessor<boolean>;
 }
 
+/// `now`, with every part that equals a part of `before` replaced by that one, so that rows which did not change keep their
+/// elements, and with them focus and selection.
+export function share(before: any, now: any): any {
+  if (Object.is(before, now) || typeof before !== "object" || typeof now !== "object" || !before || !now) return now;
+  if (Array.isArray(before) !== Array.isArray(now)) return now;
+  const keys = Object.keys(now);
+  const identity = (x: any) => x?.info?.run_id ?? x?.key ?? x?.name;
+  const known = Array.isArray(before) ? new Map(before.map((x) => [identity(x), x])) : undefined;
+  let same = keys.length === Object.keys(before).length;
+  for (const key of keys) {
+    const id = known && identity(now[key]);
+    now[key] = share(id === undefined ? before[key] : known!.get(id), now[key]);
+    same = same && Object.is(now[key], before[key]);
+  }
+  return same ? before : now;
+}
+
 /// Loads once per value of `key`, then again after `pause(data)` milliseconds until that says null. Nothing is asked while the
 /// tab is hidden, and a slow answer stretches the pause, so that a page never keeps a server busy.
 export function createPolled<K, T>(key: Accessor<K>, load: (key: K, signal: AbortSignal) => Promise<T>,
@@ -28,7 +45,7 @@ export function createPolled<K, T>(key: Accessor<K>, load: (key: K, signal: Abor
         setLoading(true);
         const value = await load(now, stop.signal);
         if (stop.signal.aborted) return;
-        setData(() => value);
+        setData((old: T | undefined) => share(old, value));
         setError(undefined);
       } catch (e) {
         if (stop.signal.aborted) return;

@@ -26,7 +26,7 @@ export function Serving() {
             </Show>
           </section>
           <Show when={idle().length}>
-            <section aria-labelledby="idle"><h2 id="idle">Does not <span class="count">{idle().length}</span></h2>
+            <section aria-labelledby="idle"><h2 id="idle">Answers none <span class="count">{idle().length}</span></h2>
               <div class="scroll"><table><caption class="sr">Versions that do not serve, and why</caption>
                 <thead><tr><th scope="col">Model</th><th scope="col">Version</th><th scope="col">State</th><th scope="col">Why</th></tr></thead>
                 <tbody><For each={idle()}>{(s) => (
