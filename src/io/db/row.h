@@ -57,12 +57,24 @@ class Columns {
 
 namespace detail {
 
-inline void read_column(const Columns& c, int i, std::string& v) { v = std::string(c.text(i)); }
-inline void read_column(const Columns& c, int i, std::int64_t& v) { v = c.int64(i); }
-inline void read_column(const Columns& c, int i, int& v) { v = static_cast<int>(c.int64(i)); }
-inline void read_column(const Columns& c, int i, bool& v) { v = c.int64(i) != 0; }
-inline void read_column(const Columns& c, int i, double& v) { v = c.real(i); }
-inline void read_column(const Columns& c, int i, Blob& v) { v.bytes = std::string(c.blob(i)); }
+inline void read_column(const Columns& c, int i, std::string& v) {
+  v = std::string(c.text(i));
+}
+inline void read_column(const Columns& c, int i, std::int64_t& v) {
+  v = c.int64(i);
+}
+inline void read_column(const Columns& c, int i, int& v) {
+  v = static_cast<int>(c.int64(i));
+}
+inline void read_column(const Columns& c, int i, bool& v) {
+  v = c.int64(i) != 0;
+}
+inline void read_column(const Columns& c, int i, double& v) {
+  v = c.real(i);
+}
+inline void read_column(const Columns& c, int i, Blob& v) {
+  v.bytes = std::string(c.blob(i));
+}
 
 template <class T>
 void read_nullable(const Columns& c, int i, T& v) {
@@ -81,8 +93,8 @@ Result<> read_row(const Columns& columns, Row& row) {
     using Members = boost::describe::describe_members<Row, boost::describe::mod_public>;
     constexpr int expected = static_cast<int>(boost::mp11::mp_size<Members>::value);
     if (columns.count() != expected) {
-      return internal("a query gave " + std::to_string(columns.count()) + " columns where a row has " +
-                      std::to_string(expected) + " members");
+      return internal("a query gave " + std::to_string(columns.count()) +
+                      " columns where a row has " + std::to_string(expected) + " members");
     }
     int index = 0;
     boost::mp11::mp_for_each<Members>(

@@ -1,0 +1,37 @@
+#include "io/db/connection.h"
+
+#include <cmath>
+
+#include "base/text.h"
+
+namespace slipway::db {
+
+Result<std::int64_t> Connection::execute(std::string_view sql, const std::vector<Value>& values) {
+  if (failure_) return *failure_;
+  Result<std::int64_t> changed = execute_statement(sql, values);
+  if (!changed.ok()) failure_ = changed.error();
+  return changed;
+}
+
+Result<> Connection::query(std::string_view sql, const std::vector<Value>& values,
+                           const std::function<Result<>(const Columns&)>& each, bool cache) {
+  if (failure_) return *failure_;
+  std::optional<Error> row_error;
+  Result<> done = query_statement(sql, values, each, cache, row_error);
+  if (!done.ok()) failure_ = done.error();
+  if (done.ok() && row_error) return std::move(*row_error);
+  return done;
+}
+
+Result<> check_value(const Value& value) {
+  if (const double* number = std::get_if<double>(&value.get()); number && std::isnan(*number)) {
+    return internal("a NaN was given to a statement; store a flag beside the number instead");
+  }
+  const std::string* text = std::get_if<std::string>(&value.get());
+  if (!text) return {};
+  if (text->find('\0') != std::string::npos) return invalid("a text contains a NUL character");
+  if (!is_valid_utf8(*text)) return invalid("a text is not valid UTF-8");
+  return {};
+}
+
+}  // namespace slipway::db

@@ -1,0 +1,201 @@
+#include "io/db/writer.h"
+
+#include <pthread.h>
+
+#include <chrono>
+#include <exception>
+
+namespace slipway::db {
+namespace {
+
+const std::vector<double> kGroupBounds = {1, 2, 4, 8, 16, 32, 64, 128, 256};
+const std::vector<double> kSecondsBounds = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
+                                            0.05,   0.1,   0.25,   0.5,   1,    5};
+
+Result<> call(UniqueFunction<Result<>(Tx&)>& f, Tx& tx) {
+  try {
+    return f(tx);
+  } catch (const std::exception& thrown) {
+    return internal(std::string("a write threw: ") + thrown.what());
+  }
+}
+
+/// The engine chose this transaction to give way to another; the same again will work.
+bool gave_way(const Result<>& outcome) {
+  return !outcome.ok() && outcome.error().tag == "gave_way";
+}
+
+}  // namespace
+
+Writer::Writer(Source& source, std::unique_ptr<Connection> connection, Metrics& metrics,
+               const PoolOptions& options)
+    : source_(source),
+      connection_(std::move(connection)),
+      group_max_(static_cast<std::size_t>(options.group_max)),
+      queue_max_(static_cast<std::size_t>(options.write_queue_max)),
+      group_size_(metrics.histogram("slipway_db_group_writes", "Writes made durable by one commit.",
+                                    kGroupBounds)),
+      commit_seconds_(metrics.histogram("slipway_db_commit_seconds",
+                                        "Time of one commit, its disk sync included.",
+                                        kSecondsBounds)),
+      queue_depth_(
+          metrics.gauge("slipway_db_write_queue", "Writes waiting when the last group was taken.")),
+      refused_(metrics.counter("slipway_db_writes_refused_total",
+                               "Writes refused because the queue was full.")),
+      thread_([this] { run(); }) {}
+
+Writer::~Writer() {
+  {
+    std::lock_guard lock(mutex_);
+    closed_ = true;
+  }
+  ready_.notify_one();
+  thread_.join();
+}
+
+void Writer::enqueue(UniqueFunction<Result<>(Tx&)> f, Done<> done) {
+  bool full = false;
+  bool wake = false;
+  {
+    std::lock_guard lock(mutex_);
+    full = queue_.size() >= queue_max_;
+    if (!full) {
+      queue_.push_back({std::move(f), std::move(done), {}});
+      wake = std::exchange(sleeping_, false);
+    }
+  }
+  if (wake) ready_.notify_one();
+  if (!full) return;
+  refused_.add();
+  done(busy(std::to_string(queue_max_) + " writes are waiting for the database; try again later"));
+}
+
+Result<> Writer::wait_for(const std::function<Result<>(Tx&)>& f) {
+  if (std::this_thread::get_id() == thread_.get_id()) {
+    return internal("a write was waited for on the writer thread");
+  }
+  std::mutex mutex;
+  std::condition_variable answered;
+  std::optional<Result<>> outcome;
+  enqueue([&f](Tx& tx) { return f(tx); },
+          [&](Result<> committed) {
+            // Notifying under the lock: the waiter destroys all this as soon as it has the lock.
+            std::lock_guard lock(mutex);
+            outcome.emplace(std::move(committed));
+            answered.notify_one();
+          });
+  std::unique_lock lock(mutex);
+  answered.wait(lock, [&] { return outcome.has_value(); });
+  return std::move(*outcome);
+}
+
+void Writer::run() {
+  pthread_setname_np(pthread_self(), "db-writer");
+  Group group;
+  group.reserve(group_max_);
+  while (take(group)) {
+    run_group(group);
+    for (Write& write : group) write.done(std::move(write.outcome));
+    group.clear();
+    connection_->after_group();
+  }
+}
+
+/// Waits for writes and takes up to a group of them; false once closed and drained.
+bool Writer::take(Group& group) {
+  std::unique_lock lock(mutex_);
+  while (queue_.empty() && !closed_) {
+    sleeping_ = true;
+    ready_.wait(lock, [&] { return !sleeping_ || closed_; });
+  }
+  queue_depth_.set(static_cast<double>(queue_.size()));
+  while (!queue_.empty() && group.size() < group_max_) {
+    group.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+  return !group.empty();
+}
+
+void Writer::run_group(Group& group) {
+  if (try_group(group.data(), group.size()) != Ended::kRetryAlone) return;
+  for (Write& write : group) {
+    // Alone, a transaction that gave way may do so again while others press; not for ever.
+    for (int tries = 3; tries > 0 && try_group(&write, 1) == Ended::kRetryAlone; --tries) {
+    }
+  }
+}
+
+Writer::Ended Writer::try_group(Write* first, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) first[i].outcome = {};
+  Result<> begun = begin();
+  if (!begun.ok()) {
+    fail_all(first, count, begun.error());
+    return Ended::kFailed;
+  }
+  Ended ended = run_in_transaction(first, count);
+  if (ended != Ended::kCommitted) return ended;
+  group_size_.observe(static_cast<double>(count));
+  return ended;
+}
+
+/// A connection that was lost while idle is replaced, once.
+Result<> Writer::begin() {
+  Result<> begun;
+  if (connection_->usable()) begun = connection_->begin(Connection::Access::kWrite);
+  if (connection_->usable()) return begun;
+  connection_ = TRY(source_.connect(Connection::Access::kWrite));
+  return connection_->begin(Connection::Access::kWrite);
+}
+
+Writer::Ended Writer::run_in_transaction(Write* first, std::size_t count) {
+  const bool alone = count == 1;
+  for (std::size_t i = 0; i < count; ++i) {
+    Write& write = first[i];
+    write.outcome = run_one(write, alone);
+    const bool lost = !connection_->usable() || !connection_->in_transaction();
+    if (alone && !write.outcome.ok()) {
+      connection_->rollback();
+      return gave_way(write.outcome) ? Ended::kRetryAlone : Ended::kFailed;
+    }
+    if (!lost && !gave_way(write.outcome)) continue;
+    // Nothing of the group was committed: the others may succeed without this one.
+    connection_->rollback();
+    if (!alone) return Ended::kRetryAlone;
+    write.outcome = internal("a write ended its transaction");
+    return Ended::kFailed;
+  }
+  return commit(first, count);
+}
+
+/// Runs one write. In a group a failed one leaves nothing behind: its savepoint is rolled back, or,
+/// where even that fails, the whole transaction.
+Result<> Writer::run_one(Write& write, bool alone) {
+  if (!alone) {
+    Result<> set = connection_->savepoint();
+    if (!set.ok()) connection_->rollback();
+    if (!set.ok()) return set;
+  }
+  Result<> outcome = call(write.f, *connection_);
+  if (outcome.ok() && connection_->failure()) outcome = *connection_->failure();
+  if (alone || gave_way(outcome) || !connection_->in_transaction()) return outcome;
+  Result<> closed =
+      outcome.ok() ? connection_->release_savepoint() : connection_->rollback_to_savepoint();
+  if (!closed.ok()) connection_->rollback();
+  return outcome.ok() ? std::move(closed) : std::move(outcome);
+}
+
+Writer::Ended Writer::commit(Write* first, std::size_t count) {
+  auto start = std::chrono::steady_clock::now();
+  Result<> committed = connection_->commit();
+  commit_seconds_.observe(
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  if (committed.ok()) return Ended::kCommitted;
+  fail_all(first, count, committed.error());
+  return gave_way(committed) ? Ended::kRetryAlone : Ended::kFailed;
+}
+
+void Writer::fail_all(Write* first, std::size_t count, const Error& error) {
+  for (std::size_t i = 0; i < count; ++i) first[i].outcome = error;
+}
+
+}  // namespace slipway::db

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "io/db/connection.h"
+
+namespace slipway::db {
+
+/// The one thread that writes: takes whatever waits, runs it in one transaction with a savepoint
+/// per write, commits once, then answers each. Any thread may enqueue.
+class Writer {
+ public:
+  Writer(Source& source, std::unique_ptr<Connection> connection, Metrics& metrics,
+         const PoolOptions& options);
+  ~Writer();  // finishes what was queued
+
+  void enqueue(UniqueFunction<Result<>(Tx&)> f, Done<> done);
+  /// Runs `f` as a queued write and waits for its commit.
+  Result<> wait_for(const std::function<Result<>(Tx&)>& f);
+
+ private:
+  struct Write {
+    UniqueFunction<Result<>(Tx&)> f;
+    Done<> done;
+    Result<> outcome;
+  };
+  using Group = std::vector<Write>;
+  /// How a try to run a whole group ended.
+  enum class Ended { kCommitted, kFailed, kRetryAlone };
+
+  void run();
+  bool take(Group& group);
+  void run_group(Group& group);
+  Ended try_group(Write* first, std::size_t count);
+  Ended run_in_transaction(Write* first, std::size_t count);
+  Result<> run_one(Write& write, bool alone);
+  Ended commit(Write* first, std::size_t count);
+  Result<> begin();
+  static void fail_all(Write* first, std::size_t count, const Error& error);
+
+  Source& source_;
+  std::unique_ptr<Connection> connection_;
+  const std::size_t group_max_;
+  const std::size_t queue_max_;
+  Histogram& group_size_;
+  Histogram& commit_seconds_;
+  Gauge& queue_depth_;
+  Counter& refused_;
+
+  std::mutex mutex_;
+  std::condition_variable ready_;
+  std::deque<Write> queue_;  // guarded by mutex_, as the two below
+  bool sleeping_ = false;
+  bool closed_ = false;
+  std::thread thread_;
+};
+
+}  // namespace slipway::db
