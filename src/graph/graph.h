@@ -41,7 +41,8 @@ struct Edge {
 
 /// Makes the node, or merges `attributes` into those of the one that is there (new keys are added, known keys replaced).
 Result<> put_node(db::Tx& tx, const NodeRef& ref, const wire::Json& attributes, UnixMs now_ms);
-/// Idempotent. Makes bare nodes for ends that are not known yet.
+/// Idempotent. Makes bare nodes for ends that are not known yet. The same ends with other attributes (two paths that had
+/// one content) are another edge.
 Result<> put_edge(db::Tx& tx, const Edge& edge, UnixMs now_ms);
 
 struct Event {
@@ -61,12 +62,13 @@ struct LoggedEvent {
 Result<std::int64_t> append_event(db::Tx& tx, const Event& event, UnixMs now_ms);
 /// Events after `seq`, oldest first.
 Result<std::vector<LoggedEvent>> events_after(db::Tx& tx, std::int64_t seq, int limit);
+/// The newest `limit` events about `subject`, oldest first.
 Result<std::vector<LoggedEvent>> events_about(db::Tx& tx, const NodeRef& subject, int limit);
 
 Result<std::optional<Node>> find_node(db::Tx& tx, const NodeRef& ref);
-/// Edges from this effect to its causes; and from this cause to its effects.
-Result<std::vector<Edge>> causes_of(db::Tx& tx, const NodeRef& effect);
-Result<std::vector<Edge>> effects_of(db::Tx& tx, const NodeRef& cause);
+/// Edges from this effect to its causes; and from this cause to its effects. Ordered by relation, kind and id.
+Result<std::vector<Edge>> causes_of(db::Tx& tx, const NodeRef& effect, int limit = 10'000);
+Result<std::vector<Edge>> effects_of(db::Tx& tx, const NodeRef& cause, int limit = 10'000);
 
 struct Closure {
   std::vector<Node> nodes;  // breadth first, the start first

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <vector>
+
+#include "io/db/db.h"
+
+// The tables of graph and log, and the statements that are long or differ between the engines.
+namespace slipway::graph::schema {
+
+std::vector<db::Migration> migrations();
+
+/// Statements over a list of node keys in one value.
+struct Lists {
+  const char* nodes;             // id, kind, ident, attributes, created_ms
+  const char* edges_of_effects;  // effect, relation, cause, attributes, in a fixed order
+  const char* edges_of_causes;
+};
+const Lists& lists(db::Engine engine);
+
+// The keys of what is reached, the start first, level by level. (Both engines emit a recursive
+// union in that order, so that the limit cuts the farthest.)
+inline constexpr char kReachCauses[] =
+    "with recursive reach (id) as (select cast(? as bigint) union "
+    "select edges.cause from reach join edges on edges.effect = reach.id) "
+    "select id from reach limit ?";
+inline constexpr char kReachEffects[] =
+    "with recursive reach (id) as (select cast(? as bigint) union "
+    "select edges.effect from reach join edges on edges.cause = reach.id) "
+    "select id from reach limit ?";
+
+inline constexpr char kCausesOf[] =
+    "select edges.relation, far.kind, far.ident, edges.attributes "
+    "from nodes near join edges on edges.effect = near.id join nodes far on far.id = edges.cause "
+    "where near.kind = ? and near.ident = ? "
+    "order by edges.relation, far.kind, far.ident, edges.attributes limit ?";
+inline constexpr char kEffectsOf[] =
+    "select edges.relation, far.kind, far.ident, edges.attributes "
+    "from nodes near join edges on edges.cause = near.id join nodes far on far.id = edges.effect "
+    "where near.kind = ? and near.ident = ? "
+    "order by edges.relation, far.kind, far.ident, edges.attributes limit ?";
+
+inline constexpr char kEventsAfter[] =
+    "select seq, id, time_ms, type, subject_kind, subject_id, actor, cause_seq, data "
+    "from events where seq > ? order by seq limit ?";
+inline constexpr char kEventsAbout[] =
+    "select seq, id, time_ms, type, subject_kind, subject_id, actor, cause_seq, data "
+    "from events where subject_kind = ? and subject_id = ? order by seq desc limit ?";
+
+}  // namespace slipway::graph::schema
