@@ -89,17 +89,17 @@ Result<Tree> Cache::tree(const Version& version) const {
   return tree;
 }
 
-Result<> Cache::put_bytes(std::string_view md5, std::string_view bytes) {
+Result<> Cache::put_bytes(std::string_view md5, std::string_view bytes, bool sync) {
   if (has(md5)) return {};
   unlink(object_path(md5).c_str());  // a damaged object, if any
   ObjectWriter writer = TRY(ObjectWriter::open(folder_));
   TRY(writer.write(bytes));
-  return writer.publish(object_path(md5), kObjectMode, shared_, true);
+  return writer.publish(object_path(md5), kObjectMode, shared_, sync);
 }
 
-Result<> Cache::put_file(std::string_view md5, const std::filesystem::path& from) {
+Result<> Cache::put_file(std::string_view md5, const std::filesystem::path& from, bool sync) {
   if (has(md5)) return {};
-  std::string found = TRY(absorb(from, true));
+  std::string found = TRY(absorb(from, sync));
   if (found == md5) return {};
   return conflict(from.string() + " changed while it was being saved; run the command again");
 }

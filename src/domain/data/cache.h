@@ -31,11 +31,11 @@ class Cache {
   /// kMissing when it is not there.
   Result<Tree> tree(const Version& version) const;
 
-  /// Puts `bytes` whose digest is `md5` there, if it is not there yet.
-  Result<> put_bytes(std::string_view md5, std::string_view bytes);
+  /// Puts `bytes` whose digest is `md5` there, if it is not there yet. `sync` as in absorb().
+  Result<> put_bytes(std::string_view md5, std::string_view bytes, bool sync = true);
   /// Copies (reflink where possible) the file `from` there, hashing what is copied: kConflict when
   /// it is not `md5` any more. Nothing to do when it is there.
-  Result<> put_file(std::string_view md5, const std::filesystem::path& from);
+  Result<> put_file(std::string_view md5, const std::filesystem::path& from, bool sync = true);
   /// Copies the file `from` there under the digest of what was copied, which is returned. Without
   /// `sync` the caller calls sync() before it relies on the object.
   Result<std::string> absorb(const std::filesystem::path& from, bool sync);

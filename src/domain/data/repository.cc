@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <map>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -278,6 +279,65 @@ Result<std::optional<fs::path>> Repository::ignore(const fs::path& path) {
   if (!text.empty() && text.back() != '\n') text += '\n';
   TRY(write_file_atomic(file, text + line + "\n"));
   return std::optional<fs::path>(file);
+}
+
+Result<std::set<fs::path>> Repository::tracked_by_git(const std::vector<fs::path>& paths) const {
+  std::set<fs::path> found;
+  if (!impl_->work_tree || paths.empty()) return found;
+  std::vector<std::string> tracked = TRY(impl_->work_tree->tracked());
+  std::sort(tracked.begin(), tracked.end());
+  const fs::path& top = impl_->work_tree->root();
+  for (const fs::path& path : paths) {
+    std::string name = path.lexically_relative(top).string();
+    auto at = std::lower_bound(tracked.begin(), tracked.end(), name);
+    bool is_file = at != tracked.end() && *at == name;
+    at = std::lower_bound(at, tracked.end(), name + "/");
+    if (is_file || (at != tracked.end() && at->starts_with(name + "/"))) found.insert(path);
+  }
+  return found;
+}
+
+Result<std::vector<fs::path>> Repository::ignore_all(const std::vector<fs::path>& paths) {
+  std::vector<fs::path> changed;
+  if (!impl_->work_tree) return changed;
+  // Paths whose line is there already need no question.
+  std::map<fs::path, std::vector<fs::path>> by_file;
+  std::vector<fs::path> unsure;
+  std::map<fs::path, std::string> texts;
+  for (const fs::path& path : paths) {
+    fs::path file = path.parent_path() / ".gitignore";
+    if (!texts.contains(file)) {
+      Result<std::string> old = read_file(file, 16u << 20);
+      if (!old.ok() && old.error().code != Code::kMissing) return old.error();
+      texts[file] = old.ok() ? *old : "";
+    }
+    std::vector<std::string_view> lines = split(texts[file], '\n');
+    std::string line = escaped(path.filename().string());
+    if (std::find(lines.begin(), lines.end(), line) == lines.end()) unsure.push_back(path);
+  }
+  std::set<fs::path> ignored = TRY(impl_->work_tree->ignored(unsure));
+  for (const fs::path& path : unsure) {
+    if (!ignored.contains(path)) by_file[path.parent_path() / ".gitignore"].push_back(path);
+  }
+  for (const auto& [file, added] : by_file) {
+    std::string& text = texts[file];
+    if (!text.empty() && text.back() != '\n') text += '\n';
+    for (const fs::path& path : added) text += escaped(path.filename().string()) + "\n";
+    TRY(write_file_atomic(file, text));
+    changed.push_back(file);
+  }
+  return changed;
+}
+
+void Repository::sync_later() {
+  impl_->syncs_later = true;
+}
+
+Result<> Repository::sync() {
+  if (!impl_->is_unsynced) return {};
+  TRY(impl_->cache.sync());
+  impl_->is_unsynced = false;
+  return {};
 }
 
 Result<> Repository::unignore(const fs::path& path) {

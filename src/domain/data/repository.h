@@ -106,6 +106,11 @@ class Repository {
   /// workspace links. kMissing when the path does not exist. `relink` as in `dvc add` (false:
   /// --no-relink).
   Result<Version> save(const std::filesystem::path& path, bool relink = true);
+  /// From now on save() does not wait for the disk; what names the objects (dvc.lock, say) may only
+  /// be written after sync(). One wait for many outputs.
+  void sync_later();
+  /// Everything saved so far survives a power cut.
+  Result<> sync();
 
   struct CheckoutOptions {
     bool force = false;   // unsaved changes may be overwritten
@@ -144,6 +149,13 @@ class Repository {
   /// Adds `/NAME` to the .gitignore beside `path`, unless git ignores it already. kConflict with
   /// tag "tracked_by_git". Nothing to do without git. Returns the .gitignore when it changed.
   Result<std::optional<std::filesystem::path>> ignore(const std::filesystem::path& path);
+  /// ignore() for many paths that git does not track, asking git once. Returns the files that
+  /// changed.
+  Result<std::vector<std::filesystem::path>> ignore_all(
+      const std::vector<std::filesystem::path>& paths);
+  /// Those of `paths` that git tracks, or has something below of; git is asked once.
+  Result<std::set<std::filesystem::path>> tracked_by_git(
+      const std::vector<std::filesystem::path>& paths) const;
   /// Takes that line out again, and the .gitignore if nothing else is in it.
   Result<> unignore(const std::filesystem::path& path);
   /// Puts files into git's index when the project asks for it (core.autostage); true when it did.

@@ -36,6 +36,8 @@ struct Repository::Impl {
   mutable std::set<std::string> rules_read_of;  // folders whose .dvcignore was looked for
   WorkspaceIndex index;
   bool index_loaded = false;
+  bool syncs_later = false;  // save() leaves it to sync()
+  bool is_unsynced = false;  // and there is something for it to do
 
   /// Relative to the root with '/'; kInvalid when `path` lies outside.
   Result<std::string> relative(const std::filesystem::path& path) const;

@@ -199,7 +199,7 @@ Result<> Repository::Impl::fill(const std::filesystem::path& path, Found& found,
     else if (store && !cache.has(file.md5))
       unsaved.push_back(&file);
   }
-  bool sync_each = unread.size() <= kSyncedOneByOneMax;
+  bool sync_each = !syncs_later && unread.size() <= kSyncedOneByOneMax;
   auto read_one = [&](std::size_t i) -> Result<> {
     FoundFile& file = *unread[i];
     if (store)
@@ -209,8 +209,12 @@ Result<> Repository::Impl::fill(const std::filesystem::path& path, Found& found,
     return {};
   };
   TRY(for_each_parallel(unread.size(), read_one));
-  for (const FoundFile* file : unsaved) TRY(cache.put_file(file->md5, absolute(*file)));
-  if (store && !sync_each) TRY(cache.sync());
+  for (const FoundFile* file : unsaved)
+    TRY(cache.put_file(file->md5, absolute(*file), !syncs_later));
+  if (store && syncs_later)
+    is_unsynced = is_unsynced || !unread.empty() || !unsaved.empty();
+  else if (store && !sync_each)
+    TRY(cache.sync());
   for (const FoundFile* file : unread) {
     known.remember(absolute(*file).native(), file->facts, file->md5, found.looked_at_ns);
   }
@@ -225,7 +229,8 @@ Result<> Repository::Impl::store(const std::filesystem::path& path, Found& found
   TRY(fill(path, found, true));
   if (!found.is_folder) return {};
   Tree tree = tree_of(found);
-  return cache.put_bytes(tree.digest(), tree.bytes());
+  if (syncs_later) is_unsynced = true;
+  return cache.put_bytes(tree.digest(), tree.bytes(), !syncs_later);
 }
 
 Tree Repository::Impl::tree_of(const Found& found) const {

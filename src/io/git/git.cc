@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -127,6 +128,38 @@ Result<bool> WorkTree::is_ignored(const std::filesystem::path& path) const {
   Outcome outcome = TRY(run(root_, {"check-ignore", "-q", "--", path.string()}));
   if (outcome.status > 1) return failed("check-ignore", outcome);
   return outcome.status == 0;
+}
+
+Result<std::vector<std::string>> WorkTree::tracked() const {
+  Outcome outcome = TRY(run(root_, {"ls-files", "-z"}));
+  if (outcome.status != 0) return failed("ls-files", outcome);
+  std::vector<std::string> paths;
+  for (std::string_view path : split(outcome.out, '\0')) {
+    if (!path.empty()) paths.emplace_back(path);
+  }
+  return paths;
+}
+
+Result<std::set<std::filesystem::path>> WorkTree::ignored(
+    const std::vector<std::filesystem::path>& paths) const {
+  constexpr std::size_t kPathsPerCall = 500;
+  std::set<std::filesystem::path> found;
+  for (std::size_t begin = 0; begin < paths.size(); begin += kPathsPerCall) {
+    std::size_t end = std::min(paths.size(), begin + kPathsPerCall);
+    std::vector<std::string> arguments = {"check-ignore", "--"};
+    for (std::size_t i = begin; i < end; ++i) arguments.push_back(paths[i].string());
+    Outcome outcome = TRY(run(root_, arguments));
+    if (outcome.status > 1) return failed("check-ignore", outcome);
+    // Unusual names are printed in quotes: those are asked for one by one.
+    for (std::string_view line : split(outcome.out, '\n')) {
+      if (!line.empty() && line.front() != '"') found.insert(std::filesystem::path(line));
+    }
+    if (outcome.out.find('"') == std::string::npos) continue;
+    for (std::size_t i = begin; i < end; ++i) {
+      if (!found.contains(paths[i]) && TRY(is_ignored(paths[i]))) found.insert(paths[i]);
+    }
+  }
+  return found;
 }
 
 Result<> WorkTree::add(const std::vector<std::filesystem::path>& paths) const {

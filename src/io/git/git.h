@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,11 @@ class WorkTree {
   Result<bool> is_tracked(const std::filesystem::path& path) const;
   /// Whether .gitignore files (or excludes) make git ignore `path`.
   Result<bool> is_ignored(const std::filesystem::path& path) const;
+  /// Every path of the index, relative to the root.
+  Result<std::vector<std::string>> tracked() const;
+  /// Those of `paths` (absolute) that git ignores.
+  Result<std::set<std::filesystem::path>> ignored(
+      const std::vector<std::filesystem::path>& paths) const;
   /// Puts paths (absolute) into the index.
   Result<> add(const std::vector<std::filesystem::path>& paths) const;
   /// The commit of HEAD as hex; nothing in a repository without commits.
