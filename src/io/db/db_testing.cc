@@ -19,7 +19,8 @@ Result<> administer(const std::string& uri, const std::string& sql) {
   const char* values[] = {uri.c_str(), nullptr};
   PGconn* session = pq->connectdb_params(keys, values, 1);
   Result<> outcome;
-  pq->set_notice_processor(session, [](void*, const char*) {}, nullptr);
+  pq->set_notice_processor(
+      session, [](void*, const char*) {}, nullptr);
   PGresult* result = nullptr;
   if (pq->status(session) == CONNECTION_OK) result = pq->exec(session, sql.c_str());
   if (!result || pq->result_status(result) != PGRES_COMMAND_OK) {
