@@ -1,0 +1,713 @@
+#include "domain/flows/engine.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "base/ids.h"
+#include "base/text.h"
+#include "domain/data/commands.h"
+
+namespace slipway::flows {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+/// How long a finished stage may wait for its line in dvc.lock while others follow: one wait for
+/// the disk then serves them all.
+constexpr milliseconds kCommitEvery{200};
+/// A supervisor whose starter was killed needs at most one second and a bit.
+constexpr milliseconds kLeftoverWaitMax{10'000};
+constexpr milliseconds kPause{10};
+constexpr int kLockTriesMax = 40;  // of three seconds each
+
+Error tagged(Error error, const char* tag) {
+  error.tag = tag;
+  return error;
+}
+
+std::string host_name() {
+  char name[256] = {};
+  return gethostname(name, sizeof(name) - 1) == 0 ? name : "";
+}
+
+std::string quoted_names(const std::vector<std::string>& names) {
+  std::string text;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (i > 0) text += i + 1 == names.size() ? " and " : ", ";
+    text += "'" + names[i] + "'";
+  }
+  return text;
+}
+
+bool has_all_outs(const Step& step) {
+  return std::all_of(step.outs.begin(), step.outs.end(),
+                     [](const StepOut& out) { return !out.recorded.md5.empty(); });
+}
+
+}  // namespace
+
+std::optional<StatFacts> StatFacts::of(const fs::path& file) {
+  struct stat status {};
+  if (stat(file.c_str(), &status) != 0) return std::nullopt;
+  auto ns = [](const timespec& time) {
+    return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+  };
+  return StatFacts{static_cast<std::uint64_t>(status.st_size), status.st_ino, ns(status.st_mtim),
+                   ns(status.st_ctim)};
+}
+
+void LockFiles::put(const fs::path& pipeline_file, const std::string& stage,
+                    data::LockedStage locked) {
+  files_[lock_path_of(pipeline_file)].put.emplace_back(stage, std::move(locked));
+}
+
+Result<std::vector<LockFiles::Written>> LockFiles::write() {
+  std::vector<Written> written;
+  for (auto& [path, open] : files_) {
+    if (open.put.empty()) continue;
+    std::optional<StatFacts> now = StatFacts::of(path);
+    // The project's lock was given up while commands ran: another process may have written it.
+    if (!open.file || now != open.facts) open.file = TRY(data::LockFile::read(path));
+    bool is_new = !open.file->existed();
+    bool changed = is_new;
+    for (auto& [stage, locked] : open.put) {
+      if (open.file->set(stage, std::move(locked))) changed = true;
+    }
+    open.put.clear();
+    if (!changed) continue;
+    TRY(open.file->write());
+    open.facts = StatFacts::of(path);
+    written.push_back({path, is_new});
+  }
+  return written;
+}
+
+Engine::Engine(data::Repository& repository, const ReproOptions& options,
+               const ReproServices& services)
+    : repository_(repository),
+      options_(options),
+      services_(services),
+      run_cache_(repository.cache().run_cache()),
+      environments_(services.variables) {}
+
+std::string Engine::shown(const fs::path& path) const {
+  return data::shown(path, options_.from);
+}
+
+void Engine::note(Note::Kind kind, const Step& step, std::string text,
+                  std::vector<std::string> lines) {
+  services_.observer.note({kind, step.name, std::move(text), std::move(lines), step.is_data});
+}
+
+// --- the plan ---
+
+Result<> Engine::prepare() {
+  steps_ = TRY(Steps::load(repository_, options_.from));
+  std::vector<std::size_t> targets;
+  bool everything = options_.all_pipelines;
+  if (!everything)
+    targets = TRY(steps_.find_all(options_.targets, options_.recursive, options_.glob));
+  graph_ = TRY(steps_.graph());
+  Selection selection = Selection::kWithUpstream;
+  if (options_.pipeline)
+    selection = Selection::kPipelines;
+  else if (everything)
+    selection = Selection::kWithUpstream;
+  else if (options_.single_item)
+    selection = Selection::kOnly;
+  else if (options_.downstream)
+    selection = Selection::kDownstream;
+  bool nothing = targets.empty() && !everything;  // a dvc.yaml without stages
+  if (!nothing) plan_ = graph_->order(targets, selection);
+
+  std::size_t count = steps_.all().size();
+  states_.assign(count, State::kOutside);
+  forced_.assign(count, options_.force);
+  position_.assign(count, 0);
+  waits_for_.assign(count, 0);
+  for (std::size_t i = 0; i < plan_.size(); ++i) {
+    states_[plan_[i]] = State::kWaiting;
+    position_[plan_[i]] = i;
+  }
+  for (std::size_t i = 0; i < plan_.size(); ++i) {
+    std::size_t step = plan_[i];
+    for (std::size_t cause : graph_->upstream(step)) {
+      if (states_[cause] == State::kWaiting) ++waits_for_[step];
+    }
+    if (waits_for_[step] == 0) ready_.insert(i);
+  }
+  return {};
+}
+
+bool Engine::can_start() const {
+  return !stopped_ && !ready_.empty() &&
+         running_.size() < static_cast<std::size_t>(std::clamp(options_.jobs, 1, 256));
+}
+
+Result<> Engine::start_next() {
+  std::size_t step = plan_[*ready_.begin()];
+  ready_.erase(ready_.begin());
+  take_interrupts();
+  if (stopped_) return {};
+  Result<> begun = begin(step);
+  if (!begun.ok()) fail(step, begun.error().message);
+  return commit_if_due();
+}
+
+/// `step` is over: what waits for it may go on.
+void Engine::leave(std::size_t step, State state) {
+  states_[step] = state;
+  for (std::size_t effect : graph_->downstream(step)) {
+    if (states_[effect] != State::kWaiting || waits_for_[effect] == 0) continue;
+    if (--waits_for_[effect] == 0) ready_.insert(position_[effect]);
+  }
+}
+
+/// Marks a step that was run, restored or verified.
+bool Engine::ran(std::size_t step) {
+  result_.ran.push_back(steps_.all()[step].name);
+  if (options_.force_downstream) {
+    for (std::size_t effect : graph_->downstream(step)) forced_[effect] = true;
+  }
+  leave(step, State::kDone);
+  return true;
+}
+
+void Engine::fail(std::size_t step, const std::string& reason) {
+  const Step& failed = steps_.all()[step];
+  result_.failures.push_back({failed.name, reason});
+  if (options_.on_error == OnError::kStop) {
+    states_[step] = State::kFailed;
+    stopped_ = true;
+    return;
+  }
+  bool ignored = options_.on_error == OnError::kIgnore;
+  note(Note::Kind::kFailed, failed, reason + (ignored ? " (ignored)" : ""));
+  if (ignored) {
+    leave(step, State::kFailed);
+    return;
+  }
+  states_[step] = State::kFailed;
+  std::vector<std::string> left_out;
+  for (std::size_t effect : graph_->dependents(step)) {
+    if (states_[effect] != State::kWaiting) continue;
+    states_[effect] = State::kLeftOut;
+    left_out.push_back(steps_.all()[effect].name);
+  }
+  if (left_out.empty()) return;
+  std::string stages = left_out.size() > 1 ? "Stages " : "Stage ";
+  note(Note::Kind::kLeftOut, failed,
+       stages + quoted_names(left_out) + " will be skipped due to this failure");
+}
+
+// --- one step ---
+
+Result<> Engine::begin(std::size_t step) {
+  const Step& one = steps_.all()[step];
+  if (one.frozen && !one.is_data) note(Note::Kind::kFrozen, one);
+  bool forced = forced_[step];
+  if (!forced) {
+    Differences found = TRY(differences(repository_, one, params_, options_.from,
+                                        {Depth::kFirst, options_.allow_missing}));
+    if (!found.any()) {
+      note(Note::Kind::kSkipped, one);
+      leave(step, State::kDone);
+      return {};
+    }
+  }
+  if (one.is_data || one.frozen) return verify(step);
+  return execute(step, forced);
+}
+
+Result<> Engine::verify(std::size_t step) {
+  const Step& one = steps_.all()[step];
+  if (one.is_data && !one.frozen && !one.deps.empty()) {
+    return tagged(invalid("not supported yet: updating the import " + one.name), "unsupported");
+  }
+  if (options_.dry) return ran(step), Result<>();
+  note(Note::Kind::kVerifying, one, one.frozen ? "frozen" : "");
+  std::string absent;
+  int count = 0;
+  for (const StepOut& out : one.outs) {
+    if (TRY(repository_.version_of(out.absolute))) continue;
+    absent += (count++ > 0 ? ", " : "") + shown(out.absolute);
+  }
+  if (count > 0)
+    return missing(std::string("missing data 'source") + (count > 1 ? "s" : "") + "': " + absent);
+  data::PathsLock claimed = TRY(claim(one));
+  if (one.is_data) {
+    TRY(verify_data(one));
+    return ran(step), Result<>();
+  }
+  TRY(refuse_tracked(one));
+  data::LockedStage locked = TRY(inputs_now(repository_, one, params_, options_.from));
+  SaveOptions save{!options_.no_commit, true, false, options_.allow_missing};
+  TRY(save_outs(repository_, one, locked, save, options_.from));
+  TRY(record(step, std::move(locked), false));
+  ran(step);
+  return {};
+}
+
+Result<> Engine::verify_data(const Step& step) {
+  data::DataFile file = TRY(data::DataFile::read(step.file));
+  for (std::size_t i = 0; i < step.outs.size() && i < file.outs.size(); ++i) {
+    const StepOut& out = step.outs[i];
+    bool store = out.cache && !options_.no_commit;
+    std::optional<data::Version> version =
+        store ? TRY(repository_.save(out.absolute)) : TRY(repository_.version_of(out.absolute));
+    if (!version) return missing("output '" + shown(out.absolute) + "' does not exist");
+    file.outs[i].record.version = *version;
+  }
+  TRY(repository_.sync());
+  TRY(file.write());
+  files_.insert(step.file);
+  return {};
+}
+
+Result<> Engine::execute(std::size_t step, bool forced) {
+  const Step& one = steps_.all()[step];
+  std::optional<data::LockedStage> inputs;
+  Result<data::LockedStage> now = inputs_now(repository_, one, params_, options_.from);
+  if (now.ok()) inputs = std::move(*now);
+  // DVC runs a forced stage without looking; what is still missing afterwards is an error then.
+  if (!now.ok() && !(forced && now.error().code == Code::kMissing)) {
+    if (!options_.dry) return now.error();
+  }
+  if (inputs && !forced && is_rememberable(one, repository_.root())) {
+    std::optional<Entry> entry = TRY(find_entry(one, *inputs));
+    if (entry) return restore(step, *inputs, *entry);
+  }
+  if (!options_.dry) return launch(step, inputs ? &*inputs : nullptr);
+  std::vector<std::string> lines;
+  for (const std::string& command : commands_of(one.stage)) lines.push_back("> " + command);
+  note(Note::Kind::kRunning, one, {}, std::move(lines));
+  ran(step);
+  return {};
+}
+
+Result<std::optional<Engine::Entry>> Engine::find_entry(const Step& step,
+                                                        const data::LockedStage& inputs) {
+  std::optional<Entry> nothing;
+  Differences found = TRY(differences(repository_, step, params_, options_.from, {}));
+  bool same_inputs = step.is_locked && !found.command && found.deps.empty() && found.params.empty();
+  std::optional<Entry> entry;
+  if (same_inputs && has_all_outs(step)) {
+    entry = Entry{inputs, false};
+    for (data::Record& record : entry->locked.outs) {
+      for (const StepOut& out : step.outs) {
+        if (out.path == record.path) record.version = out.recorded;
+      }
+    }
+  } else if (!options_.no_run_cache) {
+    std::optional<data::LockedStage> remembered = TRY(run_cache_.find(inputs));
+    if (remembered) entry = Entry{std::move(*remembered), true};
+  }
+  if (!entry) return nothing;
+  for (const data::Record& out : entry->locked.outs) {
+    Result<bool> all = repository_.cache().has_all(out.version);
+    if (!all.ok() && all.error().code != Code::kInvalid) return all.error();
+    if (!all.ok() || !*all) return nothing;
+  }
+  return entry;
+}
+
+Result<> Engine::restore(std::size_t step, const data::LockedStage& inputs, const Entry& entry) {
+  const Step& one = steps_.all()[step];
+  note(Note::Kind::kRestored, one);
+  result_.restored.push_back(one.name);
+  if (options_.dry) return ran(step), Result<>();
+  TRY(refuse_tracked(one));
+  data::PathsLock claimed = TRY(claim(one));
+  StageLock lock = TRY(take_stage_lock(one.id, one.name));
+  for (const data::Record& record : entry.locked.outs) {
+    auto out = std::find_if(one.outs.begin(), one.outs.end(),
+                            [&](const StepOut& o) { return o.path == record.path; });
+    TRY(repository_.checkout(out->absolute, record.version, {.force = true}));
+    if (!out->cache) TRY(repository_.unprotect(out->absolute));
+  }
+  data::LockedStage locked = inputs;
+  SaveOptions save{!options_.no_commit, true, false, false};
+  TRY(save_outs(repository_, one, locked, save, options_.from));
+  StageRestored fact;
+  fact.inputs = TRY(input_facts(one, &inputs));
+  fact.from_run_cache = entry.from_run_cache;
+  fact.time_ms = services_.clock.now_ms();
+  fact.outputs = data_facts(one, locked.outs, repository_.root());
+  TRY(services_.facts.restored(fact));
+  TRY(record(step, std::move(locked), true));
+  ran(step);
+  return {};
+}
+
+Result<data::PathsLock> Engine::claim(const Step& step) {
+  std::vector<fs::path> reads, writes;
+  for (const StepDep& dep : step.deps) reads.push_back(dep.absolute);
+  for (const StepParams& source : step.params) reads.push_back(source.absolute);
+  for (const StepOut& out : step.outs) writes.push_back(out.absolute);
+  return repository_.lock_paths(options_.command_line, reads, writes);
+}
+
+/// Waits for what a killed run may have left running of this stage.
+Result<StageLock> Engine::take_stage_lock(const std::string& stage_id, const std::string& name) {
+  fs::path state = TRY(repository_.state_folder());
+  Time until = steady_clock::now() + kLeftoverWaitMax;
+  bool told = false;
+  while (true) {
+    std::optional<StageLock> lock = TRY(StageLock::try_take(state, stage_id));
+    if (lock) return std::move(*lock);
+    if (steady_clock::now() > until) {
+      return tagged(busy("stage '" + name + "' is being run by another process"), "locked");
+    }
+    if (!told) services_.observer.note({Note::Kind::kWaiting, name, {}, {}, false});
+    told = true;
+    std::this_thread::sleep_for(kPause);
+  }
+}
+
+Result<> Engine::refuse_tracked(const Step& step) {
+  if (!tracked_) {
+    std::vector<fs::path> outs;
+    for (std::size_t i : plan_) {
+      for (const StepOut& out : steps_.all()[i].outs) {
+        if (out.cache) outs.push_back(out.absolute);
+      }
+    }
+    tracked_ = TRY(repository_.tracked_by_git(outs));
+  }
+  for (const StepOut& out : step.outs) {
+    if (!out.cache || !tracked_->contains(out.absolute)) continue;
+    std::string name = shown(out.absolute);
+    return tagged(
+        conflict(
+            " output '" + name +
+            "' is already tracked by SCM (e.g. Git).\n    You can remove it from Git, then "
+            "add to DVC.\n        To stop tracking from Git:\n            git rm -r --cached '" +
+            name + "'\n            git commit -m \"stop tracking " + name + "\" "),
+        "tracked_by_git");
+  }
+  return {};
+}
+
+Result<> Engine::launch(std::size_t step, const data::LockedStage* inputs) {
+  const Step& one = steps_.all()[step];
+  data::PathsLock claimed = TRY(claim(one));
+  StageLock lock = TRY(take_stage_lock(one.id, one.name));
+  for (const StepOut& out : one.outs) {
+    if (out.persist)
+      TRY(repository_.unprotect(out.absolute));
+    else
+      TRY(repository_.remove(out.absolute));
+  }
+  AttemptStarted fact;
+  fact.id = uuid7(services_.clock.now_ms());
+  fact.inputs = TRY(input_facts(one, inputs));
+  fact.environment = environments_.describe(commands_of(one.stage), one.folder,
+                                            seeds_in(fact.inputs.params.description));
+  fact.host = host_name();
+  fact.started_ms = services_.clock.now_ms();
+  fs::path state = TRY(repository_.state_folder());
+  AttemptFolder folder =
+      TRY(AttemptFolder::create(state, fact.id, one.id, fact.inputs.stage, fact.inputs.pipeline));
+  TRY(services_.facts.started(fact));
+  note(Note::Kind::kRunning, one);
+  std::vector<LineRelay> relays;
+  if (options_.jobs > 1) {
+    relays.push_back(TRY(LineRelay::open("[" + one.name + "] ", options_.output)));
+    relays.push_back(TRY(LineRelay::open("[" + one.name + "] ", options_.error)));
+  }
+  proc::Attempt attempt = TRY(spawn(one, fact.id, folder, relays, lock));
+  for (LineRelay& relay : relays) relay.close_end();
+  running_.push_back({step, fact.id, std::move(attempt), std::move(claimed), std::move(folder),
+                      std::move(relays)});
+  states_[step] = State::kRunning;
+  return {};
+}
+
+Result<proc::Attempt> Engine::spawn(const Step& step, const std::string& id,
+                                    const AttemptFolder& folder,
+                                    const std::vector<LineRelay>& relays, const StageLock& lock) {
+  std::map<std::string, std::string> variables = services_.variables;
+  variables.emplace("DVC_ROOT", repository_.root().string());
+  variables["DVC_STAGE"] = step.name;
+  if (services_.tracking != nullptr) {
+    if (!url_) url_ = TRY(services_.tracking->url());
+    std::string token = TRY(services_.tracking->token(id));
+    for (auto& [name, value] : tracking_variables(variables, *url_, token, id, step.stage.name)) {
+      variables[name] = value;
+    }
+  }
+  proc::Request request;
+  auto shell = variables.find("SHELL");
+  for (const std::string& command : commands_of(step.stage)) {
+    request.commands.push_back(
+        {shell_arguments(command, shell == variables.end() ? "" : shell->second),
+         "> " + command + "\n"});
+  }
+  for (const auto& [name, value] : variables) request.environment.push_back(name + "=" + value);
+  request.folder = step.folder;
+  request.record = folder.path;
+  request.held = lock.fd();
+  bool alone = relays.empty();
+  request.input = alone ? options_.input : -1;
+  request.output = alone ? options_.output : relays[0].end();
+  request.error = alone ? options_.error : relays[1].end();
+  return services_.spawner.run(request);
+}
+
+/// The step is what `locked` says; dvc.lock will say so with the next commit.
+Result<> Engine::record(std::size_t step, data::LockedStage locked, bool remember) {
+  Step& one = steps_.all()[step];
+  if (finished_.empty()) finished_since_ = steady_clock::now();
+  one.fill(&locked);
+  bool has_uncached_out = std::any_of(one.outs.begin(), one.outs.end(), [](const StepOut& out) {
+    return !out.cache && out.kind == project::OutputKind::kOut;
+  });
+  bool keep = remember && !options_.no_commit && !has_uncached_out &&
+              is_rememberable(one, repository_.root());
+  finished_.push_back({step, std::move(locked), keep});
+  return {};
+}
+
+Result<InputFacts> Engine::input_facts(const Step& step, const data::LockedStage* inputs) {
+  if (!commit_fact_) commit_fact_ = TRY(commit_now(repository_, steps_));
+  InputFacts facts;
+  facts.stage = step.stage.name;
+  facts.pipeline = data::shown(step.file, repository_.root());
+  if (step.stage.is_command_list) {
+    wire::Json::Array list;
+    for (const std::string& command : step.stage.commands) list.emplace_back(command);
+    facts.command = std::move(list);
+  } else if (!step.stage.commands.empty()) {
+    facts.command = step.stage.commands[0];
+  }
+  facts.commit = *commit_fact_;
+  if (inputs == nullptr) return facts;
+  facts.data = data_facts(step, inputs->deps, repository_.root());
+  facts.params = described(params_json(*inputs));
+  return facts;
+}
+
+// --- waiting for commands ---
+
+Result<> Engine::wait() {
+  lock_.reset();
+  std::vector<pollfd> waited;
+  if (options_.interrupts >= 0) waited.push_back({options_.interrupts, POLLIN, 0});
+  for (const Running& running : running_) {
+    waited.push_back({running.attempt.fd(), POLLIN, 0});
+    for (const LineRelay& relay : running.relays) waited.push_back({relay.fd(), POLLIN, 0});
+  }
+  int timeout = -1;
+  if (!finished_.empty()) {
+    auto left = finished_since_ + kCommitEvery - steady_clock::now();
+    timeout =
+        std::max(0, static_cast<int>(std::chrono::duration_cast<milliseconds>(left).count()) + 1);
+  }
+  if (poll(waited.data(), waited.size(), timeout) < 0 && errno != EINTR) {
+    return system_error("cannot wait for commands", errno);
+  }
+  take_interrupts();
+  for (auto running = running_.begin(); running != running_.end();) {
+    for (LineRelay& relay : running->relays) relay.pump();
+    std::optional<proc::Outcome> outcome = TRY(running->attempt.take());
+    auto current = running++;
+    if (!outcome) continue;
+    for (LineRelay& relay : current->relays) relay.finish();
+    TRY(regain_lock());
+    TRY(take_over(*current, *outcome));
+    running_.erase(current);
+  }
+  return commit_if_due();
+}
+
+Result<> Engine::regain_lock() {
+  for (int tries = 1; !lock_; ++tries) {
+    Result<data::RepositoryLock> lock = repository_.lock();
+    if (lock.ok())
+      lock_.emplace(std::move(*lock));
+    else if (lock.error().tag != "locked" || tries == kLockTriesMax)
+      return lock.error();
+  }
+  return {};
+}
+
+std::string Engine::reason_of(const Step& step, const proc::Outcome& outcome) const {
+  std::vector<std::string> commands = commands_of(step.stage);
+  std::string command = outcome.command < commands.size() ? commands[outcome.command] : "";
+  std::string failed = "failed to run: " + command;
+  switch (outcome.kind) {
+    case proc::Outcome::Kind::kExited:
+      return failed + ", exited with " + std::to_string(outcome.code);
+    case proc::Outcome::Kind::kSignaled:
+      return failed + ", exited with " + std::to_string(-outcome.signal);
+    case proc::Outcome::Kind::kNotStarted:
+    case proc::Outcome::Kind::kLost:
+      return failed + ": " + outcome.message;
+  }
+  return failed;
+}
+
+AttemptEnded Engine::ended_fact(const Running& running, const proc::Outcome& outcome) const {
+  const Step& step = steps_.all()[running.step];
+  AttemptEnded fact;
+  fact.id = running.id;
+  fact.stage = step.stage.name;
+  fact.pipeline = data::shown(step.file, repository_.root());
+  bool stopped = outcome.cancelled || (interrupts_ > 0 && !outcome.ok());
+  fact.state = stopped ? AttemptEnded::State::kCancelled : AttemptEnded::State::kFailed;
+  if (outcome.kind == proc::Outcome::Kind::kLost) fact.state = AttemptEnded::State::kLost;
+  fact.exit_code = outcome.code;
+  fact.signal = outcome.signal;
+  fact.ended_ms = outcome.ended_ms != 0 ? outcome.ended_ms : services_.clock.now_ms();
+  fact.cpu_us = outcome.cpu_us;
+  fact.memory_max_kb = outcome.memory_max_kb;
+  return fact;
+}
+
+/// An attempt is over, whichever way.
+Result<> Engine::take_over(Running& running, const proc::Outcome& outcome) {
+  params_ = ParamsFiles();  // a command may have written them
+  done_folders_.push_back(running.folder);
+  std::string reason;
+  if (outcome.ok() && !outcome.cancelled) {
+    Result<> done = finish_success(running, outcome);
+    if (done.ok()) return {};
+    reason = done.error().message;
+  } else {
+    reason = reason_of(steps_.all()[running.step], outcome);
+  }
+  AttemptEnded fact = ended_fact(running, outcome);
+  fact.message = reason;
+  TRY(services_.facts.ended(fact));
+  fail(running.step, reason);
+  return {};
+}
+
+Result<> Engine::finish_success(Running& running, const proc::Outcome& outcome) {
+  const Step& step = steps_.all()[running.step];
+  data::LockedStage locked = TRY(inputs_now(repository_, step, params_, options_.from));
+  TRY(refuse_tracked(step));
+  bool has_uncached_out = std::any_of(step.outs.begin(), step.outs.end(), [](const StepOut& out) {
+    return !out.cache && out.kind == project::OutputKind::kOut;
+  });
+  bool remember = !has_uncached_out && is_rememberable(step, repository_.root());
+  SaveOptions save{!options_.no_commit, true, remember, options_.allow_missing};
+  TRY(save_outs(repository_, step, locked, save, options_.from));
+  AttemptEnded fact = ended_fact(running, outcome);
+  fact.state = AttemptEnded::State::kSucceeded;
+  fact.outputs = data_facts(step, locked.outs, repository_.root());
+  TRY(services_.facts.ended(fact));
+  TRY(record(running.step, std::move(locked), remember));
+  ran(running.step);
+  return {};
+}
+
+void Engine::take_interrupts() {
+  if (options_.interrupts < 0) return;
+  pollfd waited{options_.interrupts, POLLIN, 0};
+  while (poll(&waited, 1, 0) > 0) {
+    signalfd_siginfo info{};
+    if (read(options_.interrupts, &info, sizeof(info)) <= 0) return;
+    bool first = interrupts_++ == 0;
+    stopped_ = true;
+    result_.interrupted = true;
+    if (first) services_.observer.note({Note::Kind::kInterrupted, {}, {}, {}, false});
+    for (Running& running : running_) {
+      // A command that is gone already has its outcome on the way.
+      static_cast<void>((first ? running.attempt.signal(SIGINT) : running.attempt.cancel()).ok());
+    }
+  }
+}
+
+// --- durable ---
+
+Result<> Engine::commit_if_due() {
+  if (finished_.empty() || steady_clock::now() - finished_since_ < kCommitEvery) return {};
+  return commit();
+}
+
+/// Objects, then what may name them, then facts, then dvc.lock: in this order a cut at any place
+/// leaves nothing that points to what is not there.
+Result<> Engine::commit() {
+  if (finished_.empty() && done_folders_.empty()) return {};
+  TRY(regain_lock());
+  TRY(repository_.sync());
+  std::vector<fs::path> outs;
+  for (const Finished& finished : finished_) {
+    for (const StepOut& out : steps_.all()[finished.step].outs) {
+      if (out.cache) outs.push_back(out.absolute);
+    }
+    if (finished.remember) TRY(run_cache_.save(finished.locked));
+  }
+  for (const fs::path& file : TRY(repository_.ignore_all(outs))) files_.insert(file);
+  TRY(services_.facts.flush());
+  for (Finished& finished : finished_) {
+    const Step& step = steps_.all()[finished.step];
+    lock_files_.put(step.file, step.stage.name, std::move(finished.locked));
+  }
+  finished_.clear();
+  for (const LockFiles::Written& written : TRY(lock_files_.write())) {
+    Note::Kind kind = written.is_new ? Note::Kind::kNewLockFile : Note::Kind::kLockFile;
+    services_.observer.note({kind, {}, shown(written.file), {}, false});
+    files_.insert(written.file);
+  }
+  for (const AttemptFolder& folder : done_folders_) folder.remove();
+  done_folders_.clear();
+  return {};
+}
+
+/// Ends what a killed run left behind: waits until nothing of it lives, and says what became of it.
+Result<> Engine::recover() {
+  fs::path state = repository_.root() / ".slipway";
+  for (const LeftAttempt& left : TRY(left_attempts(state))) {
+    if (!left.stage_id.empty()) TRY(take_stage_lock(left.stage_id, left.stage));
+    AttemptEnded fact;
+    fact.id = left.id;
+    fact.stage = left.stage;
+    fact.pipeline = left.pipeline;
+    fact.ended_ms = services_.clock.now_ms();
+    fact.message = "the run that started it was killed";
+    Result<proc::Attempt> attempt = proc::adopt(left.folder.path);
+    if (attempt.ok()) {
+      proc::Outcome outcome = TRY(attempt->wait());
+      fact.exit_code = outcome.code;
+      fact.signal = outcome.signal;
+      fact.cpu_us = outcome.cpu_us;
+      fact.memory_max_kb = outcome.memory_max_kb;
+      if (outcome.ended_ms != 0) fact.ended_ms = outcome.ended_ms;
+      if (outcome.cancelled) fact.state = AttemptEnded::State::kCancelled;
+    }
+    if (!left.stage_id.empty()) TRY(services_.facts.ended(fact));
+    done_folders_.push_back(left.folder);
+  }
+  return commit();
+}
+
+Result<ReproResult> Engine::run() {
+  TRY(regain_lock());
+  repository_.sync_later();
+  TRY(prepare());
+  if (!options_.dry) TRY(recover());
+  while (true) {
+    while (can_start()) TRY(start_next());
+    if (running_.empty()) break;
+    TRY(wait());
+    TRY(regain_lock());
+  }
+  if (options_.dry) return std::move(result_);
+  TRY(commit());
+  TRY(repository_.flush());
+  result_.files.assign(files_.begin(), files_.end());
+  result_.staged = TRY(repository_.autostage(result_.files));
+  return std::move(result_);
+}
+
+}  // namespace slipway::flows

@@ -1,0 +1,155 @@
+#pragma once
+
+#include <chrono>
+#include <list>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "domain/flows/attempts.h"
+#include "domain/flows/changes.h"
+#include "domain/flows/environment.h"
+#include "domain/flows/plan.h"
+#include "domain/flows/record.h"
+#include "domain/flows/repro.h"
+#include "domain/flows/run_cache.h"
+#include "domain/flows/steps.h"
+
+namespace slipway::flows {
+
+/// Size, times and inode of a file: equal ones mean that nobody wrote it.
+struct StatFacts {
+  std::uint64_t size = 0, inode = 0;
+  std::int64_t mtime_ns = 0, ctime_ns = 0;
+  static std::optional<StatFacts> of(const std::filesystem::path& file);
+  bool operator==(const StatFacts&) const = default;
+};
+
+/// dvc.lock files while stages are added to them: written together, and read again when somebody
+/// else changed one meanwhile. Not thread-safe.
+class LockFiles {
+ public:
+  /// Takes `locked` for the stage into the next write.
+  void put(const std::filesystem::path& pipeline_file, const std::string& stage,
+           data::LockedStage locked);
+  struct Written {
+    std::filesystem::path file;
+    bool is_new = false;
+  };
+  /// Writes what was put, each file atomically and durably; those that changed.
+  Result<std::vector<Written>> write();
+
+ private:
+  struct Open {
+    std::optional<data::LockFile> file;
+    std::optional<StatFacts> facts;
+    std::vector<std::pair<std::string, data::LockedStage>> put;
+  };
+  std::map<std::filesystem::path, Open> files_;
+};
+
+/// One call of repro(). One thread.
+class Engine {
+ public:
+  Engine(data::Repository& repository, const ReproOptions& options, const ReproServices& services);
+  Result<ReproResult> run();
+
+ private:
+  using Time = std::chrono::steady_clock::time_point;
+  enum class State { kOutside, kWaiting, kRunning, kDone, kFailed, kLeftOut };
+
+  struct Running {
+    std::size_t step = 0;
+    std::string id;
+    proc::Attempt attempt;
+    data::PathsLock claim;
+    AttemptFolder folder;
+    std::vector<LineRelay> relays;
+  };
+  /// Done, and waiting to be named by dvc.lock.
+  struct Finished {
+    std::size_t step = 0;
+    data::LockedStage locked;
+    bool remember = false;
+  };
+  struct Entry {
+    data::LockedStage locked;
+    bool from_run_cache = false;
+  };
+
+  // --- the plan ---
+  Result<> prepare();
+  bool can_start() const;
+  Result<> start_next();
+  void leave(std::size_t step, State state);
+  bool ran(std::size_t step);
+
+  // --- one step; errors are the step's own failure ---
+  Result<> begin(std::size_t step);
+  Result<> verify(std::size_t step);
+  Result<> verify_data(const Step& step);
+  Result<> execute(std::size_t step, bool forced);
+  Result<std::optional<Entry>> find_entry(const Step& step, const data::LockedStage& inputs);
+  Result<> restore(std::size_t step, const data::LockedStage& inputs, const Entry& entry);
+  Result<> launch(std::size_t step, const data::LockedStage* inputs);
+  Result<proc::Attempt> spawn(const Step& step, const std::string& id, const AttemptFolder& folder,
+                              const std::vector<LineRelay>& relays, const StageLock& lock);
+  Result<StageLock> take_stage_lock(const std::string& stage_id, const std::string& name);
+  Result<data::PathsLock> claim(const Step& step);
+  Result<> refuse_tracked(const Step& step);
+  Result<> record(std::size_t step, data::LockedStage locked, bool remember);
+  void fail(std::size_t step, const std::string& reason);
+
+  // --- waiting for commands ---
+  Result<> wait();
+  Result<> take_over(Running& running, const proc::Outcome& outcome);
+  Result<> finish_success(Running& running, const proc::Outcome& outcome);
+  void take_interrupts();
+  std::string reason_of(const Step& step, const proc::Outcome& outcome) const;
+
+  // --- durable ---
+  Result<> commit_if_due();
+  Result<> commit();
+  Result<> recover();
+  Result<> regain_lock();
+
+  Result<InputFacts> input_facts(const Step& step, const data::LockedStage* inputs);
+  AttemptEnded ended_fact(const Running& running, const proc::Outcome& outcome) const;
+  void note(Note::Kind kind, const Step& step, std::string text = {},
+            std::vector<std::string> lines = {});
+  std::string shown(const std::filesystem::path& path) const;
+
+  data::Repository& repository_;
+  const ReproOptions& options_;
+  const ReproServices& services_;
+  ReproResult result_;
+
+  Steps steps_;
+  std::optional<Graph> graph_;
+  std::vector<std::size_t> position_;  // of a step in the plan
+  std::vector<std::size_t> plan_;
+  std::vector<std::size_t> waits_for_;  // upstream steps of the plan that are not done
+  std::vector<State> states_;
+  std::vector<bool> forced_;
+  std::set<std::size_t> ready_;  // positions
+  bool stopped_ = false;
+  int interrupts_ = 0;
+
+  std::optional<data::RepositoryLock> lock_;
+  std::list<Running> running_;
+  std::vector<Finished> finished_;
+  std::vector<AttemptFolder> done_folders_;
+  Time finished_since_;
+  LockFiles lock_files_;
+  ParamsFiles params_;
+  RunCache run_cache_;
+  Environments environments_;
+  std::optional<CommitFact> commit_fact_;
+  std::optional<std::set<std::filesystem::path>> tracked_;
+  std::optional<std::string> url_;
+  std::set<std::filesystem::path> files_;
+};
+
+}  // namespace slipway::flows

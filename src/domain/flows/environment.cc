@@ -1,0 +1,317 @@
+#include "domain/flows/environment.h"
+
+#include <fcntl.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/text.h"
+
+namespace slipway::flows {
+namespace {
+
+namespace fs = std::filesystem;
+using wire::Json;
+
+constexpr std::size_t kDistributionsMax = 10'000;
+constexpr std::uint64_t kMetadataBytesMax = 4u << 20;
+constexpr std::uint64_t kProgramBytesMax = 512u << 20;
+
+bool is_python_name(std::string_view name) {
+  if (!name.starts_with("python")) return false;
+  return name.substr(6).find_first_not_of("0123456789.") == std::string_view::npos;
+}
+
+/// Words of a command line, roughly: enough to find a program's name, never to run anything.
+std::vector<std::string> words(std::string_view command) {
+  std::vector<std::string> result;
+  std::string word;
+  auto flush = [&] {
+    if (!word.empty()) result.push_back(std::move(word));
+    word.clear();
+  };
+  for (char c : command) {
+    if (std::string_view(" \t\n;&|()").find(c) != std::string_view::npos)
+      flush();
+    else if (c != '"' && c != '\'')
+      word.push_back(c);
+  }
+  flush();
+  return result;
+}
+
+bool is_program(const fs::path& path) {
+  std::error_code failure;
+  return fs::is_regular_file(path, failure) && access(path.c_str(), X_OK) == 0;
+}
+
+std::optional<fs::path> resolve(const std::string& word, const fs::path& folder,
+                                std::string_view path) {
+  if (word.find('/') != std::string::npos) {
+    fs::path program = (folder / word).lexically_normal();
+    return is_program(program) ? std::optional<fs::path>(program) : std::nullopt;
+  }
+  for (std::string_view part : split(path, ':')) {
+    fs::path program = (folder / fs::path(part.empty() ? "." : part) / word).lexically_normal();
+    if (is_program(program)) return program;
+  }
+  return std::nullopt;
+}
+
+/// The interpreter in a script's first line, when it is a Python.
+std::optional<fs::path> from_first_line(const fs::path& script, const fs::path& folder,
+                                        std::string_view path) {
+  constexpr std::size_t kLineMax = 1024;
+  Fd file(::open(script.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return std::nullopt;
+  std::string line(kLineMax, '\0');
+  ssize_t got = read(file.get(), line.data(), line.size());
+  line.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+  if (!line.starts_with("#!")) return std::nullopt;
+  for (const std::string& word : words(std::string_view(line).substr(2, line.find('\n') - 2))) {
+    if (is_python_name(fs::path(word).filename().string())) return resolve(word, folder, path);
+  }
+  return std::nullopt;
+}
+
+/// "3.11.7" from a venv's pyvenv.cfg, or from the header that states it; else what the name says.
+std::string version_of(const fs::path& prefix, const fs::path& library) {
+  Result<std::string> config = read_file(prefix / "pyvenv.cfg", kMetadataBytesMax);
+  if (config.ok()) {
+    for (std::string_view line : split(*config, '\n')) {
+      std::size_t equals = line.find('=');
+      if (equals == std::string_view::npos) continue;
+      std::string_view key = trim(line.substr(0, equals));
+      if (key == "version" || key == "version_info") {
+        return std::string(trim(line.substr(equals + 1)));
+      }
+    }
+  }
+  std::string name = library.filename().string();
+  Result<std::string> header =
+      read_file(prefix / "include" / name / "patchlevel.h", kMetadataBytesMax);
+  if (header.ok()) {
+    std::size_t at = header->find("PY_VERSION ");
+    std::size_t open = at == std::string::npos ? at : header->find('"', at);
+    std::size_t close = open == std::string::npos ? open : header->find('"', open + 1);
+    if (close != std::string::npos) return header->substr(open + 1, close - open - 1);
+  }
+  return name.starts_with("python") ? name.substr(6) : std::string();
+}
+
+/// PREFIX/lib/python3.X, the newest when there are several.
+fs::path library_of(const fs::path& prefix, const fs::path& python) {
+  std::string name = python.filename().string();
+  std::error_code failure;
+  if (fs::is_directory(prefix / "lib" / name, failure) && name.find('.') != std::string::npos) {
+    return prefix / "lib" / name;
+  }
+  std::vector<fs::path> found;
+  for (const fs::directory_entry& entry : fs::directory_iterator(prefix / "lib", failure)) {
+    std::string folder = entry.path().filename().string();
+    if (is_python_name(folder) && folder.find('.') != std::string::npos)
+      found.push_back(entry.path());
+  }
+  auto minor = [](const fs::path& path) {
+    std::string folder = path.filename().string();
+    return to_int64(folder.substr(folder.find('.') + 1)).value_or(0);
+  };
+  std::sort(found.begin(), found.end(),
+            [&](const fs::path& a, const fs::path& b) { return minor(a) < minor(b); });
+  return found.empty() ? fs::path() : found.back();
+}
+
+/// A header of METADATA or PKG-INFO.
+std::string header(std::string_view text, std::string_view name) {
+  for (std::string_view line : split(text, '\n')) {
+    if (trim(line).empty()) break;
+    if (line.starts_with(name) && line.substr(name.size()).starts_with(":")) {
+      return std::string(trim(line.substr(name.size() + 1)));
+    }
+  }
+  return {};
+}
+
+std::optional<std::string> distribution(const fs::path& entry) {
+  std::string name = entry.filename().string();
+  fs::path file;
+  std::error_code failure;
+  if (name.ends_with(".dist-info"))
+    file = entry / "METADATA";
+  else if (!name.ends_with(".egg-info"))
+    return std::nullopt;
+  else
+    file = fs::is_directory(entry, failure) ? entry / "PKG-INFO" : entry;
+  Result<std::string> text = read_file(file, kMetadataBytesMax);
+  std::string found = text.ok() ? header(*text, "Name") : "";
+  std::string version = text.ok() ? header(*text, "Version") : "";
+  if (found.empty() || version.empty()) return std::nullopt;
+  return found + "==" + version;
+}
+
+Json describe_python(const fs::path& python) {
+  Json json;
+  json.set("kind", "python");
+  json.set("path", python.string());
+  std::error_code failure;
+  fs::path real = fs::canonical(python, failure);
+  // A venv's python is a link to another one; what is installed is told by where the link lies.
+  fs::path prefix = python.parent_path().parent_path();
+  if (!fs::exists(prefix / "pyvenv.cfg", failure) && library_of(prefix, python).empty()) {
+    prefix = real.parent_path().parent_path();
+  }
+  fs::path library = library_of(prefix, real);
+  if (library.empty()) library = library_of(prefix, python);
+  json.set("version", version_of(prefix, library));
+  Result<std::string> program = read_file(real, kProgramBytesMax);
+  if (program.ok()) json.set("program_sha256", sha256_hex(*program));
+  std::vector<std::string> packages = installed_distributions(
+      {library / "site-packages", prefix / "lib" / "python3" / "dist-packages",
+       prefix / "local" / "lib" / library.filename() / "dist-packages"});
+  json.set("packages_sha256", sha256_hex(join(packages, "\n")));
+  Json::Array list;
+  for (std::string& package : packages) list.emplace_back(std::move(package));
+  json.set("packages", std::move(list));
+  return json;
+}
+
+std::string os_name() {
+  Result<std::string> text = read_file("/etc/os-release", kMetadataBytesMax);
+  if (!text.ok()) return {};
+  for (std::string_view line : split(*text, '\n')) {
+    if (!line.starts_with("PRETTY_NAME=")) continue;
+    return replace_all(std::string(line.substr(12)), "\"", "");
+  }
+  return {};
+}
+
+std::string cpu_field(std::string_view text, std::string_view name) {
+  for (std::string_view line : split(text, '\n')) {
+    std::size_t colon = line.find(':');
+    if (colon == std::string_view::npos || trim(line.substr(0, colon)) != name) continue;
+    return std::string(trim(line.substr(colon + 1)));
+  }
+  return {};
+}
+
+Json describe_machine() {
+  Json system;
+  utsname names{};
+  uname(&names);
+  system.set("kernel", std::string(names.sysname) + " " + names.release);
+  system.set("machine", names.machine);
+  system.set("distribution", os_name());
+  Json processor;
+  Result<std::string> text = read_file("/proc/cpuinfo", kMetadataBytesMax);
+  if (text.ok()) {
+    processor.set("model", cpu_field(*text, "model name"));
+    processor.set("flags_sha256", sha256_hex(cpu_field(*text, "flags")));
+  }
+  Json machine;
+  machine.set("system", std::move(system));
+  machine.set("processor", std::move(processor));
+  return machine;
+}
+
+bool is_seed(std::string_view key) {
+  std::string_view last = key.substr(key.rfind('.') + 1);  // npos + 1 is 0: the whole
+  return last == "seed" || last == "random_seed" || last == "random_state";
+}
+
+void collect_seeds(const std::string& prefix, const Json& value, Json& seeds) {
+  if (!value.is_object()) return;
+  for (const auto& [key, item] : value.as_object()) {
+    std::string name = prefix + key;
+    if (item.is_object())
+      collect_seeds(name + ".", item, seeds);
+    else if (is_seed(key))
+      seeds.set(name, item);
+  }
+}
+
+}  // namespace
+
+std::optional<fs::path> python_of(std::string_view command, const fs::path& folder,
+                                  std::string_view path) {
+  bool is_first = true;
+  for (const std::string& word : words(command)) {
+    bool is_assignment = is_first && word.find('=') != std::string::npos;
+    if (is_assignment) continue;
+    if (is_python_name(fs::path(word).filename().string())) return resolve(word, folder, path);
+    if (is_first) {
+      std::optional<fs::path> program = resolve(word, folder, path);
+      std::optional<fs::path> python =
+          program ? from_first_line(*program, folder, path) : std::nullopt;
+      if (python) return python;
+    }
+    is_first = false;
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> installed_distributions(const std::vector<fs::path>& folders) {
+  std::set<std::string> found;
+  for (const fs::path& folder : folders) {
+    std::error_code failure;
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder, failure)) {
+      if (found.size() >= kDistributionsMax) break;
+      if (auto package = distribution(entry.path())) found.insert(*package);
+    }
+  }
+  return {found.begin(), found.end()};
+}
+
+std::string Environments::variable(const std::string& name) const {
+  auto found = variables_.find(name);
+  return found == variables_.end() ? std::string() : found->second;
+}
+
+const Json& Environments::interpreter(const fs::path& python) {
+  auto known = interpreters_.find(python);
+  if (known == interpreters_.end()) {
+    known = interpreters_.emplace(python, describe_python(python)).first;
+  }
+  return known->second;
+}
+
+DescribedFact Environments::describe(const std::vector<std::string>& commands,
+                                     const fs::path& folder, const Json& seeds) {
+  if (!machine_) machine_ = describe_machine();
+  Json description;
+  description.set("interpreter", Json());
+  for (const std::string& command : commands) {
+    std::optional<fs::path> python = python_of(command, folder, variable("PATH"));
+    if (!python) continue;
+    description.set("interpreter", interpreter(*python));
+    break;
+  }
+  for (const auto& [key, value] : machine_->as_object()) description.set(key, value);
+  Json all = seeds.is_object() ? seeds : Json(Json::Object());
+  for (const char* name : {"PYTHONHASHSEED", "SLIPWAY_SEED"}) {
+    if (std::string value = variable(name); !value.empty()) all.set(name, value);
+  }
+  description.set("seeds", std::move(all));
+  return described(std::move(description));
+}
+
+Json seeds_in(const Json& params) {
+  Json seeds = Json(Json::Object());
+  if (!params.is_object()) return seeds;
+  for (const auto& [file, values] : params.as_object()) {
+    // A key of dvc.yaml may itself be a path ("train.seed").
+    if (!values.is_object()) continue;
+    for (const auto& [key, value] : values.as_object()) {
+      if (value.is_object())
+        collect_seeds(file + ":" + key + ".", value, seeds);
+      else if (is_seed(key))
+        seeds.set(file + ":" + key, value);
+    }
+  }
+  return seeds;
+}
+
+}  // namespace slipway::flows
