@@ -2,9 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cmath>
+#include <filesystem>
+#include <fstream>
 #include <future>
 #include <latch>
+#include <stdexcept>
 #include <thread>
 
 #include "io/db/db_testing.h"
@@ -117,6 +121,448 @@ TEST_P(PoolTest, ABadWriteFailsAlone) {
   EXPECT_EQ(twice.tag, "unique");
   EXPECT_TRUE(outcomes[4].get().ok());
   EXPECT_EQ(stored(), (std::vector<std::int64_t>{1, 2, 6}));
+}
+
+TEST_P(PoolTest, ManyThreadsWriteWhileReadersSeeWholeWritesOnly) {
+  constexpr int kWriters = 8, kEach = 40;
+  std::atomic<int> writing{kWriters};
+  std::vector<std::thread> threads;
+  for (int writer = 0; writer < kWriters; ++writer) {
+    threads.emplace_back([&, writer] {
+      for (int i = 1; i <= kEach; ++i) {
+        std::int64_t id = writer * 1000 + i;
+        Result<> done = pool_->write([&](Tx& tx) -> Result<> {
+          TRY(insert(tx, id, "+" + std::to_string(id)));
+          return insert(tx, -id, "-" + std::to_string(id));
+        });
+        EXPECT_TRUE(done.ok()) << done.error().message;
+      }
+      --writing;
+    });
+  }
+  for (int reader = 0; reader < 2; ++reader) {
+    threads.emplace_back([&] {
+      while (writing > 0) {
+        Result<> read = pool_->read([](Tx& tx) -> Result<> {
+          auto sum = TRY(tx.one<std::int64_t>("select coalesce(sum(id), 0) from items"));
+          auto count = TRY(tx.one<std::int64_t>("select count(*) from items"));
+          auto again = TRY(tx.one<std::int64_t>("select count(*) from items where id > 0"));
+          EXPECT_EQ(*sum, 0);
+          EXPECT_EQ(*count, 2 * *again) << "one snapshot for all statements";
+          return {};
+        });
+        EXPECT_TRUE(read.ok()) << read.error().message;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(stored().size(), 2u * kWriters * kEach);
+}
+
+TEST_P(PoolTest, AnIgnoredErrorStillFailsTheWrite) {
+  ASSERT_TRUE(pool_->write([](Tx& tx) { return insert(tx, 1, "one"); }).ok());
+  Result<> ignored = pool_->write([](Tx& tx) -> Result<> {
+    TRY(insert(tx, 2, "two"));
+    Result<> twice = insert(tx, 3, "one");
+    EXPECT_FALSE(twice.ok());
+    Result<> after = insert(tx, 4, "four");
+    EXPECT_EQ(after.error().tag, "unique") << "the first failure, again";
+    return {};
+  });
+  ASSERT_FALSE(ignored.ok());
+  EXPECT_EQ(ignored.error().tag, "unique");
+  EXPECT_EQ(stored(), (std::vector<std::int64_t>{1}));
+}
+
+TEST_P(PoolTest, ConflictsAreNamed) {
+  auto error_of = [&](const std::string& sql) {
+    Result<std::int64_t> failed = pool_->write([&](Tx& tx) { return tx.run(sql); });
+    return failed.ok() ? Error{Code::kInternal, "no error"} : failed.error();
+  };
+  ASSERT_TRUE(pool_->write([](Tx& tx) { return insert(tx, 1, "one"); }).ok());
+  Error primary = error_of("insert into items (id) values (1)");
+  EXPECT_EQ(primary.code, Code::kConflict);
+  EXPECT_EQ(primary.tag, "unique");
+  Error unique = error_of("insert into items (id, name) values (2, 'one')");
+  EXPECT_EQ(unique.tag, "unique");
+  Error foreign = error_of("insert into parts values (1, 99)");
+  EXPECT_EQ(foreign.code, Code::kConflict);
+  EXPECT_EQ(foreign.tag, "foreign_key");
+  EXPECT_EQ(error_of("insert into parts (id) values (1)").code, Code::kInternal);
+  EXPECT_EQ(error_of("select nothing from nowhere").code, Code::kInternal);
+  EXPECT_EQ(error_of("select \"no such column\" from items").code, Code::kInternal);
+}
+
+TEST_P(PoolTest, ChangedRowsAreCounted) {
+  std::vector<std::int64_t> counts;
+  Result<> done = pool_->write([&](Tx& tx) -> Result<> {
+    for (const char* sql : {"insert into items (id, name) values (1, 'a'), (2, 'b'), (3, 'c')",
+                            "insert into items (id) values (1) on conflict do nothing",
+                            "update items set size = 1 where id > 1", "delete from items",
+                            "create table more (id bigint)"}) {
+      counts.push_back(TRY(tx.run(sql)));
+    }
+    return {};
+  });
+  ASSERT_TRUE(done.ok()) << done.error().message;
+  EXPECT_EQ(counts, (std::vector<std::int64_t>{3, 0, 2, 3, 0}));
+}
+
+TEST_P(PoolTest, ValuesThatEnginesKeepDifferentlyAreRefused) {
+  auto code_of = [&](const Value& name, const Value& size) {
+    Result<std::int64_t> refused = pool_->write([&](Tx& tx) {
+      return tx.execute("insert into items (id, name, size) values (1, ?, ?)", {name, size});
+    });
+    return refused.ok() ? std::string("kept") : std::string(to_string(refused.error().code));
+  };
+  EXPECT_EQ(code_of("x", std::nan("")), "internal");
+  EXPECT_EQ(code_of(std::string("a\0b", 3), 1.0), "invalid");
+  EXPECT_EQ(code_of("\xff\xfe", 1.0), "invalid");
+  EXPECT_TRUE(stored().empty());
+}
+
+TEST_P(PoolTest, AWrongNumberOfValuesOrColumnsIsOurMistake) {
+  auto code_of = [&](auto f) {
+    auto failed = pool_->read(f);
+    return failed.ok() ? std::string("fine") : std::string(to_string(failed.error().code));
+  };
+  EXPECT_EQ(code_of([](Tx& tx) { return tx.one<std::int64_t>("select id from items", 1); }),
+            "internal");
+  EXPECT_EQ(
+      code_of([](Tx& tx) { return tx.one<std::int64_t>("select id from items where id = ?"); }),
+      "internal");
+  ASSERT_TRUE(pool_->write([](Tx& tx) { return insert(tx, 1, "one"); }).ok());
+  EXPECT_EQ(code_of([](Tx& tx) { return tx.one<Item>("select id, name from items"); }), "internal");
+}
+
+TEST_P(PoolTest, AQueryMayRunInsideTheRowsOfTheSameQuery) {
+  ASSERT_TRUE(pool_
+                  ->write([](Tx& tx) -> Result<> {
+                    TRY(insert(tx, 1, "one"));
+                    return insert(tx, 2, "two");
+                  })
+                  .ok());
+  int rows = 0;
+  Result<> read = pool_->read([&](Tx& tx) -> Result<> {
+    constexpr char kAll[] = "select id from items order by id";
+    return tx.query(kAll, {}, [&](const Columns&) -> Result<> {
+      rows += static_cast<int>(TRY(tx.all<std::int64_t>(kAll)).size());
+      return {};
+    });
+  });
+  ASSERT_TRUE(read.ok()) << read.error().message;
+  EXPECT_EQ(rows, 4);
+}
+
+TEST_P(PoolTest, AnErrorFromARowIsTheCallersOwn) {
+  ASSERT_TRUE(pool_->write([](Tx& tx) { return insert(tx, 1, "one"); }).ok());
+  Result<> read = pool_->read([](Tx& tx) -> Result<> {
+    Result<> stopped = tx.query("select id from items", {},
+                                [](const Columns&) -> Result<> { return missing("enough"); });
+    EXPECT_EQ(stopped.error().code, Code::kMissing);
+    EXPECT_EQ(TRY(tx.one<std::int64_t>("select count(*) from items")), 1);
+    return {};
+  });
+  EXPECT_TRUE(read.ok()) << read.error().message;
+}
+
+TEST_P(PoolTest, AReaderCannotWrite) {
+  Result<std::int64_t> refused =
+      pool_->read([](Tx& tx) { return tx.run("insert into items (id) values (1)"); });
+  EXPECT_FALSE(refused.ok());
+  EXPECT_TRUE(stored().empty());
+}
+
+TEST_P(PoolTest, AWriteThatThrowsFailsAlone) {
+  Result<> thrown =
+      pool_->write([](Tx&) -> Result<> { throw std::runtime_error("out of patience"); });
+  ASSERT_FALSE(thrown.ok());
+  EXPECT_EQ(thrown.error().code, Code::kInternal);
+  EXPECT_TRUE(pool_->write([](Tx& tx) { return insert(tx, 1, "one"); }).ok());
+}
+
+TEST_P(PoolTest, AWriteMayNotWaitForAnotherOnTheWriterThread) {
+  std::promise<Result<>> inner;
+  pool_->write_later(
+      [](Tx&) -> Result<> { return {}; },
+      [&](Result<>) { inner.set_value(pool_->write([](Tx&) -> Result<> { return {}; })); });
+  Result<> refused = inner.get_future().get();
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, Code::kInternal);
+}
+
+TEST_P(PoolTest, TextIsOrderedByBytesAndLikeHeedsCase) {
+  const std::vector<std::string> names = {"A_1",  "B", "a",        "a%b",
+                                          "b\\c", "b", "\xc3\x89", "\xc3\xa9"};
+  ASSERT_TRUE(pool_
+                  ->write([&](Tx& tx) -> Result<> {
+                    std::int64_t id = 0;
+                    for (const std::string& name : names) TRY(insert(tx, ++id, name));
+                    return {};
+                  })
+                  .ok());
+  using Names = std::vector<std::string>;
+  auto ordered = pool_->read(
+      [](Tx& tx) { return tx.all<std::string>("select name from items order by name"); });
+  EXPECT_EQ(*ordered, (Names{"A_1", "B", "a", "a%b", "b", "b\\c", "\xc3\x89", "\xc3\xa9"}));
+  auto like = [&](const std::string& pattern, bool ignore_case, bool negated = false) {
+    auto found = pool_->read([&](Tx& tx) {
+      return tx.all<std::string>("select name from items where " +
+                                     like_sql(tx.engine(), "name", ignore_case, negated) +
+                                     " order by name",
+                                 pattern);
+    });
+    EXPECT_TRUE(found.ok()) << found.error().message;
+    return *found;
+  };
+  EXPECT_EQ(like("a%", false), (Names{"a", "a%b"}));
+  EXPECT_EQ(like("A%", true), (Names{"A_1", "a", "a%b"}));
+  EXPECT_EQ(like("A%", true, true), (Names{"B", "b", "b\\c", "\xc3\x89", "\xc3\xa9"}));
+  EXPECT_EQ(like("a\\%b", false), (Names{})) << "a backslash is no escape";
+  EXPECT_EQ(like("b\\c", false), (Names{"b\\c"}));
+  EXPECT_EQ(like("b\\", false), (Names{}));
+  EXPECT_EQ(like("_", false), (Names{"B", "a", "b", "\xc3\x89", "\xc3\xa9"})) << "one character";
+  EXPECT_EQ(like("\xc3\xa9", true), (Names{"\xc3\xa9"})) << "only ASCII is folded";
+}
+
+class BoundsTest : public OnEachEngine {};
+INSTANTIATE_TEST_SUITE_P(Engines, BoundsTest, every_engine(), engine_name);
+
+TEST_P(BoundsTest, AFullQueueIsBusyAtOnce) {
+  PoolOptions options;
+  options.write_queue_max = 2;
+  std::unique_ptr<Pool> pool = open(kItems, options);
+  std::latch started(1), release(1);
+  auto ignore = [](Result<>) {};
+  pool->write_later(
+      [&](Tx&) -> Result<> {
+        started.count_down();
+        release.wait();
+        return {};
+      },
+      ignore);
+  started.wait();
+  pool->write_later([](Tx& tx) { return insert(tx, 1, "a"); }, ignore);
+  std::promise<void> last_queued;
+  pool->write_later([](Tx& tx) { return insert(tx, 2, "b"); },
+                    [&](Result<>) { last_queued.set_value(); });
+  std::optional<Result<>> refused;
+  pool->write_later([](Tx& tx) { return insert(tx, 3, "c"); },
+                    [&](Result<> answer) { refused.emplace(std::move(answer)); });
+  ASSERT_TRUE(refused.has_value()) << "answered before write_later returned";
+  EXPECT_EQ(refused->error().code, Code::kBusy);
+  release.count_down();
+  last_queued.get_future().wait();
+  EXPECT_TRUE(pool->write([](Tx& tx) { return insert(tx, 4, "d"); }).ok());
+  EXPECT_EQ(*ids(*pool), (std::vector<std::int64_t>{1, 2, 4}));
+}
+
+TEST_P(BoundsTest, ClosingFinishesWhatWasQueued) {
+  std::atomic<int> done{0};
+  {
+    PoolOptions options;
+    options.group_max = 7;
+    std::unique_ptr<Pool> pool = open(kItems, options);
+    for (int id = 1; id <= 100; ++id) {
+      pool->write_later([id](Tx& tx) { return insert(tx, id, std::to_string(id)); },
+                        [&](Result<> answer) { done += answer.ok() ? 1 : 0; });
+    }
+  }
+  EXPECT_EQ(done, 100);
+  std::unique_ptr<Pool> pool = open(kItems);
+  EXPECT_EQ(ids(*pool)->size(), 100u);
+}
+
+TEST_P(BoundsTest, AReaderBeyondTheBoundIsBusyAfterItsWait) {
+  PoolOptions options;
+  options.readers_max = 1;
+  options.reader_wait = std::chrono::milliseconds(20);
+  std::unique_ptr<Pool> pool = open(kItems, options);
+  Result<> outer = pool->read([&](Tx&) -> Result<> {
+    Result<> inner = pool->read([](Tx&) -> Result<> { return {}; });
+    EXPECT_FALSE(inner.ok());
+    EXPECT_EQ(inner.error().code, Code::kBusy);
+    return {};
+  });
+  EXPECT_TRUE(outer.ok());
+  EXPECT_TRUE(ids(*pool).ok());
+}
+
+TEST_P(BoundsTest, ManyDifferentStatementsDoNotPileUp) {
+  std::unique_ptr<Pool> pool = open(kItems);
+  Result<> read = pool->read([](Tx& tx) -> Result<> {
+    for (int i = 0; i < 1200; ++i) {
+      std::string sql = "select " + std::to_string(i) + " where ? = 1";
+      EXPECT_EQ(TRY(tx.one<std::int64_t>(sql, 1)), i);
+    }
+    return {};
+  });
+  EXPECT_TRUE(read.ok()) << read.error().message;
+}
+
+TEST_P(BoundsTest, GroupsAreCounted) {
+  std::unique_ptr<Pool> pool = open(kItems);
+  for (int id = 0; id < 3; ++id) {
+    ASSERT_TRUE(pool->write([&](Tx& tx) { return insert(tx, id, std::to_string(id)); }).ok());
+  }
+  std::string text = metrics().expose();
+  EXPECT_NE(text.find("slipway_db_group_writes_sum 3"), std::string::npos) << text;
+  EXPECT_NE(text.find("slipway_db_commit_seconds_count 3"), std::string::npos) << text;
+  EXPECT_NE(text.find("slipway_db_write_queue 1"), std::string::npos) << text;
+}
+
+class MigrationTest : public OnEachEngine {
+ protected:
+  Error error_of(const std::vector<Migration>& migrations, PoolOptions options = {}) {
+    Result<std::unique_ptr<Pool>> pool = Pool::open(uri(), migrations, metrics(), options);
+    return pool.ok() ? Error{Code::kInternal, "opened"} : pool.error();
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Engines, MigrationTest, every_engine(), engine_name);
+
+const Migration kSecond = {"test/0002_colour", "alter table items add column colour text", ""};
+
+std::vector<Migration> with(std::vector<Migration> all, const Migration& more) {
+  all.push_back(more);
+  return all;
+}
+
+TEST_P(MigrationTest, PendingOnesAreAppliedOnceAndRecordedByName) {
+  open(kItems);
+  std::unique_ptr<Pool> pool = open(with(kItems, kSecond));
+  pool.reset();
+  pool = open(with(kItems, kSecond));
+  auto names = pool->read([](Tx& tx) {
+    return tx.all<std::string>("select name from migrations where applied_ms > 0 order by name");
+  });
+  EXPECT_EQ(*names, (std::vector<std::string>{"test/0001_items", "test/0002_colour"}));
+  EXPECT_TRUE(
+      pool->read([](Tx& tx) { return tx.one<std::string>("select colour from items"); }).ok());
+}
+
+TEST_P(MigrationTest, AnEarlierOneOfAnotherModuleIsAppliedLate) {
+  open(kItems);
+  Migration other{"another/0001_first", "create table another (id bigint)", ""};
+  std::unique_ptr<Pool> pool = open({other, kItems[0]});
+  EXPECT_TRUE(
+      pool->read([](Tx& tx) { return tx.one<std::int64_t>("select id from another"); }).ok());
+}
+
+TEST_P(MigrationTest, ADatabaseOfANewerProgramIsRefused) {
+  open(with(kItems, kSecond));
+  Error error = error_of(kItems);
+  EXPECT_EQ(error.code, Code::kConflict);
+  EXPECT_NE(error.message.find("made by a newer slipway"), std::string::npos) << error.message;
+  EXPECT_NE(error.message.find("test/0002_colour"), std::string::npos) << error.message;
+}
+
+TEST_P(MigrationTest, AChangedTextOfAnAppliedOneIsNamed) {
+  open(kItems);
+  std::vector<Migration> changed = kItems;
+  changed[0].sqlite += ";";
+  changed[0].postgres += ";";
+  Error error = error_of(changed);
+  EXPECT_EQ(error.code, Code::kInternal);
+  EXPECT_NE(error.message.find("test/0001_items"), std::string::npos) << error.message;
+}
+
+TEST_P(MigrationTest, OneThatFailsIsNamedAndLeavesNothing) {
+  Migration bad{"test/0002_bad", "create table half (id bigint); select nothing from nowhere", ""};
+  Error error = error_of(with(kItems, bad));
+  EXPECT_NE(error.message.find("test/0002_bad"), std::string::npos) << error.message;
+  std::unique_ptr<Pool> pool = open(kItems);
+  EXPECT_FALSE(pool->read([](Tx& tx) { return tx.one<std::int64_t>("select id from half"); }).ok());
+}
+
+TEST_P(MigrationTest, TwoServersThatStartTogetherApplyThemOnce) {
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      Metrics own;
+      Result<std::unique_ptr<Pool>> pool = Pool::open(uri(), with(kItems, kSecond), own);
+      EXPECT_TRUE(pool.ok()) << pool.error().message;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST_P(MigrationTest, ReadingOnlyNeverMigratesNorWrites) {
+  PoolOptions reading;
+  reading.read_only = true;
+  EXPECT_EQ(error_of(kItems, reading).code, Code::kMissing);
+  open(kItems);
+  Error pending = error_of(with(kItems, kSecond), reading);
+  EXPECT_EQ(pending.code, Code::kConflict);
+  EXPECT_EQ(pending.tag, "pending_migrations");
+
+  std::unique_ptr<Pool> pool = open(kItems, reading);
+  EXPECT_TRUE(ids(*pool)->empty());
+  Result<> refused = pool->write([](Tx& tx) { return insert(tx, 1, "one"); });
+  EXPECT_EQ(refused.error().code, Code::kDenied);
+  std::unique_ptr<Pool> owner = open(kItems);
+  ASSERT_TRUE(owner->write([](Tx& tx) { return insert(tx, 1, "one"); }).ok());
+  EXPECT_EQ(ids(*pool)->size(), 1u) << "sees what the owner commits";
+}
+
+TEST(SqliteFile, IsCopiedBeforeItsFirstPendingMigration) {
+  TemporaryFolder folder;
+  std::string path = (folder.path() / "catalog.db").string();
+  Metrics metrics;
+  auto open_with = [&](const std::string& file, const std::vector<Migration>& migrations) {
+    return Pool::open("sqlite://" + file, migrations, metrics);
+  };
+  auto pool = open_with(path, kItems);
+  ASSERT_TRUE(pool.ok()) << pool.error().message;
+  ASSERT_TRUE((*pool)->write([](Tx& tx) { return insert(tx, 7, "seven"); }).ok());
+  std::string copy = path + ".before-test-0002_colour";
+  EXPECT_FALSE(std::filesystem::exists(copy));
+  pool->reset();
+  ASSERT_TRUE(open_with(path, with(kItems, kSecond)).ok());
+  auto before = open_with(copy, kItems);
+  ASSERT_TRUE(before.ok()) << before.error().message;
+  EXPECT_EQ(*ids(**before), (std::vector<std::int64_t>{7}));
+}
+
+TEST(SqliteFile, OfAnotherProgramIsLeftAlone) {
+  TemporaryFolder folder;
+  std::string file = (folder.path() / "other.db").string();
+  Metrics metrics;
+  // Made by this library, but without the table of migrations.
+  auto made = Pool::open("sqlite://" + file, kItems, metrics);
+  ASSERT_TRUE((*made)->write([](Tx& tx) { return tx.run("drop table migrations"); }).ok());
+  made->reset();
+  auto refused = Pool::open("sqlite://" + file, kItems, metrics);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, Code::kConflict);
+
+  std::string text = (folder.path() / "text.db").string();
+  std::ofstream(text) << "this is a letter, not a database; it only has to be long enough";
+  auto letter = Pool::open("sqlite://" + text, kItems, metrics);
+  ASSERT_FALSE(letter.ok());
+  EXPECT_EQ(letter.error().code, Code::kUnavailable);
+}
+
+TEST(Uri, ThatNamesNoDatabaseIsRefusedWithoutItsPassword) {
+  Metrics metrics;
+  auto mysql = Pool::open("mysql://root:hunter2@host/db", kItems, metrics);
+  EXPECT_EQ(mysql.error().code, Code::kInvalid);
+  EXPECT_EQ(mysql.error().message.find("hunter2"), std::string::npos);
+  EXPECT_EQ(Pool::open("sqlite://relative.db", kItems, metrics).error().code, Code::kInvalid);
+  EXPECT_EQ(Pool::open("sqlite:///no/such/folder/catalog.db", kItems, metrics).error().code,
+            Code::kUnavailable);
+  auto nobody = Pool::open("postgresql://u:hunter2@127.0.0.1:1/none", kItems, metrics);
+  EXPECT_EQ(nobody.error().code, Code::kUnavailable);
+  EXPECT_EQ(nobody.error().message.find("hunter2"), std::string::npos);
+}
+
+TEST(Placeholders, AreNumberedOutsideOfQuotesAndComments) {
+  Numbered plain = number_placeholders("select ?, 'it''s ?', \"a?\" from t -- ?\n where a = ?");
+  EXPECT_EQ(plain.sql, "select $1, 'it''s ?', \"a?\" from t -- ?\n where a = $2");
+  EXPECT_EQ(plain.placeholders, 2);
+  EXPECT_EQ(number_placeholders("/* ? */ ?").sql, "/* ? */ $1");
+  EXPECT_EQ(number_placeholders("'open ?").placeholders, 0);
+  EXPECT_EQ(number_placeholders("? -- ?").placeholders, 1);
+  EXPECT_EQ(number_placeholders("").sql, "");
 }
 
 }  // namespace

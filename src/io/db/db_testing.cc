@@ -42,6 +42,14 @@ std::string with_database(const std::string& uri, const std::string& database,
   return head + "/" + database + rest + "options=-csearch_path%3D" + schema;
 }
 
+Result<std::string> server_uri() {
+  const char* server = std::getenv("SLIPWAY_TEST_POSTGRES");
+  if (server && *server != '\0') return std::string(server);
+  return invalid(
+      "set SLIPWAY_TEST_POSTGRES to the URI of a PostgreSQL server where tests may create "
+      "databases, e.g. postgresql:///postgres?host=/tmp/pg&user=postgres");
+}
+
 /// One database for all tests of this program, made on first use.
 class SharedDatabase {
  public:
@@ -91,12 +99,7 @@ class PostgresTestDatabase final : public TestDatabase {
 };
 
 Result<std::unique_ptr<TestDatabase>> make_postgres() {
-  const char* server = std::getenv("SLIPWAY_TEST_POSTGRES");
-  if (!server || *server == '\0') {
-    return invalid(
-        "set SLIPWAY_TEST_POSTGRES to the URI of a PostgreSQL server where tests may create "
-        "databases, e.g. postgresql:///postgres?host=/tmp/pg&user=postgres");
-  }
+  std::string server = TRY(server_uri());
   static const SharedDatabase shared(server);
   std::string schema = "t" + random_hex32().substr(0, 16);
   std::string uri = TRY(shared.uri_of_schema(schema));
@@ -110,6 +113,14 @@ Result<std::unique_ptr<TestDatabase>> make_postgres() {
 Result<std::unique_ptr<TestDatabase>> TestDatabase::make(Engine engine) {
   if (engine == Engine::kPostgres) return make_postgres();
   return std::unique_ptr<TestDatabase>(std::make_unique<SqliteTestDatabase>());
+}
+
+Result<> run_on_test_server(const std::string& sql) {
+  return administer(TRY(server_uri()), sql);
+}
+
+Result<std::string> uri_on_test_server(const std::string& database) {
+  return with_database(TRY(server_uri()), database, "public");
 }
 
 TemporaryFolder::TemporaryFolder()

@@ -39,6 +39,11 @@ class TestDatabase {
   std::string uri_;
 };
 
+/// Runs one statement, outside of any transaction, on the server of SLIPWAY_TEST_POSTGRES.
+Result<> run_on_test_server(const std::string& sql);
+/// The URI of another database on that server.
+Result<std::string> uri_on_test_server(const std::string& database);
+
 /// A folder that is removed with this object.
 class TemporaryFolder {
  public:
