@@ -1,0 +1,227 @@
+"""Runs the suites and adds up what they report. Called by tools/test, which has installed what they need."""
+import argparse
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+BINARY = BUILD / "release" / "slipway"
+POSTGRES = pathlib.Path("/usr/lib/postgresql/15/bin")
+
+
+class Count:
+    """Passed and failed of one suite. A skipped test counts as failed."""
+
+    def __init__(self):
+        self.passed, self.failures = 0, []
+
+    def check(self, name, ok):
+        if ok:
+            self.passed += 1
+        else:
+            self.failures.append(name)
+
+    def junit(self, file, name, returncode):
+        """Adds the cases of a JUnit or GoogleTest XML file; a missing or empty file is a failure."""
+        before = self.passed + len(self.failures)
+        if file.exists():
+            for case in ElementTree.parse(file).iter("testcase"):
+                title = f"{case.get('classname')}.{case.get('name')}"
+                bad = [child.tag for child in case if child.tag in ("failure", "error", "skipped")]
+                ran = case.get("status", "run") == "run" and case.get("result", "completed") == "completed"
+                self.check(title, ran and not bad)
+        if self.passed + len(self.failures) == before:
+            self.failures.append(f"{name}: no test ran")
+        elif returncode != 0 and not self.failures:
+            self.failures.append(f"{name}: exit status {returncode}")
+
+
+def run(command, env=None, **kwargs):
+    return subprocess.run([str(c) for c in command], cwd=kwargs.pop("cwd", ROOT), env=env, **kwargs)
+
+
+def build(preset, *targets):
+    if run(["tools/build", preset, *targets]).returncode != 0:
+        print(f"tools/build {preset} failed")
+        print("0 passed, 1 failed")
+        sys.exit(1)
+
+
+class Postgres:
+    """A throw-away server on a Unix socket; PostgreSQL refuses to run as root, so root lends it another user."""
+
+    def __enter__(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="slipway-postgres-"))
+        self.prefix = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+        user = "postgres" if self.prefix else os.environ.get("USER", "postgres")
+        if self.prefix:
+            shutil.chown(self.folder, "postgres")
+        data = self.folder / "data"
+        options = f"-c listen_addresses='' -c unix_socket_directories={self.folder} -c max_connections=200"
+        self.call("initdb", "-D", data, "-U", user, "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C")
+        self.call("pg_ctl", "-D", data, "-w", "-l", self.folder / "log", "-o", options, "start")
+        self.uri = f"postgresql:///postgres?host={self.folder}&user={user}"
+        return self
+
+    def call(self, program, *arguments):
+        run([*self.prefix, POSTGRES / program, *arguments], check=True, stdout=subprocess.DEVNULL, cwd="/")
+
+    def __exit__(self, *_):
+        self.call("pg_ctl", "-D", self.folder / "data", "-m", "immediate", "stop")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def environment(**extra):
+    env = dict(os.environ, SLIPWAY_BINARY=str(BINARY), MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="true",
+               DVC_NO_ANALYTICS="1", GIT_CONFIG_GLOBAL=str(ROOT / "tests" / "gitconfig"), PYTHONDONTWRITEBYTECODE="1")
+    for name in ("mlflow3", "mlflow2", "dvc", "triton"):
+        env[f"SLIPWAY_PYTHON_{name.upper()}"] = str(BUILD / "python" / name / "bin" / "python")
+    return dict(env, **extra)
+
+
+# --- suites: each takes (count, options) ---------------------------------------------------------------------------
+
+def layers(count, options):
+    count.check("layers", run([sys.executable, "tools/layers"]).returncode == 0)
+
+
+def headers(count, options):
+    build("dev", "header_check")
+    count.check("every header compiles alone", True)
+
+
+def run_gtests(count, preset, options, env):
+    programs = sorted((BUILD / preset / "tests").glob("*_test"))
+    if not programs:
+        count.failures.append("no unit test program was built")
+    for program in programs:
+        report = BUILD / "reports" / f"{preset}-{program.name}.xml"
+        report.unlink(missing_ok=True)
+        done = run([program, f"--gtest_output=xml:{report}", "--gtest_brief=1"], env=env)
+        count.junit(report, program.name, done.returncode)
+
+
+def unit(count, options):
+    build("dev", "unit_tests")
+    with Postgres() as postgres:
+        run_gtests(count, "dev", options, environment(SLIPWAY_TEST_POSTGRES=postgres.uri,
+                                                      SLIPWAY_TEST_LONG="1" if options.long else ""))
+
+
+def sanitizers(count, options):
+    build("fuzz", "unit_tests")
+    with Postgres() as postgres:
+        run_gtests(count, "fuzz", options, environment(SLIPWAY_TEST_POSTGRES=postgres.uri))
+
+
+def fuzzers(count, options):
+    build("fuzz", "fuzzers")
+    seconds = 600 if options.long else 15
+    for program in sorted((BUILD / "fuzz" / "fuzz").glob("*_fuzz")):
+        corpus = ROOT / "fuzz" / "corpus" / program.name.removesuffix("_fuzz")
+        with tempfile.TemporaryDirectory() as found:
+            done = run([program, found, *([corpus] if corpus.exists() else []), f"-max_total_time={seconds}",
+                        "-max_len=65536", "-rss_limit_mb=4096", "-timeout=20", f"-artifact_prefix={BUILD}/reports/"],
+                       stderr=subprocess.PIPE, text=True, errors="replace")
+        ran = re.findall(r"Done (\d+) runs", done.stderr)
+        print(f"fuzz: {program.name}: {ran[-1] if ran else 'no'} runs in {seconds} s", flush=True)
+        if done.returncode != 0 or not ran:
+            print(done.stderr[-4000:])
+        count.check(f"fuzz {program.name}", done.returncode == 0 and bool(ran) and int(ran[-1]) >= 100)
+
+
+def load_time(count, options):
+    """What the binary needs at load time: libc, libstdc++ and a few small libraries."""
+    allowed = {"libc.so.6", "libm.so.6", "libstdc++.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2",
+               "libsimdjson.so.14", "libprometheus-cpp-core.so.1.0"}
+    listing = subprocess.run(["readelf", "-d", BINARY], capture_output=True, text=True, check=True).stdout
+    needed = set(re.findall(r"NEEDED.*\[(.*)\]", listing))
+    print("load time:", " ".join(sorted(needed)))
+    count.check(f"needed at load time: {sorted(needed - allowed)}", bool(needed) and needed <= allowed)
+
+
+def pytest_suite(folder, python):
+    def suite(count, options):
+        report = BUILD / "reports" / f"{folder.replace('/', '-')}.xml"
+        report.unlink(missing_ok=True)
+        env = environment(SLIPWAY_TEST_LONG="1" if options.long else "")
+        done = run([BUILD / "python" / python / "bin" / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider",
+                    f"--junitxml={report}", ROOT / "tests" / folder], env=env)
+        count.junit(report, folder, done.returncode)
+    suite.__doc__ = f"tests/{folder} with real clients"
+    return suite
+
+
+def web(count, options):
+    """The page in a real browser."""
+    if run(["npm", "ci", "--silent", "--no-audit", "--no-fund"], cwd=ROOT / "tests" / "web").returncode != 0:
+        count.failures.append("npm ci in tests/web")
+        return
+    done = run(["node", "--test", "--test-reporter=tap"], cwd=ROOT / "tests" / "web", env=environment(),
+               stdout=subprocess.PIPE, text=True)
+    print(done.stdout)
+    tests = re.findall(r"^(not ok|ok) \d+ - (.*?)(?: # (SKIP|TODO).*)?$", done.stdout, re.M)
+    for outcome, name, skipped in tests:
+        count.check(f"web: {name}", outcome == "ok" and not skipped)
+    if not tests:
+        count.failures.append("web: no test ran")
+
+
+SUITES = {
+    "layers": layers,
+    "headers": headers,
+    "unit": unit,
+    "load-time": load_time,
+    "mlflow": pytest_suite("protocol/mlflow", "mlflow3"),
+    "dvc": pytest_suite("protocol/dvc", "dvc"),
+    "triton": pytest_suite("protocol/triton", "triton"),
+    "faults": pytest_suite("faults", "mlflow3"),
+    "web": web,
+    "sanitizers": sanitizers,
+    "fuzzers": fuzzers,
+}
+QUICK = ["layers", "unit"]
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="tools/test")
+    parser.add_argument("suites", nargs="*", metavar="NAME")
+    parser.add_argument("--quick", action="store_true", help=f"only {' and '.join(QUICK)}")
+    parser.add_argument("--long", action="store_true", help="the full numbers of the random harnesses")
+    parser.add_argument("--list", action="store_true")
+    options = parser.parse_args()
+    if options.list:
+        print("\n".join(SUITES))
+        return 0
+    if unknown := [name for name in options.suites if name not in SUITES]:
+        parser.error(f"no suite named {unknown[0]}; there are {', '.join(SUITES)}")
+    (BUILD / "reports").mkdir(parents=True, exist_ok=True)
+    chosen = options.suites or (QUICK if options.quick else list(SUITES))
+    if not options.quick:
+        build("release")
+
+    total, failures = 0, []
+    for name in chosen:
+        print(f"=== {name}", flush=True)
+        started, count = time.monotonic(), Count()
+        SUITES[name](count, options)
+        print(f"=== {name}: {count.passed} passed, {len(count.failures)} failed in "
+              f"{time.monotonic() - started:.0f} s", flush=True)
+        total += count.passed
+        failures += [f"{name}: {failure}" for failure in count.failures]
+    for failure in failures:
+        print("FAILED", failure)
+    print(f"{total} passed, {len(failures)} failed")
+    return 1 if failures or total == 0 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
