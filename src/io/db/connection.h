@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/file.h"
 #include "io/db/db.h"
 
 // What pool, writer and migrations need of an engine: one connection, and the source of
@@ -66,6 +67,9 @@ class Source {
   virtual ~Source() = default;
   virtual Engine engine() const = 0;
   virtual Result<std::unique_ptr<Connection>> connect(Connection::Access access) = 0;
+  /// Keeps other processes from migrating until the returned lock is closed; an empty one where the
+  /// engine's own transactions suffice.
+  virtual Result<Fd> lock_migrations() = 0;
   /// Keeps a copy of the database before `migration` is applied; nothing where the engine has its
   /// own backups.
   virtual Result<> keep_copy(Connection& connection, const std::string& migration) = 0;

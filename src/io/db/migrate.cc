@@ -115,6 +115,16 @@ Result<> apply(Connection& connection, const Migration& migration) {
   return {};
 }
 
+Result<> apply_pending(Connection& connection, const Checksums& applied,
+                       const std::vector<Migration>& migrations) {
+  for (const Migration& migration : migrations) {
+    if (applied.contains(migration.name)) continue;
+    TRY(apply(connection, migration));
+    if (!applied.empty()) log_info("migration applied", {{"name", migration.name}});
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<> migrate(Source& source, Connection& connection, const std::vector<Migration>& migrations) {
@@ -122,13 +132,13 @@ Result<> migrate(Source& source, Connection& connection, const std::vector<Migra
   TRY(check_known(applied, connection.engine(), migrations));
   const Migration* pending = first_pending(applied, migrations);
   if (!pending) return {};
-  if (!applied.empty()) TRY(source.keep_copy(connection, pending->name));
-  for (const Migration& migration : migrations) {
-    if (applied.contains(migration.name)) continue;
-    TRY(apply(connection, migration));
-    if (!applied.empty()) log_info("migration applied", {{"name", migration.name}});
-  }
-  return {};
+  if (applied.empty()) return apply_pending(connection, applied, migrations);
+  Fd lock = TRY(source.lock_migrations());
+  applied = TRY(read_applied_now(connection));
+  pending = first_pending(applied, migrations);
+  if (!pending) return {};
+  TRY(source.keep_copy(connection, pending->name));
+  return apply_pending(connection, applied, migrations);
 }
 
 Result<> check_migrated(Connection& connection, const std::vector<Migration>& migrations) {

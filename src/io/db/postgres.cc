@@ -365,6 +365,7 @@ class PostgresSource final : public Source {
     return std::unique_ptr<Connection>(std::move(connection));
   }
 
+  Result<Fd> lock_migrations() override { return Fd(); }
   Result<> keep_copy(Connection&, const std::string&) override { return {}; }
 
  private:

@@ -1,11 +1,13 @@
 #include <fcntl.h>
 #include <sqlite3.h>
-#include <sys/stat.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <thread>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -307,6 +309,18 @@ class SqliteConnection final : public Connection {
     return std::string(CurrentRow(statement.get()).text(0));
   }
 
+  /// SQLite does not wait when another process turns the log of a new file on at the same moment.
+  Result<std::string> turn_on_log() {
+    constexpr std::chrono::milliseconds kPause{2};
+    auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(busy_timeout_ms_);
+    while (true) {
+      Result<std::string> mode = pragma("pragma journal_mode=wal");
+      if (mode.ok() || mode.error().code != Code::kBusy) return mode;
+      if (std::chrono::steady_clock::now() > end) return mode;
+      std::this_thread::sleep_for(kPause);
+    }
+  }
+
   Database database_;
   Statements<std::unique_ptr<Cached>> statements_;  // dies before the database
   int log_pages_ = 0;
@@ -321,7 +335,7 @@ Result<> SqliteConnection::configure(const PoolOptions& options, Access access) 
   sqlite3_db_config(database_.get(), SQLITE_DBCONFIG_DQS_DML, 0, nullptr);
   sqlite3_db_config(database_.get(), SQLITE_DBCONFIG_DQS_DDL, 0, nullptr);
   if (access == Access::kWrite) {
-    std::string mode = TRY(pragma("pragma journal_mode=wal"));
+    std::string mode = TRY(turn_on_log());
     if (mode != "wal") return unavailable("this file system has no write-ahead log for SQLite");
     TRY(pragma("pragma journal_size_limit=67108864"));
   }
@@ -358,6 +372,16 @@ class SqliteSource final : public Source {
       return with_context("opening " + path_, set.error());
     }
     return std::unique_ptr<Connection>(std::move(connection));
+  }
+
+  Result<Fd> lock_migrations() override {
+    std::string name = path_ + ".migrating";
+    Fd lock(open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+    if (!lock) return system_error("cannot open " + name, errno);
+    while (flock(lock.get(), LOCK_EX) != 0) {
+      if (errno != EINTR) return system_error("cannot lock " + name, errno);
+    }
+    return lock;
   }
 
   Result<> keep_copy(Connection& connection, const std::string& migration) override {

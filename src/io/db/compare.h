@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "io/db/db.h"
+
+// Conditions that are put together at run time (search), as values.
+namespace slipway::db {
+
+enum class Op {
+  kEqual,
+  kUnequal,
+  kLess,
+  kLessOrEqual,
+  kGreater,
+  kGreaterOrEqual,
+  kLike,   // % and _ are wildcards, no escape; case counts
+  kILike,  // the same, ASCII case does not count
+  kIn,     // the operand is a list
+  kNotIn,
+  kIsNull,  // no operand
+  kIsNotNull,
+};
+/// "=", "!=", "LIKE", "NOT IN", ...
+const char* to_string(Op op);
+
+using Operand =
+    std::variant<std::monostate, std::string, std::int64_t, double, std::vector<std::string>>;
+
+/// A statement that grows: text with `?` and the values for them, in order.
+struct Sql {
+  std::string text;
+  std::vector<Value> values;
+
+  Sql& add(std::string_view more) {
+    text += more;
+    return *this;
+  }
+  Sql& bind(Value value) {
+    values.push_back(std::move(value));
+    return *this;
+  }
+};
+
+/// Appends `column op operand`. kIn and kNotIn take a list (an empty one matches nothing and
+/// everything), the other comparisons one value, kIsNull and kIsNotNull none; kInternal otherwise.
+Result<> append_comparison(Sql& sql, Engine engine, std::string_view column, Op op,
+                           const Operand& operand);
+
+}  // namespace slipway::db
