@@ -183,13 +183,14 @@ bool Engine::ran(std::size_t step) {
 
 void Engine::fail(std::size_t step, const std::string& reason) {
   const Step& failed = steps_.all()[step];
-  result_.failures.push_back({failed.name, reason});
+  bool ignored = options_.on_error == OnError::kIgnore;
+  if (!ignored) result_.failures.push_back({failed.name, reason});
   if (options_.on_error == OnError::kStop) {
     states_[step] = State::kFailed;
     stopped_ = true;
     return;
   }
-  bool ignored = options_.on_error == OnError::kIgnore;
+  result_.failures_noted = true;
   note(Note::Kind::kFailed, failed, reason + (ignored ? " (ignored)" : ""));
   if (ignored) {
     leave(step, State::kFailed);
@@ -249,9 +250,10 @@ Result<> Engine::verify(std::size_t step) {
   }
   TRY(refuse_tracked(one));
   data::LockedStage locked = TRY(inputs_now(repository_, one, params_, options_.from));
-  SaveOptions save{!options_.no_commit, true, false, options_.allow_missing};
+  bool remember = is_remembered(one);
+  SaveOptions save{!options_.no_commit, true, remember, options_.allow_missing};
   TRY(save_outs(repository_, one, locked, save, options_.from));
-  TRY(record(step, std::move(locked), false));
+  TRY(record(step, std::move(locked), remember));
   ran(step);
   return {};
 }
@@ -334,7 +336,8 @@ Result<> Engine::restore(std::size_t step, const data::LockedStage& inputs, cons
     if (!out->cache) TRY(repository_.unprotect(out->absolute));
   }
   data::LockedStage locked = inputs;
-  SaveOptions save{!options_.no_commit, true, false, false};
+  bool remember = is_remembered(one);
+  SaveOptions save{!options_.no_commit, true, remember, false};
   TRY(save_outs(repository_, one, locked, save, options_.from));
   StageRestored fact;
   fact.inputs = TRY(input_facts(one, &inputs));
@@ -342,7 +345,7 @@ Result<> Engine::restore(std::size_t step, const data::LockedStage& inputs, cons
   fact.time_ms = services_.clock.now_ms();
   fact.outputs = data_facts(one, locked.outs, repository_.root());
   TRY(services_.facts.restored(fact));
-  TRY(record(step, std::move(locked), true));
+  TRY(record(step, std::move(locked), remember));
   ran(step);
   return {};
 }
@@ -462,17 +465,22 @@ Result<proc::Attempt> Engine::spawn(const Step& step, const std::string& id,
   return services_.spawner.run(request);
 }
 
+/// Whether its execution goes into the run cache: plain outputs that are kept nowhere can't be
+/// brought back; uncached metrics and plots are kept for it.
+bool Engine::is_remembered(const Step& step) const {
+  auto is_lost = [](const StepOut& out) {
+    return !out.cache && out.kind == project::OutputKind::kOut;
+  };
+  return !options_.no_commit && is_rememberable(step, repository_.root()) &&
+         std::none_of(step.outs.begin(), step.outs.end(), is_lost);
+}
+
 /// The step is what `locked` says; dvc.lock will say so with the next commit.
 Result<> Engine::record(std::size_t step, data::LockedStage locked, bool remember) {
   Step& one = steps_.all()[step];
   if (finished_.empty()) finished_since_ = steady_clock::now();
   one.fill(&locked);
-  bool has_uncached_out = std::any_of(one.outs.begin(), one.outs.end(), [](const StepOut& out) {
-    return !out.cache && out.kind == project::OutputKind::kOut;
-  });
-  bool keep = remember && !options_.no_commit && !has_uncached_out &&
-              is_rememberable(one, repository_.root());
-  finished_.push_back({step, std::move(locked), keep});
+  finished_.push_back({step, std::move(locked), remember});
   return {};
 }
 
@@ -595,10 +603,7 @@ Result<> Engine::finish_success(Running& running, const proc::Outcome& outcome) 
   const Step& step = steps_.all()[running.step];
   data::LockedStage locked = TRY(inputs_now(repository_, step, params_, options_.from));
   TRY(refuse_tracked(step));
-  bool has_uncached_out = std::any_of(step.outs.begin(), step.outs.end(), [](const StepOut& out) {
-    return !out.cache && out.kind == project::OutputKind::kOut;
-  });
-  bool remember = !has_uncached_out && is_rememberable(step, repository_.root());
+  bool remember = is_remembered(step);
   SaveOptions save{!options_.no_commit, true, remember, options_.allow_missing};
   TRY(save_outs(repository_, step, locked, save, options_.from));
   AttemptEnded fact = ended_fact(running, outcome);

@@ -99,6 +99,7 @@ class Engine {
   Result<StageLock> take_stage_lock(const std::string& stage_id, const std::string& name);
   Result<data::PathsLock> claim(const Step& step);
   Result<> refuse_tracked(const Step& step);
+  bool is_remembered(const Step& step) const;
   Result<> record(std::size_t step, data::LockedStage locked, bool remember);
   void fail(std::size_t step, const std::string& reason);
 

@@ -29,7 +29,8 @@ Result<ReproResult> repro(data::Repository& repository, const ReproOptions& opti
 
 std::string ReproResult::message() const {
   if (failures.size() == 1) {
-    return "failed to reproduce '" + failures[0].stage + "': " + failures[0].reason;
+    std::string what = "failed to reproduce '" + failures[0].stage + "'";
+    return failures_noted ? what : what + ": " + failures[0].reason;
   }
   if (failures.empty()) return interrupted ? "interrupted" : "";
   std::string names;

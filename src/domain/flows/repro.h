@@ -125,8 +125,9 @@ struct StageFailure {
 
 struct ReproResult {
   std::vector<std::string> ran;  // names, in the order they ended; restored and verified ones too
-  std::vector<std::string> restored;  // of these
-  std::vector<StageFailure> failures;
+  std::vector<std::string> restored;   // of these
+  std::vector<StageFailure> failures;  // without ignored ones
+  bool failures_noted = false;         // their reasons were told to the observer already
   bool interrupted = false;
   std::vector<std::filesystem::path> files;  // that were written and belong into git, absolute
   bool staged = false;                       // and are in git's index already

@@ -195,9 +195,10 @@ Result<std::vector<std::size_t>> Steps::find(const std::string& target, bool rec
                        [&](const StepOut& out) { return out.absolute == path; });
   });
   if (found_output) return found;
-  if (is_stage_file(target)) return no_target("'" + target + "' does not exist");
-  if (!fs::exists(file, ignored))
-    return no_target("'" + data::shown(file, from_) + "' does not exist");
+  if (is_stage_file(target)) return no_target("'" + path.string() + "' does not exist");
+  if (!fs::exists(file, ignored)) {
+    return no_target("'" + (has_file ? file.string() : "dvc.yaml") + "' does not exist");
+  }
   return no_target("Stage '" + name + "' not found inside '" + data::shown(file, from_) + "' file");
 }
 
