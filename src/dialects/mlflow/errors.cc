@@ -1,0 +1,88 @@
+#include "dialects/mlflow/errors.h"
+
+namespace slipway::mlflow {
+namespace {
+
+constexpr std::string_view kSeeDocs =
+    " See the API docs for more information about request parameters.";
+
+struct Row {
+  Code code;
+  std::string_view tag;  // empty: any other
+  const char* name;
+  int status;
+};
+constexpr Row kTable[] = {
+    {Code::kInvalid, "bad_request", "BAD_REQUEST", 400},
+    {Code::kInvalid, "", "INVALID_PARAMETER_VALUE", 400},
+    {Code::kMissing, "endpoint", "ENDPOINT_NOT_FOUND", 404},
+    {Code::kMissing, "", "RESOURCE_DOES_NOT_EXIST", 404},
+    {Code::kConflict, "already_exists", "RESOURCE_ALREADY_EXISTS", 400},
+    {Code::kConflict, "inactive", "INVALID_PARAMETER_VALUE", 400},
+    {Code::kConflict, "changed", "INVALID_PARAMETER_VALUE", 400},
+    {Code::kConflict, "state", "INVALID_STATE", 500},
+    {Code::kConflict, "", "RESOURCE_CONFLICT", 409},
+    {Code::kDenied, "", "PERMISSION_DENIED", 403},
+    {Code::kBusy, "", "REQUEST_LIMIT_EXCEEDED", 429},
+    {Code::kUnavailable, "", "TEMPORARILY_UNAVAILABLE", 503},
+    {Code::kInternal, "", "INTERNAL_ERROR", 500},
+};
+constexpr Row kNotImplemented = {Code::kInvalid, "not_implemented", "NOT_IMPLEMENTED", 501};
+
+const Row& row_of(const Error& error) {
+  if (error.tag == kNotImplemented.tag) return kNotImplemented;
+  for (const Row& row : kTable) {
+    if (row.code == error.code && (row.tag.empty() || row.tag == error.tag)) return row;
+  }
+  return kTable[std::size(kTable) - 1];
+}
+
+/// The name of a JSON value's type in Python, which the messages give.
+const char* python_type(const wire::Json& json) {
+  if (json.is_null()) return "NoneType";
+  if (json.is_bool()) return "bool";
+  if (json.is_integer()) return "int";
+  if (json.is_number()) return "float";
+  if (json.is_string()) return "str";
+  return json.is_array() ? "list" : "dict";
+}
+
+std::string quote(const wire::Json& json) {
+  constexpr std::size_t kBytesMax = 2000;  // an error never sends a whole request back
+  std::string text = wire::dump(json, {.sort_keys = true, .ascii = true});
+  if (text.size() > kBytesMax) text = text.substr(0, kBytesMax) + "...";
+  return text;
+}
+
+}  // namespace
+
+http::Response render_error(const Error& error) {
+  const Row& row = row_of(error);
+  std::string body = "{\"error_code\": \"" + std::string(row.name) + "\", \"message\": ";
+  wire::append_quoted(body, error.message, /*ascii=*/true);
+  return http::Response::json(body + "}", row.status);
+}
+
+Error missing_parameter(std::string_view name) {
+  return invalid("Missing value for required parameter '" + std::string(name) + "'." +
+                 std::string(kSeeDocs));
+}
+
+Error invalid_parameter(std::string_view name, const wire::Json& json) {
+  return invalid("Invalid value " + quote(json) + " for parameter '" + std::string(name) +
+                 "' supplied:  Hint: Value was of type '" + python_type(json) + "'." +
+                 std::string(kSeeDocs));
+}
+
+Error invalid_value(std::string_view path, std::string_view value, std::string_view why) {
+  return invalid("Invalid value " + quote(wire::Json(value)) + " for parameter '" +
+                 std::string(path) + "' supplied" +
+                 (why.empty() ? std::string(".") : ": " + std::string(why)));
+}
+
+Error not_implemented(std::string_view what) {
+  return {Code::kInvalid, std::string(what) + " is not implemented by this server yet.",
+          "not_implemented"};
+}
+
+}  // namespace slipway::mlflow
