@@ -1,6 +1,7 @@
 #include "base/hash.h"
 
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <xxhash.h>
 
 #include <array>
@@ -43,6 +44,15 @@ std::string digest_of(Hasher::Kind kind, std::string_view data) {
 
 std::string md5_hex(std::string_view data) { return digest_of(Hasher::Kind::kMd5, data); }
 std::string sha256_hex(std::string_view data) { return digest_of(Hasher::Kind::kSha256, data); }
+
+std::string hmac_sha256_hex(std::string_view key, std::string_view data) {
+  std::array<std::byte, EVP_MAX_MD_SIZE> digest;
+  unsigned length = 0;
+  CHECK(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), reinterpret_cast<const unsigned char*>(data.data()),
+             data.size(), reinterpret_cast<unsigned char*>(digest.data()), &length) != nullptr);
+  return to_hex(std::span(digest).first(length));
+}
+
 std::uint64_t fast_hash(std::string_view data) { return XXH3_64bits(data.data(), data.size()); }
 
 }  // namespace slipway

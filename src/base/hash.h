@@ -12,6 +12,9 @@ namespace slipway {
 std::string md5_hex(std::string_view data);
 std::string sha256_hex(std::string_view data);
 
+/// HMAC-SHA-256 (RFC 2104) in lower-case hex.
+std::string hmac_sha256_hex(std::string_view key, std::string_view data);
+
 /// 64-bit xxHash3: in memory only, never stored.
 std::uint64_t fast_hash(std::string_view data);
 

@@ -1,0 +1,60 @@
+#include "app/api.h"
+
+#include "app/facts.h"
+#include "domain/evidence/explain.h"
+#include "io/wire/codec.h"
+
+namespace slipway::app {
+namespace {
+
+struct FactsRequest {
+  std::vector<wire::Json> facts;
+};
+WIRE(FactsRequest, facts)
+
+Result<http::Response> take_facts(const http::Request& request, db::Pool& pool,
+                                  const Clock& clock) {
+  if (request.principal.name != kOwnerName) {
+    return denied("facts are taken only from a command that can read this server's state folder");
+  }
+  FactsRequest body = TRY(wire::decode<FactsRequest>(request.body));
+  CatalogueFacts sink(pool, clock);
+  for (const wire::Json& fact : body.facts) TRY(flows::deliver(fact, sink));
+  TRY(sink.flush());
+  return http::Response::json("{}");
+}
+
+Result<http::Response> answer_explain(const http::Request& request, db::Pool& pool) {
+  std::string subject = request.query_value("subject").value_or("");
+  std::string direction = request.query_value("direction").value_or("causes");
+  if (direction != "causes" && direction != "effects") {
+    return invalid("direction must be 'causes' or 'effects', got '" + direction + "'");
+  }
+  graph::NodeRef ref = TRY(evidence::parse_subject(subject));
+  auto way = direction == "causes" ? graph::Direction::kToCauses : graph::Direction::kToEffects;
+  graph::Closure closure =
+      TRY(pool.read([&](db::Tx& tx) { return evidence::explain(tx, ref, way); }));
+  return http::Response::json(wire::dump(evidence::to_json(closure)));
+}
+
+}  // namespace
+
+void mount_metrics(http::Router& router, Metrics& metrics) {
+  router.group("", http::render_plain_error)
+      .add({http::Method::kGet, "/metrics", http::reads("server"), http::Place::kBlocking},
+           [&metrics](http::Request&) -> Result<http::Response> {
+             http::Response response = http::Response::text(metrics.expose());
+             response.headers.set("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+             return response;
+           });
+}
+
+void mount_api(http::Router& router, db::Pool& pool, const Clock& clock) {
+  http::Router::Group group = router.group("/api/slipway/v1", http::render_plain_error);
+  group.add({http::Method::kPost, "/facts", http::manages("graph"), http::Place::kBlocking},
+            [&pool, &clock](http::Request& request) { return take_facts(request, pool, clock); });
+  group.add({http::Method::kGet, "/explain", http::reads("graph"), http::Place::kBlocking},
+            [&pool](http::Request& request) { return answer_explain(request, pool); });
+}
+
+}  // namespace slipway::app

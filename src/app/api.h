@@ -1,0 +1,21 @@
+#pragma once
+
+#include "base/metrics.h"
+#include "domain/flows/facts.h"
+#include "io/db/db.h"
+#include "io/http/router.h"
+
+// Our own JSON API under /api/slipway/v1, and /metrics.
+namespace slipway::app {
+
+/// GET /metrics in Prometheus' text format.
+void mount_metrics(http::Router& router, Metrics& metrics);
+
+/// POST /facts (from a `repro` beside this server), GET
+/// /explain?subject=...&direction=causes|effects.
+void mount_api(http::Router& router, db::Pool& pool, const Clock& clock);
+
+/// The name that a Principal has who showed the state folder's secret.
+inline constexpr char kOwnerName[] = "owner";
+
+}  // namespace slipway::app

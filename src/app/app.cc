@@ -1,0 +1,184 @@
+#include "app/app.h"
+
+#include <unistd.h>
+
+#include <atomic>
+
+#include "app/api.h"
+#include "app/facts.h"
+#include "app/model_source.h"
+#include "app/web_assets.h"
+#include "base/ids.h"
+#include "base/log.h"
+#include "dialects/mlflow/artifacts.h"
+#include "dialects/mlflow/logged_models.h"
+#include "dialects/mlflow/registry.h"
+#include "dialects/mlflow/scoring.h"
+#include "dialects/mlflow/tracking.h"
+#include "dialects/oip/oip.h"
+#include "domain/registry/logged_models.h"
+#include "domain/registry/registry.h"
+#include "domain/serving/serving.h"
+#include "domain/tracking/tracking.h"
+
+namespace slipway::app {
+
+// In the order in which they are made; the order of members is the order of life: the pool ends
+// (and finishes what was queued) before the services that its callbacks call.
+struct App::Services {
+  explicit Services(AppOptions given) : options(std::move(given)) {}
+
+  AppOptions options;
+  SystemClock clock;
+  Metrics metrics;
+  std::optional<Ownership> ownership;
+  std::string secret;
+  std::unique_ptr<blob::Blobs> blobs;
+  std::unique_ptr<serving::Serving> serving;
+  std::unique_ptr<registry::Registry> registry;
+  std::unique_ptr<registry::LoggedModels> logged_models;
+  std::unique_ptr<tracking::Tracking> tracking;
+  std::unique_ptr<RegistrySource> source;
+  std::unique_ptr<db::Pool> pool;
+  std::unique_ptr<CatalogueFacts> facts;
+  http::Router router{http::render_plain_error};
+  http::Router serving_router{http::render_plain_error};
+  std::unique_ptr<http::Server> server, serving_server;
+  std::atomic<bool> running{false};
+};
+
+namespace {
+
+Error owned_elsewhere(const StateFolder& state) {
+  Result<std::optional<Owner>> owner = announced_owner(state);
+  std::string who = "another process";
+  if (owner.ok() && *owner) {
+    who =
+        "`" + (*owner)->what + "` (pid " + std::to_string((*owner)->pid) + ") at " + (*owner)->url;
+  }
+  return {Code::kConflict,
+          "the state folder " + state.path().string() + " is owned by " + who +
+              "; use that server, stop it, or name another folder with --state",
+          "owned"};
+}
+
+Result<http::Principal> principal_of(const http::Request& request, const std::string& secret) {
+  constexpr std::string_view kBearer = "Bearer ";
+  std::string_view header = request.headers.get("Authorization");
+  if (!header.starts_with(kBearer)) return http::Principal{};
+  std::string_view token = header.substr(kBearer.size());
+  if (equal_secrets(token, secret)) return http::Principal{kOwnerName, ""};
+  if (std::optional<std::string> attempt = attempt_of_token(secret, token)) {
+    return http::Principal{"attempt:" + *attempt, *attempt};
+  }
+  return http::Principal{};  // a token of some other service that the client was configured with
+}
+
+http::ServerOptions server_options(const Address& address) {
+  http::ServerOptions options;
+  options.host = address.host;
+  options.port = address.port;
+  return options;
+}
+
+std::string url_of(const Address& address, int port) {
+  bool v6 = address.host.find(':') != std::string::npos;
+  return "http://" + (v6 ? "[" + address.host + "]" : address.host) + ":" + std::to_string(port);
+}
+
+}  // namespace
+
+std::string catalogue_uri(const std::filesystem::path& state) {
+  return "sqlite://" + (state / "catalog.db").string();
+}
+
+std::vector<db::Migration> all_migrations() {
+  std::vector<db::Migration> all;
+  for (auto module : {graph::migrations, tracking::migrations, registry::migrations}) {
+    for (db::Migration& migration : module()) all.push_back(std::move(migration));
+  }
+  return all;
+}
+
+App::App(std::unique_ptr<Services> services) : services_(std::move(services)) {}
+App::~App() {
+  stop();
+}
+
+Result<std::unique_ptr<App>> App::open(AppOptions options) {
+  auto s = std::make_unique<Services>(std::move(options));
+  StateFolder state = TRY(StateFolder::open(s->options.state));
+  s->ownership = TRY(Ownership::try_take(state));
+  if (!s->ownership) return owned_elsewhere(state);
+  s->secret = TRY(state.secret());
+  std::string store = s->options.store.empty() ? catalogue_uri(state.path()) : s->options.store;
+  std::filesystem::path artifacts =
+      s->options.artifacts.empty() ? state.path() / "artifacts" : s->options.artifacts;
+  s->pool = TRY(db::Pool::open(store, all_migrations(), s->metrics));
+  s->facts = std::make_unique<CatalogueFacts>(*s->pool, s->clock);
+  s->blobs = TRY(blob::open_folder(artifacts));
+  s->registry = std::make_unique<registry::Registry>(*s->pool, s->clock, [raw = s.get()] {
+    if (raw->running) raw->serving->refresh();
+  });
+  s->logged_models = std::make_unique<registry::LoggedModels>(*s->pool, s->clock);
+  s->tracking = TRY(tracking::Tracking::open(*s->pool, s->clock));
+  s->source = std::make_unique<RegistrySource>(*s->registry, *s->blobs);
+  s->serving = std::make_unique<serving::Serving>(*s->source, s->clock, s->metrics);
+  return std::unique_ptr<App>(new App(std::move(s)));
+}
+
+Result<> App::start() {
+  Services& s = *services_;
+  auto authenticate = [&s](const http::Request& request) {
+    return principal_of(request, s.secret);
+  };
+  mount_web(s.router);
+  mount_metrics(s.router, s.metrics);
+  mount_api(s.router, *s.pool, s.clock);
+  http::Router& data_plane = s.options.listen_serving ? s.serving_router : s.router;
+  oip::mount(data_plane, *s.serving);
+  mlflow::mount_scoring(data_plane, *s.serving, {s.options.default_deployment});
+  if (s.options.listen_serving) mount_metrics(s.serving_router, s.metrics);
+
+  s.server =
+      TRY(http::Server::open(server_options(s.options.listen), s.router, s.metrics, authenticate));
+  if (s.options.listen_serving) {
+    s.serving_server = TRY(http::Server::open(server_options(*s.options.listen_serving),
+                                              s.serving_router, s.metrics, authenticate));
+  }
+  s.serving->start();
+  s.running = true;
+  s.server->start();
+  if (s.serving_server) s.serving_server->start();
+  return s.ownership->announce({getpid(), url(), s.options.command});
+}
+
+void App::stop() {
+  Services& s = *services_;
+  if (!s.running.exchange(false)) return;
+  s.server->drain();
+  if (s.serving_server) s.serving_server->drain();
+  s.serving->stop();
+}
+
+std::string App::url() const {
+  return url_of(services_->options.listen, services_->server->port());
+}
+std::string App::serving_url() const {
+  const Services& s = *services_;
+  return s.serving_server ? url_of(*s.options.listen_serving, s.serving_server->port()) : url();
+}
+db::Pool& App::pool() {
+  return *services_->pool;
+}
+const Clock& App::clock() const {
+  return services_->clock;
+}
+flows::FactSink& App::facts() {
+  return *services_->facts;
+}
+const std::string& App::secret() const {
+  return services_->secret;
+}
+
+}  // namespace slipway::app

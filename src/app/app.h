@@ -1,0 +1,71 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/state.h"
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "base/result.h"
+#include "domain/flows/facts.h"
+#include "io/blob/blobs.h"
+#include "io/db/db.h"
+#include "io/http/server.h"
+
+namespace slipway::app {
+
+struct Address {
+  std::string host = "127.0.0.1";
+  int port = 0;
+};
+/// "127.0.0.1:5000", "[::1]:5000", "localhost:0". kInvalid says what is wrong.
+Result<Address> parse_address(std::string_view text);
+bool is_loopback(const std::string& host);
+
+struct AppOptions {
+  std::filesystem::path state;  // absolute
+  Address listen;
+  std::optional<Address> listen_serving;  // predictions move to a listener of their own
+  std::string store;                // URI of the catalogue; empty: catalog.db in the state folder
+  std::filesystem::path artifacts;  // empty: artifacts/ in the state folder
+  std::string default_deployment;
+  std::string command = "slipway up";  // how the owner names itself
+};
+
+/// The server: owns every service. open() readies the state (lock, migrations), start() answers,
+/// stop() drains.
+class App {
+ public:
+  /// kConflict with the owner's address when another process has the state folder.
+  static Result<std::unique_ptr<App>> open(AppOptions options);
+  ~App();
+
+  /// Listens and announces the address. Once.
+  Result<> start();
+  /// Finishes what is in flight, then ends the threads. Harmless when not started.
+  void stop();
+
+  /// After start().
+  std::string url() const;
+  std::string serving_url() const;  // equal to url() without a listener of its own
+  db::Pool& pool();
+  const Clock& clock() const;
+  /// For runs in this process.
+  flows::FactSink& facts();
+  const std::string& secret() const;
+
+ private:
+  struct Services;
+  explicit App(std::unique_ptr<Services> services);
+  std::unique_ptr<Services> services_;
+};
+
+/// "sqlite:///.../catalog.db" of a state folder.
+std::string catalogue_uri(const std::filesystem::path& state);
+/// Every module's migrations, in the order of the modules.
+std::vector<db::Migration> all_migrations();
+
+}  // namespace slipway::app

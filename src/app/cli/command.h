@@ -1,0 +1,71 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <iosfwd>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+// A command of the command line as a value. The table of all of them is in commands.cc; only
+// table.cc knows the library that parses arguments.
+namespace slipway::app {
+
+/// Exit codes of every command but `dvc`.
+enum ExitCode {
+  kDone = 0,
+  kAnswerIsNo = 1,  // a check failed, something is out of date
+  kUsedWrongly = 2,
+  kCouldNotBeDone = 3,
+};
+int exit_code_of(const Error& error);
+
+struct Flag {
+  std::string names;       // "-f,--force"
+  std::string value_name;  // "ADDR:PORT"; empty for a switch
+  std::string help;
+};
+
+/// What was given on the command line.
+struct Arguments {
+  std::map<std::string, std::string, std::less<>>
+      flags;  // by long name without dashes; a switch has "true"
+  std::vector<std::string> positional;
+  bool on(std::string_view flag) const { return flags.find(flag) != flags.end(); }
+};
+
+/// Where a command runs and prints.
+struct Surroundings {
+  std::filesystem::path folder;  // absolute
+  std::ostream& out;
+  std::ostream& err;
+  bool json = false;
+};
+
+struct Command {
+  std::string name;
+  std::string summary;
+  std::string positional;  // "PATH..." as shown in the help
+  std::size_t positional_min = 0;
+  std::size_t positional_max = 0;  // npos-like: std::string::npos
+  std::vector<Flag> flags;
+  std::vector<std::string> examples;
+  /// Everything after the name goes to `run` as positional, unparsed: the command has a grammar of
+  /// its own (flags above are for the help).
+  bool raw = false;
+  std::function<int(const Arguments&, const Surroundings&)> run;
+};
+
+/// All commands, in the order of the help.
+std::vector<Command> commands();
+
+/// Parses and runs. `arguments` without the program's name.
+int run_command_line(const std::vector<std::string>& arguments, const Surroundings& surroundings);
+
+/// "slipway: error: MESSAGE" on `err` (or {"error": ...} on `out` with --json), and the exit code.
+int report(const Error& error, const Surroundings& surroundings);
+
+}  // namespace slipway::app

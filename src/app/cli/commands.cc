@@ -1,0 +1,102 @@
+#include <iostream>
+#include <limits>
+
+#include "app/cli/command.h"
+#include "app/cli/verbs.h"
+
+namespace slipway::app {
+namespace {
+
+constexpr std::size_t kMany = std::numeric_limits<std::size_t>::max();
+
+std::vector<Flag> repro_flags() {
+  return {{"-f,--force", "", "run stages even if nothing changed"},
+          {"-s,--single-item", "", "only the named stages, without what they depend on"},
+          {"-j,--jobs", "N", "stages that run at the same time (1)"},
+          {"-k,--keep-going", "", "after a failure go on with what does not depend on it"},
+          {"--downstream", "", "the named stages and all that depends on them"},
+          {"--dry", "", "say what would run"},
+          {"--no-run-cache", "", "do not take outputs from earlier executions"},
+          {"--no-commit", "", "do not put outputs into the cache"},
+          {"-q,--quiet", "", "say only what went wrong"},
+          {"--json", "", "say what was done as JSON"}};
+}
+
+}  // namespace
+
+std::vector<Command> commands() {
+  const Flag force{"-f,--force", "", ""};
+  std::vector<Command> all;
+  all.push_back(
+      {.name = "init",
+       .summary = "lay out a project in this folder",
+       .flags = {{"--no-scm", "", "without git"}, {"-f,--force", "", "replace an existing .dvc"}},
+       .examples = {"git init && slipway init"},
+       .run = run_init});
+  all.push_back(
+      {.name = "up",
+       .summary = "run the server for this project: tracking, registry, serving, page",
+       .flags = up_flags(),
+       .examples = {"slipway up", "slipway up --listen 127.0.0.1:0 --state /var/lib/slipway"},
+       .run = run_up});
+  all.push_back({.name = "add",
+                 .summary = "put files or folders under data versioning",
+                 .positional = "PATH",
+                 .positional_min = 1,
+                 .positional_max = kMany,
+                 .flags = {{"--no-commit", "", "record without storing in the cache"},
+                           {"--no-relink", "", "leave the workspace file as it is"}},
+                 .examples = {"slipway add data/hour.csv"},
+                 .run = run_add});
+  all.push_back({.name = "status",
+                 .summary = "what differs from what is recorded (exit code 1 if anything does)",
+                 .positional = "TARGET",
+                 .positional_max = kMany,
+                 .examples = {"slipway status", "slipway --json status train"},
+                 .run = run_status});
+  all.push_back({.name = "checkout",
+                 .summary = "bring recorded data from the cache into the workspace",
+                 .positional = "TARGET",
+                 .positional_max = kMany,
+                 .flags = {{"-f,--force", "", "overwrite what was never stored"},
+                           {"--relink", "", "make the links anew"},
+                           {"--allow-missing", "", "go on where objects are not in the cache"}},
+                 .examples = {"git checkout v1 && slipway checkout"},
+                 .run = run_checkout});
+  all.push_back({.name = "commit",
+                 .summary = "record the present state of data and stages without running anything",
+                 .positional = "TARGET",
+                 .positional_max = kMany,
+                 .flags = {{"-f,--force", "", "even if something differs"},
+                           {"--no-relink", "", "leave the workspace files as they are"}},
+                 .examples = {"slipway commit -f train"},
+                 .run = run_commit});
+  all.push_back({.name = "repro",
+                 .summary = "run the stages of dvc.yaml that are out of date",
+                 .positional = "TARGET",
+                 .positional_max = kMany,
+                 .flags = repro_flags(),
+                 .examples = {"slipway repro", "slipway repro -j 2 train",
+                              "slipway repro --downstream prepare"},
+                 .raw = true,
+                 .run = run_repro});
+  all.push_back({.name = "explain",
+                 .summary = "where a model version, run or piece of data comes from",
+                 .positional = "SUBJECT",
+                 .positional_min = 1,
+                 .positional_max = 1,
+                 .flags = explain_flags(),
+                 .examples = {"slipway explain models:/bikes/1",
+                              "slipway explain run:0123456789abcdef0123456789abcdef",
+                              "slipway explain --effects data:d41d8cd98f00b204e9800998ecf8427e"},
+                 .run = run_explain});
+  all.push_back({.name = "dvc",
+                 .summary = "the data and stage commands with DVC's own words and exit codes",
+                 .positional_max = kMany,
+                 .examples = {"slipway dvc status --json"},
+                 .raw = true,
+                 .run = run_dvc});
+  return all;
+}
+
+}  // namespace slipway::app

@@ -1,0 +1,46 @@
+#include "app/cli/verbs.h"
+#include "domain/data/commands.h"
+#include "domain/flows/commands.h"
+
+namespace slipway::app {
+namespace {
+
+data::Console console_of(const Surroundings& surroundings) {
+  return {surroundings.out, surroundings.err, surroundings.json};
+}
+
+}  // namespace
+
+int run_init(const Arguments& arguments, const Surroundings& surroundings) {
+  data::Console console = console_of(surroundings);
+  return data::run_init(surroundings.folder, arguments.on("no-scm"), arguments.on("force"),
+                        console);
+}
+
+int run_add(const Arguments& arguments, const Surroundings& surroundings) {
+  data::Console console = console_of(surroundings);
+  return data::run_add({arguments.positional, surroundings.folder, !arguments.on("no-commit"),
+                        !arguments.on("no-relink")},
+                       console);
+}
+
+int run_checkout(const Arguments& arguments, const Surroundings& surroundings) {
+  data::Console console = console_of(surroundings);
+  return data::run_checkout({arguments.positional, surroundings.folder, arguments.on("force"),
+                             arguments.on("relink"), arguments.on("allow-missing")},
+                            console);
+}
+
+int run_status(const Arguments& arguments, const Surroundings& surroundings) {
+  data::Console console = console_of(surroundings);
+  return flows::run_status(arguments.positional, surroundings.folder, console);
+}
+
+int run_commit(const Arguments& arguments, const Surroundings& surroundings) {
+  data::Console console = console_of(surroundings);
+  return flows::run_commit({arguments.positional, surroundings.folder, arguments.on("force"),
+                            !arguments.on("no-relink")},
+                           console);
+}
+
+}  // namespace slipway::app

@@ -1,0 +1,149 @@
+#include <signal.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <thread>
+
+#include "app/app.h"
+#include "app/cli/verbs.h"
+#include "app/project.h"
+#include "base/log.h"
+#include "base/settings.h"
+#include "base/text.h"
+#include "io/proc/proc.h"
+
+namespace slipway::app {
+namespace {
+
+const std::vector<Setting>& up_settings() {
+  static const std::vector<Setting> table = {
+      {"state", "DIR", "", "state folder (.slipway of this project)"},
+      {"listen", "ADDR:PORT", "127.0.0.1:5000", "address of the server; port 0 picks a free one"},
+      {"listen_serving", "ADDR:PORT", "", "a listener of its own for predictions"},
+      {"store", "URI", "",
+       "catalogue: sqlite:///PATH or postgresql://... (catalog.db in the state folder)"},
+      {"artifacts", "DIR", "", "folder of artifacts (artifacts in the state folder)"},
+      {"default_deployment", "NAME", "", "the model that answers the bare /invocations"},
+      {"log_level", "LEVEL", "info", "debug, info, warning, error or off"},
+      {"log_format", "FORMAT", "text", "text or json"},
+  };
+  return table;
+}
+
+std::optional<std::string> from_environment(const std::string& variable) {
+  const char* value = std::getenv(variable.c_str());
+  return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+}
+
+Result<Settings> gather(const Arguments& arguments) {
+  std::map<std::string, std::string> flags;
+  for (const auto& [name, value] : arguments.flags) flags[replace_all(name, "-", "_")] = value;
+  return Settings::gather(up_settings(), flags, from_environment, {});
+}
+
+Result<> set_up_log(const Settings& settings) {
+  static const std::map<std::string, LogLevel> levels = {{"debug", LogLevel::kDebug},
+                                                         {"info", LogLevel::kInfo},
+                                                         {"warning", LogLevel::kWarning},
+                                                         {"error", LogLevel::kError},
+                                                         {"off", LogLevel::kOff}};
+  auto level = levels.find(settings.text("log_level"));
+  if (level == levels.end()) {
+    return Error{Code::kInvalid,
+                 "log level '" + settings.text("log_level") +
+                     "' is none of debug, info, warning, error, off",
+                 "usage"};
+  }
+  const std::string& format = settings.text("log_format");
+  if (format != "text" && format != "json") {
+    return Error{Code::kInvalid, "log format '" + format + "' is neither text nor json", "usage"};
+  }
+  set_log_level(level->second);
+  set_log_format(format == "json" ? LogFormat::kJson : LogFormat::kText);
+  return {};
+}
+
+Result<AppOptions> options_of(const Settings& settings, const std::filesystem::path& folder) {
+  AppOptions options;
+  const std::string& state = settings.text("state");
+  options.state = state.empty() ? default_state(folder)
+                                : std::filesystem::path(folder / state).lexically_normal();
+  options.listen = TRY(parse_address(settings.text("listen")));
+  if (!settings.text("listen_serving").empty()) {
+    options.listen_serving = TRY(parse_address(settings.text("listen_serving")));
+  }
+  for (const Address* address :
+       {&options.listen, options.listen_serving ? &*options.listen_serving : nullptr}) {
+    if (address == nullptr || is_loopback(address->host)) continue;
+    return Error{Code::kInvalid,
+                 "listening on " + address->host +
+                     " would let anybody on the network in: without configured users only "
+                     "loopback addresses (127.0.0.1, ::1) are allowed; put a proxy that asks for a "
+                     "password before it",
+                 "usage"};
+  }
+  options.store = settings.text("store");
+  if (!settings.text("artifacts").empty()) options.artifacts = folder / settings.text("artifacts");
+  options.default_deployment = settings.text("default_deployment");
+  return options;
+}
+
+sigset_t end_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGTERM);
+  return set;
+}
+
+/// The first signal drains; a second one ends the process at once.
+void wait_and_drain(App& app, const sigset_t& signals) {
+  int number = 0;
+  sigwait(&signals, &number);
+  log_info("draining: requests in flight are finished, a second signal ends at once");
+  std::atomic<bool> drained{false};
+  std::thread drain([&] {
+    app.stop();
+    drained = true;
+  });
+  const timespec pause{0, 20'000'000};
+  while (!drained) {
+    if (sigtimedwait(&signals, nullptr, &pause) > 0) _exit(128 + number);
+  }
+  drain.join();
+}
+
+}  // namespace
+
+std::vector<Flag> up_flags() {
+  std::vector<Flag> flags;
+  for (const Setting& setting : up_settings()) {
+    std::string help = setting.help;
+    if (!setting.fallback.empty()) help += " [" + setting.fallback + "]";
+    flags.push_back({setting.flag(), setting.value_name, help + " (" + setting.variable() + ")"});
+  }
+  return flags;
+}
+
+int run_up(const Arguments& arguments, const Surroundings& surroundings) {
+  sigset_t signals = end_signals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before any thread, so that all inherit it
+  signal(SIGPIPE, SIG_IGN);
+  Result<Settings> settings = gather(arguments);
+  if (!settings.ok()) return report(settings.error(), surroundings);
+  if (Result<> log = set_up_log(*settings); !log.ok()) return report(log.error(), surroundings);
+  Result<AppOptions> options = options_of(*settings, surroundings.folder);
+  if (!options.ok()) return report(options.error(), surroundings);
+  Result<std::unique_ptr<App>> app = App::open(*options);
+  if (!app.ok()) return report(app.error(), surroundings);
+  if (Result<> started = (*app)->start(); !started.ok())
+    return report(started.error(), surroundings);
+  surroundings.out << "slipway: ready at " << (*app)->url() << std::endl;
+  if ((*app)->serving_url() != (*app)->url()) {
+    surroundings.err << "slipway: predictions at " << (*app)->serving_url() << std::endl;
+  }
+  wait_and_drain(**app, signals);
+  return kDone;
+}
+
+}  // namespace slipway::app

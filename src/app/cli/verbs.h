@@ -1,0 +1,24 @@
+#pragma once
+
+#include <vector>
+
+#include "app/cli/command.h"
+
+// What each command does; one file a theme: data.cc, repro.cc, up.cc, explain.cc.
+namespace slipway::app {
+
+int run_init(const Arguments& arguments, const Surroundings& surroundings);
+int run_add(const Arguments& arguments, const Surroundings& surroundings);
+int run_checkout(const Arguments& arguments, const Surroundings& surroundings);
+int run_status(const Arguments& arguments, const Surroundings& surroundings);
+int run_commit(const Arguments& arguments, const Surroundings& surroundings);
+int run_repro(const Arguments& arguments, const Surroundings& surroundings);
+int run_dvc(const Arguments& arguments, const Surroundings& surroundings);
+
+std::vector<Flag> up_flags();
+int run_up(const Arguments& arguments, const Surroundings& surroundings);
+
+std::vector<Flag> explain_flags();
+int run_explain(const Arguments& arguments, const Surroundings& surroundings);
+
+}  // namespace slipway::app

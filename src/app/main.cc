@@ -1,0 +1,23 @@
+#include <filesystem>
+#include <iostream>
+#include <system_error>
+
+#include "app/cli/command.h"
+
+int main(int argc, char** argv) {
+  std::ios::sync_with_stdio(false);
+  std::error_code error;
+  slipway::app::Surroundings surroundings{std::filesystem::current_path(error), std::cout,
+                                          std::cerr};
+  if (error) {
+    std::cerr << "slipway: error: the current folder is gone: " << error.message() << "\n";
+    return slipway::app::kCouldNotBeDone;
+  }
+  std::vector<std::string> arguments(argv + 1, argv + argc);
+  // Linked as `dvc` it is `slipway dvc`, for scripts that call that name.
+  if (argc > 0 && std::filesystem::path(argv[0]).filename() == "dvc")
+    arguments.insert(arguments.begin(), "dvc");
+  int status = slipway::app::run_command_line(arguments, surroundings);
+  std::cout.flush();
+  return status;
+}

@@ -1,0 +1,74 @@
+#include "app/model_source.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace slipway::app {
+namespace {
+
+serving::KnownModel to_known(const registry::KnownModel& model) {
+  serving::KnownModel known;
+  known.name = model.name;
+  for (const registry::KnownVersion& version : model.versions) {
+    known.versions.push_back({std::to_string(version.number),
+                              version.stage == registry::Stage::kProduction,
+                              version.location + "#" + std::to_string(version.created_ms)});
+  }
+  for (const auto& [alias, number] : model.aliases) known.aliases[alias] = std::to_string(number);
+  return known;
+}
+
+Result<std::string> read_whole(blob::Reader& reader, std::uint64_t bytes_max,
+                               const std::string& key) {
+  if (reader.size() > bytes_max) {
+    return invalid("'" + key + "' has " + std::to_string(reader.size()) + " bytes; at most " +
+                   std::to_string(bytes_max) + " are loaded");
+  }
+  std::string content(static_cast<std::size_t>(reader.size()), '\0');
+  for (std::size_t filled = 0; filled < content.size();) {
+    std::size_t got = TRY(reader.read(std::span(content).subspan(filled)));
+    if (got == 0) return unavailable("'" + key + "' became shorter while it was read");
+    filled += got;
+  }
+  return content;
+}
+
+}  // namespace
+
+Result<std::string> artifact_key(const std::string& location) {
+  constexpr std::string_view kScheme = "mlflow-artifacts:/";
+  if (!location.starts_with(kScheme)) {
+    return Error{
+        Code::kConflict,
+        "not servable: its files are at '" + location + "', not in this server's artifact store",
+        "not_servable"};
+  }
+  std::string_view rest = std::string_view(location).substr(kScheme.size());
+  if (rest.starts_with(
+          '/')) {  // mlflow-artifacts://host/path: our own host, as the client resolved it
+    std::size_t slash = rest.find('/', 1);
+    rest = slash == std::string_view::npos ? std::string_view() : rest.substr(slash + 1);
+  }
+  while (rest.starts_with('/')) rest.remove_prefix(1);
+  return std::string(rest);
+}
+
+Result<std::vector<serving::KnownModel>> RegistrySource::models() {
+  std::vector<registry::KnownModel> all = TRY(registry_.known());
+  std::vector<serving::KnownModel> known;
+  std::transform(all.begin(), all.end(), std::back_inserter(known), to_known);
+  return known;
+}
+
+Result<std::string> RegistrySource::file(const std::string& model, const std::string& version,
+                                         const std::string& path, std::uint64_t bytes_max) {
+  std::optional<std::int64_t> number = to_int64(version);
+  if (!number) return missing("model '" + model + "' has no version '" + version + "'");
+  registry::Version found = TRY(registry_.version(model, *number));
+  std::string key = TRY(artifact_key(found.location)) + "/" + path;
+  std::unique_ptr<blob::Reader> reader = TRY(blobs_.open(key));
+  return read_whole(*reader, bytes_max, key);
+}
+
+}  // namespace slipway::app

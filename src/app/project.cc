@@ -1,0 +1,22 @@
+#include "app/project.h"
+
+#include <system_error>
+
+namespace slipway::app {
+
+std::filesystem::path project_root(const std::filesystem::path& from) {
+  std::error_code ignored;
+  for (const char* mark : {".dvc", "slipway.yaml", ".git"}) {
+    for (std::filesystem::path folder = from;; folder = folder.parent_path()) {
+      if (std::filesystem::exists(folder / mark, ignored)) return folder;
+      if (folder == folder.parent_path()) break;
+    }
+  }
+  return from;
+}
+
+std::filesystem::path default_state(const std::filesystem::path& from) {
+  return project_root(from) / ".slipway";
+}
+
+}  // namespace slipway::app

@@ -1,0 +1,94 @@
+#include "app/state.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/hash.h"
+#include "base/ids.h"
+#include "io/wire/codec.h"
+
+namespace slipway::app {
+namespace {
+
+struct OwnerFile {
+  std::int64_t pid = 0;
+  std::string url, what;
+};
+WIRE(OwnerFile, pid, url, what)
+
+constexpr std::string_view kTokenPrefix = "slipway-attempt.";
+
+}  // namespace
+
+Result<StateFolder> StateFolder::open(const std::filesystem::path& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error)
+    return unavailable("cannot make the state folder " + path.string() + ": " + error.message());
+  if (!std::filesystem::exists(path / ".gitignore", error)) {
+    TRY(write_file_quick(path / ".gitignore", "*\n"));
+  }
+  return StateFolder(path);
+}
+
+Result<std::string> StateFolder::secret() const {
+  std::filesystem::path file = path_ / "secret";
+  Result<std::string> known = read_file(file, 1024);
+  if (known.ok() && known->size() >= 32) return known;
+  if (!known.ok() && known.error().code != Code::kMissing) return known;
+  // Two processes may make one at the same time: link() lets the first win, and both read the same.
+  std::filesystem::path fresh = path_ / ("secret." + random_hex32());
+  TRY(write_file_atomic(fresh, random_hex32() + random_hex32(), 0600));
+  int linked = link(fresh.c_str(), file.c_str());
+  int why = errno;
+  unlink(fresh.c_str());
+  if (linked != 0 && why != EEXIST) return system_error("cannot make " + file.string(), why);
+  return read_file(file, 1024);
+}
+
+Result<std::optional<Ownership>> Ownership::try_take(const StateFolder& state) {
+  std::filesystem::path file = state.path() / "owner.lock";
+  Fd lock(open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!lock) return system_error("cannot open " + file.string(), errno);
+  if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK) return std::optional<Ownership>();
+    return system_error("cannot lock " + file.string(), errno);
+  }
+  unlink((state.path() / "owner.json").c_str());  // of an owner that was killed
+  return std::optional<Ownership>(Ownership(std::move(lock), state.path()));
+}
+
+Result<> Ownership::announce(const Owner& owner) const {
+  return write_file_quick(folder_ / "owner.json",
+                          wire::encode(OwnerFile{owner.pid, owner.url, owner.what}) + "\n", 0600);
+}
+
+Result<std::optional<Owner>> announced_owner(const StateFolder& state) {
+  Result<std::string> text = read_file(state.path() / "owner.json", 4096);
+  if (!text.ok()) {
+    if (text.error().code == Code::kMissing) return std::optional<Owner>();
+    return text.error();
+  }
+  OwnerFile file = TRY(wire::decode<OwnerFile>(*text));
+  return std::optional<Owner>(Owner{static_cast<pid_t>(file.pid), file.url, file.what});
+}
+
+std::string attempt_token(std::string_view secret, std::string_view attempt) {
+  return std::string(kTokenPrefix) + std::string(attempt) + "." + hmac_sha256_hex(secret, attempt);
+}
+
+std::optional<std::string> attempt_of_token(std::string_view secret, std::string_view token) {
+  if (!token.starts_with(kTokenPrefix)) return std::nullopt;
+  token.remove_prefix(kTokenPrefix.size());
+  std::size_t dot = token.rfind('.');
+  if (dot == std::string_view::npos || dot == 0) return std::nullopt;
+  std::string_view attempt = token.substr(0, dot);
+  if (!equal_secrets(token.substr(dot + 1), hmac_sha256_hex(secret, attempt))) return std::nullopt;
+  return std::string(attempt);
+}
+
+}  // namespace slipway::app
