@@ -138,9 +138,13 @@ class [[nodiscard]] Result<void> {
 /// The value of `expr`, a Result; or this function returns its error:
 ///   Run run = TRY(runs.find(id));
 ///   TRY(file.sync());
-#define TRY(expr)                                                        \
-  __extension__({                                                        \
-    auto try_result_ = (expr);                                           \
-    if (!try_result_.ok()) return std::move(try_result_).error();        \
-    std::move(try_result_).value();                                      \
+#define TRY(expr) SLIPWAY_TRY_EXPAND(expr, __COUNTER__)
+// A name of its own for each, so that one TRY may stand inside another.
+#define SLIPWAY_TRY_EXPAND(expr, number) SLIPWAY_TRY(expr, number)
+#define SLIPWAY_TRY(expr, number) SLIPWAY_TRY_NAMED(expr, try_result_##number##_)
+#define SLIPWAY_TRY_NAMED(expr, name)              \
+  __extension__({                                  \
+    auto name = (expr);                            \
+    if (!name.ok()) return std::move(name).error(); \
+    std::move(name).value();                       \
   })

@@ -48,15 +48,15 @@ struct Surroundings {
 struct Command {
   std::string name;
   std::string summary;
-  std::string positional;  // "PATH..." as shown in the help
+  std::string positional = {};  // "PATH..." as shown in the help
   std::size_t positional_min = 0;
   std::size_t positional_max = 0;  // npos-like: std::string::npos
-  std::vector<Flag> flags;
-  std::vector<std::string> examples;
+  std::vector<Flag> flags = {};
+  std::vector<std::string> examples = {};
   /// Everything after the name goes to `run` as positional, unparsed: the command has a grammar of
   /// its own (flags above are for the help).
   bool raw = false;
-  std::function<int(const Arguments&, const Surroundings&)> run;
+  std::function<int(const Arguments&, const Surroundings&)> run = {};
 };
 
 /// All commands, in the order of the help.

@@ -25,7 +25,6 @@ std::vector<Flag> repro_flags() {
 }  // namespace
 
 std::vector<Command> commands() {
-  const Flag force{"-f,--force", "", ""};
   std::vector<Command> all;
   all.push_back(
       {.name = "init",
