@@ -185,11 +185,11 @@ Result<> in_lists(db::Engine engine, const std::vector<std::int64_t>& ids, Read 
 Result<Reached> read_reached(db::Tx& tx, const std::vector<std::int64_t>& ids,
                              Direction direction) {
   const bool to_causes = direction == Direction::kToCauses;
-  const schema::Lists& lists = schema::lists(tx.engine());
+  const schema::Walk& walk = schema::walk(tx.engine());
   Reached reached;
   reached.nodes.reserve(ids.size());
   auto read_nodes = [&](const std::string& list) -> Result<> {
-    for (StoredNode& node : TRY(tx.all<StoredNode>(lists.nodes, list))) {
+    for (StoredNode& node : TRY(tx.all<StoredNode>(walk.nodes, list))) {
       reached.nodes.emplace(node.id, std::move(node));
     }
     return {};
@@ -203,7 +203,7 @@ Result<Reached> read_reached(db::Tx& tx, const std::vector<std::int64_t>& ids,
     return {};
   };
   auto read_edges = [&](const std::string& list) {
-    return tx.query(to_causes ? lists.edges_of_effects : lists.edges_of_causes,
+    return tx.query(to_causes ? walk.edges_of_effects : walk.edges_of_causes,
                     std::vector<db::Value>{db::Value(list)}, keep_edge);
   };
   TRY(in_lists(tx.engine(), ids, read_nodes));
@@ -318,9 +318,10 @@ Result<Closure> closure(db::Tx& tx, const NodeRef& start, Direction direction, i
   std::optional<StoredNode> first = TRY(find_stored(tx, start));
   if (!first) return missing("the graph holds no " + start.kind + " " + start.id);
   const bool to_causes = direction == Direction::kToCauses;
+  const schema::Walk& walk = schema::walk(tx.engine());
   const std::size_t max = static_cast<std::size_t>(std::max(nodes_max, 1));
   std::vector<std::int64_t> ids =
-      TRY(tx.all<std::int64_t>(to_causes ? schema::kReachCauses : schema::kReachEffects, first->id,
+      TRY(tx.all<std::int64_t>(to_causes ? walk.reach_causes : walk.reach_effects, first->id,
                                static_cast<std::int64_t>(max) + 1));
   const bool truncated = ids.size() > max;
   if (truncated) ids.resize(max);

@@ -66,7 +66,13 @@ create index events_by_subject on events (subject_kind, subject_id, seq);
 create table cursors (reader text primary key, seq bigint not null);
 )sql";
 
-constexpr Lists kListsSqlite{
+constexpr Walk kWalkSqlite{
+    "with recursive reach (id) as (select cast(? as bigint) union "
+    "select edges.cause from reach join edges on edges.effect = reach.id) "
+    "select id from reach limit ?",
+    "with recursive reach (id) as (select cast(? as bigint) union "
+    "select edges.effect from reach join edges on edges.cause = reach.id) "
+    "select id from reach limit ?",
     "select id, kind, ident, attributes, created_ms from nodes "
     "where id in (select value from json_each(?))",
     "select effect, relation, cause, attributes from edges "
@@ -75,7 +81,17 @@ constexpr Lists kListsSqlite{
     "select effect, relation, cause, attributes from edges "
     "where cause in (select value from json_each(?)) "
     "order by cause, relation, effect, attributes"};
-constexpr Lists kListsPostgres{
+// "offset 0" holds the planner to one look into the index per node: without statistics it scans all
+// edges per level.
+constexpr Walk kWalkPostgres{
+    "with recursive reach (id) as (select cast(? as bigint) union "
+    "select next.cause from reach cross join lateral "
+    "(select cause from edges where effect = reach.id offset 0) next) "
+    "select id from reach limit ?",
+    "with recursive reach (id) as (select cast(? as bigint) union "
+    "select next.effect from reach cross join lateral "
+    "(select effect from edges where cause = reach.id offset 0) next) "
+    "select id from reach limit ?",
     "select id, kind, ident, attributes, created_ms from nodes "
     "where id = any (cast(? as bigint[]))",
     "select effect, relation, cause, attributes from edges "
@@ -91,8 +107,8 @@ std::vector<db::Migration> migrations() {
   return {{"graph/0001_spine", kSpineSqlite, kSpinePostgres}};
 }
 
-const Lists& lists(db::Engine engine) {
-  return engine == db::Engine::kSqlite ? kListsSqlite : kListsPostgres;
+const Walk& walk(db::Engine engine) {
+  return engine == db::Engine::kSqlite ? kWalkSqlite : kWalkPostgres;
 }
 
 }  // namespace slipway::graph::schema

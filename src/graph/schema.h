@@ -9,24 +9,18 @@ namespace slipway::graph::schema {
 
 std::vector<db::Migration> migrations();
 
-/// Statements over a list of node keys in one value.
-struct Lists {
+/// What a closure is read with.
+struct Walk {
+  // The keys of what is reached from a key, itself first, level by level, with a limit. (Both
+  // engines emit a recursive union in that order, so the limit cuts what is farthest.)
+  const char* reach_causes;
+  const char* reach_effects;
+  // Of a list of keys, which is one value.
   const char* nodes;             // id, kind, ident, attributes, created_ms
   const char* edges_of_effects;  // effect, relation, cause, attributes, in a fixed order
   const char* edges_of_causes;
 };
-const Lists& lists(db::Engine engine);
-
-// The keys of what is reached, the start first, level by level. (Both engines emit a recursive
-// union in that order, so that the limit cuts the farthest.)
-inline constexpr char kReachCauses[] =
-    "with recursive reach (id) as (select cast(? as bigint) union "
-    "select edges.cause from reach join edges on edges.effect = reach.id) "
-    "select id from reach limit ?";
-inline constexpr char kReachEffects[] =
-    "with recursive reach (id) as (select cast(? as bigint) union "
-    "select edges.effect from reach join edges on edges.cause = reach.id) "
-    "select id from reach limit ?";
+const Walk& walk(db::Engine engine);
 
 inline constexpr char kCausesOf[] =
     "select edges.relation, far.kind, far.ident, edges.attributes "
