@@ -1,0 +1,82 @@
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+#include "app/app.h"
+#include "app/cli/command.h"
+
+namespace slipway::app {
+namespace {
+
+struct Ran {
+  int status;
+  std::string out, err;
+};
+
+Ran run(const std::vector<std::string>& arguments) {
+  std::ostringstream out, err;
+  int status = run_command_line(arguments, {"/", out, err});
+  return {status, out.str(), err.str()};
+}
+
+TEST(CommandLine, ListsEveryCommandInItsHelp) {
+  Ran ran = run({"--help"});
+  EXPECT_EQ(ran.status, kDone);
+  for (const Command& command : commands()) {
+    EXPECT_NE(ran.out.find("\n  " + command.name + " "), std::string::npos) << command.name;
+  }
+}
+
+TEST(CommandLine, EveryCommandSaysWhatItIsFor) {
+  for (const Command& command : commands()) {
+    if (command.name == "dvc") continue;  // answers --help itself, in DVC's words
+    Ran ran = run({command.name, "--help"});
+    EXPECT_EQ(ran.status, kDone) << command.name;
+    EXPECT_NE(ran.out.find(command.summary), std::string::npos) << ran.out;
+    for (const std::string& example : command.examples)
+      EXPECT_NE(ran.out.find(example), std::string::npos) << example;
+  }
+}
+
+TEST(CommandLine, NamesTheNearestCommand) {
+  Ran ran = run({"stauts"});
+  EXPECT_EQ(ran.status, kUsedWrongly);
+  EXPECT_NE(ran.err.find("did you mean 'status'?"), std::string::npos) << ran.err;
+}
+
+TEST(CommandLine, RefusesAFlagItDoesNotKnow) {
+  Ran ran = run({"up", "--listne", "127.0.0.1:0"});
+  EXPECT_EQ(ran.status, kUsedWrongly);
+  EXPECT_NE(ran.err.find("--listne"), std::string::npos) << ran.err;
+}
+
+TEST(CommandLine, RefusesToListenToTheNetwork) {
+  Ran ran = run({"up", "--listen", "0.0.0.0:0", "--state", "/nonexistent/state"});
+  EXPECT_EQ(ran.status, kUsedWrongly);
+  EXPECT_NE(ran.err.find("loopback"), std::string::npos) << ran.err;
+}
+
+TEST(CommandLine, SaysErrorsAsJsonWhenAsked) {
+  Ran ran = run({"--json", "explain", "nonsense", "--state", "/nonexistent/state"});
+  EXPECT_EQ(ran.status, kCouldNotBeDone);
+  EXPECT_TRUE(ran.out.starts_with("{\"error\"")) << ran.out;
+}
+
+TEST(Address, ReadsHostAndPort) {
+  EXPECT_EQ(parse_address("127.0.0.1:5000")->port, 5000);
+  EXPECT_EQ(parse_address("[::1]:0")->host, "::1");
+  for (const char* text :
+       {"", "5000", "localhost", "localhost:", "localhost:x", "localhost:70000", ":1", "::1:5"}) {
+    EXPECT_FALSE(parse_address(text).ok()) << text;
+  }
+}
+
+TEST(Address, KnowsLoopback) {
+  for (const char* host : {"localhost", "127.0.0.1", "127.8.9.1", "::1"})
+    EXPECT_TRUE(is_loopback(host)) << host;
+  for (const char* host : {"0.0.0.0", "::", "10.0.0.1", "example.org"})
+    EXPECT_FALSE(is_loopback(host)) << host;
+}
+
+}  // namespace
+}  // namespace slipway::app

@@ -1,0 +1,76 @@
+#include "app/state.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <cstdlib>
+
+namespace slipway::app {
+namespace {
+
+class StateTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern =
+        (std::filesystem::temp_directory_path() / "slipway-state-XXXXXX").string();
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    folder_ = pattern;
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+  StateFolder open() { return std::move(StateFolder::open(folder_ / ".slipway")).value(); }
+
+  std::filesystem::path folder_;
+};
+
+TEST_F(StateTest, KeepsItselfOutOfEveryCommit) {
+  open();
+  EXPECT_EQ(*read_file(folder_ / ".slipway" / ".gitignore"), "*\n");
+}
+
+TEST_F(StateTest, HasOneOwnerAtATime) {
+  StateFolder state = open();
+  std::optional<Ownership> first = std::move(Ownership::try_take(state)).value();
+  ASSERT_TRUE(first);
+  EXPECT_FALSE(*Ownership::try_take(state));
+  first.reset();
+  EXPECT_TRUE(*Ownership::try_take(state));
+}
+
+TEST_F(StateTest, TellsWhereTheOwnerAnswersAndForgetsOneThatIsGone) {
+  StateFolder state = open();
+  {
+    std::optional<Ownership> owner = std::move(Ownership::try_take(state)).value();
+    ASSERT_TRUE(owner->announce({42, "http://127.0.0.1:1", "slipway up"}).ok());
+    std::optional<Owner> found = *announced_owner(state);
+    ASSERT_TRUE(found);
+    EXPECT_EQ(found->pid, 42);
+    EXPECT_EQ(found->url, "http://127.0.0.1:1");
+  }
+  std::optional<Ownership> next = std::move(Ownership::try_take(state)).value();
+  EXPECT_FALSE(*announced_owner(state));
+}
+
+TEST_F(StateTest, MakesItsSecretOnceForThisUserOnly) {
+  std::string secret = *open().secret();
+  EXPECT_EQ(secret.size(), 64u);
+  EXPECT_EQ(*open().secret(), secret);
+  struct stat status {};
+  ASSERT_EQ(stat((folder_ / ".slipway" / "secret").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0600u);
+}
+
+TEST(AttemptToken, NamesItsAttemptAndCannotBeForged) {
+  std::string token = attempt_token("key", "0190-a");
+  EXPECT_EQ(attempt_of_token("key", token), "0190-a");
+  EXPECT_FALSE(attempt_of_token("other key", token));
+  std::string forged = token;
+  forged.replace(forged.find("0190-a"), 6, "0190-b");
+  EXPECT_FALSE(attempt_of_token("key", forged));
+  for (const char* text :
+       {"", "slipway-attempt.", "slipway-attempt..", "slipway-attempt.a", "something"}) {
+    EXPECT_FALSE(attempt_of_token("key", text)) << text;
+  }
+}
+
+}  // namespace
+}  // namespace slipway::app
