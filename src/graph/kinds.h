@@ -11,6 +11,7 @@ inline constexpr char kAttempt[] = "attempt";               // UUIDv7
 inline constexpr char kRun[] = "run";                       // 32 hex digits
 inline constexpr char kModel[] = "model";                   // logged model, "m-" and 32 hex digits
 inline constexpr char kModelVersion[] = "model_version";    // NAME/VERSION
+inline constexpr char kRegisteredModel[] = "registered_model";  // NAME; subject of events only
 
 }  // namespace slipway::graph::kind
 

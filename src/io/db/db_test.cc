@@ -542,6 +542,18 @@ TEST(SqliteFile, OfAnotherProgramIsLeftAlone) {
   EXPECT_EQ(letter.error().code, Code::kUnavailable);
 }
 
+TEST(SqliteFile, APatternThatIsTooLongIsTheCallersFault) {
+  TemporaryFolder folder;
+  Metrics metrics;
+  auto pool = Pool::open("sqlite://" + (folder.path() / "a.db").string(), kItems, metrics);
+  ASSERT_TRUE((*pool)->write([](Tx& tx) { return insert(tx, 1, "one"); }).ok());
+  auto refused = (*pool)->read([](Tx& tx) {
+    return tx.one<std::int64_t>("select id from items where name like ?", std::string(60'000, '%'));
+  });
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, Code::kInvalid);
+}
+
 TEST(Uri, ThatNamesNoDatabaseIsRefusedWithoutItsPassword) {
   Metrics metrics;
   auto mysql = Pool::open("mysql://root:hunter2@host/db", kItems, metrics);

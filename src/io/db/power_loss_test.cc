@@ -213,6 +213,30 @@ TEST(FailingDisk, ADiskThatStaysBrokenLosesNothingAndWorksAgainWhenRepaired) {
   EXPECT_LT(calls, 1000);
 }
 
+// Large writes, so that failures also hit the copying of the log into the file.
+TEST(FailingDisk, LosesNothingAroundACheckpoint) {
+  constexpr std::size_t kBytes = 150'000;
+  const int calls = calls_of_a_life(kBytes);
+  std::mt19937 random(5);
+  for (int trial = 0; trial < 30; ++trial) {
+    SCOPED_TRACE("trial " + std::to_string(trial));
+    TemporaryFolder folder;
+    PowerLossDisk disk;
+    Result<std::unique_ptr<Pool>> pool = open_on(disk, uri_in(folder.path()));
+    ASSERT_TRUE(pool.ok()) << pool.error().message;
+    auto fault = trial % 2 ? PowerLossDisk::Fault::kIoError : PowerLossDisk::Fault::kDiskFull;
+    disk.fail_at(1 + static_cast<int>(random() % static_cast<unsigned>(calls)), fault,
+                 trial % 3 == 0);
+    Ids acknowledged = write_entries(**pool, 1, 60, kBytes);
+    disk.heal();
+    Ids healed = write_entries(**pool, 101, 5, kBytes);
+    EXPECT_EQ(healed.size(), 5u);
+    acknowledged.merge(healed);
+    pool->reset();
+    EXPECT_TRUE(includes(stored_in(folder.path()), acknowledged));
+  }
+}
+
 // A group fails as a whole when its commit does, and each of its writes is told.
 TEST(FailingDisk, EveryWriteOfAGroupIsToldOfAFullDisk) {
   TemporaryFolder folder;
