@@ -10,6 +10,8 @@ inline constexpr char kEnvironment[] = "environment";       // SHA-256 of its ca
 inline constexpr char kAttempt[] = "attempt";               // UUIDv7
 inline constexpr char kRun[] = "run";                       // 32 hex digits
 inline constexpr char kModel[] = "model";                   // logged model, "m-" and 32 hex digits
+inline constexpr char kExperiment[] = "experiment";         // decimal number; a subject of events
+inline constexpr char kDataset[] = "dataset";               // NAME@DIGEST, as a run named it
 inline constexpr char kModelVersion[] = "model_version";    // NAME/VERSION
 inline constexpr char kRegisteredModel[] = "registered_model";  // NAME; subject of events only
 
@@ -17,7 +19,7 @@ inline constexpr char kRegisteredModel[] = "registered_model";  // NAME; subject
 
 namespace slipway::graph::relation {
 
-inline constexpr char kUsed[] = "used";                // attempt -> commit, data, params, environment; run -> data
+inline constexpr char kUsed[] = "used";                // attempt -> commit, data, params, environment; run -> data, dataset, model
 inline constexpr char kProducedBy[] = "produced_by";   // data, run -> attempt; model version -> run, model; model -> run
 
 }  // namespace slipway::graph::relation

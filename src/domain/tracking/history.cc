@@ -1,0 +1,164 @@
+#include <algorithm>
+#include <boost/describe.hpp>
+#include <limits>
+#include <map>
+
+#include "domain/tracking/store.h"
+
+namespace slipway::tracking {
+namespace {
+
+constexpr std::size_t kChunkPoints = 1024;
+constexpr std::int64_t kBatchesPerCall = 256;
+
+struct BatchRow {
+  std::int64_t id = 0;
+  db::Blob data;
+};
+BOOST_DESCRIBE_STRUCT(BatchRow, (), (id, data))
+
+struct ChunkSpan {
+  std::int64_t chunk = 0;
+  UnixMs first_ms = 0;
+};
+BOOST_DESCRIBE_STRUCT(ChunkSpan, (), (chunk, first_ms))
+
+struct TailRow {
+  std::int64_t chunk = 0, points = 0;
+  db::Blob data;
+};
+BOOST_DESCRIBE_STRUCT(TailRow, (), (chunk, points, data))
+
+struct SeriesRow {
+  std::int64_t series = 0, run = 0;
+};
+BOOST_DESCRIBE_STRUCT(SeriesRow, (), (series, run))
+
+/// Points of one series after a place in its history, in order, as they are found.
+class Collector {
+ public:
+  Collector(const std::optional<Point>& after, std::size_t limit) : after_(after), limit_(limit) {}
+
+  void add(std::vector<Point> points) {
+    for (const Point& point : points) {
+      if (!after_ || comes_before(*after_, point)) points_.push_back(point);
+    }
+    tidied_ = false;
+  }
+  /// Whether points that are not before `first_ms` can no longer be among the first `limit` + 1.
+  bool is_full_before(UnixMs first_ms) {
+    if (points_.size() <= limit_) return false;
+    sort();
+    return points_.size() > limit_ && points_[limit_].timestamp_ms < first_ms;
+  }
+  HistoryPage page() && {
+    sort();
+    const bool more = points_.size() > limit_;
+    if (more) points_.resize(limit_);
+    return {std::move(points_), more};
+  }
+
+ private:
+  void sort() {
+    if (!tidied_) tidy(points_);
+    tidied_ = true;
+  }
+  std::optional<Point> after_;
+  std::size_t limit_;
+  std::vector<Point> points_;
+  bool tidied_ = true;
+};
+
+/// Batches that are not in chunks yet: few, see Tracking::Compactor.
+Result<> collect_batches(db::Tx& tx, const SeriesRow& series, Collector& collector) {
+  auto add = [&](const db::Columns& columns) -> Result<> {
+    collector.add(TRY(decode_batch_of(columns.blob(0), series.series)));
+    return {};
+  };
+  return tx.query("select data from metric_batches where run = ? order by id",
+                  std::vector<db::Value>{db::Value(series.run)}, add);
+}
+
+Result<> collect_chunks(db::Tx& tx, std::int64_t series, const std::optional<Point>& after,
+                        Collector& collector) {
+  const UnixMs from_ms = after ? after->timestamp_ms : std::numeric_limits<UnixMs>::min();
+  std::vector<ChunkSpan> spans = TRY(tx.all<ChunkSpan>(
+      "select chunk, first_ms from metric_chunks where series = ? and last_ms >= ? "
+      "order by first_ms, chunk",
+      series, from_ms));
+  for (const ChunkSpan& span : spans) {
+    if (collector.is_full_before(span.first_ms)) return {};
+    std::optional<db::Blob> data = TRY(tx.one<db::Blob>(
+        "select data from metric_chunks where series = ? and chunk = ?", series, span.chunk));
+    if (data) collector.add(TRY(decode_chunk(data->bytes)));
+  }
+  return {};
+}
+
+Result<> put_chunk(db::Tx& tx, std::int64_t series, std::int64_t chunk,
+                   std::span<const Point> points) {
+  TRY(
+      tx.run("insert into metric_chunks (series, chunk, points, first_ms, last_ms, data) "
+             "values (?, ?, ?, ?, ?, ?) on conflict (series, chunk) do update set "
+             "points = excluded.points, first_ms = excluded.first_ms, "
+             "last_ms = excluded.last_ms, data = excluded.data",
+             series, chunk, static_cast<std::int64_t>(points.size()), points.front().timestamp_ms,
+             points.back().timestamp_ms, db::Blob{encode_chunk(points)}));
+  return {};
+}
+
+/// Adds points to the newest chunk of a series while it has room, then to new ones.
+Result<> append_to_chunks(db::Tx& tx, std::int64_t series, std::vector<Point> points) {
+  std::optional<TailRow> tail = TRY(tx.one<TailRow>(
+      "select chunk, points, data from metric_chunks where series = ? order by chunk desc limit 1",
+      series));
+  std::int64_t chunk = tail ? tail->chunk : 0;
+  if (tail && tail->points < static_cast<std::int64_t>(kChunkPoints)) {
+    std::vector<Point> before = TRY(decode_chunk(tail->data.bytes));
+    points.insert(points.begin(), before.begin(), before.end());
+  } else {
+    ++chunk;
+  }
+  tidy(points);
+  std::span<const Point> rest = points;
+  while (!rest.empty()) {
+    const std::size_t count = std::min(kChunkPoints, rest.size());
+    TRY(put_chunk(tx, series, chunk++, rest.first(count)));
+    rest = rest.subspan(count);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<HistoryPage> read_history(db::Tx& tx, const std::string& run_id, const std::string& key,
+                                 const std::optional<Point>& after, std::size_t limit) {
+  std::optional<SeriesRow> series =
+      TRY(tx.one<SeriesRow>("select s.id, s.run from runs r join metric_series s on s.run = r.id "
+                            "where r.run_id = ? and s.key = ?",
+                            run_id, key));
+  if (!series) return HistoryPage{};
+  Collector collector(after, limit);
+  TRY(collect_batches(tx, *series, collector));
+  TRY(collect_chunks(tx, series->series, after, collector));
+  return std::move(collector).page();
+}
+
+Result<bool> compact_run(db::Tx& tx, std::int64_t run) {
+  std::vector<BatchRow> batches =
+      TRY(tx.all<BatchRow>("select id, data from metric_batches where run = ? order by id limit ?",
+                           run, kBatchesPerCall));
+  if (batches.empty()) return false;
+  std::map<std::int64_t, std::vector<Point>> series;
+  for (const BatchRow& batch : batches) {
+    for (SeriesPoints& part : TRY(decode_batch(batch.data.bytes))) {
+      std::vector<Point>& points = series[part.series];
+      points.insert(points.end(), part.points.begin(), part.points.end());
+    }
+  }
+  for (auto& [id, points] : series) TRY(append_to_chunks(tx, id, std::move(points)));
+  TRY(tx.run("delete from metric_batches where run = ? and id <= ?", run, batches.back().id));
+  return static_cast<std::int64_t>(batches.size()) == kBatchesPerCall;
+}
+
+}  // namespace slipway::tracking

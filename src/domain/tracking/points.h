@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+
+// Metric points as bytes (docs/formats/metrics.md) and the rules about them. Pure.
+namespace slipway::tracking {
+
+/// A point as stored: NaN is 0 with a flag, infinities are the largest finite numbers.
+struct Point {
+  UnixMs timestamp_ms = 0;
+  std::int64_t step = 0;
+  double value = 0;
+  bool nan = false;
+  bool operator==(const Point&) const = default;
+};
+Point to_point(double value, UnixMs timestamp_ms, std::int64_t step);
+double value_of(const Point& point);
+
+/// The order of a history: by time, step, value.
+inline bool comes_before(const Point& a, const Point& b) {
+  return std::tie(a.timestamp_ms, a.step, a.value, a.nan) <
+         std::tie(b.timestamp_ms, b.step, b.value, b.nan);
+}
+/// Whether `a` replaces `b` as the latest of its series: step first, then time, then value.
+inline bool is_later(const Point& a, const Point& b) {
+  return std::tie(a.step, a.timestamp_ms, a.value) > std::tie(b.step, b.timestamp_ms, b.value);
+}
+/// Puts points in the order of a history and drops exact duplicates.
+void tidy(std::vector<Point>& points);
+
+struct SeriesPoints {
+  std::int64_t series = 0;
+  std::vector<Point> points;
+};
+
+/// The points of one request, grouped by series.
+std::string encode_batch(std::span<const SeriesPoints> batch);
+Result<std::vector<SeriesPoints>> decode_batch(std::string_view bytes);
+/// Of one series only; the others are skipped without being kept.
+Result<std::vector<Point>> decode_batch_of(std::string_view bytes, std::int64_t series);
+
+/// Points of one series.
+std::string encode_chunk(std::span<const Point> points);
+Result<std::vector<Point>> decode_chunk(std::string_view bytes);
+
+}  // namespace slipway::tracking

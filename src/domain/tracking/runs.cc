@@ -1,0 +1,284 @@
+#include <boost/describe.hpp>
+
+#include "domain/tracking/store.h"
+#include "graph/graph.h"
+#include "graph/kinds.h"
+
+namespace slipway::tracking {
+namespace {
+
+struct StatusName {
+  RunStatus status;
+  const char* name;
+  const char* event;  // of a change to it
+};
+constexpr StatusName kStatusNames[] = {
+    {RunStatus::kRunning, "RUNNING", "run.resumed"},
+    {RunStatus::kScheduled, "SCHEDULED", "run.scheduled"},
+    {RunStatus::kFinished, "FINISHED", "run.finished"},
+    {RunStatus::kFailed, "FAILED", "run.failed"},
+    {RunStatus::kKilled, "KILLED", "run.killed"},
+};
+
+struct RunRow {
+  std::int64_t key = 0;
+  std::string run_id;
+  std::int64_t experiment = 0;
+  std::string name, user_id, status;
+  UnixMs start_ms = 0;
+  std::optional<UnixMs> end_ms;
+  std::string artifact_uri;
+  bool deleted = false;
+};
+BOOST_DESCRIBE_STRUCT(RunRow, (),
+                      (key, run_id, experiment, name, user_id, status, start_ms, end_ms,
+                       artifact_uri, deleted))
+#define RUN_COLUMNS \
+  "id, run_id, experiment, name, user_id, status, start_ms, end_ms, artifact_uri, deleted"
+
+struct KeyRow {
+  std::int64_t key = 0, experiment = 0;
+  bool deleted = false;
+};
+BOOST_DESCRIBE_STRUCT(KeyRow, (), (key, experiment, deleted))
+
+struct PairRow {
+  std::int64_t run = 0;
+  std::string key, value;
+};
+BOOST_DESCRIBE_STRUCT(PairRow, (), (run, key, value))
+
+struct LatestRow {
+  std::int64_t run = 0;
+  std::string key;
+  double value = 0;
+  bool is_nan = false;
+  UnixMs timestamp_ms = 0;
+  std::int64_t step = 0;
+};
+BOOST_DESCRIBE_STRUCT(LatestRow, (), (run, key, value, is_nan, timestamp_ms, step))
+
+RunInfo to_info(RunRow row) {
+  RunInfo info;
+  info.id = std::move(row.run_id);
+  info.experiment_id = row.experiment;
+  info.name = std::move(row.name);
+  info.user_id = std::move(row.user_id);
+  info.status = to_run_status(row.status).value_or(RunStatus::kRunning);
+  info.start_ms = row.start_ms;
+  info.end_ms = row.end_ms;
+  info.artifact_uri = std::move(row.artifact_uri);
+  info.deleted = row.deleted;
+  return info;
+}
+
+Error no_run(const std::string& run_id) {
+  return missing("Run with id=" + run_id + " not found");
+}
+
+Result<RunRow> find_row(db::Tx& tx, const std::string& run_id) {
+  std::optional<RunRow> row =
+      TRY(tx.one<RunRow>("select " RUN_COLUMNS " from runs where run_id = ?", run_id));
+  if (!row) return no_run(run_id);
+  return std::move(*row);
+}
+
+using RunsByKey = std::unordered_map<std::int64_t, Run*>;
+
+/// Reads rows of `Row` and hands each to `add` with its run.
+template <class Row, class Add>
+Result<> each_row(db::Tx& tx, const std::string& sql, const RunsByKey& runs, Add add) {
+  return tx.query(
+      sql, {},
+      [&](const db::Columns& columns) -> Result<> {
+        Row row;
+        TRY(db::read_row(columns, row));
+        add(*runs.at(row.run), std::move(row));
+        return {};
+      },
+      /*cache=*/false);
+}
+
+/// What lies below the runs with these keys.
+Result<> add_data(db::Tx& tx, const std::string& keys, const RunsByKey& runs) {
+  const std::string where = " where run in (" + keys + ") order by key";
+  TRY(each_row<LatestRow>(
+      tx, "select run, key, value, is_nan, timestamp_ms, step from metric_series" + where, runs,
+      [](Run& run, LatestRow row) {
+        const Point point{row.timestamp_ms, row.step, row.value, row.is_nan};
+        run.metrics.push_back({std::move(row.key), value_of(point), row.timestamp_ms, row.step});
+      }));
+  TRY(each_row<PairRow>(tx, "select run, key, value from run_params" + where, runs,
+                        [](Run& run, PairRow row) {
+                          run.params.push_back({std::move(row.key), std::move(row.value)});
+                        }));
+  TRY(each_row<PairRow>(tx, "select run, key, value from run_tags" + where, runs,
+                        [](Run& run, PairRow row) {
+                          run.tags.push_back({std::move(row.key), std::move(row.value)});
+                        }));
+  return add_inputs(tx, keys, runs);
+}
+
+Result<> add_rows(db::Tx& tx, std::span<const std::int64_t> keys, std::vector<Run>& runs) {
+  const std::string list = to_list(keys);
+  std::unordered_map<std::int64_t, RunInfo> infos;
+  TRY(tx.query(
+      "select " RUN_COLUMNS " from runs where id in (" + list + ")", {},
+      [&](const db::Columns& columns) -> Result<> {
+        RunRow row;
+        TRY(db::read_row(columns, row));
+        const std::int64_t key = row.key;
+        infos.emplace(key, to_info(std::move(row)));
+        return {};
+      },
+      /*cache=*/false));
+  const std::size_t first = runs.size();
+  RunsByKey by_key;
+  for (std::int64_t key : keys) runs.emplace_back().info = std::move(infos[key]);
+  for (std::size_t i = 0; i < keys.size(); ++i) by_key[keys[i]] = &runs[first + i];
+  return add_data(tx, list, by_key);
+}
+
+Error wrong_state(const std::string& run_id) {
+  return {Code::kConflict,
+          "The run " + run_id + " must be in the 'active' state. Current state is deleted.",
+          "inactive"};
+}
+
+const char* event_of(RunStatus status) {
+  for (const StatusName& row : kStatusNames) {
+    if (row.status == status) return row.event;
+  }
+  return "run.changed";
+}
+
+/// The attempt that a run says it belongs to: the caller's token counts more than a tag.
+std::string attempt_of(const Actor& actor, std::span<const Tag> tags) {
+  if (!actor.attempt.empty()) return actor.attempt;
+  for (const Tag& tag : tags) {
+    if (tag.key == kAttemptTag) return tag.value;
+  }
+  return "";
+}
+
+wire::Json run_data(std::int64_t experiment, const std::string& name) {
+  wire::Json data{wire::Json::Object{}};
+  data.set("experiment_id", std::to_string(experiment));
+  data.set("name", name);
+  return data;
+}
+
+}  // namespace
+
+const char* to_string(RunStatus status) {
+  for (const StatusName& row : kStatusNames) {
+    if (row.status == status) return row.name;
+  }
+  return "";
+}
+
+std::optional<RunStatus> to_run_status(std::string_view text) {
+  for (const StatusName& row : kStatusNames) {
+    if (row.name == text) return row.status;
+  }
+  return std::nullopt;
+}
+
+bool has_ended(RunStatus status) {
+  return status != RunStatus::kRunning && status != RunStatus::kScheduled;
+}
+
+Result<RunKey> find_run(db::Tx& tx, const std::string& run_id) {
+  std::optional<KeyRow> row =
+      TRY(tx.one<KeyRow>("select id, experiment, deleted from runs where run_id = ?", run_id));
+  if (!row) return no_run(run_id);
+  return RunKey{row->key, row->experiment, row->deleted};
+}
+
+Result<RunKey> find_live_run(db::Tx& tx, const std::string& run_id) {
+  RunKey run = TRY(find_run(tx, run_id));
+  if (run.deleted) return wrong_state(run_id);
+  return run;
+}
+
+Result<RunInfo> read_run_info(db::Tx& tx, const std::string& run_id) {
+  return to_info(TRY(find_row(tx, run_id)));
+}
+
+Result<Run> read_run(db::Tx& tx, const std::string& run_id) {
+  RunKey key = TRY(find_run(tx, run_id));
+  std::vector<Run> runs = TRY(read_runs(tx, std::span(&key.key, 1)));
+  runs.front().models_used = TRY(read_models(tx, key.key, /*made=*/false));
+  return std::move(runs.front());
+}
+
+Result<std::vector<Run>> read_runs(db::Tx& tx, std::span<const std::int64_t> keys) {
+  constexpr std::size_t kKeysMax = 500;  // in one statement
+  std::vector<Run> runs;
+  runs.reserve(keys.size());
+  for (std::size_t from = 0; from < keys.size(); from += kKeysMax) {
+    TRY(add_rows(tx, keys.subspan(from, std::min(kKeysMax, keys.size() - from)), runs));
+  }
+  return runs;
+}
+
+Result<Run> create_run(db::Tx& tx, const NewRun& run, const std::string& run_id, const Actor& actor,
+                       UnixMs now_ms) {
+  Experiment experiment = TRY(read_experiment(tx, run.experiment_id));
+  if (experiment.deleted) {
+    return Error{Code::kConflict,
+                 "The experiment " + std::to_string(experiment.id) +
+                     " must be in the 'active' state. Current state is deleted.",
+                 "inactive"};
+  }
+  const std::string uri = append_to_location(experiment.artifact_location, run_id + "/artifacts");
+  std::optional<std::int64_t> key = TRY(tx.one<std::int64_t>(
+      "insert into runs (run_id, experiment, name, user_id, status, start_ms, artifact_uri, "
+      "deleted) values (?, ?, ?, ?, 'RUNNING', ?, ?, 0) returning id",
+      run_id, experiment.id, run.name, run.user_id, run.start_ms, uri));
+  if (!key) return internal("a new run has no key");
+  TRY(write_tags(tx, *key, run_id, run.tags, now_ms));
+  Run made = TRY(read_run(tx, run_id));
+  TRY(put_run_facts(tx, made, experiment.name, attempt_of(actor, run.tags), now_ms));
+  TRY(tell(tx, graph::kind::kRun, run_id, "run.created", actor, run_data(experiment.id, run.name),
+           now_ms));
+  return made;
+}
+
+Result<RunInfo> change_run(db::Tx& tx, const std::string& run_id, const RunChange& change,
+                           const Actor& actor, UnixMs now_ms) {
+  RunRow row = TRY(find_row(tx, run_id));
+  if (row.deleted) return wrong_state(run_id);
+  const std::string status = change.status ? to_string(*change.status) : row.status;
+  const std::optional<UnixMs> end_ms = change.end_ms ? change.end_ms : row.end_ms;
+  TRY(tx.run("update runs set status = ?, end_ms = ? where id = ?", status, end_ms, row.key));
+  if (change.name) TRY(rename_run(tx, row.key, run_id, *change.name, now_ms));
+  TRY(write_tags(tx, row.key, run_id, change.tags, now_ms));
+  if (status != row.status) {
+    TRY(tell(tx, graph::kind::kRun, run_id, event_of(*change.status), actor,
+             run_data(row.experiment, change.name.value_or(row.name)), now_ms));
+  }
+  return read_run_info(tx, run_id);
+}
+
+Result<> rename_run(db::Tx& tx, std::int64_t run, const std::string& run_id,
+                    const std::string& name, UnixMs now_ms) {
+  TRY(tx.run("update runs set name = ? where id = ?", name, run));
+  wire::Json attributes{wire::Json::Object{}};
+  attributes.set("name", name);
+  return graph::put_node(tx, {graph::kind::kRun, run_id}, attributes, now_ms);
+}
+
+Result<> set_run_deleted(db::Tx& tx, const std::string& run_id, bool deleted, const Actor& actor,
+                         UnixMs now_ms) {
+  RunRow row = TRY(find_row(tx, run_id));
+  if (row.deleted == deleted) return {};
+  std::optional<UnixMs> deleted_ms;
+  if (deleted) deleted_ms = now_ms;
+  TRY(tx.run("update runs set deleted = ?, deleted_ms = ? where id = ?", deleted, deleted_ms,
+             row.key));
+  return tell(tx, graph::kind::kRun, run_id, deleted ? "run.deleted" : "run.restored", actor,
+              run_data(row.experiment, row.name), now_ms);
+}
+
+}  // namespace slipway::tracking

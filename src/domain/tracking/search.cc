@@ -1,0 +1,286 @@
+#include "domain/tracking/search.h"
+
+#include <optional>
+#include <span>
+
+#include "base/text.h"
+
+namespace slipway::tracking {
+namespace {
+
+using db::Op;
+using db::Sql;
+
+struct Column {
+  std::string_view key;
+  std::string_view sql;
+  enum class Type { kText, kNumber, kWhole } type;  // kWhole: a number, given as text
+};
+using enum Column::Type;
+constexpr Column kRunColumns[] = {
+    {"run_id", "runs.run_id", kText},     {"run_name", "runs.name", kText},
+    {"status", "runs.status", kText},     {"artifact_uri", "runs.artifact_uri", kText},
+    {"user_id", "runs.user_id", kText},   {"start_time", "runs.start_ms", kNumber},
+    {"end_time", "runs.end_ms", kNumber},
+};
+constexpr Column kExperimentColumns[] = {
+    {"experiment_id", "experiments.id", kWhole},
+    {"name", "experiments.name", kText},
+    {"creation_time", "experiments.created_ms", kNumber},
+    {"last_update_time", "experiments.updated_ms", kNumber},
+};
+
+Result<Column> find_column(std::span<const Column> columns, std::string_view key) {
+  for (const Column& column : columns) {
+    if (column.key == key) return column;
+  }
+  return invalid("there is no attribute '" + std::string(key) + "' to search by");
+}
+
+/// Experiment ids are compared as numbers, whatever they were written as.
+Result<db::Operand> to_whole(const db::Operand& operand) {
+  const auto* text = std::get_if<std::string>(&operand);
+  if (text == nullptr) return operand;
+  std::optional<std::int64_t> whole = to_int64(*text);
+  if (!whole) return invalid("'" + *text + "' is not a whole number");
+  return db::Operand(*whole);
+}
+
+Result<> append_whole_list(Sql& sql, const Column& column, const Condition& condition) {
+  const auto* list = std::get_if<std::vector<std::string>>(&condition.value);
+  if (list == nullptr || list->empty()) return invalid("a list of whole numbers is missing");
+  sql.add(column.sql).add(condition.op == Op::kIn ? " in (" : " not in (");
+  for (std::size_t i = 0; i < list->size(); ++i) {
+    std::optional<std::int64_t> whole = to_int64((*list)[i]);
+    if (!whole) return invalid("'" + (*list)[i] + "' is not a whole number");
+    sql.add(i == 0 ? "?" : ", ?").bind(*whole);
+  }
+  sql.add(")");
+  return {};
+}
+
+Result<> append_attribute(Sql& sql, db::Engine engine, std::span<const Column> columns,
+                          const Condition& condition) {
+  Column column = TRY(find_column(columns, condition.key));
+  if (column.type == kWhole && (condition.op == Op::kIn || condition.op == Op::kNotIn)) {
+    return append_whole_list(sql, column, condition);
+  }
+  const bool number = column.type != kText;
+  if (number && (condition.op == Op::kLike || condition.op == Op::kILike)) {
+    return invalid("'" + condition.key + "' is a number and has no pattern");
+  }
+  db::Operand operand = condition.value;
+  if (column.type == kWhole) operand = TRY(to_whole(operand));
+  if (column.type == kText &&
+      (std::holds_alternative<double>(operand) || std::holds_alternative<std::int64_t>(operand))) {
+    return invalid("'" + condition.key + "' is a text");
+  }
+  if (number && !std::holds_alternative<double>(operand) &&
+      !std::holds_alternative<std::int64_t>(operand)) {
+    return invalid("'" + condition.key + "' is a number");
+  }
+  // A real operand must not turn the column's whole numbers into its type's text.
+  const bool real = std::holds_alternative<double>(operand);
+  const std::string subject =
+      real ? "cast(" + std::string(column.sql) + " as double precision)" : std::string(column.sql);
+  return db::append_comparison(sql, engine, subject, condition.op, operand);
+}
+
+/// `exists (select 1 from TABLE where OWNER = ROW and key = ? and value OP ?)`
+struct PairTable {
+  std::string_view from;   // "run_tags t where t.run = runs.id"
+  std::string_view value;  // "t.value"
+};
+constexpr PairTable kParams{"run_params p where p.run = runs.id and p.key = ?", "p.value"};
+constexpr PairTable kTags{"run_tags t where t.run = runs.id and t.key = ?", "t.value"};
+constexpr PairTable kExperimentTags{
+    "experiment_tags t where t.experiment = experiments.id and t.key = ?", "t.value"};
+constexpr PairTable kDatasetTags{
+    "run_datasets i join run_dataset_tags t on t.input = i.id where i.run = runs.id and t.key = ?",
+    "t.value"};
+
+Result<> append_pair(Sql& sql, db::Engine engine, const PairTable& table,
+                     const Condition& condition) {
+  if (condition.op == Op::kIsNull) sql.add("not ");
+  sql.add("exists (select 1 from ").add(table.from).bind(condition.key);
+  if (condition.op != Op::kIsNull && condition.op != Op::kIsNotNull) {
+    sql.add(" and ");
+    TRY(db::append_comparison(sql, engine, table.value, condition.op, condition.value));
+  }
+  sql.add(")");
+  return {};
+}
+
+Result<> append_metric(Sql& sql, db::Engine engine, const Condition& condition) {
+  sql.add("exists (select 1 from metric_series m where m.run = runs.id and m.key = ? and ")
+      .bind(condition.key);
+  const bool unequal = condition.op == Op::kUnequal;
+  sql.add(unequal ? "(m.is_nan = 1 or " : "(m.is_nan = 0 and ");
+  TRY(db::append_comparison(sql, engine, "m.value", condition.op, condition.value));
+  sql.add("))");
+  return {};
+}
+
+Result<> append_dataset(Sql& sql, db::Engine engine, const Condition& condition) {
+  if (condition.key != "name" && condition.key != "digest") {
+    return invalid("datasets are searched by name or digest, not by '" + condition.key + "'");
+  }
+  sql.add(
+      "exists (select 1 from run_datasets i join datasets d on d.id = i.dataset "
+      "where i.run = runs.id and ");
+  TRY(db::append_comparison(sql, engine, "d." + condition.key, condition.op, condition.value));
+  sql.add(")");
+  return {};
+}
+
+Result<> append_run_condition(Sql& sql, db::Engine engine, const Condition& condition) {
+  switch (condition.field) {
+    case Field::kAttribute:
+      return append_attribute(sql, engine, kRunColumns, condition);
+    case Field::kMetric:
+      return append_metric(sql, engine, condition);
+    case Field::kParam:
+      return append_pair(sql, engine, kParams, condition);
+    case Field::kTag:
+      return append_pair(sql, engine, kTags, condition);
+    case Field::kDataset:
+      return append_dataset(sql, engine, condition);
+    case Field::kDatasetTag:
+      return append_pair(sql, engine, kDatasetTags, condition);
+  }
+  return internal("a condition of an unknown kind");
+}
+
+Result<> append_experiment_condition(Sql& sql, db::Engine engine, const Condition& condition) {
+  if (condition.field == Field::kAttribute) {
+    return append_attribute(sql, engine, kExperimentColumns, condition);
+  }
+  if (condition.field == Field::kTag) return append_pair(sql, engine, kExperimentTags, condition);
+  return invalid("experiments are searched by attributes and tags only");
+}
+
+void append_view(Sql& sql, std::string_view table, View view) {
+  if (view == View::kAll) return;
+  sql.add(" and ").add(table).add(view == View::kActive ? ".deleted = 0" : ".deleted = 1");
+}
+
+void append_page(Sql& sql, int limit, std::int64_t offset) {
+  sql.add(" limit ? offset ?").bind(std::int64_t{limit} + 1).bind(offset);
+}
+
+void append_direction(Sql& sql, std::string_view column, bool ascending) {
+  sql.add(column).add(ascending ? ", " : " desc, ");
+}
+
+/// The joins of an ordering by a metric, param or tag, named o0, o1, ...
+Result<> append_order_join(Sql& sql, const Ordering& ordering, std::size_t index) {
+  std::string_view table;
+  switch (ordering.field) {
+    case Field::kMetric:
+      table = "metric_series";
+      break;
+    case Field::kParam:
+      table = "run_params";
+      break;
+    case Field::kTag:
+      table = "run_tags";
+      break;
+    case Field::kAttribute:
+      return {};
+    default:
+      return invalid("runs are not ordered by datasets");
+  }
+  const std::string name = "o" + std::to_string(index);
+  sql.add(" left join ").add(table).add(" ").add(name);
+  sql.add(" on " + name + ".run = runs.id and " + name + ".key = ?").bind(ordering.key);
+  return {};
+}
+
+Result<> append_order_terms(Sql& sql, const Ordering& ordering, std::size_t index) {
+  const std::string name = "o" + std::to_string(index);
+  std::string column = name + ".value";
+  if (ordering.field == Field::kAttribute) column = TRY(find_column(kRunColumns, ordering.key)).sql;
+  sql.add("case ");
+  if (ordering.field == Field::kMetric) sql.add("when " + name + ".is_nan = 1 then 1 ");
+  sql.add("when " + column + " is null then 2 else 0 end, ");
+  append_direction(sql, column, ordering.ascending);
+  return {};
+}
+
+Result<> check_distinct(const std::vector<Ordering>& order) {
+  constexpr std::size_t kTermsMax = 30;  // each may be a join
+  if (order.size() > kTermsMax) {
+    return invalid("there are more than " + std::to_string(kTermsMax) + " terms to order by");
+  }
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      if (order[i].field == order[j].field && order[i].key == order[j].key) {
+        return invalid("`order_by` contains duplicate fields: " + order[i].key);
+      }
+    }
+  }
+  return {};
+}
+
+bool orders_by(const std::vector<Ordering>& order, std::string_view key) {
+  for (const Ordering& ordering : order) {
+    if (ordering.field == Field::kAttribute && ordering.key == key) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Result<Sql> run_search_sql(db::Engine engine, const RunQuery& query) {
+  TRY(check_distinct(query.order));
+  Sql sql;
+  sql.add("select runs.id from runs");
+  for (std::size_t i = 0; i < query.order.size(); ++i) {
+    TRY(append_order_join(sql, query.order[i], i));
+  }
+  sql.add(" where runs.experiment in (");
+  for (std::size_t i = 0; i < query.experiments.size(); ++i) {
+    sql.add(i == 0 ? "" : ",").add(std::to_string(query.experiments[i]));
+  }
+  sql.add(query.experiments.empty() ? "null)" : ")");
+  append_view(sql, "runs", query.view);
+  for (const Condition& condition : query.where) {
+    sql.add(" and ");
+    TRY(append_run_condition(sql, engine, condition));
+  }
+  sql.add(" order by ");
+  for (std::size_t i = 0; i < query.order.size(); ++i) {
+    TRY(append_order_terms(sql, query.order[i], i));
+  }
+  if (!orders_by(query.order, "start_time")) sql.add("runs.start_ms desc, ");
+  sql.add("runs.run_id");
+  append_page(sql, query.limit, query.offset);
+  return sql;
+}
+
+Result<Sql> experiment_search_sql(db::Engine engine, const ExperimentQuery& query) {
+  TRY(check_distinct(query.order));
+  Sql sql;
+  sql.add("select experiments.id from experiments where 1 = 1");
+  append_view(sql, "experiments", query.view);
+  for (const Condition& condition : query.where) {
+    sql.add(" and ");
+    TRY(append_experiment_condition(sql, engine, condition));
+  }
+  sql.add(" order by ");
+  for (const Ordering& ordering : query.order) {
+    if (ordering.field != Field::kAttribute) {
+      return invalid("experiments are ordered by attributes only");
+    }
+    append_direction(sql, TRY(find_column(kExperimentColumns, ordering.key)).sql,
+                     ordering.ascending);
+  }
+  if (query.order.empty())
+    sql.add("experiments.created_ms desc, experiments.id");
+  else
+    sql.add("experiments.id desc");
+  append_page(sql, query.limit, query.offset);
+  return sql;
+}
+
+}  // namespace slipway::tracking

@@ -1,0 +1,96 @@
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "domain/tracking/tracking.h"
+#include "io/wire/json.h"
+
+// What Tracking does inside a transaction. Writes run on the writer thread and may run again.
+namespace slipway::tracking {
+
+/// A run as those who write below it need it.
+struct RunKey {
+  std::int64_t key = 0;  // runs.id
+  std::int64_t experiment = 0;
+  bool deleted = false;
+};
+/// kMissing when there is none.
+Result<RunKey> find_run(db::Tx& tx, const std::string& run_id);
+/// The same; kConflict when it is deleted.
+Result<RunKey> find_live_run(db::Tx& tx, const std::string& run_id);
+
+// experiments.cc
+Result<Experiment> read_experiment(db::Tx& tx, std::int64_t id);
+Result<std::optional<Experiment>> read_experiment_named(db::Tx& tx, const std::string& name);
+Result<std::vector<Experiment>> read_experiments(db::Tx& tx, std::span<const std::int64_t> ids);
+Result<> make_default_experiment(db::Tx& tx, const std::string& artifact_root, UnixMs now_ms);
+Result<Experiment> create_experiment(db::Tx& tx, const NewExperiment& experiment,
+                                     const std::string& artifact_root, const Actor& actor,
+                                     UnixMs now_ms);
+Result<> rename_experiment(db::Tx& tx, std::int64_t id, const std::string& name, const Actor& actor,
+                           UnixMs now_ms);
+Result<> set_experiment_deleted(db::Tx& tx, std::int64_t id, bool deleted, const Actor& actor,
+                                UnixMs now_ms);
+Result<> set_experiment_tag(db::Tx& tx, std::int64_t id, const Tag& tag);
+Result<> delete_experiment_tag(db::Tx& tx, std::int64_t id, const std::string& key);
+
+// runs.cc
+Result<RunInfo> read_run_info(db::Tx& tx, const std::string& run_id);
+Result<Run> read_run(db::Tx& tx, const std::string& run_id);
+/// In the order of `keys`, without models_used.
+Result<std::vector<Run>> read_runs(db::Tx& tx, std::span<const std::int64_t> keys);
+/// `run` with its id and name.
+Result<Run> create_run(db::Tx& tx, const NewRun& run, const std::string& run_id, const Actor& actor,
+                       UnixMs now_ms);
+Result<RunInfo> change_run(db::Tx& tx, const std::string& run_id, const RunChange& change,
+                           const Actor& actor, UnixMs now_ms);
+Result<> set_run_deleted(db::Tx& tx, const std::string& run_id, bool deleted, const Actor& actor,
+                         UnixMs now_ms);
+
+// log.cc
+Result<> write_param(db::Tx& tx, const std::string& run_id, const Param& param);
+/// How many points were written, and for which run.
+struct Logged {
+  std::int64_t run = 0;
+  std::size_t points = 0;
+};
+Result<Logged> write_batch(db::Tx& tx, const std::string& run_id, const Batch& batch,
+                           UnixMs now_ms);
+Result<> write_tags(db::Tx& tx, std::int64_t run, const std::string& run_id,
+                    std::span<const Tag> tags, UnixMs now_ms);
+Result<> rename_run(db::Tx& tx, std::int64_t run, const std::string& run_id,
+                    const std::string& name, UnixMs now_ms);
+Result<> delete_tag(db::Tx& tx, const std::string& run_id, const std::string& key);
+
+// inputs.cc
+Result<> write_inputs(db::Tx& tx, const std::string& run_id, const Inputs& inputs, UnixMs now_ms);
+Result<> write_outputs(db::Tx& tx, const std::string& run_id, std::span<const ModelLink> models,
+                       UnixMs now_ms);
+Result<std::vector<ModelLink>> read_models(db::Tx& tx, std::int64_t run, bool made);
+Result<> add_inputs(db::Tx& tx, const std::string& key_list,
+                    const std::unordered_map<std::int64_t, Run*>& runs);
+
+// history.cc
+Result<HistoryPage> read_history(db::Tx& tx, const std::string& run_id, const std::string& key,
+                                 const std::optional<Point>& after, std::size_t limit);
+/// Moves batches of a run into chunks of its series; true when batches are left for another call.
+Result<bool> compact_run(db::Tx& tx, std::int64_t run);
+
+// facts.cc
+std::string actor_name(const Actor& actor);
+Result<> tell(db::Tx& tx, const char* kind, const std::string& id, const std::string& type,
+              const Actor& actor, wire::Json data, UnixMs now_ms);
+/// The node of a run and, when it is tied to one, the edge to its attempt.
+Result<> put_run_facts(db::Tx& tx, const Run& run, const std::string& experiment,
+                       const std::string& attempt, UnixMs now_ms);
+Result<> tie_to_attempt(db::Tx& tx, const std::string& run_id, const std::string& attempt,
+                        UnixMs now_ms);
+
+/// "1,2,3" for `in (...)`: whole numbers need no quoting.
+std::string to_list(std::span<const std::int64_t> keys);
+
+}  // namespace slipway::tracking

@@ -1,0 +1,262 @@
+#include "domain/tracking/tracking.h"
+
+#include <cstring>
+#include <unordered_map>
+#include <utility>
+
+#include "base/guarded.h"
+#include "base/ids.h"
+#include "domain/tracking/store.h"
+
+namespace slipway::tracking {
+namespace {
+
+std::uint64_t random_bits() {
+  std::byte bytes[8];
+  random_bytes(bytes);
+  std::uint64_t bits = 0;
+  std::memcpy(&bits, bytes, sizeof bits);
+  return bits;
+}
+
+const Tag* find_tag(std::span<const Tag> tags, std::string_view key) {
+  for (const Tag& tag : tags) {
+    if (tag.key == key) return &tag;
+  }
+  return nullptr;
+}
+
+/// The name and the tag that is to hold it say the same.
+void settle_name(NewRun& run) {
+  const Tag* tag = run.name_tag.empty() ? nullptr : find_tag(run.tags, run.name_tag);
+  const bool tagged = tag != nullptr && !tag->value.empty();
+  if (run.name.empty()) run.name = tagged ? tag->value : random_run_name(random_bits());
+  if (tagged || run.name_tag.empty()) return;
+  std::erase_if(run.tags, [&](const Tag& empty) { return empty.key == run.name_tag; });
+  run.tags.push_back({run.name_tag, run.name});
+}
+
+template <class Page, class Rows>
+Page to_page(Rows Page::*rows, Rows read, std::size_t limit) {
+  Page page;
+  page.more = read.size() > limit;
+  if (page.more) read.resize(limit);
+  page.*rows = std::move(read);
+  return page;
+}
+
+Result<std::vector<std::int64_t>> read_keys(db::Tx& tx, const db::Sql& sql) {
+  std::vector<std::int64_t> keys;
+  TRY(tx.query(
+      sql.text, sql.values,
+      [&](const db::Columns& columns) -> Result<> {
+        keys.push_back(columns.int64(0));
+        return {};
+      },
+      /*cache=*/false));
+  return keys;
+}
+
+}  // namespace
+
+/// Sees to it that few batches of a run wait outside the chunks of its series: counts what each run
+/// logged since the start of the program, and when it is enough queues a write that moves them. The
+/// counts are a hint only (a batch that is written twice or rolled back does no harm); what waits
+/// from before the start is moved with what comes.
+class Tracking::Compactor : public std::enable_shared_from_this<Tracking::Compactor> {
+ public:
+  explicit Compactor(db::Pool& pool) : pool_(pool) {}
+
+  /// After the commit of a batch, on the writer thread.
+  void logged(const Logged& logged) {
+    if (logged.points == 0) return;
+    const bool due = waiting_.with([&](auto& waiting) {
+      if (waiting.size() >= kRunsMax) waiting.clear();
+      Waiting& run = waiting[logged.run];
+      run.batches += 1;
+      run.points += logged.points;
+      if (run.batches < kBatchesMax && run.points < kPointsMax) return false;
+      waiting.erase(logged.run);
+      return true;
+    });
+    if (due) compact(logged.run);
+  }
+
+ private:
+  struct Waiting {
+    std::size_t batches = 0, points = 0;
+  };
+  static constexpr std::size_t kBatchesMax = 128;
+  static constexpr std::size_t kPointsMax = 64'000;
+  static constexpr std::size_t kRunsMax = 50'000;
+
+  void compact(std::int64_t run) {
+    pool_.write_later([run](db::Tx& tx) { return compact_run(tx, run); },
+                      [self = shared_from_this(), run](Result<bool> more) {
+                        if (more.ok() && *more) self->compact(run);
+                      });
+  }
+
+  db::Pool& pool_;
+  Guarded<std::unordered_map<std::int64_t, Waiting>> waiting_;
+};
+
+Result<std::unique_ptr<Tracking>> Tracking::open(db::Pool& pool, const Clock& clock,
+                                                 TrackingOptions options) {
+  std::unique_ptr<Tracking> tracking(new Tracking(pool, clock, std::move(options)));
+  const bool fresh = !TRY(pool.read([](db::Tx& tx) -> Result<bool> {
+    return TRY(tx.one<std::int64_t>("select id from experiments where id = 0")).has_value();
+  }));
+  if (!fresh) return tracking;
+  TRY(pool.write([&](db::Tx& tx) {
+    return make_default_experiment(tx, tracking->options_.artifact_root, clock.now_ms());
+  }));
+  return tracking;
+}
+
+Tracking::Tracking(db::Pool& pool, const Clock& clock, TrackingOptions options)
+    : pool_(pool),
+      clock_(clock),
+      options_(std::move(options)),
+      compactor_(std::make_shared<Compactor>(pool)) {}
+Tracking::~Tracking() = default;
+
+Result<Experiment> Tracking::experiment(std::int64_t id) {
+  return pool_.read([&](db::Tx& tx) { return read_experiment(tx, id); });
+}
+Result<std::optional<Experiment>> Tracking::experiment_named(const std::string& name) {
+  return pool_.read([&](db::Tx& tx) { return read_experiment_named(tx, name); });
+}
+Result<ExperimentPage> Tracking::search(const ExperimentQuery& query) {
+  return pool_.read([&](db::Tx& tx) -> Result<ExperimentPage> {
+    db::Sql sql = TRY(experiment_search_sql(tx.engine(), query));
+    std::vector<std::int64_t> ids = TRY(read_keys(tx, sql));
+    return to_page(&ExperimentPage::experiments, TRY(read_experiments(tx, ids)),
+                   static_cast<std::size_t>(query.limit));
+  });
+}
+Result<Run> Tracking::run(const std::string& run_id) {
+  return pool_.read([&](db::Tx& tx) { return read_run(tx, run_id); });
+}
+Result<RunInfo> Tracking::run_info(const std::string& run_id) {
+  return pool_.read([&](db::Tx& tx) { return read_run_info(tx, run_id); });
+}
+Result<RunPage> Tracking::search(const RunQuery& query) {
+  return pool_.read([&](db::Tx& tx) -> Result<RunPage> {
+    db::Sql sql = TRY(run_search_sql(tx.engine(), query));
+    std::vector<std::int64_t> keys = TRY(read_keys(tx, sql));
+    return to_page(&RunPage::runs, TRY(read_runs(tx, keys)), static_cast<std::size_t>(query.limit));
+  });
+}
+Result<HistoryPage> Tracking::history(const std::string& run_id, const std::string& key,
+                                      const std::optional<Point>& after, std::size_t limit) {
+  return pool_.read([&](db::Tx& tx) { return read_history(tx, run_id, key, after, limit); });
+}
+
+void Tracking::create_experiment(NewExperiment experiment, Actor actor, Done<Experiment> done) {
+  pool_.write_later(
+      [experiment = std::move(experiment), actor = std::move(actor), root = options_.artifact_root,
+       now_ms = clock_.now_ms()](db::Tx& tx) {
+        return tracking::create_experiment(tx, experiment, root, actor, now_ms);
+      },
+      std::move(done));
+}
+void Tracking::rename_experiment(std::int64_t id, std::string name, Actor actor, Done<> done) {
+  pool_.write_later(
+      [id, name = std::move(name), actor = std::move(actor), now_ms = clock_.now_ms()](db::Tx& tx) {
+        return tracking::rename_experiment(tx, id, name, actor, now_ms);
+      },
+      std::move(done));
+}
+void Tracking::delete_experiment(std::int64_t id, Actor actor, Done<> done) {
+  pool_.write_later(
+      [id, actor = std::move(actor), now_ms = clock_.now_ms()](db::Tx& tx) {
+        return set_experiment_deleted(tx, id, /*deleted=*/true, actor, now_ms);
+      },
+      std::move(done));
+}
+void Tracking::restore_experiment(std::int64_t id, Actor actor, Done<> done) {
+  pool_.write_later(
+      [id, actor = std::move(actor), now_ms = clock_.now_ms()](db::Tx& tx) {
+        return set_experiment_deleted(tx, id, /*deleted=*/false, actor, now_ms);
+      },
+      std::move(done));
+}
+void Tracking::set_experiment_tag(std::int64_t id, Tag tag, Done<> done) {
+  pool_.write_later(
+      [id, tag = std::move(tag)](db::Tx& tx) { return tracking::set_experiment_tag(tx, id, tag); },
+      std::move(done));
+}
+void Tracking::delete_experiment_tag(std::int64_t id, std::string key, Done<> done) {
+  pool_.write_later([id, key = std::move(key)](
+                        db::Tx& tx) { return tracking::delete_experiment_tag(tx, id, key); },
+                    std::move(done));
+}
+
+void Tracking::create_run(NewRun run, Actor actor, Done<Run> done) {
+  settle_name(run);
+  pool_.write_later(
+      [run = std::move(run), actor = std::move(actor), run_id = random_hex32(),
+       now_ms = clock_.now_ms()](db::Tx& tx) {
+        return tracking::create_run(tx, run, run_id, actor, now_ms);
+      },
+      std::move(done));
+}
+void Tracking::change_run(std::string run_id, RunChange change, Actor actor, Done<RunInfo> done) {
+  pool_.write_later(
+      [run_id = std::move(run_id), change = std::move(change), actor = std::move(actor),
+       now_ms = clock_.now_ms()](db::Tx& tx) {
+        return tracking::change_run(tx, run_id, change, actor, now_ms);
+      },
+      std::move(done));
+}
+void Tracking::delete_run(std::string run_id, Actor actor, Done<> done) {
+  pool_.write_later(
+      [run_id = std::move(run_id), actor = std::move(actor), now_ms = clock_.now_ms()](db::Tx& tx) {
+        return set_run_deleted(tx, run_id, /*deleted=*/true, actor, now_ms);
+      },
+      std::move(done));
+}
+void Tracking::restore_run(std::string run_id, Actor actor, Done<> done) {
+  pool_.write_later(
+      [run_id = std::move(run_id), actor = std::move(actor), now_ms = clock_.now_ms()](db::Tx& tx) {
+        return set_run_deleted(tx, run_id, /*deleted=*/false, actor, now_ms);
+      },
+      std::move(done));
+}
+
+void Tracking::log_param(std::string run_id, Param param, Done<> done) {
+  pool_.write_later([run_id = std::move(run_id), param = std::move(param)](
+                        db::Tx& tx) { return write_param(tx, run_id, param); },
+                    std::move(done));
+}
+void Tracking::log(std::string run_id, Batch batch, Done<> done) {
+  pool_.write_later(
+      [run_id = std::move(run_id), batch = std::move(batch), now_ms = clock_.now_ms()](db::Tx& tx) {
+        return write_batch(tx, run_id, batch, now_ms);
+      },
+      [compactor = compactor_, done = std::move(done)](Result<Logged> logged) mutable {
+        if (!logged.ok()) return done(std::move(logged).error());
+        compactor->logged(*logged);
+        done({});
+      });
+}
+void Tracking::delete_tag(std::string run_id, std::string key, Done<> done) {
+  pool_.write_later([run_id = std::move(run_id), key = std::move(key)](
+                        db::Tx& tx) { return tracking::delete_tag(tx, run_id, key); },
+                    std::move(done));
+}
+void Tracking::log_inputs(std::string run_id, Inputs inputs, Done<> done) {
+  pool_.write_later(
+      [run_id = std::move(run_id), inputs = std::move(inputs),
+       now_ms = clock_.now_ms()](db::Tx& tx) { return write_inputs(tx, run_id, inputs, now_ms); },
+      std::move(done));
+}
+void Tracking::log_outputs(std::string run_id, std::vector<ModelLink> models, Done<> done) {
+  pool_.write_later(
+      [run_id = std::move(run_id), models = std::move(models),
+       now_ms = clock_.now_ms()](db::Tx& tx) { return write_outputs(tx, run_id, models, now_ms); },
+      std::move(done));
+}
+
+}  // namespace slipway::tracking

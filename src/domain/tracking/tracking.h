@@ -1,0 +1,147 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/function.h"
+#include "base/result.h"
+#include "domain/tracking/points.h"
+#include "domain/tracking/search.h"
+#include "domain/tracking/types.h"
+#include "io/db/db.h"
+
+// Experiments, runs, metrics, params, tags, datasets.
+//
+// Reads run on the caller's thread on a snapshot and may wait for the disk. Writes return at once;
+// `done` is called on the writer thread after the commit, and must not block. What one write
+// carries is durable together or not at all, facts for the graph and events included.
+//
+// Errors: kMissing for unknown runs and experiments; kConflict with the tag "inactive" for writes
+// to what is deleted, "already_exists" for a name in use, "changed" for a param that has another
+// value, "state" for a change that its state forbids; kBusy when too many writes wait.
+namespace slipway::tracking {
+
+std::vector<db::Migration> migrations();
+
+/// The tag that ties a run to the attempt that made it.
+inline constexpr char kAttemptTag[] = "slipway.attempt";
+
+struct NewExperiment {
+  std::string name;
+  std::string artifact_location;  // empty: ROOT/ID
+  std::vector<Tag> tags;
+};
+
+struct NewRun {
+  std::int64_t experiment_id = 0;
+  std::string name;  // empty: a random one
+  std::string user_id;
+  UnixMs start_ms = 0;
+  std::vector<Tag> tags;
+  std::string name_tag;  // a tag that is to hold the name too; empty for none
+};
+
+struct RunChange {
+  std::optional<RunStatus> status;
+  std::optional<UnixMs> end_ms;
+  std::optional<std::string> name;
+  std::vector<Tag> tags;  // set with it
+};
+
+/// What a run logs at once, in this order.
+struct Batch {
+  std::vector<Param> params;
+  std::vector<Metric> metrics;
+  std::vector<Tag> tags;
+  std::optional<std::string> name;  // the run is renamed too
+};
+
+/// What a run used.
+struct Inputs {
+  std::vector<DatasetInput> datasets;
+  std::vector<ModelLink> models;
+};
+
+/// Points of one series by time, step, value; exact duplicates are one point.
+struct HistoryPage {
+  std::vector<Point> points;
+  bool more = false;  // points after the last one
+};
+
+/// `more`: rows after the last one.
+struct RunPage {
+  std::vector<Run> runs;  // without models_used
+  bool more = false;
+};
+struct ExperimentPage {
+  std::vector<Experiment> experiments;
+  bool more = false;
+};
+
+struct TrackingOptions {
+  /// Where artifacts of experiments lie that name no place of their own; a URI, perhaps with a
+  /// query.
+  std::string artifact_root = "artifacts:";
+};
+
+/// `location` with `path` added to its path, before a query.
+std::string append_to_location(std::string_view location, std::string_view path);
+/// "amber-heron-417", from random bits.
+std::string random_run_name(std::uint64_t bits);
+
+/// Any thread. `pool` and `clock` must outlive it and everything it was asked to write.
+class Tracking {
+ public:
+  /// Makes the experiment 0, "Default", if it is not there.
+  static Result<std::unique_ptr<Tracking>> open(db::Pool& pool, const Clock& clock,
+                                                TrackingOptions options);
+  ~Tracking();
+
+  // Deleted ones are found too.
+  Result<Experiment> experiment(std::int64_t id);
+  Result<std::optional<Experiment>> experiment_named(const std::string& name);
+  Result<ExperimentPage> search(const ExperimentQuery& query);
+  Result<Run> run(const std::string& run_id);
+  Result<RunInfo> run_info(const std::string& run_id);
+  Result<RunPage> search(const RunQuery& query);
+  /// The first `limit` points after `after`; an empty page for an unknown run or key.
+  Result<HistoryPage> history(const std::string& run_id, const std::string& key,
+                              const std::optional<Point>& after, std::size_t limit);
+
+  void create_experiment(NewExperiment experiment, Actor actor, Done<Experiment> done);
+  void rename_experiment(std::int64_t id, std::string name, Actor actor, Done<> done);
+  /// With all its runs. kMissing when it is deleted already.
+  void delete_experiment(std::int64_t id, Actor actor, Done<> done);
+  /// With all its runs, also those deleted before it. kMissing when it is not deleted.
+  void restore_experiment(std::int64_t id, Actor actor, Done<> done);
+  void set_experiment_tag(std::int64_t id, Tag tag, Done<> done);
+  void delete_experiment_tag(std::int64_t id, std::string key, Done<> done);
+
+  void create_run(NewRun run, Actor actor, Done<Run> done);
+  void change_run(std::string run_id, RunChange change, Actor actor, Done<RunInfo> done);
+  void delete_run(std::string run_id, Actor actor, Done<> done);
+  void restore_run(std::string run_id, Actor actor, Done<> done);
+
+  /// As a batch of one param, with a message about it alone.
+  void log_param(std::string run_id, Param param, Done<> done);
+  void log(std::string run_id, Batch batch, Done<> done);
+  void delete_tag(std::string run_id, std::string key, Done<> done);
+  void log_inputs(std::string run_id, Inputs inputs, Done<> done);
+  void log_outputs(std::string run_id, std::vector<ModelLink> models, Done<> done);
+
+ private:
+  class Compactor;
+  Tracking(db::Pool& pool, const Clock& clock, TrackingOptions options);
+
+  db::Pool& pool_;
+  const Clock& clock_;
+  TrackingOptions options_;
+  std::shared_ptr<Compactor> compactor_;
+};
+
+}  // namespace slipway::tracking
