@@ -1,0 +1,46 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "domain/registry/types.h"
+#include "io/db/db.h"
+
+// The registry's tables as values, inside a transaction of the caller.
+namespace slipway::registry::rows {
+
+struct ModelRow {
+  std::int64_t id = 0;
+  std::string name;
+  UnixMs created_ms = 0, updated_ms = 0;
+  std::string description;
+};
+WIRE(ModelRow, id, name, created_ms, updated_ms, description)
+
+struct VersionRow {
+  std::int64_t id = 0;
+  std::string model;
+  std::int64_t number = 0;
+  UnixMs created_ms = 0, updated_ms = 0;
+  std::string description, stage, source, location, run_id, run_link, logged_model_id;
+};
+WIRE(VersionRow, id, model, number, created_ms, updated_ms, description, stage, source, location,
+     run_id, run_link, logged_model_id)
+
+/// kMissing, in words that name it. A deleted version is missing.
+Result<ModelRow> find_model(db::Tx& tx, const std::string& name);
+Result<VersionRow> find_version(db::Tx& tx, const std::string& name, std::int64_t number);
+Error no_version(const std::string& name, std::int64_t number);
+
+/// With tags, aliases and the newest versions, in the order of `ids`.
+Result<std::vector<Model>> load_models(db::Tx& tx, const std::vector<std::int64_t>& ids);
+Result<Model> load_model(db::Tx& tx, std::int64_t id);
+/// With tags, without aliases, in the order of `ids`.
+Result<std::vector<Version>> load_versions(db::Tx& tx, const std::vector<std::int64_t>& ids);
+/// With tags and aliases.
+Result<Version> load_version(db::Tx& tx, std::int64_t id);
+/// The newest version of each stage of a model, with tags and aliases, by number.
+Result<std::vector<Version>> load_latest(db::Tx& tx, std::int64_t model_id);
+
+}  // namespace slipway::registry::rows
