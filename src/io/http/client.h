@@ -18,8 +18,9 @@ struct ClientRequest {
   std::uint64_t response_bytes_max = 64u << 20;
 };
 
-/// One request, whole answer in memory, no redirects. libcurl is opened on first use; kUnavailable says how to get it
-/// when it is missing, or what failed on the way. A status of any kind is a success here. Any thread.
+/// One request, whole answer in memory, no redirects. libcurl is opened on first use; kUnavailable
+/// says how to get it when it is missing, or what failed on the way. A status of any kind is a
+/// success here. Any thread.
 Result<Response> fetch(const ClientRequest& request);
 
 }  // namespace slipway::http

@@ -18,12 +18,20 @@ namespace slipway::http {
 enum class Method { kGet, kHead, kPost, kPut, kPatch, kDelete, kOptions };
 const char* to_string(Method method);
 
+/// Whether two field names are one: ASCII case does not count.
+bool same_name(std::string_view a, std::string_view b);
+
 /// Field names compare case-insensitively; order and duplicates are kept.
 class Headers {
  public:
-  void add(std::string name, std::string value) { fields_.emplace_back(std::move(name), std::move(value)); }
+  void reserve(std::size_t fields) { fields_.reserve(fields); }
+  void clear() { fields_.clear(); }
+  void add(std::string name, std::string value) {
+    fields_.emplace_back(std::move(name), std::move(value));
+  }
   void set(std::string_view name, std::string value);
-  /// The first field of that name; empty when there is none (use has() to tell from an empty value).
+  /// The first field of that name; empty when there is none (use has() to tell from an empty
+  /// value).
   std::string_view get(std::string_view name) const;
   bool has(std::string_view name) const;
   const std::vector<std::pair<std::string, std::string>>& all() const { return fields_; }
@@ -36,7 +44,8 @@ class Headers {
 class BodyReader {
  public:
   virtual ~BodyReader() = default;
-  /// Up to buffer.size() bytes; 0 at the end. kUnavailable when the peer went away, kInvalid past the route's limit.
+  /// Up to buffer.size() bytes; 0 at the end. kUnavailable when the peer went away, kInvalid past
+  /// the route's limit.
   virtual Result<std::size_t> read(std::span<char> buffer) = 0;
 };
 
@@ -47,8 +56,8 @@ Result<Query> parse_query(std::string_view encoded);
 Result<std::string> percent_decode(std::string_view text);
 std::string percent_encode(std::string_view text, std::string_view keep = "");
 
-/// Who asks: filled before the handler runs. Until users exist everybody on a loopback address may do everything;
-/// `attempt` is set when the request carried the token of a running attempt.
+/// Who asks: filled before the handler runs. Until users exist everybody on a loopback address may
+/// do everything; `attempt` is set when the request carried the token of a running attempt.
 struct Principal {
   std::string name;     // "" for an anonymous local caller
   std::string attempt;  // id of the attempt whose token was sent, else ""
@@ -77,8 +86,8 @@ struct Response {
   int status = 200;
   Headers headers;
   std::string body;
-  /// When set, `body` is ignored and this is sent until it is exhausted: with Content-Length when `body_length` is
-  /// known, else chunked.
+  /// When set, `body` is ignored and this is sent until it is exhausted: with Content-Length when
+  /// `body_length` is known, else chunked.
   std::shared_ptr<BodyReader> body_stream;
   std::optional<std::uint64_t> body_length;
 

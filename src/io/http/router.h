@@ -11,7 +11,8 @@
 #include "base/result.h"
 #include "io/http/message.h"
 
-// Which handler answers which request. Built once before the server starts, then read by every loop.
+// Which handler answers which request. Built once before the server starts, then read by every
+// loop.
 namespace slipway::http {
 
 /// What a caller must be allowed to do. There is no default: a Route without one does not compile.
@@ -28,18 +29,27 @@ class Permission {
 };
 /// Health, version: whoever can reach the port.
 inline constexpr Permission kPublic{"server", Permission::Level::kNone};
-constexpr Permission reads(std::string_view area) { return {area, Permission::Level::kRead}; }
-constexpr Permission writes(std::string_view area) { return {area, Permission::Level::kWrite}; }
-constexpr Permission manages(std::string_view area) { return {area, Permission::Level::kManage}; }
+constexpr Permission reads(std::string_view area) {
+  return {area, Permission::Level::kRead};
+}
+constexpr Permission writes(std::string_view area) {
+  return {area, Permission::Level::kWrite};
+}
+constexpr Permission manages(std::string_view area) {
+  return {area, Permission::Level::kManage};
+}
 
-/// The promise of one response. Move-only; finish it once, on any thread, now or later (a durable write is finished
-/// by the writer after its commit). One that is dropped unfinished answers 500 and is counted.
+/// The promise of one response. Move-only; finish it once, on any thread, now or later (a durable
+/// write is finished by the writer after its commit). One that is dropped unfinished answers 500
+/// and is counted.
 class Reply {
  public:
   class Sink {
    public:
     virtual ~Sink() = default;
     virtual void send(Response response) = 0;
+    /// Comes before the send() of a Reply that was dropped unfinished.
+    virtual void dropped() {}
   };
   using RenderError = Response (*)(const Error&);
 
@@ -68,8 +78,10 @@ using LateHandler = std::function<void(Request, Reply)>;
 
 struct Route {
   Method method;
-  /// "/v2/models/{model}/infer". {name} is one segment, {name*} the rest of the path (at the end only; may be empty).
-  /// Captures are percent-decoded exactly once after matching, so an encoded '/' stays inside its segment.
+  /// "/v2/models/{model}/infer". {name} is one segment, {name*} the rest of the path (at the end
+  /// only; may be empty). Captures are percent-decoded exactly once after matching, so an encoded
+  /// '/' stays inside its segment. A literal segment beats a capture, whatever the order of add();
+  /// {name} never matches an empty segment. GET answers HEAD too.
   std::string pattern;
   Permission permission;
   Place place;
@@ -81,13 +93,14 @@ struct Route {
 class Router {
  public:
   /// How errors look where no route matched, or before one is known.
-  explicit Router(Reply::RenderError fallback_errors);
+  explicit Router(Reply::RenderError fallback);
 
   class Group {
    public:
     void add(Route route, Handler handler);
     void add_late(Route route, LateHandler handler);
-    /// What is answered under `prefix` when no route matches (404) or the method is wrong (405, `allow` set).
+    /// What is answered under `prefix` when no route matches (404) or the method is wrong (405,
+    /// `allow` set).
     void otherwise(std::function<Response(const Request&, bool wrong_method)> respond);
 
    private:
@@ -98,12 +111,18 @@ class Router {
     std::string prefix_;
     Reply::RenderError errors_;
   };
-  Group group(std::string prefix, Reply::RenderError errors) { return {*this, std::move(prefix), errors}; }
+  Group group(std::string prefix, Reply::RenderError errors) {
+    return {*this, std::move(prefix), errors};
+  }
 
   struct Entry {
     Route route;
     Reply::RenderError errors;
     LateHandler run;
+    /// Set for add(): what `run` wraps, so that an inline answer needs no Reply.
+    Handler answer;
+    std::vector<std::string> names = {};  // of the captures, in the pattern's order
+    std::size_t index = 0;                // position in entries()
   };
   struct Match {
     const Entry* entry = nullptr;  // null: nothing matched
@@ -115,6 +134,9 @@ class Router {
   /// The answer for a request that no route takes.
   Response no_match(const Request& request, bool wrong_method) const;
   Reply::RenderError fallback_errors() const { return fallback_errors_; }
+
+  /// Methods that some route takes at this path, in the enum's order; HEAD comes with GET.
+  std::vector<Method> allowed(std::string_view path) const;
 
   /// Every route, for the permission table test and the generated reference.
   std::vector<const Entry*> entries() const;

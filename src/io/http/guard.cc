@@ -1,0 +1,121 @@
+#include "io/http/guard.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <optional>
+
+namespace slipway::http {
+namespace {
+
+bool all_digits(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+/// "name:80" and "[::1]:80" without the port; nothing when it is neither.
+std::optional<std::string_view> without_port(std::string_view host) {
+  std::size_t colon = host.rfind(':');
+  if (!host.empty() && host.front() == '[') {
+    const std::size_t close = host.find(']');
+    if (close == std::string_view::npos) return std::nullopt;
+    if (close + 1 == host.size()) return host;
+    if (host[close + 1] != ':') return std::nullopt;
+    colon = close + 1;
+  }
+  if (colon == std::string_view::npos) return host;
+  if (!all_digits(host.substr(colon + 1))) return std::nullopt;
+  return host.substr(0, colon);
+}
+
+std::optional<std::array<std::uint8_t, 4>> to_ipv4(std::string_view text) {
+  std::array<std::uint8_t, 4> bytes;
+  const std::string copy(text);
+  if (inet_pton(AF_INET, copy.c_str(), bytes.data()) != 1) return std::nullopt;
+  return bytes;
+}
+
+bool is_loopback_v6(const std::array<std::uint8_t, 16>& bytes) {
+  return bytes.back() == 1 &&
+         std::all_of(bytes.begin(), bytes.end() - 1, [](std::uint8_t byte) { return byte == 0; });
+}
+
+std::optional<std::array<std::uint8_t, 16>> to_ipv6(std::string_view bracketed) {
+  if (bracketed.size() < 4 || bracketed.front() != '[' || bracketed.back() != ']') {
+    return std::nullopt;
+  }
+  std::array<std::uint8_t, 16> bytes;
+  const std::string copy(bracketed.substr(1, bracketed.size() - 2));
+  if (inet_pton(AF_INET6, copy.c_str(), bytes.data()) != 1) return std::nullopt;
+  return bytes;
+}
+
+bool is_loopback(std::string_view name) {
+  if (same_name(name, "localhost")) return true;
+  if (const auto v4 = to_ipv4(name)) return (*v4)[0] == 127;
+  const auto v6 = to_ipv6(name);
+  return v6 && is_loopback_v6(*v6);
+}
+
+// An address that is spelled out cannot be rebound, a name that merely starts like one
+// ("10.example.org") can.
+bool is_private(std::string_view name) {
+  if (const auto v4 = to_ipv4(name)) {
+    const auto [a, b, c, d] = *v4;
+    return a == 10 || (a == 172 && b >= 16 && b <= 31) || (a == 192 && b == 168) ||
+           (a + b + c + d == 0);
+  }
+  const auto v6 = to_ipv6(name);
+  return v6 && ((*v6)[0] & 0xFE) == 0xFC;
+}
+
+}  // namespace
+
+bool matches_wildcards(std::string_view text, std::string_view pattern) {
+  // On a mismatch the last star takes one more character; earlier stars never need to be tried
+  // again.
+  std::size_t t = 0, p = 0, star = std::string_view::npos, taken = 0;
+  while (t < text.size()) {
+    if (p < pattern.size() && pattern[p] == '*') {
+      star = p++;
+      taken = t;
+    } else if (p < pattern.size() && same_name(text.substr(t, 1), pattern.substr(p, 1))) {
+      ++t;
+      ++p;
+    } else if (star != std::string_view::npos) {
+      p = star + 1;
+      t = ++taken;
+    } else {
+      return false;
+    }
+  }
+  return pattern.substr(p).find_first_not_of('*') == std::string_view::npos;
+}
+
+bool is_allowed_host(std::string_view host, const std::vector<std::string>& allowed) {
+  const std::optional<std::string_view> name = without_port(host);
+  if (!name || name->empty()) return false;
+  if (is_loopback(*name) || is_private(*name)) return true;
+  return std::any_of(allowed.begin(), allowed.end(), [&](const std::string& pattern) {
+    return matches_wildcards(host, pattern) || matches_wildcards(*name, pattern);
+  });
+}
+
+bool is_allowed_origin(std::string_view origin, const std::vector<std::string>& allowed) {
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    if (!same_name(origin.substr(0, scheme.size()), scheme)) continue;
+    const auto name = without_port(origin.substr(scheme.size()));
+    if (name && is_loopback(*name)) return true;
+  }
+  return std::any_of(allowed.begin(), allowed.end(), [&](const std::string& pattern) {
+    return matches_wildcards(origin, pattern);
+  });
+}
+
+bool changes_state(Method method) {
+  return method == Method::kPost || method == Method::kPut || method == Method::kPatch ||
+         method == Method::kDelete;
+}
+
+}  // namespace slipway::http

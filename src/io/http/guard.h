@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "io/http/message.h"
+
+// Against pages of other sites: DNS rebinding (Host) and cross-site requests (Origin). Pure
+// decisions over text.
+namespace slipway::http {
+
+/// Whether a Host header names this machine: localhost, a loopback or private address (with or
+/// without port), or one of `allowed` ("*" stands for any run of characters; matched with and
+/// without the port).
+bool is_allowed_host(std::string_view host, const std::vector<std::string>& allowed);
+/// Whether an Origin may change state: a page of this machine, or one of `allowed` ("*" wildcards).
+bool is_allowed_origin(std::string_view origin, const std::vector<std::string>& allowed);
+/// POST, PUT, PATCH, DELETE.
+bool changes_state(Method method);
+
+/// "*" stands for any run of characters, everything else for itself; ASCII case does not count.
+bool matches_wildcards(std::string_view text, std::string_view pattern);
+
+}  // namespace slipway::http
