@@ -1,30 +1,24 @@
-#!/usr/bin/env python3
 """kill -9 (and Ctrl-C) of `slipway repro` at random moments.
 
 After each: dvc.lock is whole, and what it names is in the cache with the right content; no process of a stage is left two
-seconds later; no stage ever runs twice at the same time; the next repro goes on and ends with the right outputs.
-
-    repro_kill.py [--seconds N] [--long] [--seed N]
-
-Needs SLIPWAY_BINARY; with SLIPWAY_PYTHON_DVC the real dvc looks at the end result as well.
+seconds later; no stage ever runs twice at the same time; the next repro goes on and ends with the right outputs. At the
+end the real dvc finds nothing to do.
 """
-
-import argparse
 import hashlib
 import json
 import os
-import pathlib
 import random
 import re
-import shutil
 import signal
 import subprocess
-import sys
-import tempfile
 import time
 
 SLIPWAY = os.environ["SLIPWAY_BINARY"]
-TRIALS_MIN = 100
+DVC = [os.environ["SLIPWAY_PYTHON_DVC"], "-m", "dvc"]
+LONG = bool(os.environ.get("SLIPWAY_TEST_LONG"))
+TRIALS_WANTED, SECONDS = (2000, 3 * 3600) if LONG else (None, 60)
+TRIALS_MIN = 2000 if LONG else 100
+SEED = int(os.environ.get("SLIPWAY_TEST_SEED", time.time_ns() % 1_000_000))  # another one each time; it is printed
 MARK = "SLIPWAY_KILL_TEST"
 
 # Says so when another process of the same stage is alive, writes its output in two halves, and leaves a process in the
@@ -82,6 +76,7 @@ class Trial:
         self.rng = rng
         self.env = {**os.environ, MARK: str(root), "SHELL": "/bin/sh", "GIT_CEILING_DIRECTORIES": str(root.parent)}
         self.wanted = {}
+        self.span = 1.0  # seconds in which the kill falls; learns how long a run takes
 
     def start(self, stubborn=""):
         """`stubborn`: a stage that takes two seconds more, and listens to nothing but SIGKILL."""
@@ -165,7 +160,8 @@ class Trial:
             time.sleep(0.02)
 
 
-def setup(root):
+def prepare(root):
+    root.mkdir()
     subprocess.run(["git", "init", "-q", "."], cwd=root, check=True)
     subprocess.run([SLIPWAY, "init"], cwd=root, check=True, stdout=subprocess.DEVNULL)
     (root / "locks").mkdir()
@@ -173,13 +169,15 @@ def setup(root):
     (root / "dvc.yaml").write_text(pipeline())
 
 
-def one(trial, longest):
+def one(trial):
+    """Whether the signal came while it ran."""
     trial.change_inputs()
     stubborn = trial.rng.choice([stage[0] for stage in STAGES]) if trial.rng.random() < 0.12 else ""
     process = trial.start(stubborn)
-    time.sleep(trial.rng.random() * longest)  # the moment is the experiment, nothing is waited for
+    time.sleep(trial.rng.random() * trial.span)  # the moment is the experiment, nothing is waited for
     how = trial.rng.choice([signal.SIGKILL] * 4 + [signal.SIGINT])
-    ended = process.poll() is not None
+    ran = process.poll() is None
+    trial.span *= 1.02 if ran else 0.95
     process.send_signal(how)
     if how == signal.SIGKILL:
         process.wait()
@@ -191,43 +189,26 @@ def one(trial, longest):
         trial.check_lock()
     trial.finish()  # in the other half at once, beside what may still be dying
     trial.wait_for_none(2)
-    return ended
+    return ran
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--long", action="store_true", help="2,000 trials")
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    args = parser.parse_args()
-    rng = random.Random(args.seed)
-    root = pathlib.Path(tempfile.mkdtemp(prefix="slipway-kill-")).resolve()
-    trials = early = 0
-    try:
-        setup(root)
-        trial = Trial(root, rng)
-        trial.change_inputs()
-        begin = time.monotonic()
-        trial.finish()
-        longest = (time.monotonic() - begin) * 1.1
-        begin = time.monotonic()
-        while trials < 2000 if args.long else time.monotonic() - begin < args.seconds:
-            ended = one(trial, longest)
-            trials += 1
-            early += not ended
-        if python := os.environ.get("SLIPWAY_PYTHON_DVC"):
-            status = subprocess.run([python, "-m", "dvc", "status", "--json"], cwd=root, capture_output=True, text=True,
-                                    env={**os.environ, "DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(root) + "-site"})
-            assert status.stdout.strip() == "{}", status.stdout + status.stderr
-    except BaseException:
-        print(f"seed {args.seed}, trial {trials + 1}; the repository stays at {root}", file=sys.stderr)
-        raise
-    shutil.rmtree(root)
-    shutil.rmtree(str(root) + "-site", ignore_errors=True)
-    print(f"repro_kill: {trials} trials, {early} of them while it ran, seed {args.seed}")
-    if trials < TRIALS_MIN:
-        sys.exit(f"only {trials} trials, at least {TRIALS_MIN} are wanted")
-
-
-if __name__ == "__main__":
-    main()
+def test_a_killed_repro_leaves_a_repository_from_which_the_next_goes_on(tmp_path):
+    root = tmp_path / "project"
+    print(f"seed {SEED}")
+    prepare(root)
+    trial = Trial(root, random.Random(SEED))
+    trial.change_inputs()
+    begin = time.monotonic()
+    trial.finish()
+    trial.span = time.monotonic() - begin
+    trials = killed = 0
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end and trials != TRIALS_WANTED:
+        killed += one(trial)
+        trials += 1
+    site = {name: str(tmp_path / name) for name in
+            ("DVC_SITE_CACHE_DIR", "DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR")}
+    status = subprocess.run([*DVC, "status", "--json"], cwd=root, capture_output=True, text=True, env={**trial.env, **site})
+    assert status.stdout.strip() == "{}", status.stdout + status.stderr
+    print(f"kill -9 of repro: {trials} trials, {killed} of them while it ran, seed {SEED}")
+    assert trials >= TRIALS_MIN and killed > trials / 2
