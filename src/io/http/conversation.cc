@@ -148,8 +148,10 @@ void Conversation::lost() {
 }
 
 void Conversation::sent(std::size_t bytes) {
+  const bool held_back = output_.size() >= kAheadBytes;
   output_.consume(bytes);
   progress_ms_ = loop_.now_ms;
+  if (held_back && output_.size() < kAheadBytes) advance();
   if (!turns_.empty() && turns_.front()->head_sent_) pump(*turns_.front());
 }
 
@@ -171,7 +173,7 @@ void Conversation::tick() {
     return loop_.now_ms - since > limit.count();
   };
   const bool reads_body = reading_ == Reading::kBody && !paused_ && !body_broken_;
-  if (closing_ || broken_) return;
+  if (broken_ || (closing_ && output_.empty())) return;
   if (!output_.empty()) {
     if (!stalled(progress_ms_, site_.options.body_timeout)) return;
     broken_ = true;
@@ -235,7 +237,8 @@ void Conversation::after_outside_event() {
 // ---- Heads
 
 bool Conversation::take_head() {
-  if (no_more_requests_) return false;
+  // A peer that asks and does not take the answers has to wait.
+  if (no_more_requests_ || output_.size() >= kAheadBytes) return false;
   if (!turns_.empty()) {
     const auto most = static_cast<std::size_t>(site_.options.pipeline_max);
     if (turns_.size() >= most || !turns_.back()->turn_.overlaps) return false;

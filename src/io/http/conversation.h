@@ -36,6 +36,7 @@ struct Site {
   const ParseLimits limits;
   ServerMetrics metrics;
   std::shared_ptr<std::atomic<std::int64_t>> buffered;  // bytes of bodies held in memory
+  std::atomic<int> connections{0};                      // open ones
   Workers workers;                                      // last: its threads use the others
 };
 

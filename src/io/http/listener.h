@@ -1,0 +1,19 @@
+#pragma once
+
+#include <string>
+
+#include "base/file.h"
+#include "base/result.h"
+
+// The listening socket. Internal to this folder.
+namespace slipway::http {
+
+/// A non-blocking listening socket on the first address of `host` that can be had; port 0 picks a
+/// free one. kUnavailable says why not.
+Result<Fd> open_listener(const std::string& host, int port);
+/// Takes over a socket that another process has opened. kInvalid if it does not listen.
+Result<Fd> adopt_listener(int fd);
+/// Of a bound socket.
+int port_of(int fd);
+
+}  // namespace slipway::http
