@@ -1,0 +1,215 @@
+"""Writes of metrics: CPU per write beside MLflow's server, throughput beside a plain SQLite loop."""
+from __future__ import annotations
+
+import json
+import pathlib
+import sqlite3
+import subprocess
+from dataclasses import dataclass
+
+import measure
+import peers
+from measure import Load, Syncs
+from peers import Bench, Server
+from report import Line, cpu_pair, times
+
+API = "/api/2.0/mlflow"
+RATIO_MIN = 20
+SHARE_MIN = 0.40
+OURS_S, LOOP_S, MLFLOW_S, WARM_UP_S = 4, 3, 6, 1
+TABLES = ("experiments", "runs", "metric_series", "metric_batches")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One kind of request. `series` rows are touched by one write."""
+    name: str
+    path: str
+    body: str
+    clients: int
+    points: int
+    series: int
+
+
+SHAPES = (
+    Shape("log-metric, 8 clients", f"{API}/runs/log-metric", "log-metric", 8, 1, 1),
+    Shape("log-batch, 1,000 steps of one key, 4 clients", f"{API}/runs/log-batch", "batch-of-steps", 4, 1000, 1),
+    Shape("log-batch, one step of 1,000 keys, 4 clients", f"{API}/runs/log-batch", "batch-of-keys", 4, 1000, 1000),
+)
+
+
+# --- a side that has an API ----------------------------------------------------------------------------------------
+
+class Side:
+    """One server under the load of one shape; its runs are fresh, its steps never repeat."""
+
+    def __init__(self, bench: Bench, server: Server, shape: Shape):
+        self.bench, self.server, self.shape = bench, server, shape
+        self.runs = [self.create_run() for _ in range(shape.clients)]
+        self.next_step = 0
+        self.total, self.syncs = Load(), Syncs()
+
+    def create_run(self) -> str:
+        answer = measure.fetch_json(f"{self.server.url}{API}/runs/create", {"experiment_id": "0", "start_time": 1})
+        return answer["run"]["info"]["run_id"]
+
+    def load(self, seconds: float) -> Load:
+        done = measure.load(self.bench.tool("load_client"), self.server.pid, {
+            "address": self.server.address, "path": self.shape.path, "connections": self.shape.clients,
+            "seconds": seconds, "body": self.shape.body, "points": self.shape.points, "runs": ",".join(self.runs),
+            "first-step": self.next_step,
+            # Without it MLflow's answers wait about 40 ms for a delayed acknowledgement, which is not its work.
+            "quick-acknowledge": 1})
+        self.next_step += done.requests * self.shape.points
+        return done
+
+    def measure_round(self, seconds: float) -> None:
+        before = measure.read_syncs(self.server.syncs)
+        self.total += self.load(seconds)
+        self.syncs += measure.read_syncs(self.server.syncs) - before
+
+
+class Ours(Side):
+    """Also knows how many writes one commit made durable."""
+
+    writes = commits = 0.0
+
+    def grouping(self) -> tuple[float, float]:
+        values = measure.metric_values(self.server.url)
+        return values["slipway_db_group_writes_sum"], values["slipway_db_group_writes_count"]
+
+    def measure_round(self, seconds: float) -> None:
+        writes, commits = self.grouping()
+        super().measure_round(seconds)
+        writes_after, commits_after = self.grouping()
+        self.writes += writes_after - writes
+        self.commits += commits_after - commits
+
+    @property
+    def group(self) -> float:
+        return self.writes / self.commits
+
+
+# --- the plain loop ------------------------------------------------------------------------------------------------
+
+@dataclass(frozen=True)
+class Loop:
+    """Rounds of sqlite_loop, added up."""
+    writes: float = 0
+    seconds: float = 0
+    cpu_s: float = 0
+    bare_sync_us: float = 0
+    syncs: Syncs = Syncs()
+
+    def __add__(self, later: Loop) -> Loop:
+        return Loop(self.writes + later.writes, self.seconds + later.seconds, self.cpu_s + later.cpu_s,
+                    later.bare_sync_us, self.syncs + later.syncs)
+
+    @property
+    def per_second(self) -> float:
+        return self.writes / self.seconds
+
+
+def catalogue_facts(server_folder: pathlib.Path, schema: pathlib.Path) -> float:
+    """Writes the server's own tables to `schema`; returns the mean size of a stored batch."""
+    catalogue = sqlite3.connect(f"file:{server_folder}/state/catalog.db?mode=ro", uri=True)
+    marks = ",".join("?" * len(TABLES))
+    rows = catalogue.execute(f"select sql from sqlite_master where tbl_name in ({marks}) and sql is not null "
+                             "order by type desc, rowid", TABLES)
+    schema.write_text("".join(f"{sql};\n" for (sql,) in rows))
+    # The last batches are of the shape that was just measured; older ones may have been moved into chunks.
+    size = catalogue.execute("select avg(length(data)) from (select data from metric_batches order by id desc "
+                             "limit 20)").fetchone()[0]
+    catalogue.close()
+    if size is None:
+        raise RuntimeError("the catalogue has no batch of points to take the size of")
+    return size
+
+
+def run_loop(bench: Bench, shape: Shape, group: float, blob_bytes: float, schema: pathlib.Path,
+             folder: pathlib.Path) -> Loop:
+    syncs = folder / "syncs"
+    command = [bench.tool("sqlite_loop"), "--database", folder / "loop.db", "--schema", schema,
+               "--runs", shape.clients, "--series", shape.series, "--points", shape.points,
+               "--blob-bytes", round(blob_bytes), "--group", f"{group:.3f}", "--seconds", LOOP_S]
+    env = peers.environment(LD_PRELOAD=str(bench.tool("libsync_count.so")), SLIPWAY_SYNC_COUNT=str(syncs))
+    done = subprocess.run([str(c) for c in command], env=env, check=True, stdout=subprocess.PIPE, text=True)
+    figures = json.loads(done.stdout)
+    return Loop(figures["writes"], figures["seconds"], figures["cpu_s"], figures["sync_us"],
+                measure.read_syncs(syncs))
+
+
+# --- durability of the peer ----------------------------------------------------------------------------------------
+
+PRAGMAS = """
+import sys
+from mlflow.store.db.utils import create_sqlalchemy_engine
+with create_sqlalchemy_engine(sys.argv[1]).connect() as connection:
+    for name in ("synchronous", "journal_mode"):
+        print(connection.exec_driver_sql("pragma " + name).scalar())
+"""
+
+
+def mlflow_settings(bench: Bench, folder: pathlib.Path) -> tuple[str, str]:
+    """`synchronous` and `journal_mode` as MLflow's own connections have them."""
+    done = subprocess.run([bench.client("mlflow3", "python"), "-c", PRAGMAS, f"sqlite:///{folder}/mlflow.db"],
+                          env=peers.environment(), check=True, stdout=subprocess.PIPE, text=True)
+    level, journal = done.stdout.split()
+    return {"0": "OFF", "1": "NORMAL", "2": "FULL", "3": "EXTRA"}[level], journal
+
+
+# --- lines ---------------------------------------------------------------------------------------------------------
+
+def cpu_line(shape: Shape, ours: Ours, theirs: Side, settings: tuple[str, str]) -> Line:
+    ratio = theirs.total.cpu_us / ours.total.cpu_us
+    ours_syncs, theirs_syncs = ours.syncs.count / ours.commits, theirs.syncs.count / theirs.total.requests
+    durable = ours_syncs >= 1 and theirs_syncs >= 1 and settings[0] == "FULL"
+    return Line(
+        f"{shape.name}: CPU per write", f">= {RATIO_MIN}x less than MLflow",
+        f"{ours.total.cpu_us:.1f} us, MLflow {theirs.total.cpu_us:.0f} us", ratio >= RATIO_MIN and durable,
+        times(ratio), cpu_pair(ours.total.server_cpu_s, theirs.total.server_cpu_s),
+        [f"ours {ours.total.per_second:,.0f} writes/s, {ours.total.latency}; "
+         f"MLflow {theirs.total.per_second:,.1f} writes/s, {theirs.total.latency}; "
+         f"load client busy {ours.total.client_busy:.0%}",
+         f"durability: ours synchronous=FULL, WAL, {ours_syncs:.2f} syncs per commit; "
+         f"MLflow synchronous={settings[0]}, journal_mode={settings[1]}, {theirs_syncs:.2f} syncs per write"])
+
+
+def throughput_line(shape: Shape, ours: Ours, loop: Loop, blob_bytes: float) -> Line:
+    share = ours.total.per_second / loop.per_second
+    return Line(
+        f"{shape.name}: throughput", f">= {SHARE_MIN:.0%} of a plain SQLite loop",
+        f"{ours.total.per_second:,.0f}/s, loop {loop.per_second:,.0f}/s", share >= SHARE_MIN, f"{share:.0%}",
+        cpu_pair(ours.total.server_cpu_s, loop.cpu_s),
+        [f"mean group {ours.group:.2f} writes per commit; a write of the loop is {shape.series} series and "
+         f"{blob_bytes:.0f} bytes of points, {loop.cpu_s / loop.writes * 1e6:.1f} us of CPU",
+         f"fdatasync: {ours.syncs.mean_us:.0f} us in the server, {loop.syncs.mean_us:.0f} us in the loop, "
+         f"{loop.bare_sync_us:.0f} us bare (4 KiB written over)"])
+
+
+def measure_shape(bench: Bench, shape: Shape, ours: Ours, theirs: Side, our_folder: pathlib.Path,
+                  their_folder: pathlib.Path) -> list[Line]:
+    folder, loop, blob_bytes = bench.fresh(f"loop-{shape.body}"), Loop(), 0.0
+    ours.load(WARM_UP_S)
+    theirs.load(WARM_UP_S)
+    for number in range(bench.rounds):
+        ours.measure_round(OURS_S)
+        round_folder = folder / str(number)
+        round_folder.mkdir()
+        blob_bytes = catalogue_facts(our_folder, folder / "schema.sql")
+        loop += run_loop(bench, shape, ours.group, blob_bytes, folder / "schema.sql", round_folder)
+        theirs.measure_round(MLFLOW_S)
+    return [cpu_line(shape, ours, theirs, mlflow_settings(bench, their_folder)),
+            throughput_line(shape, ours, loop, blob_bytes)]
+
+
+def lines(bench: Bench) -> list[Line]:
+    our_folder, their_folder = bench.fresh("tracking-slipway"), bench.fresh("tracking-mlflow")
+    found = []
+    with (peers.mlflow(bench, their_folder, count_syncs=True) as theirs,
+          peers.slipway(bench, our_folder, count_syncs=True) as ours):
+        measure.wait_until_at_rest(theirs.pid, share=0.2, limit_s=40)
+        for shape in SHAPES:
+            found += measure_shape(bench, shape, Ours(bench, ours, shape), Side(bench, theirs, shape),
+                                   our_folder, their_folder)
+    return found
