@@ -1,0 +1,136 @@
+#include "io/http/client.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "io/http/http_testing.h"
+
+namespace slipway::http {
+namespace {
+
+using testing::TestServer;
+
+void mount(Router& router) {
+  Router::Group group = router.group("", render_plain_error);
+  for (const Method method :
+       {Method::kGet, Method::kPost, Method::kPut, Method::kPatch, Method::kDelete}) {
+    group.add({method, "/echo", kPublic, Place::kInline}, [](Request& request) -> Result<Response> {
+      Response response = Response::text(request.body, 202);
+      response.headers.add("X-Method", to_string(request.method));
+      response.headers.add("X-Type", std::string(request.headers.get("Content-Type")));
+      response.headers.add("X-Own", std::string(request.headers.get("X-Own")));
+      return response;
+    });
+  }
+  group.add({Method::kGet, "/elsewhere", kPublic, Place::kInline}, [](Request&) {
+    Response response = Response::text("look there", 302);
+    response.headers.add("Location", "/echo");
+    return Result<Response>(std::move(response));
+  });
+  group.add({Method::kGet, "/large", kPublic, Place::kInline}, [](Request&) -> Result<Response> {
+    return Response::text(std::string(1'000'000, 'x'));
+  });
+  group.add_late({Method::kGet, "/never", kPublic, Place::kInline},
+                 [kept = std::make_shared<std::vector<Reply>>()](Request, Reply reply) {
+                   kept->push_back(std::move(reply));
+                 });
+}
+
+ClientRequest to(Method method, std::string url) {
+  ClientRequest request;
+  request.method = method;
+  request.url = std::move(url);
+  return request;
+}
+
+TEST(Fetch, SendsEveryMethodWithBodyAndHeaders) {
+  TestServer server(mount);
+  for (const Method method :
+       {Method::kGet, Method::kPost, Method::kPut, Method::kPatch, Method::kDelete}) {
+    ClientRequest request = to(method, server.url("/echo"));
+    request.body = std::string("body with \0 inside", 18);
+    request.headers.add("X-Own", "mine");
+    request.headers.add("Content-Type", "application/json");
+    const Result<Response> response = fetch(request);
+    ASSERT_TRUE(response.ok()) << response.error().message;
+    EXPECT_EQ(response->status, 202);
+    EXPECT_EQ(response->body, request.body);
+    EXPECT_EQ(response->headers.get("x-method"), to_string(method));
+    EXPECT_EQ(response->headers.get("x-own"), "mine");
+    EXPECT_EQ(response->headers.get("x-type"), "application/json");
+  }
+}
+
+TEST(Fetch, AddsNoContentTypeOfItsOwn) {
+  TestServer server(mount);
+  ClientRequest request = to(Method::kPost, server.url("/echo"));
+  request.body = "a=b";
+  const Result<Response> response = fetch(request);
+  ASSERT_TRUE(response.ok()) << response.error().message;
+  EXPECT_EQ(response->headers.get("X-Type"), "");
+}
+
+TEST(Fetch, LeavesRedirectsToTheCaller) {
+  TestServer server(mount);
+  const Result<Response> response = fetch(to(Method::kGet, server.url("/elsewhere")));
+  ASSERT_TRUE(response.ok());
+  EXPECT_EQ(response->status, 302);
+  EXPECT_EQ(response->headers.get("Location"), "/echo");
+}
+
+TEST(Fetch, HeadHasHeadersOnly) {
+  TestServer server(mount);
+  const Result<Response> response = fetch(to(Method::kHead, server.url("/large")));
+  ASSERT_TRUE(response.ok()) << response.error().message;
+  EXPECT_EQ(response->headers.get("Content-Length"), "1000000");
+  EXPECT_EQ(response->body, "");
+}
+
+TEST(Fetch, RefusesAnAnswerThatIsTooLong) {
+  TestServer server(mount);
+  ClientRequest request = to(Method::kGet, server.url("/large"));
+  request.response_bytes_max = 999'999;
+  const Result<Response> response = fetch(request);
+  ASSERT_FALSE(response.ok());
+  EXPECT_EQ(response.error().code, Code::kUnavailable);
+  request.response_bytes_max = 1'000'000;
+  EXPECT_TRUE(fetch(request).ok());
+}
+
+TEST(Fetch, GivesUpAfterItsTimeout) {
+  TestServer server(mount);
+  ClientRequest request = to(Method::kGet, server.url("/never"));
+  request.timeout = std::chrono::milliseconds(50);
+  const Result<Response> response = fetch(request);
+  ASSERT_FALSE(response.ok());
+  EXPECT_EQ(response.error().code, Code::kUnavailable);
+}
+
+TEST(Fetch, SaysWhatIsWrongWithAnAddress) {
+  EXPECT_EQ(fetch(to(Method::kGet, "file:///etc/passwd")).error().code, Code::kInvalid);
+  EXPECT_EQ(fetch(to(Method::kGet, "http://[")).error().code, Code::kInvalid);
+  int port = 0;
+  { port = TestServer(mount).port(); }
+  const Result<Response> response =
+      fetch(to(Method::kGet, "http://127.0.0.1:" + std::to_string(port) + "/echo"));
+  ASSERT_FALSE(response.ok());
+  EXPECT_EQ(response.error().code, Code::kUnavailable);
+}
+
+TEST(Fetch, SendsNoHeaderThatWouldBeTwo) {
+  ClientRequest request = to(Method::kGet, "http://127.0.0.1:1/");
+  request.headers.add("X-A", "1\r\nX-B: 2");
+  EXPECT_EQ(fetch(request).error().code, Code::kInvalid);
+}
+
+TEST(Fetch, DoesNotAskAProxyForThisMachine) {
+  TestServer server(mount);
+  setenv("http_proxy", "http://127.0.0.1:1", 1);
+  const Result<Response> response = fetch(to(Method::kGet, server.url("/echo")));
+  unsetenv("http_proxy");
+  EXPECT_TRUE(response.ok());
+}
+
+}  // namespace
+}  // namespace slipway::http
