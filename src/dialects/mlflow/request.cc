@@ -1,5 +1,6 @@
 #include "dialects/mlflow/request.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <optional>
@@ -14,9 +15,6 @@ using http::Method;
 using http::Request;
 using wire::Json;
 
-// Protobuf messages of the API are shallow; params and tags hold no structure.
-constexpr wire::Limits kLimits{.bytes_max = 64u << 20, .depth_max = 32, .values_max = 4u << 20};
-
 const Parameter* find_parameter(Parameters parameters, std::string_view name) {
   for (const Parameter& parameter : parameters) {
     if (parameter.name == name) return &parameter;
@@ -30,7 +28,7 @@ Result<Json> arguments_of_query(const http::Query& query, Parameters parameters)
   for (const auto& [name, value] : query) {
     const Parameter* parameter = find_parameter(parameters, name);
     if (parameter == nullptr) continue;
-    if (parameter->type == Type::kList) {
+    if (parameter->type == Type::kList || parameter->type == Type::kTexts) {
       const Json* before = arguments.find(name);
       Json::Array list = before != nullptr ? before->as_array() : Json::Array{};
       list.emplace_back(value);
@@ -72,9 +70,9 @@ void write_ids_as_text(Json& value, int levels) {
 
 Result<Json> parse_body(std::string_view body) {
   if (trim(body).empty()) return Json{Json::Object{}};
-  Result<Json> parsed = wire::parse(body, kLimits);
+  Result<Json> parsed = wire::parse(body, kBodyLimits);
   if (parsed.ok() && parsed->is_string())
-    parsed = wire::parse(std::string(parsed->as_string()), kLimits);
+    parsed = wire::parse(std::string(parsed->as_string()), kBodyLimits);
   if (!parsed.ok()) {
     return invalid("The request body is not valid JSON: " + parsed.error().message);
   }
@@ -106,6 +104,8 @@ bool has_type(const Json& value, Type type) {
       return value.is_bool();
     case Type::kList:
       return value.is_array();
+    case Type::kTexts:
+      return value.is_array() && std::ranges::all_of(value.as_array(), &Json::is_string);
     case Type::kAny:
       return true;
   }
@@ -147,6 +147,8 @@ Result<Json> read_arguments(const Request& request, Parameters parameters) {
 Result<> check_arguments(const Json& arguments, Parameters parameters, bool types_fit) {
   for (const Parameter& parameter : parameters) {
     const Json* value = arguments.find(parameter.name);
+    const bool none = value == nullptr || value->is_null();
+    if (none && parameter.name == "run_id") value = arguments.find("run_uuid");
     if (is_absent(value)) {
       if (parameter.required) return missing_parameter(parameter.name);
       if (value == nullptr || value->is_null()) continue;

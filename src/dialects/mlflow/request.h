@@ -23,10 +23,14 @@
 // it could not read, we answer 400.
 namespace slipway::mlflow {
 
-enum class Type { kText, kInteger, kNumber, kFlag, kList, kAny };
+enum class Type { kText, kInteger, kNumber, kFlag, kList, kTexts, kAny };  // kTexts: a list of texts
 inline constexpr bool kRequired = true;
+/// Protobuf messages of the API are shallow; params and tags hold no structure.
+inline constexpr wire::Limits kBodyLimits{
+    .bytes_max = 64u << 20, .depth_max = 32, .values_max = 4u << 20};
 
-/// A field of a call; checked in the order of the table, as MLflow does.
+/// A field of a call; checked in the order of the table, as MLflow does. Where "run_id" is absent,
+/// "run_uuid" stands for it.
 struct Parameter {
   std::string_view name;
   Type type = Type::kText;
@@ -55,6 +59,18 @@ template <class T>
 Result<T> read_request(const http::Request& request, Parameters parameters) {
   wire::Json arguments = TRY(read_arguments(request, parameters));
   return read_arguments_into<T>(arguments, parameters);
+}
+
+/// As read_request of a POST, but decoded straight from its body while that is as it should be:
+/// `is_complete` says whether the fields that are required are there. For calls that come often or
+/// are long.
+template <class T>
+Result<T> read_body(const http::Request& request, Parameters parameters,
+                    bool (*is_complete)(const T&)) {
+  TRY(check_content_type(request));
+  Result<T> decoded = wire::decode<T>(request.body, kBodyLimits);
+  if (decoded.ok() && is_complete(*decoded)) return decoded;
+  return read_request<T>(request, parameters);
 }
 
 /// {"offset": N} in base64, and back: 0 for an empty token. kInvalid for a token that we did not

@@ -69,6 +69,35 @@ class Collector {
   bool tidied_ = true;
 };
 
+struct SeriesSize {
+  std::int64_t series = 0, run = 0, points = 0;
+};
+BOOST_DESCRIBE_STRUCT(SeriesSize, (), (series, run, points))
+
+/// Every n-th of the points it is given, of a range of steps; by step.
+class Thinner {
+ public:
+  Thinner(std::size_t every, const std::optional<StepRange>& steps)
+      : every_(every), steps_(steps) {}
+
+  void add(const std::vector<Point>& points) {
+    for (const Point& point : points) {
+      if (steps_ && (point.step < steps_->first || point.step > steps_->last)) continue;
+      if (seen_++ % every_ == 0) points_.push_back(point);
+    }
+  }
+  std::vector<Point> points() && {
+    std::sort(points_.begin(), points_.end(), comes_before_by_step);
+    points_.erase(std::unique(points_.begin(), points_.end()), points_.end());
+    return std::move(points_);
+  }
+
+ private:
+  std::size_t every_, seen_ = 0;
+  std::optional<StepRange> steps_;
+  std::vector<Point> points_;
+};
+
 /// Batches that are not in chunks yet: few, see Tracking::Compactor.
 Result<> collect_batches(db::Tx& tx, const SeriesRow& series, Collector& collector) {
   auto add = [&](const db::Columns& columns) -> Result<> {
@@ -142,6 +171,34 @@ Result<HistoryPage> read_history(db::Tx& tx, const std::string& run_id, const st
   TRY(collect_batches(tx, *series, collector));
   TRY(collect_chunks(tx, series->series, after, collector));
   return std::move(collector).page();
+}
+
+Result<std::vector<Point>> read_sample(db::Tx& tx, const std::string& run_id,
+                                       const std::string& key,
+                                       const std::optional<StepRange>& steps, std::size_t count) {
+  // 32 bytes each; what is beyond is thinned out evenly, batch by batch, as it was logged.
+  constexpr std::int64_t kPointsMax = 2'000'000;
+  std::optional<SeriesSize> series =
+      TRY(tx.one<SeriesSize>("select s.id, s.run, s.points from runs r join metric_series s on "
+                             "s.run = r.id where r.run_id = ? and s.key = ?",
+                             run_id, key));
+  if (!series) return std::vector<Point>{};
+  const auto every = static_cast<std::size_t>(1 + series->points / kPointsMax);
+  Thinner thinner(every, steps);
+  TRY(tx.query("select data from metric_batches where run = ? order by id",
+               std::vector<db::Value>{db::Value(series->run)},
+               [&](const db::Columns& columns) -> Result<> {
+                 thinner.add(TRY(decode_batch_of(columns.blob(0), series->series)));
+                 return {};
+               }));
+  TRY(tx.query("select data from metric_chunks where series = ? order by chunk",
+               std::vector<db::Value>{db::Value(series->series)},
+               [&](const db::Columns& columns) -> Result<> {
+                 thinner.add(TRY(decode_chunk(columns.blob(0))));
+                 return {};
+               }));
+  std::vector<Point> points = std::move(thinner).points();
+  return take_evenly(points, count);
 }
 
 Result<bool> compact_run(db::Tx& tx, std::int64_t run) {

@@ -1,9 +1,11 @@
+#include <algorithm>
 #include <boost/describe.hpp>
 #include <set>
 
 #include "domain/tracking/store.h"
 #include "graph/graph.h"
 #include "graph/kinds.h"
+#include "io/db/compare.h"
 
 namespace slipway::tracking {
 namespace {
@@ -21,6 +23,12 @@ struct InputTagRow {
   std::string key, value;
 };
 BOOST_DESCRIBE_STRUCT(InputTagRow, (), (input, key, value))
+struct UseRow {
+  std::int64_t experiment = 0;
+  std::string name, digest;
+  std::optional<std::string> tag;
+};
+BOOST_DESCRIBE_STRUCT(UseRow, (), (experiment, name, digest, tag))
 struct ModelRow {
   std::int64_t run = 0;
   std::string model_id;
@@ -128,6 +136,37 @@ Result<std::vector<ModelLink>> read_models(db::Tx& tx, std::int64_t run, bool ma
     links.push_back({std::move(row.model_id), row.step});
   }
   return links;
+}
+
+Result<std::vector<DatasetUse>> read_dataset_uses(db::Tx& tx,
+                                                  std::span<const std::int64_t> experiments,
+                                                  const std::string& tag_key, std::size_t limit) {
+  std::vector<DatasetUse> uses;
+  if (experiments.empty()) return uses;
+  db::Sql sql;
+  sql.add(
+         "select distinct d.experiment, d.name, d.digest, t.value from datasets d "
+         "join run_datasets i on i.dataset = d.id "
+         "left join run_dataset_tags t on t.input = i.id and t.key = ? where d.experiment in (")
+      .bind(tag_key)
+      .add(to_list(experiments))
+      .add(") order by d.experiment, d.name, d.digest limit ?")
+      .bind(static_cast<std::int64_t>(limit));
+  TRY(tx.query(
+      sql.text, sql.values,
+      [&](const db::Columns& columns) -> Result<> {
+        UseRow row;
+        TRY(db::read_row(columns, row));
+        uses.push_back(
+            {row.experiment, std::move(row.name), std::move(row.digest), std::move(row.tag)});
+        return {};
+      },
+      /*cache=*/false));
+  std::sort(uses.begin(), uses.end(), [](const DatasetUse& a, const DatasetUse& b) {
+    return std::tie(a.experiment_id, a.name, a.digest, a.tag) <
+           std::tie(b.experiment_id, b.name, b.digest, b.tag);
+  });
+  return uses;
 }
 
 Result<> add_inputs(db::Tx& tx, const std::string& key_list,

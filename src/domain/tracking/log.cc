@@ -21,6 +21,25 @@ Result<Known> put_param(db::Tx& tx, std::int64_t run, const Param& param) {
   return Known{false, value.value_or("")};
 }
 
+/// As Python writes a text: 'a', or "a'b" when only single quotes are in it.
+std::string quoted(const std::string& text) {
+  const bool doubles = text.find('\'') != std::string::npos && text.find('"') == std::string::npos;
+  const char quote = doubles ? '"' : '\'';
+  std::string out(1, quote);
+  for (char c : text) {
+    if (c == quote || c == '\\') out += '\\';
+    if (c == '\n')
+      out += "\\n";
+    else if (c == '\r')
+      out += "\\r";
+    else if (c == '\t')
+      out += "\\t";
+    else
+      out += c;
+  }
+  return out + quote;
+}
+
 Error changed(std::string message) {
   return {Code::kConflict, "Changing param values is not allowed. " + std::move(message),
           "changed"};
@@ -33,8 +52,8 @@ Result<> put_params(db::Tx& tx, std::int64_t run, const std::string& run_id,
     Known known = TRY(put_param(tx, run, param));
     if (known.added || known.value == param.value) continue;
     if (!changes.empty()) changes += ", ";
-    changes += "{'key': '" + param.key + "', 'old_value': '" + known.value + "', 'new_value': '" +
-               param.value + "'}";
+    changes += "{'key': " + quoted(param.key) + ", 'old_value': " + quoted(known.value) +
+               ", 'new_value': " + quoted(param.value) + "}";
   }
   if (changes.empty()) return {};
   return changed("Params were already logged='[" + changes + "]' for run ID='" + run_id + "'.");
@@ -151,6 +170,7 @@ Result<Logged> write_batch(db::Tx& tx, const std::string& run_id, const Batch& b
   TRY(put_metrics(tx, run.key, batch.metrics));
   TRY(write_tags(tx, run.key, run_id, batch.tags, now_ms));
   if (batch.name) TRY(rename_run(tx, run.key, run_id, *batch.name, now_ms));
+  if (batch.with) TRY(batch.with(tx));
   return Logged{run.key, batch.metrics.size()};
 }
 
@@ -173,6 +193,33 @@ Result<> delete_tag(db::Tx& tx, const std::string& run_id, const std::string& ke
   std::int64_t gone = TRY(tx.run("delete from run_tags where run = ? and key = ?", run.key, key));
   if (gone > 0) return {};
   return missing("No tag with name: " + key + " in run with id " + run_id);
+}
+
+Result<> append_to_tag(db::Tx& tx, const std::string& run_id, const std::string& key,
+                       const wire::Json& item) {
+  constexpr std::size_t kBytesMax = 4u << 20;
+  RunKey run = TRY(find_live_run(tx, run_id));
+  std::optional<std::string> before = TRY(
+      tx.one<std::string>("select value from run_tags where run = ? and key = ?", run.key, key));
+  wire::Json::Array list;
+  if (before) {
+    Result<wire::Json> parsed = wire::parse(*before);
+    if (!parsed.ok() || !parsed->is_array()) {
+      return conflict("The tag '" + key + "' of run " + run_id +
+                      " does not hold a JSON list; delete it to start one.");
+    }
+    list = std::move(parsed->as_array());
+  }
+  list.push_back(item);
+  const std::string value =
+      wire::dump(wire::Json(std::move(list)), {.ascii = true, .spaces = true});
+  if (value.size() > kBytesMax) {
+    return invalid("The list in the tag '" + key + "' of run " + run_id + " would grow to " +
+                   std::to_string(value.size()) + " bytes; at most " + std::to_string(kBytesMax) +
+                   " are kept.");
+  }
+  const Tag tag{key, value};
+  return write_tags(tx, run.key, run_id, std::span(&tag, 1), 0);
 }
 
 }  // namespace slipway::tracking

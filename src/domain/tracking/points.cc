@@ -162,6 +162,19 @@ void tidy(std::vector<Point>& points) {
   points.erase(std::unique(points.begin(), points.end()), points.end());
 }
 
+std::vector<Point> take_evenly(std::span<const Point> points, std::size_t count) {
+  if (points.size() <= count) return {points.begin(), points.end()};
+  if (count == 0) return {};
+  // The first parts take the points that are left over, one each.
+  const std::size_t size = points.size() / count;
+  const std::size_t larger = points.size() % count;
+  std::vector<Point> taken;
+  taken.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) taken.push_back(points[i * size + std::min(i, larger)]);
+  if (!(taken.back() == points.back())) taken.back() = points.back();
+  return taken;
+}
+
 std::string encode_batch(std::span<const SeriesPoints> batch) {
   std::size_t points = 0;
   for (const SeriesPoints& series : batch) points += series.points.size();

@@ -36,6 +36,15 @@ inline bool is_later(const Point& a, const Point& b) {
 /// Puts points in the order of a history and drops exact duplicates.
 void tidy(std::vector<Point>& points);
 
+/// The order of a chart: by step, time, value.
+inline bool comes_before_by_step(const Point& a, const Point& b) {
+  return std::tie(a.step, a.timestamp_ms, a.value, a.nan) <
+         std::tie(b.step, b.timestamp_ms, b.value, b.nan);
+}
+/// The first of each of `count` parts of about equal size; the last point takes the place of the
+/// last one taken, or follows it where there is room. All of them when they are not more.
+std::vector<Point> take_evenly(std::span<const Point> points, std::size_t count);
+
 struct SeriesPoints {
   std::int64_t series = 0;
   std::vector<Point> points;

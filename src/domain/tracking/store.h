@@ -65,18 +65,26 @@ Result<> write_tags(db::Tx& tx, std::int64_t run, const std::string& run_id,
 Result<> rename_run(db::Tx& tx, std::int64_t run, const std::string& run_id,
                     const std::string& name, UnixMs now_ms);
 Result<> delete_tag(db::Tx& tx, const std::string& run_id, const std::string& key);
+Result<> append_to_tag(db::Tx& tx, const std::string& run_id, const std::string& key,
+                       const wire::Json& item);
 
 // inputs.cc
 Result<> write_inputs(db::Tx& tx, const std::string& run_id, const Inputs& inputs, UnixMs now_ms);
 Result<> write_outputs(db::Tx& tx, const std::string& run_id, std::span<const ModelLink> models,
                        UnixMs now_ms);
 Result<std::vector<ModelLink>> read_models(db::Tx& tx, std::int64_t run, bool made);
+Result<std::vector<DatasetUse>> read_dataset_uses(db::Tx& tx,
+                                                  std::span<const std::int64_t> experiments,
+                                                  const std::string& tag_key, std::size_t limit);
 Result<> add_inputs(db::Tx& tx, const std::string& key_list,
                     const std::unordered_map<std::int64_t, Run*>& runs);
 
 // history.cc
 Result<HistoryPage> read_history(db::Tx& tx, const std::string& run_id, const std::string& key,
                                  const std::optional<Point>& after, std::size_t limit);
+Result<std::vector<Point>> read_sample(db::Tx& tx, const std::string& run_id,
+                                       const std::string& key,
+                                       const std::optional<StepRange>& steps, std::size_t count);
 /// Moves batches of a run into chunks of its series; true when batches are left for another call.
 Result<bool> compact_run(db::Tx& tx, std::int64_t run);
 

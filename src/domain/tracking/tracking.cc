@@ -152,6 +152,15 @@ Result<HistoryPage> Tracking::history(const std::string& run_id, const std::stri
                                       const std::optional<Point>& after, std::size_t limit) {
   return pool_.read([&](db::Tx& tx) { return read_history(tx, run_id, key, after, limit); });
 }
+Result<std::vector<Point>> Tracking::sample(const std::string& run_id, const std::string& key,
+                                            const std::optional<StepRange>& steps,
+                                            std::size_t count) {
+  return pool_.read([&](db::Tx& tx) { return read_sample(tx, run_id, key, steps, count); });
+}
+Result<std::vector<DatasetUse>> Tracking::dataset_uses(const std::vector<std::int64_t>& experiments,
+                                                       const std::string& key, std::size_t limit) {
+  return pool_.read([&](db::Tx& tx) { return read_dataset_uses(tx, experiments, key, limit); });
+}
 
 void Tracking::create_experiment(NewExperiment experiment, Actor actor, Done<Experiment> done) {
   pool_.write_later(
@@ -244,6 +253,11 @@ void Tracking::log(std::string run_id, Batch batch, Done<> done) {
 void Tracking::delete_tag(std::string run_id, std::string key, Done<> done) {
   pool_.write_later([run_id = std::move(run_id), key = std::move(key)](
                         db::Tx& tx) { return tracking::delete_tag(tx, run_id, key); },
+                    std::move(done));
+}
+void Tracking::append_to_tag(std::string run_id, std::string key, wire::Json item, Done<> done) {
+  pool_.write_later([run_id = std::move(run_id), key = std::move(key), item = std::move(item)](
+                        db::Tx& tx) { return tracking::append_to_tag(tx, run_id, key, item); },
                     std::move(done));
 }
 void Tracking::log_inputs(std::string run_id, Inputs inputs, Done<> done) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +15,7 @@
 #include "domain/tracking/search.h"
 #include "domain/tracking/types.h"
 #include "io/db/db.h"
+#include "io/wire/json.h"
 
 // Experiments, runs, metrics, params, tags, datasets.
 //
@@ -59,6 +61,8 @@ struct Batch {
   std::vector<Metric> metrics;
   std::vector<Tag> tags;
   std::optional<std::string> name;  // the run is renamed too
+  /// More that is written in the same transaction, for other modules; it may run again.
+  std::function<Result<>(db::Tx&)> with;
 };
 
 /// What a run used.
@@ -71,6 +75,18 @@ struct Inputs {
 struct HistoryPage {
   std::vector<Point> points;
   bool more = false;  // points after the last one
+};
+
+struct StepRange {
+  std::int64_t first = 0, last = 0;
+};
+
+/// A dataset that some runs of an experiment used, and what they said in one tag of the use.
+struct DatasetUse {
+  std::int64_t experiment_id = 0;
+  std::string name, digest;
+  std::optional<std::string> tag;
+  bool operator==(const DatasetUse&) const = default;
 };
 
 /// `more`: rows after the last one.
@@ -113,6 +129,15 @@ class Tracking {
   Result<HistoryPage> history(const std::string& run_id, const std::string& key,
                               const std::optional<Point>& after, std::size_t limit);
 
+  /// At most `count` points of a series, by step, evenly taken from all of them; the last is among
+  /// them. For charts: a series of millions of points is thinned out before.
+  Result<std::vector<Point>> sample(const std::string& run_id, const std::string& key,
+                                    const std::optional<StepRange>& steps, std::size_t count);
+  /// Which datasets the runs of these experiments used, each with every value of the tag `key` of
+  /// its uses; by experiment, name and digest.
+  Result<std::vector<DatasetUse>> dataset_uses(const std::vector<std::int64_t>& experiments,
+                                               const std::string& key, std::size_t limit);
+
   void create_experiment(NewExperiment experiment, Actor actor, Done<Experiment> done);
   void rename_experiment(std::int64_t id, std::string name, Actor actor, Done<> done);
   /// With all its runs. kMissing when it is deleted already.
@@ -131,6 +156,8 @@ class Tracking {
   void log_param(std::string run_id, Param param, Done<> done);
   void log(std::string run_id, Batch batch, Done<> done);
   void delete_tag(std::string run_id, std::string key, Done<> done);
+  /// Adds an item to the JSON list in a tag; kConflict when it holds something else.
+  void append_to_tag(std::string run_id, std::string key, wire::Json item, Done<> done);
   void log_inputs(std::string run_id, Inputs inputs, Done<> done);
   void log_outputs(std::string run_id, std::vector<ModelLink> models, Done<> done);
 

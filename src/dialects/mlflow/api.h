@@ -1,0 +1,57 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <utility>
+
+#include "base/function.h"
+#include "base/result.h"
+#include "io/http/router.h"
+#include "io/wire/codec.h"
+
+// Routes that MLflow serves twice, under /api and /ajax-api, and how their answers are made.
+namespace slipway::mlflow {
+
+/// Adds routes under /api/VERSION/mlflow and /ajax-api/VERSION/mlflow; VERSION is "2.0" or "3.0".
+class Api {
+ public:
+  Api(http::Router& router, std::string version);
+
+  /// May wait for the database.
+  void read(http::Method method, const std::string& path, http::Permission permission,
+            http::Handler handler);
+  /// Runs on the connection's loop, checks and decodes the call, and hands `reply` on with a
+  /// durable write. When it returns an error nothing was handed on, and the error is the answer.
+  using Write = std::function<Result<>(const http::Request& request, http::Reply& reply)>;
+  void write(http::Method method, const std::string& path, http::Permission permission, Write write,
+             std::uint64_t body_bytes_max = kBodyBytesMax);
+  /// The same on a worker, for bodies that take long to decode.
+  void write_large(http::Method method, const std::string& path, http::Permission permission,
+                   Write write);
+
+  static constexpr std::uint64_t kBodyBytesMax = 8u << 20;
+  static constexpr std::uint64_t kLargeBodyBytesMax = 64u << 20;
+
+ private:
+  void add_write(const http::Route& route, Write write);
+  http::Router::Group api_, ajax_;
+};
+
+template <class T>
+http::Response to_response(const T& message) {
+  return http::Response::json(wire::encode(message, {.ascii = true}));
+}
+http::Response empty_response();
+
+/// Finishes the reply with {} when the write is durable, or with its error.
+Done<> then_empty(http::Reply& reply);
+/// The same with what `make` makes of the result.
+template <class T, class Make>
+Done<T> then_answer(http::Reply& reply, Make make) {
+  return [reply = std::move(reply), make = std::move(make)](Result<T> done) mutable {
+    if (!done.ok()) return reply.finish(done.error());
+    reply.finish(make(std::move(*done)));
+  };
+}
+
+}  // namespace slipway::mlflow

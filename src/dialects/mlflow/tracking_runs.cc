@@ -1,0 +1,238 @@
+#include "dialects/mlflow/errors.h"
+#include "dialects/mlflow/limits.h"
+#include "dialects/mlflow/request.h"
+#include "dialects/mlflow/tracking_messages.h"
+#include "dialects/mlflow/tracking_routes.h"
+
+namespace slipway::mlflow {
+namespace {
+
+using http::Method;
+using http::Reply;
+using http::Request;
+using http::Response;
+using tracking::Tracking;
+
+struct CreateRun {
+  std::string experiment_id, user_id, run_name;
+  std::int64_t start_time = 0;
+  std::vector<TagMessage> tags;
+};
+WIRE(CreateRun, experiment_id, user_id, run_name, start_time, tags)
+constexpr Parameter kCreate[] = {{"experiment_id"},
+                                 {"start_time", Type::kInteger},
+                                 {"run_name"},
+                                 {"user_id"},
+                                 {"tags", Type::kList}};
+
+struct RunCall {
+  std::string run_id, run_uuid;
+  const std::string& id() const { return run_id.empty() ? run_uuid : run_id; }
+};
+WIRE(RunCall, run_id, run_uuid)
+constexpr Parameter kById[] = {{"run_id", Type::kText, kRequired}, {"run_uuid"}};
+
+struct UpdateRun {
+  std::string run_id, run_uuid;
+  wire::Json status;
+  std::optional<std::int64_t> end_time;
+  std::string run_name;
+};
+WIRE(UpdateRun, run_id, run_uuid, status, end_time, run_name)
+constexpr Parameter kUpdate[] = {{"run_id", Type::kText, kRequired},
+                                 {"run_uuid"},
+                                 {"end_time", Type::kInteger},
+                                 {"status", Type::kAny},
+                                 {"run_name"}};
+
+struct RunReply {
+  RunMessage run;
+};
+WIRE(RunReply, run)
+struct UpdateRunReply {
+  RunInfoMessage run_info;
+};
+WIRE(UpdateRunReply, run_info)
+
+struct SearchRuns {
+  std::vector<std::string> experiment_ids, order_by;
+  std::string filter, page_token;
+  wire::Json run_view_type;
+  std::int64_t max_results = 1000;
+};
+WIRE(SearchRuns, experiment_ids, order_by, filter, page_token, run_view_type, max_results)
+constexpr Parameter kSearch[] = {{"experiment_ids", Type::kList}, {"filter"},
+                                 {"max_results", Type::kInteger}, {"order_by", Type::kList},
+                                 {"run_view_type", Type::kAny},   {"page_token"}};
+
+struct SearchRunsReply {
+  std::optional<std::vector<RunMessage>> runs;
+  std::optional<std::string> next_page_token;
+};
+WIRE(SearchRunsReply, runs, next_page_token)
+
+Result<> check_names_agree(const CreateRun& call) {
+  for (const TagMessage& tag : call.tags) {
+    if (tag.key != kRunNameTag) continue;
+    if (call.run_name.empty() || tag.value.empty() || tag.value == call.run_name) return {};
+    return invalid(
+        "Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different "
+        "values (run_name='" +
+        call.run_name + "', mlflow.runName='" + tag.value + "').");
+  }
+  return {};
+}
+
+/// Of a new run, whose tags come from the client's environment: any name is taken.
+Result<> check_tags(std::vector<TagMessage>& tags) {
+  for (std::size_t i = 0; i < tags.size(); ++i) {
+    TRY(check_length(tags[i].key, kKeyMax, "tags[" + std::to_string(i) + "].key"));
+    truncate(tags[i].value, kTagValueMax);
+  }
+  return {};
+}
+
+Result<> create(Tracking& tracking, const Request& request, Reply& reply) {
+  CreateRun call = TRY(read_request<CreateRun>(request, kCreate));
+  TRY(check_names_agree(call));
+  TRY(check_tags(call.tags));
+  tracking::NewRun run;
+  if (!call.experiment_id.empty()) run.experiment_id = TRY(to_experiment_id(call.experiment_id));
+  run.name = std::move(call.run_name);
+  run.user_id = std::move(call.user_id);
+  run.start_ms = call.start_time;
+  run.tags = to_tags(std::move(call.tags));
+  run.name_tag = kRunNameTag;
+  tracking.create_run(
+      std::move(run), to_actor(request.principal),
+      then_answer<tracking::Run>(reply, [](tracking::Run made) {
+        return to_response(RunReply{to_message(std::move(made), /*with_outputs=*/false)});
+      }));
+  return {};
+}
+
+Result<Response> get(Tracking& tracking, Request& request) {
+  RunCall call = TRY(read_request<RunCall>(request, kById));
+  return to_response(RunReply{to_message(TRY(tracking.run(call.id())), /*with_outputs=*/true)});
+}
+
+struct StatusNumber {
+  std::int64_t number;
+  tracking::RunStatus status;
+};
+constexpr StatusNumber kStatusNumbers[] = {
+    {1, tracking::RunStatus::kRunning},  {2, tracking::RunStatus::kScheduled},
+    {3, tracking::RunStatus::kFinished}, {4, tracking::RunStatus::kFailed},
+    {5, tracking::RunStatus::kKilled},
+};
+
+/// By name or by protobuf's number.
+Result<std::optional<tracking::RunStatus>> to_status(const wire::Json& json) {
+  if (json.is_null()) return std::optional<tracking::RunStatus>();
+  if (json.is_string()) {
+    if (std::optional<tracking::RunStatus> status = tracking::to_run_status(json.as_string())) {
+      return status;
+    }
+  }
+  for (const StatusNumber& known : kStatusNumbers) {
+    if (json.is_integer() && !json.is_uint64() && json.as_int64() == known.number) {
+      return std::optional(known.status);
+    }
+  }
+  return invalid_parameter("status", json);
+}
+
+Result<> update(Tracking& tracking, const Request& request, Reply& reply) {
+  UpdateRun call = TRY(read_request<UpdateRun>(request, kUpdate));
+  tracking::RunChange change;
+  change.status = TRY(to_status(call.status));
+  change.end_ms = call.end_time;
+  if (!call.run_name.empty()) {
+    truncate(call.run_name, kTagValueMax);
+    change.tags.push_back({kRunNameTag, call.run_name});
+    change.name = std::move(call.run_name);
+  }
+  std::string id = std::move(call.run_id.empty() ? call.run_uuid : call.run_id);
+  tracking.change_run(std::move(id), std::move(change), to_actor(request.principal),
+                      then_answer<tracking::RunInfo>(reply, [](tracking::RunInfo info) {
+                        return to_response(UpdateRunReply{to_message(std::move(info))});
+                      }));
+  return {};
+}
+
+Result<> remove(Tracking& tracking, const Request& request, Reply& reply) {
+  RunCall call = TRY(read_request<RunCall>(request, kById));
+  tracking.delete_run(call.id(), to_actor(request.principal), then_empty(reply));
+  return {};
+}
+
+Result<> restore(Tracking& tracking, const Request& request, Reply& reply) {
+  RunCall call = TRY(read_request<RunCall>(request, kById));
+  tracking.restore_run(call.id(), to_actor(request.principal), then_empty(reply));
+  return {};
+}
+
+Result<> check_page_size(std::int64_t max_results) {
+  constexpr std::int64_t kMax = 50'000;
+  if (max_results > kMax) return invalid_parameter("max_results", wire::Json(max_results));
+  if (max_results >= 1) return {};
+  return invalid("Invalid value " + std::to_string(max_results) +
+                 " for parameter 'max_results' supplied. It must be a positive integer");
+}
+
+Result<std::vector<std::int64_t>> to_experiment_ids(const std::vector<std::string>& texts) {
+  constexpr std::size_t kMax = 40'000;  // of one statement
+  if (texts.size() > kMax) {
+    return invalid("At most " + std::to_string(kMax) +
+                   " experiments can be searched at once, got " + std::to_string(texts.size()) +
+                   ".");
+  }
+  std::vector<std::int64_t> ids;
+  for (const std::string& text : texts) ids.push_back(TRY(to_experiment_id(text)));
+  return ids;
+}
+
+Result<Response> search(Tracking& tracking, Request& request) {
+  SearchRuns call = TRY(read_request<SearchRuns>(request, kSearch));
+  TRY(check_page_size(call.max_results));
+  tracking::RunQuery query;
+  query.where = TRY(to_conditions(call.filter, kRunSearch));
+  query.order = TRY(to_order(call.order_by, kRunSearch));
+  query.experiments = TRY(to_experiment_ids(call.experiment_ids));
+  query.view = TRY(to_view(call.run_view_type, "run_view_type"));
+  query.limit = static_cast<int>(call.max_results);
+  query.offset = TRY(page_offset(call.page_token));
+  tracking::RunPage page = TRY(tracking.search(query));
+  SearchRunsReply reply;
+  if (page.more) reply.next_page_token = page_token(query.offset + query.limit);
+  std::vector<RunMessage> runs;
+  runs.reserve(page.runs.size());
+  for (tracking::Run& run : page.runs) {
+    runs.push_back(to_message(std::move(run), /*with_outputs=*/true));
+  }
+  reply.runs = unless_empty(std::move(runs));
+  return to_response(reply);
+}
+
+}  // namespace
+
+void mount_runs(Api& api, Tracking& tracking) {
+  auto read = [&](Method method, const char* path, auto answer) {
+    api.read(method, path, kReadsTracking,
+             [&tracking, answer](Request& request) { return answer(tracking, request); });
+  };
+  auto write = [&](const char* path, auto start) {
+    api.write(Method::kPost, path, kWritesTracking,
+              [&tracking, start](const Request& request, Reply& reply) {
+                return start(tracking, request, reply);
+              });
+  };
+  read(Method::kGet, "/runs/get", get);
+  read(Method::kPost, "/runs/search", search);
+  write("/runs/create", create);
+  write("/runs/update", update);
+  write("/runs/delete", remove);
+  write("/runs/restore", restore);
+}
+
+}  // namespace slipway::mlflow
