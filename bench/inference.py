@@ -18,6 +18,7 @@ CONNECTIONS = 16
 FIXED_MAX = 2.5
 MLSERVER_MIN = 20
 BUSY_MAX = 0.90
+CLIENT_BUSY_MAX = 0.88  # it pauses when it used more
 ROW_MAX_US = 1.0
 SERVER_CORE, CLIENT_CORE = 0, 1
 FAST_S, SLOW_S, WARM_UP_S = 4, 5, 1
@@ -61,7 +62,7 @@ class Side:
     def load(self, seconds: float) -> Load:
         return measure.load(self.bench.tool("load_client"), self.server.pid, {
             "address": self.server.address, "path": PATH, "connections": CONNECTIONS, "seconds": seconds,
-            "body-file": self.body}, core=CLIENT_CORE)
+            "body-file": self.body, "busy-max": CLIENT_BUSY_MAX}, core=CLIENT_CORE)
 
     def warm_up(self) -> Load:
         return self.load(WARM_UP_S)

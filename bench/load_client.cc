@@ -56,6 +56,7 @@ struct Plan {
   double seconds = 0;          // until then new requests are sent, or
   std::uint64_t requests = 0;  // until so many were sent
   bool quick_acknowledge = false;
+  double busy_max = 1;  // share of its core that the client may use; it pauses when it used more
 };
 
 sockaddr_in parse_address(const std::string& text) {
@@ -121,6 +122,8 @@ void apply(Plan& plan, const std::string& flag, const std::string& value) {
     plan.first_step = std::strtoll(value.c_str(), nullptr, 10);
   } else if (flag == "--quick-acknowledge") {
     plan.quick_acknowledge = value == "1";
+  } else if (flag == "--busy-max") {
+    plan.busy_max = std::strtod(value.c_str(), nullptr);
   } else {
     fail("unknown flag " + flag);
   }
@@ -291,14 +294,13 @@ class Load {
       const int n = epoll_wait(epoll_, events, 256, 60'000);
       if (n == 0) fail("no answer for a minute");
       for (int i = 0; i < n; ++i) serve(connections_[events[i].data.u64], events[i].events);
+      if (plan_.busy_max < 1) hold_back();
     }
     ended_ = Clock::now();
   }
 
   void print() {
-    rusage own{};
-    getrusage(RUSAGE_SELF, &own);
-    const double cpu_s = seconds(own.ru_utime) + seconds(own.ru_stime) - cpu_before_s_;
+    const double cpu_s = cpu_so_far_s() - cpu_before_s_;
     const double wall_s = std::chrono::duration<double>(ended_ - started_).count();
     std::sort(latencies_ns_.begin(), latencies_ns_.end());
     std::printf(
@@ -311,6 +313,16 @@ class Load {
   }
 
  private:
+  /// A client that never rests would measure itself: the server could not be kept busy all the
+  /// time.
+  void hold_back() {
+    constexpr int kTurns = 64;
+    if (++turns_ % kTurns != 0) return;
+    const double wall_s = std::chrono::duration<double>(Clock::now() - started_).count();
+    const double missing_s = (cpu_so_far_s() - cpu_before_s_) / plan_.busy_max - wall_s;
+    if (missing_s > 0) usleep(static_cast<useconds_t>(missing_s * 1e6));
+  }
+
   static double seconds(const timeval& time) {
     return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
   }
@@ -418,6 +430,7 @@ class Load {
   std::vector<std::uint64_t> latencies_ns_;
   std::uint64_t errors_ = 0, sent_ = 0;
   std::size_t in_flight_ = 0, answer_bytes_ = 0;
+  unsigned turns_ = 0;
   double cpu_before_s_ = cpu_so_far_s();
   Clock::time_point started_, deadline_, ended_;
 };
