@@ -36,7 +36,10 @@ class HeadScanner {
   explicit HeadScanner(const ParseLimits& limits) : limits_(limits) {}
 
  private:
-  void refuse(int status, const char* why) { refusal_ = Refusal{status, why}; }
+  /// The first one counts.
+  void refuse(int status, const char* why) {
+    if (!refusal_) refusal_ = Refusal{status, why};
+  }
 
   ParseLimits limits_;
   std::size_t scanned_ = 0;     // up to where line ends were looked for
