@@ -45,6 +45,13 @@ struct App::Services {
   http::Router serving_router{http::render_plain_error};
   std::unique_ptr<http::Server> server, serving_server;
   std::atomic<bool> running{false};
+
+  void mount_mlflow() {
+    mlflow::mount_tracking(router, *tracking);
+    mlflow::mount_registry(router, *registry, *logged_models, *tracking);
+    mlflow::mount_logged_models(router, *logged_models, *tracking);
+    mlflow::mount_artifacts(router, *blobs, *registry, *logged_models, *tracking);
+  }
 };
 
 namespace {
@@ -121,7 +128,8 @@ Result<std::unique_ptr<App>> App::open(AppOptions options) {
     if (raw->running) raw->serving->refresh();
   });
   s->logged_models = std::make_unique<registry::LoggedModels>(*s->pool, s->clock);
-  s->tracking = TRY(tracking::Tracking::open(*s->pool, s->clock));
+  s->tracking = TRY(tracking::Tracking::open(*s->pool, s->clock,
+                                             {.artifact_root = mlflow::kArtifactRoot}));
   s->source = std::make_unique<RegistrySource>(*s->registry, *s->blobs);
   s->serving = std::make_unique<serving::Serving>(*s->source, s->clock, s->metrics);
   return std::unique_ptr<App>(new App(std::move(s)));
@@ -135,6 +143,7 @@ Result<> App::start() {
   mount_web(s.router);
   mount_metrics(s.router, s.metrics);
   mount_api(s.router, *s.pool, s.clock);
+  s.mount_mlflow();
   http::Router& data_plane = s.options.listen_serving ? s.serving_router : s.router;
   oip::mount(data_plane, *s.serving);
   mlflow::mount_scoring(data_plane, *s.serving, {s.options.default_deployment});
