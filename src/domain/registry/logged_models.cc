@@ -289,7 +289,7 @@ void LoggedModels::finalize(std::string actor, std::string id, LoggedModelStatus
 void LoggedModels::remove(std::string actor, std::string id, Done<> done) {
   pool_.write_later(
       [this, actor = std::move(actor), id = std::move(id)](db::Tx& tx) -> Result<> {
-        TRY(check_live(tx, id));
+        if (TRY(load_one(tx, id)).deleted) return {};
         const UnixMs now = clock_.now_ms();
         TRY(tx.run("update logged_models set deleted_ms = ?, updated_ms = ? where id = ?", now, now,
                    id));

@@ -38,6 +38,7 @@ class LoggedModels {
   void create(std::string actor, NewLoggedModel model, Done<LoggedModel> done);
   void finalize(std::string actor, std::string id, LoggedModelStatus status,
                 Done<LoggedModel> done);
+  /// One that is deleted already is fine.
   void remove(std::string actor, std::string id, Done<> done);
   void set_tags(std::string id, Tags tags, Done<> done);
   /// kMissing for a tag that is not there.

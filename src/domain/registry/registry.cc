@@ -197,7 +197,8 @@ Result<Origin> origin_of_version(const NewVersion& version, const VersionRow& fr
 }
 
 Result<Origin> find_origin(db::Tx& tx, const NewVersion& version) {
-  Origin origin{version.source, version.source, version.run_id, version.logged_model_id};
+  Origin origin{version.source, version.location.empty() ? version.source : version.location,
+                version.run_id, version.logged_model_id};
   if (is_reference(version.source)) {
     const Reference reference = TRY(parse_reference(version.source));
     if (reference.logged_model_id.empty()) {

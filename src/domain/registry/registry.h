@@ -27,6 +27,7 @@ struct NewVersion {
   // "= {}": a maker names what it knows.
   std::string model = {}, source = {}, run_id = {}, run_link = {}, description = {};
   std::string logged_model_id = {};
+  std::string location = {};  // of its files, when the source names them in words of the caller's
   Tags tags = {};
   /// When not empty: the tag of the logged model that lists the versions made from it, as JSON
   /// [{"name": ..., "version": ...}].
@@ -84,8 +85,8 @@ class Registry {
   void delete_model_tag(std::string name, std::string key, Done<> done);
 
   /// Its number is one more than that of any version the model ever had. A source that names a
-  /// logged model or a version is resolved: kMissing when there is none. The caller has checked the
-  /// source otherwise (version_source.h).
+  /// logged model or a version is resolved: kMissing when there is none. Whether the source may be
+  /// used otherwise is the caller's to know.
   void create_version(std::string actor, NewVersion version, Done<Version> done);
   void describe_version(std::string name, std::int64_t number, std::string description,
                         Done<Version> done);
