@@ -148,14 +148,15 @@ def load_time(count, options):
     count.check(f"needed at load time: {sorted(needed - allowed)}", bool(needed) and needed <= allowed)
 
 
-def pytest_suite(folder, python):
+def pytest_suite(folder, *pythons):
     def suite(count, options):
-        report = BUILD / "reports" / f"{folder.replace('/', '-')}.xml"
-        report.unlink(missing_ok=True)
-        env = environment(SLIPWAY_TEST_LONG="1" if options.long else "")
-        done = run([BUILD / "python" / python / "bin" / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider",
-                    f"--junitxml={report}", ROOT / "tests" / folder], env=env)
-        count.junit(report, folder, done.returncode)
+        for python in pythons:
+            report = BUILD / "reports" / f"{folder.replace('/', '-')}-{python}.xml"
+            report.unlink(missing_ok=True)
+            env = environment(SLIPWAY_TEST_LONG="1" if options.long else "")
+            done = run([BUILD / "python" / python / "bin" / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider",
+                        f"--junitxml={report}", ROOT / "tests" / folder], env=env)
+            count.junit(report, f"{folder} with {python}", done.returncode)
     suite.__doc__ = f"tests/{folder} with real clients"
     return suite
 
@@ -180,7 +181,7 @@ SUITES = {
     "headers": headers,
     "unit": unit,
     "load-time": load_time,
-    "mlflow": pytest_suite("protocol/mlflow", "mlflow3"),
+    "mlflow": pytest_suite("protocol/mlflow", "mlflow3", "mlflow2"),
     "dvc": pytest_suite("protocol/dvc", "dvc"),
     "triton": pytest_suite("protocol/triton", "triton"),
     "faults": pytest_suite("faults", "mlflow3"),
