@@ -245,7 +245,7 @@ bool Conversation::take_head() {
   }
   if (begin_ == end_) return false;
   const std::optional<std::size_t> length = scanner_.scan(unread());
-  if (const auto& refusal = scanner_.refusal()) {
+  if (const auto refusal = scanner_.refusal()) {
     begin_request();
     refuse(refusal->status, refusal->why);
     return true;

@@ -19,6 +19,8 @@ constexpr int kEventsMax = 256;  // of one wait
 constexpr int kRoundsMax = 16;   // reads and writes of one connection before others have their turn
 constexpr int kPiecesMax = 16;   // of one write
 constexpr std::int64_t kLingerMs = 1000;
+constexpr std::int64_t kLastLingerMs = 200;  // when the server ends
+constexpr std::int64_t kLastTickMs = 50;
 constexpr std::size_t kLingerBytesMax = 64u << 20;
 
 std::int64_t monotonic_ms() {
@@ -142,7 +144,7 @@ void Connection::reset() {
 void Connection::linger(bool wrote) {
   conversation_.reset();
   if (!wrote || shutdown(socket_.get(), SHUT_WR) != 0) return loop_.bury(*this);
-  linger_until_ms_ = loop_.state.now_ms + kLingerMs;
+  linger_until_ms_ = loop_.state.now_ms + (loop_.ending() ? kLastLingerMs : kLingerMs);
   readable_ = true;
   throw_away_input();
 }
@@ -300,7 +302,7 @@ void Loop::drive_touched() {
 }
 
 void Loop::tick() {
-  next_tick_ms_ = state.now_ms + tick_ms_;
+  next_tick_ms_ = state.now_ms + (ending_ ? std::min(tick_ms_, kLastTickMs) : tick_ms_);
   // From the back, as the last one takes the place of one that is buried.
   for (std::size_t i = connections_.size(); i-- > 0;) connections_[i]->tick();
   if (!ending_ || state.now_ms < end_ms_) return;
@@ -311,7 +313,7 @@ void Loop::tick() {
 void Loop::begin_end(std::chrono::milliseconds limit) {
   ending_ = true;
   end_ms_ = state.now_ms + limit.count();
-  next_tick_ms_ = std::min(next_tick_ms_, end_ms_);
+  next_tick_ms_ = std::min({next_tick_ms_, end_ms_, state.now_ms + kLastTickMs});
   for (const auto& connection : connections_) connection->drain();
 }
 

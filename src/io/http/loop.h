@@ -79,6 +79,7 @@ class Loop {
   bool watch(Source& source, int fd, std::uint32_t events);
   void touch(Connection& connection);
   void bury(Connection& connection);
+  bool ending() const { return ending_; }
 
   Site& site;
   LoopState state;
