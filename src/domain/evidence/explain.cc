@@ -1,10 +1,12 @@
 #include "domain/evidence/explain.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <vector>
 
 #include "base/text.h"
+#include "domain/evidence/lines.h"
 #include "graph/kinds.h"
 
 namespace slipway::evidence {
@@ -19,36 +21,20 @@ constexpr std::string_view kForms =
     "environment:DIGEST, "
     "params:DIGEST";
 
-std::string title_of(const std::string& kind_name) {
-  return kind_name == kind::kModelVersion ? "model version" : kind_name;
-}
-
-std::string short_id(const NodeRef& ref) {
-  bool digest =
-      ref.kind == kind::kCommit || ref.kind == kind::kParams || ref.kind == kind::kEnvironment;
-  return digest && ref.id.size() > 12 ? ref.id.substr(0, 12) : ref.id;
-}
-
-/// Attributes worth a place on the line, in the order found; long values are cut.
-std::string attributes_text(const Json& attributes) {
-  if (!attributes.is_object()) return "";
-  std::string text;
-  for (const auto& [key, value] : attributes.as_object()) {
-    if (value.is_null()) continue;
-    std::string shown = value.is_string() ? value.as_string() : wire::dump(value, {.spaces = true});
-    if (shown.empty()) continue;
-    if (count_code_points(shown) > 60) shown = std::string(take_code_points(shown, 57)) + "...";
-    text += "  " + key + "=" + shown;
-  }
-  return text;
-}
-
 /// A control character in a stored name must not move the reader's cursor.
 std::string harmless(std::string text) {
   for (char& c : text) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
   }
   return text;
+}
+
+/// What is short and says most comes first; the long branches after it.
+std::size_t rank_of(const std::string& kind_name) {
+  const char* order[] = {kind::kCommit, kind::kEnvironment, kind::kParams, kind::kDataset,
+                         kind::kData};
+  auto found = std::find(std::begin(order), std::end(order), kind_name);
+  return static_cast<std::size_t>(found - std::begin(order));
 }
 
 class Tree {
@@ -59,6 +45,11 @@ class Tree {
       children_[direction == graph::Direction::kToCauses ? edge.effect : edge.cause].push_back(
           &edge);
     }
+    for (auto& [parent, edges] : children_) {
+      std::stable_sort(edges.begin(), edges.end(), [&](const auto* a, const auto* b) {
+        return rank_of(far_end(*a).kind) < rank_of(far_end(*b).kind);
+      });
+    }
   }
 
   std::string draw(const NodeRef& root) {
@@ -68,11 +59,14 @@ class Tree {
   }
 
  private:
+  const NodeRef& far_end(const graph::Edge& edge) const {
+    return direction_ == graph::Direction::kToCauses ? edge.cause : edge.effect;
+  }
+
   void add_line(const std::string& lead, const NodeRef& ref, const std::string& extra) {
-    text_ += lead + title_of(ref.kind) + " " + harmless(short_id(ref));
     auto it = nodes_.find(ref);
-    if (it != nodes_.end()) text_ += harmless(attributes_text(it->second->attributes));
-    text_ += harmless(extra) + "\n";
+    std::string line = it == nodes_.end() ? line_of(ref) : line_of(*it->second);
+    text_ += lead + harmless(line + extra) + "\n";
   }
 
   void add_children(const NodeRef& parent, const std::string& indent) {
@@ -81,11 +75,11 @@ class Tree {
     for (std::size_t i = 0; i < edges.size(); ++i) {
       bool last = i + 1 == edges.size();
       const graph::Edge& edge = *edges[i];
-      const NodeRef& child = direction_ == graph::Direction::kToCauses ? edge.cause : edge.effect;
+      const NodeRef& child = far_end(edge);
       bool known = seen_.count(child) > 0 && !children_[child].empty();
       std::string relation = replace_all(edge.relation, "_", " ");
       std::string lead = indent + (last ? "└─ " : "├─ ") + relation + " ";
-      add_line(lead, child, attributes_text(edge.attributes) + (known ? "  (see above)" : ""));
+      add_line(lead, child, addition_of(edge) + (known ? "  (see above)" : ""));
       if (!known) add_children(child, indent + (last ? "   " : "│  "));
     }
   }
@@ -130,7 +124,8 @@ Result<NodeRef> parse_subject(std::string_view text) {
 Result<graph::Closure> explain(db::Tx& tx, const NodeRef& subject, graph::Direction direction) {
   Result<graph::Closure> found = graph::closure(tx, subject, direction);
   if (!found.ok() && found.error().code == Code::kMissing) {
-    return missing("nothing is known of " + title_of(subject.kind) + " '" + subject.id + "' here");
+    return missing("nothing is known of " + replace_all(subject.kind, "_", " ") + " '" +
+                   subject.id + "' here");
   }
   return found;
 }

@@ -15,6 +15,7 @@ graph::Closure chain() {
   stage.set("stage", "train");
   wire::Json dirty;
   dirty.set("dirty", true);
+  dirty.set("diff", "fedcba9876543210");
   closure.nodes = {{{"model_version", "bikes/1"}, wire::Json(), 1},
                    {{"run", "r1"}, wire::Json(), 2},
                    {{"model", "m-1"}, wire::Json(), 2},
@@ -44,13 +45,14 @@ TEST(ParseSubject, RefusesWhatNamesNothing) {
 }
 
 TEST(ToTree, DrawsEachNodeOnceAndSaysWhatIsDirty) {
-  EXPECT_EQ(to_tree(chain(), graph::Direction::kToCauses),
-            "model version bikes/1\n"
-            "├─ produced by run r1\n"
-            "│  └─ produced by attempt a1  stage=train\n"
-            "│     └─ used commit 0123456789ab  dirty=true\n"
-            "└─ produced by model m-1\n"
-            "   └─ produced by run r1  (see above)\n");
+  EXPECT_EQ(
+      to_tree(chain(), graph::Direction::kToCauses),
+      "model version bikes/1\n"
+      "├─ produced by run r1\n"
+      "│  └─ produced by attempt a1  stage train\n"
+      "│     └─ used commit 0123456789ab  dirty: the work tree had changes (digest fedcba987654)\n"
+      "└─ produced by model m-1\n"
+      "   └─ produced by run r1  (see above)\n");
 }
 
 TEST(ToTree, KeepsControlCharactersOffTheTerminal) {

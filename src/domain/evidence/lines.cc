@@ -1,0 +1,178 @@
+#include "domain/evidence/lines.h"
+
+#include <cstdio>
+#include <map>
+#include <optional>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "graph/kinds.h"
+
+namespace slipway::evidence {
+namespace {
+
+using graph::Node;
+using wire::Json;
+namespace kind = graph::kind;
+
+constexpr std::size_t kShownMax = 100;  // code points of one value
+
+std::string cut(std::string text) {
+  if (!is_valid_utf8(text) || count_code_points(text) <= kShownMax) return text;
+  return std::string(take_code_points(text, kShownMax - 3)) + "...";
+}
+
+std::string shown(const Json& value) {
+  return cut(value.is_string() ? value.as_string() : wire::dump(value, {.spaces = true}));
+}
+
+/// The attribute as text; empty when it is not there.
+std::string text_at(const Json& attributes, std::string_view key) {
+  if (!attributes.is_object()) return "";
+  const Json* value = attributes.find(key);
+  return value == nullptr || value->is_null() ? "" : shown(*value);
+}
+
+std::optional<std::int64_t> number_at(const Json& attributes, std::string_view key) {
+  return to_int64(text_at(attributes, key));
+}
+
+std::string one_decimal(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f", value);
+  return text;
+}
+
+std::string size_text(std::int64_t bytes) {
+  const char* units[] = {"KiB", "MiB", "GiB", "TiB"};
+  if (bytes < 1024) return std::to_string(bytes) + " bytes";
+  double value = static_cast<double>(bytes) / 1024;
+  std::size_t unit = 0;
+  for (; value >= 1024 && unit + 1 < std::size(units); ++unit) value /= 1024;
+  return one_decimal(value) + " " + units[unit];
+}
+
+std::string second_of(UnixMs ms) {
+  return to_iso8601(ms).substr(0, 19) + "Z";
+}
+
+/// "label VALUE", led by two blanks; nothing without a value.
+std::string part(std::string_view label, const std::string& value) {
+  if (value.empty()) return "";
+  return "  " + std::string(label) + (label.empty() ? "" : " ") + value;
+}
+
+std::string time_part(const Json& attributes, std::string_view key) {
+  std::optional<std::int64_t> ms = number_at(attributes, key);
+  return ms ? part("at", second_of(*ms)) : "";
+}
+
+std::string attempt_text(const Json& all) {
+  std::string text = part("stage", text_at(all, "stage"));
+  if (std::string file = text_at(all, "pipeline"); !file.empty()) text += " of " + file;
+  if (std::string command = text_at(all, "command"); !command.empty())
+    text += ": `" + command + "`";
+  std::string state = text_at(all, "state");
+  text += part("", state);
+  auto started = number_at(all, "started_ms"), ended = number_at(all, "ended_ms");
+  if (started && ended)
+    text += " in " + one_decimal(static_cast<double>(*ended - *started) / 1e3) + " s";
+  auto cpu = number_at(all, "cpu_us"), memory = number_at(all, "memory_max_kb");
+  if (cpu && memory) {
+    text += " (" + one_decimal(static_cast<double>(*cpu) / 1e6) + " s CPU, " +
+            size_text(*memory * 1024) + ")";
+  }
+  auto exit_code = number_at(all, "exit_code");
+  if (exit_code && *exit_code != 0) text += part("exit status", std::to_string(*exit_code));
+  text += part("signal", text_at(all, "signal"));
+  text += part("", text_at(all, "message"));
+  return text + part("on", text_at(all, "host")) + time_part(all, "started_ms");
+}
+
+std::string environment_text(const Json& all) {
+  std::string text;
+  if (const Json* found = all.find("interpreter"); found != nullptr && found->is_object()) {
+    text += part(text_at(*found, "kind"), text_at(*found, "version"));
+    const Json* packages = found->find("packages");
+    if (packages != nullptr && packages->is_array()) {
+      text += part("", std::to_string(packages->as_array().size()) + " packages");
+    }
+  }
+  if (const Json* system = all.find("system"); system != nullptr) {
+    text += part("", text_at(*system, "distribution"));
+  }
+  const Json* seeds = all.find("seeds");
+  if (seeds != nullptr && seeds->is_object() && !seeds->as_object().empty()) {
+    text += part("seeds", shown(*seeds));
+  }
+  return text;
+}
+
+std::string data_text(const Json& all) {
+  std::string text;
+  if (auto size = number_at(all, "size")) text += part("", size_text(*size));
+  if (auto files = number_at(all, "nfiles")) text += part("in", std::to_string(*files) + " files");
+  return text;
+}
+
+std::string run_text(const Json& all) {
+  return part("", text_at(all, "name")) + part("in experiment", text_at(all, "experiment")) +
+         time_part(all, "start_ms");
+}
+
+std::string every_attribute(const Json& attributes) {
+  std::string text;
+  if (!attributes.is_object()) return text;
+  for (const auto& [key, value] : attributes.as_object()) {
+    if (value.is_null()) continue;
+    std::string value_text = shown(value);
+    if (!value_text.empty()) text += "  " + key + "=" + value_text;
+  }
+  return text;
+}
+
+std::string attributes_text(const Node& node) {
+  using Text = std::string (*)(const Json&);
+  static const std::map<std::string, Text, std::less<>> table = {
+      {kind::kAttempt, attempt_text},
+      {kind::kEnvironment, environment_text},
+      {kind::kData, data_text},
+      {kind::kRun, run_text},
+      {kind::kParams, [](const Json& all) { return part("", text_at(all, "values")); }},
+      {kind::kModel,
+       [](const Json& all) {
+         return part("", text_at(all, "name")) + time_part(all, "created_ms");
+       }},
+      {kind::kModelVersion, [](const Json& all) { return time_part(all, "created_ms"); }},
+      {kind::kDataset, [](const Json& all) { return part("from", text_at(all, "source")); }},
+  };
+  if (!node.attributes.is_object()) return "";
+  auto found = table.find(node.ref.kind);
+  return found == table.end() ? every_attribute(node.attributes) : found->second(node.attributes);
+}
+
+}  // namespace
+
+std::string line_of(const graph::NodeRef& ref) {
+  bool digest =
+      ref.kind == kind::kCommit || ref.kind == kind::kParams || ref.kind == kind::kEnvironment;
+  std::string id = digest && ref.id.size() > 12 ? ref.id.substr(0, 12) : ref.id;
+  return replace_all(ref.kind, "_", " ") + " " + id;
+}
+
+std::string line_of(const graph::Node& node) {
+  return line_of(node.ref) + attributes_text(node);
+}
+
+std::string addition_of(const graph::Edge& edge) {
+  if (!edge.attributes.is_object()) return "";
+  std::string text = part("as", text_at(edge.attributes, "path"));
+  if (text_at(edge.attributes, "dirty") == "true") {
+    std::string digest = text_at(edge.attributes, "diff");
+    text += "  dirty: the work tree had changes";
+    if (!digest.empty()) text += " (digest " + digest.substr(0, 12) + ")";
+  }
+  return text;
+}
+
+}  // namespace slipway::evidence

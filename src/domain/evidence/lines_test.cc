@@ -1,0 +1,62 @@
+#include "domain/evidence/lines.h"
+
+#include <gtest/gtest.h>
+
+namespace slipway::evidence {
+namespace {
+
+graph::Node node(const char* kind, const char* id, std::string_view attributes) {
+  return {{kind, id}, *wire::parse(attributes), 0};
+}
+
+TEST(Lines, AnAttemptSaysWhatRanHowItEndedAndWhatItTook) {
+  EXPECT_EQ(line_of(node("attempt", "a1",
+                         R"({"stage":"train","pipeline":"dvc.yaml","command":"python t.py",
+      "state":"succeeded","started_ms":1000,"ended_ms":8600,"cpu_us":6250000,"memory_max_kb":265160,
+      "exit_code":0,"host":"vm"})")),
+            "attempt a1  stage train of dvc.yaml: `python t.py`  succeeded in 7.6 s (6.2 s CPU, "
+            "258.9 MiB)  on vm  at 1970-01-01T00:00:01Z");
+  EXPECT_EQ(line_of(node("attempt", "a2",
+                         R"({"stage":"train","state":"failed","exit_code":3,"signal":9})")),
+            "attempt a2  stage train  failed  exit status 3  signal 9");
+}
+
+TEST(Lines, SizesAndDigestsAreForPeople) {
+  EXPECT_EQ(line_of(node("data", "d1.dir", R"({"size":40360,"nfiles":2})")),
+            "data d1.dir  39.4 KiB  in 2 files");
+  EXPECT_EQ(line_of(node("data", "d2", R"({"size":907})")), "data d2  907 bytes");
+  EXPECT_EQ(line_of(node("params", "298882797971aaaaaaaa", R"({"values":{"depth":5}})")),
+            R"(params 298882797971  {"depth": 5})");
+  EXPECT_EQ(line_of(node("environment", "9ebb6dab6c2faaaa", R"({"interpreter":{"kind":"python",
+      "version":"3.11.2","packages":["a","b"]},"system":{"distribution":"Debian"},"seeds":{}})")),
+            "environment 9ebb6dab6c2f  python 3.11.2  2 packages  Debian");
+}
+
+TEST(Lines, LongValuesAreCutAndUnknownKindsShowAll) {
+  std::string line =
+      line_of(node("thing", "x", "{\"note\":\"" + std::string(500, 'n') + "\",\"none\":null}"));
+  EXPECT_TRUE(line.starts_with("thing x  note=nnn"));
+  EXPECT_TRUE(line.ends_with("nnn..."));
+  EXPECT_LT(line.size(), 130u);
+}
+
+TEST(Lines, WrongTypesDoNotHarm) {
+  EXPECT_EQ(
+      line_of(node("attempt", "a", R"({"stage":7,"started_ms":"x","ended_ms":{},"cpu_us":[]})")),
+      "attempt a  stage 7");
+  EXPECT_EQ(line_of(node("environment", "e", R"({"interpreter":3,"system":[],"seeds":1})")),
+            "environment e");
+  EXPECT_EQ(line_of(node("data", "d", "[]")), "data d");
+}
+
+TEST(Lines, AnEdgeSaysPathAndDirt) {
+  graph::Edge edge;
+  edge.attributes.set("path", "data/hour.csv");
+  EXPECT_EQ(addition_of(edge), "  as data/hour.csv");
+  edge.attributes = {};
+  edge.attributes.set("dirty", false);
+  EXPECT_EQ(addition_of(edge), "");
+}
+
+}  // namespace
+}  // namespace slipway::evidence
