@@ -50,7 +50,7 @@ struct SeriesPoints {
   std::vector<Point> points;
 };
 
-/// The points of one request, grouped by series.
+/// The points of one request, grouped by series; no series is empty.
 std::string encode_batch(std::span<const SeriesPoints> batch);
 Result<std::vector<SeriesPoints>> decode_batch(std::string_view bytes);
 /// Of one series only; the others are skipped without being kept.

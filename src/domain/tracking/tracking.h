@@ -115,7 +115,7 @@ class Tracking {
  public:
   /// Makes the experiment 0, "Default", if it is not there.
   static Result<std::unique_ptr<Tracking>> open(db::Pool& pool, const Clock& clock,
-                                                TrackingOptions options);
+                                                TrackingOptions options = {});
   ~Tracking();
 
   // Deleted ones are found too.

@@ -1,0 +1,510 @@
+#include "domain/tracking/tracking.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <map>
+#include <random>
+
+#include "domain/tracking/tracking_testing.h"
+#include "graph/kinds.h"
+
+namespace slipway::tracking {
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+INSTANTIATE_TEST_SUITE_P(Engines, TrackingTest, db::every_engine(), db::engine_name);
+
+std::vector<std::string> keys_of(const std::vector<Tag>& tags) {
+  std::vector<std::string> keys;
+  for (const Tag& tag : tags) keys.push_back(tag.key);
+  return keys;
+}
+std::string value_of_tag(const std::vector<Tag>& tags, const std::string& key) {
+  for (const Tag& tag : tags) {
+    if (tag.key == key) return tag.value;
+  }
+  return "(none)";
+}
+std::map<std::string, double> latest_of(const tracking::Run& run) {
+  std::map<std::string, double> values;
+  for (const Metric& metric : run.metrics) values[metric.key] = metric.value;
+  return values;
+}
+
+// --- experiments --------------------------------------------------------------------------------
+
+TEST_P(TrackingTest, TheDefaultExperimentIsThereOnceAndNumbered0) {
+  Result<std::unique_ptr<Tracking>> again = Tracking::open(*pool_, clock_);
+  ASSERT_TRUE(again.ok());
+  Result<Experiment> found = tracking_->experiment(0);
+  ASSERT_TRUE(found.ok());
+  EXPECT_EQ(found->name, "Default");
+  EXPECT_EQ(found->artifact_location, "store:/root/0");
+}
+
+TEST_P(TrackingTest, ExperimentsAreNumberedFromOneAndKeepTheirTags) {
+  Result<Experiment> first = create("first", {{"b", "2"}, {"a", ""}});
+  Result<Experiment> second = create("second");
+  ASSERT_TRUE(first.ok() && second.ok());
+  EXPECT_EQ(first->id, 1);
+  EXPECT_EQ(second->id, 2);
+  EXPECT_EQ(first->tags, (std::vector<Tag>{{"a", ""}, {"b", "2"}}));
+  EXPECT_EQ(first->artifact_location, "store:/root/1");
+  EXPECT_EQ((*tracking_->experiment_named("second"))->id, 2);
+  EXPECT_FALSE(tracking_->experiment_named("third")->has_value());
+}
+
+TEST_P(TrackingTest, AnExperimentsNameIsTakenAlsoByADeletedOne) {
+  const std::int64_t id = create("taken")->id;
+  EXPECT_EQ(outcome(create("taken")), "conflict/already_exists");
+  ASSERT_TRUE(wait_for([&](Done<> d) { tracking_->delete_experiment(id, {}, std::move(d)); }).ok());
+  EXPECT_EQ(outcome(create("taken")), "conflict/already_exists");
+  const std::int64_t other = create("other")->id;
+  EXPECT_EQ(outcome(wait_for(
+                [&](Done<> d) { tracking_->rename_experiment(other, "taken", {}, std::move(d)); })),
+            "conflict/already_exists");
+  EXPECT_EQ(outcome(wait_for(
+                [&](Done<> d) { tracking_->rename_experiment(id, "new", {}, std::move(d)); })),
+            "conflict/state");
+}
+
+TEST_P(TrackingTest, DeletingAnExperimentDeletesItsRunsAndRestoringRestoresThem) {
+  const std::int64_t id = create("e")->id;
+  NewRun new_run;
+  new_run.experiment_id = id;
+  const std::string inside = run(new_run), outside = run();
+  auto remove = [&] {
+    return outcome(wait_for([&](Done<> d) { tracking_->delete_experiment(id, {}, std::move(d)); }));
+  };
+  auto restore = [&] {
+    return outcome(
+        wait_for([&](Done<> d) { tracking_->restore_experiment(id, {}, std::move(d)); }));
+  };
+  EXPECT_EQ(restore(), "missing");
+  EXPECT_EQ(remove(), "ok");
+  EXPECT_EQ(remove(), "missing");
+  EXPECT_TRUE(read(inside).info.deleted);
+  EXPECT_FALSE(read(outside).info.deleted);
+  EXPECT_EQ(outcome(start(new_run)), "conflict/inactive");
+  EXPECT_EQ(restore(), "ok");
+  EXPECT_FALSE(read(inside).info.deleted);
+  EXPECT_EQ(events_of(graph::kind::kExperiment, std::to_string(id)),
+            (std::vector<std::string>{"experiment.created", "experiment.deleted",
+                                      "experiment.restored"}));
+}
+
+TEST_P(TrackingTest, ExperimentTagsAreReplacedAndDeleted) {
+  const std::int64_t id = create("e")->id;
+  auto set = [&](Tag tag) {
+    return outcome(
+        wait_for([&](Done<> d) { tracking_->set_experiment_tag(id, tag, std::move(d)); }));
+  };
+  auto remove = [&](const std::string& key) {
+    return outcome(
+        wait_for([&](Done<> d) { tracking_->delete_experiment_tag(id, key, std::move(d)); }));
+  };
+  EXPECT_EQ(set({"k", "1"}), "ok");
+  EXPECT_EQ(set({"k", "2"}), "ok");
+  EXPECT_EQ(tracking_->experiment(id)->tags, (std::vector<Tag>{{"k", "2"}}));
+  EXPECT_EQ(remove("k"), "ok");
+  EXPECT_EQ(remove("k"), "missing");
+}
+
+TEST(Location, GrowsBeforeItsQuery) {
+  EXPECT_EQ(append_to_location("store:/", "0"), "store:/0");
+  EXPECT_EQ(append_to_location("s3://b/p/", "1/artifacts"), "s3://b/p/1/artifacts");
+  EXPECT_EQ(append_to_location("s3://b/p?x=/y", "1"), "s3://b/p/1?x=/y");
+  EXPECT_EQ(append_to_location("/srv", "1"), "/srv/1");
+  EXPECT_EQ(append_to_location("/", "1"), "/1");
+}
+
+// --- runs ---------------------------------------------------------------------------------------
+
+TEST_P(TrackingTest, ARunStartsRunningWithANameInItsTag) {
+  NewRun asked;
+  asked.user_id = "ann";
+  asked.start_ms = 7;
+  asked.tags = {{"t", "1"}};
+  asked.name_tag = "name";
+  Result<tracking::Run> made = start(asked);
+  ASSERT_TRUE(made.ok());
+  EXPECT_EQ(made->info.id.size(), 32u);
+  EXPECT_EQ(made->info.status, RunStatus::kRunning);
+  EXPECT_EQ(made->info.start_ms, 7);
+  EXPECT_FALSE(made->info.end_ms);
+  EXPECT_EQ(made->info.artifact_uri, "store:/root/0/" + made->info.id + "/artifacts");
+  EXPECT_FALSE(made->info.name.empty());
+  EXPECT_EQ(value_of_tag(made->tags, "name"), made->info.name);
+  EXPECT_EQ(keys_of(made->tags), (std::vector<std::string>{"name", "t"}));
+}
+
+TEST_P(TrackingTest, ARunIsNamedByItsTagWhenItHasNoOtherName) {
+  NewRun asked;
+  asked.tags = {{"name", "from the tag"}};
+  asked.name_tag = "name";
+  EXPECT_EQ(start(asked)->info.name, "from the tag");
+}
+
+TEST_P(TrackingTest, ARunOfAnUnknownExperimentIsRefused) {
+  NewRun asked;
+  asked.experiment_id = 99;
+  EXPECT_EQ(outcome(start(asked)), "missing");
+}
+
+TEST_P(TrackingTest, AChangeOfStatusIsAnEventAndARepetitionIsNone) {
+  const std::string id = run();
+  RunChange finish;
+  finish.status = RunStatus::kFinished;
+  finish.end_ms = 99;
+  ASSERT_TRUE(change(id, finish).ok());
+  Result<RunInfo> again = change(id, finish);
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(again->status, RunStatus::kFinished);
+  EXPECT_EQ(again->end_ms, 99);
+  RunChange rename;
+  rename.name = "other";
+  EXPECT_EQ(change(id, rename)->name, "other");
+  EXPECT_EQ(read(id).info.status, RunStatus::kFinished) << "a change leaves what it does not name";
+  EXPECT_EQ(events_of(graph::kind::kRun, id),
+            (std::vector<std::string>{"run.created", "run.finished"}));
+}
+
+TEST_P(TrackingTest, ADeletedRunTakesNoWritesUntilItIsRestored) {
+  const std::string id = run();
+  auto remove = [&] {
+    return outcome(wait_for([&](Done<> d) { tracking_->delete_run(id, {}, std::move(d)); }));
+  };
+  EXPECT_EQ(remove(), "ok");
+  EXPECT_EQ(remove(), "ok") << "deleting twice is deleting";
+  EXPECT_EQ(outcome(log(id, std::vector<Metric>{{"m", 1, 1, 0}})), "conflict/inactive");
+  EXPECT_EQ(outcome(param(id, {"p", "1"})), "conflict/inactive");
+  EXPECT_EQ(outcome(change(id, {})), "conflict/inactive");
+  EXPECT_EQ(outcome(wait_for([&](Done<> d) { tracking_->log_inputs(id, {}, std::move(d)); })),
+            "conflict/inactive");
+  EXPECT_EQ(outcome(wait_for([&](Done<> d) { tracking_->delete_tag(id, "t", std::move(d)); })),
+            "conflict/inactive");
+  EXPECT_TRUE(read(id).info.deleted) << "it can still be read";
+  EXPECT_EQ(outcome(wait_for([&](Done<> d) { tracking_->restore_run(id, {}, std::move(d)); })),
+            "ok");
+  EXPECT_EQ(outcome(log(id, std::vector<Metric>{{"m", 1, 1, 0}})), "ok");
+}
+
+TEST_P(TrackingTest, AnUnknownRunIsMissingForEveryCall) {
+  const std::string id(32, '0');
+  EXPECT_EQ(outcome(tracking_->run(id)), "missing");
+  EXPECT_EQ(outcome(tracking_->run_info(id)), "missing");
+  EXPECT_EQ(outcome(log(id, std::vector<Metric>{{"m", 1, 1, 0}})), "missing");
+  EXPECT_EQ(outcome(param(id, {"p", "1"})), "missing");
+  EXPECT_EQ(outcome(change(id, {})), "missing");
+  EXPECT_EQ(outcome(wait_for([&](Done<> d) { tracking_->delete_run(id, {}, std::move(d)); })),
+            "missing");
+  EXPECT_EQ(outcome(wait_for([&](Done<> d) { tracking_->log_outputs(id, {}, std::move(d)); })),
+            "missing");
+  EXPECT_TRUE(history(id, "m").empty());
+}
+
+// --- params and tags ----------------------------------------------------------------------------
+
+TEST_P(TrackingTest, AParamIsSetOnceAndMayBeRepeated) {
+  const std::string id = run();
+  EXPECT_EQ(outcome(param(id, {"p", "1"})), "ok");
+  EXPECT_EQ(outcome(param(id, {"p", "1"})), "ok");
+  Result<> changed = param(id, {"p", "2"});
+  EXPECT_EQ(outcome(changed), "conflict/changed");
+  EXPECT_EQ(changed.error().message,
+            "Changing param values is not allowed. Param with key='p' was already logged with "
+            "value='1' for run ID='" +
+                id + "'. Attempted logging new value '2'.");
+  EXPECT_EQ(read(id).params, (std::vector<Param>{{"p", "1"}}));
+}
+
+TEST_P(TrackingTest, ABatchWithAChangedParamLeavesNothingOfItself) {
+  const std::string id = run();
+  ASSERT_TRUE(param(id, {"p", "it's"}).ok());
+  Batch batch;
+  batch.params = {{"new", "1"}, {"p", "\"2\"\n"}};
+  batch.metrics = {{"m", 1, 1, 0}};
+  batch.tags = {{"t", "1"}};
+  batch.name = "renamed";
+  Result<> refused = log(id, batch);
+  EXPECT_EQ(outcome(refused), "conflict/changed");
+  EXPECT_EQ(refused.error().message,
+            "Changing param values is not allowed. Params were already logged='[{'key': 'p', "
+            "'old_value': \"it's\", 'new_value': '\"2\"\\n'}]' for run ID='" +
+                id + "'.");
+  const tracking::Run after = read(id);
+  EXPECT_EQ(after.params, (std::vector<Param>{{"p", "it's"}}));
+  EXPECT_TRUE(after.metrics.empty());
+  EXPECT_TRUE(history(id, "m").empty());
+  EXPECT_EQ(value_of_tag(after.tags, "t"), "(none)");
+  EXPECT_NE(after.info.name, "renamed");
+}
+
+TEST_P(TrackingTest, ABatchIsDurableTogetherWithWhatOthersWriteInIt) {
+  const std::string id = run();
+  Batch batch;
+  batch.tags = {{"t", "1"}};
+  batch.with = [](db::Tx& tx) -> Result<> {
+    TRY(graph::put_node(tx, {"thing", "1"}, wire::Json::Object{}, 1));
+    return conflict("not now");
+  };
+  EXPECT_EQ(outcome(log(id, batch)), "conflict");
+  EXPECT_EQ(value_of_tag(read(id).tags, "t"), "(none)");
+}
+
+TEST_P(TrackingTest, TagsAreReplacedAndDeleted) {
+  const std::string id = run();
+  Batch batch;
+  batch.tags = {{"t", "1"}, {"t", "2"}, {"u", ""}};
+  ASSERT_TRUE(log(id, batch).ok());
+  EXPECT_EQ(read(id).tags, (std::vector<Tag>{{"t", "2"}, {"u", ""}}));
+  auto remove = [&](const std::string& key) {
+    return outcome(wait_for([&](Done<> d) { tracking_->delete_tag(id, key, std::move(d)); }));
+  };
+  EXPECT_EQ(remove("t"), "ok");
+  EXPECT_EQ(remove("t"), "missing");
+  EXPECT_EQ(keys_of(read(id).tags), (std::vector<std::string>{"u"}));
+}
+
+TEST_P(TrackingTest, AListInATagGrowsItemByItem) {
+  const std::string id = run();
+  auto append = [&](const std::string& key, wire::Json item) {
+    return outcome(wait_for(
+        [&](Done<> d) { tracking_->append_to_tag(id, key, std::move(item), std::move(d)); }));
+  };
+  EXPECT_EQ(append("list", "a"), "ok");
+  EXPECT_EQ(append("list", 2), "ok");
+  EXPECT_EQ(value_of_tag(read(id).tags, "list"), "[\"a\", 2]");
+  Batch batch;
+  batch.tags = {{"text", "no list"}};
+  ASSERT_TRUE(log(id, batch).ok());
+  EXPECT_EQ(append("text", 1), "conflict");
+}
+
+// --- metrics ------------------------------------------------------------------------------------
+
+TEST_P(TrackingTest, TheLatestPointIsThatOfTheLastStepThenTimeThenValue) {
+  struct Row {
+    std::vector<Metric> points;  // logged one by one, or at once
+    double latest;
+  };
+  const Row rows[] = {
+      {{{"m", 1, 1, 0}}, 1},
+      {{{"m", 1, 100, 5}, {"m", 2, 900, 4}}, 1},
+      {{{"m", 1, 100, 5}, {"m", 3, 50, 5}}, 1},
+      {{{"m", 1, 100, 5}, {"m", 4, 100, 5}}, 4},
+      {{{"m", 1, 100, 5}, {"m", 0, 100, 5}}, 1},
+      {{{"m", 1, 100, -5}, {"m", 2, 1, -4}}, 2},
+      {{{"m", -1, 1, 1}, {"m", kNan, 1, 1}}, kNan},  // NaN counts as 0
+      {{{"m", 1, 1, 1}, {"m", kNan, 1, 1}}, 1},
+      {{{"m", kNan, 1, 1}, {"m", 1, 1, 1}}, 1},
+  };
+  for (const Row& row : rows) {
+    const std::string single = run(), batch = run();
+    for (const Metric& metric : row.points) {
+      ASSERT_TRUE(log(single, std::vector<Metric>{metric}).ok());
+    }
+    ASSERT_TRUE(log(batch, row.points).ok());
+    for (const std::string& id : {single, batch}) {
+      const double latest = latest_of(read(id)).at("m");
+      EXPECT_TRUE(latest == row.latest || (std::isnan(latest) && std::isnan(row.latest)))
+          << latest << " instead of " << row.latest;
+    }
+  }
+}
+
+TEST_P(TrackingTest, AHistoryHasEachPointOnceInItsOrder) {
+  const std::string id = run();
+  ASSERT_TRUE(log(id, std::vector<Metric>{{"m", 3, 20, 1}, {"m", 1, 10, 2}, {"n", 9, 9, 9}}).ok());
+  ASSERT_TRUE(log(id, std::vector<Metric>{{"m", 2, 10, 1}}).ok());
+  ASSERT_TRUE(log(id, std::vector<Metric>{{"m", 2, 10, 1}, {"m", kNan, 10, 1}}).ok());
+  EXPECT_EQ(history(id, "m"),
+            (std::vector<Point>{
+                {10, 1, 0, true}, {10, 1, 2, false}, {10, 2, 1, false}, {20, 1, 3, false}}));
+  EXPECT_TRUE(history(id, "none").empty());
+}
+
+TEST_P(TrackingTest, AHistoryComesInPagesThatJoin) {
+  const std::string id = run();
+  std::vector<Metric> metrics;
+  for (int i = 0; i < 100; ++i) metrics.push_back({"m", i / 2.0, i / 3, 100 - i});
+  ASSERT_TRUE(log(id, metrics).ok());
+  const std::vector<Point> whole = history(id, "m");
+  ASSERT_EQ(whole.size(), 100u);
+  std::vector<Point> joined;
+  std::optional<Point> after;
+  for (bool more = true; more;) {
+    Result<HistoryPage> page = tracking_->history(id, "m", after, 7);
+    ASSERT_TRUE(page.ok());
+    joined.insert(joined.end(), page->points.begin(), page->points.end());
+    more = page->more;
+    after = joined.back();
+  }
+  EXPECT_EQ(joined, whole);
+}
+
+/// Against a naive twin: every point in one list, sorted.
+TEST_P(TrackingTest, HistoriesStayWhatTheyAreWhileTheyAreCompacted) {
+  std::mt19937_64 random(7);
+  const std::string ids[] = {run(), run()};
+  std::map<std::pair<std::string, std::string>, std::vector<Point>> expected;
+  for (int batch = 0; batch < 700; ++batch) {
+    const std::string& id = ids[random() % 2];
+    std::vector<Metric> metrics;
+    for (std::size_t i = 0; i < 1 + random() % 20; ++i) {
+      const std::string key = random() % 3 == 0 ? "a" : "b";
+      const UnixMs time = random() % 10 == 0 ? static_cast<UnixMs>(random() % 700) : batch;
+      metrics.push_back({key, static_cast<double>(random() % 5), time, batch});
+      expected[{id, key}].push_back(to_point(metrics.back().value, time, batch));
+    }
+    ASSERT_TRUE(log(id, metrics).ok());
+  }
+  std::int64_t waiting = 0, chunks = 0;
+  // A write that comes after those that move batches.
+  ASSERT_TRUE(pool_
+                  ->write([&](db::Tx& tx) -> Result<> {
+                    waiting = *TRY(tx.one<std::int64_t>("select count(*) from metric_batches"));
+                    chunks = *TRY(tx.one<std::int64_t>("select count(*) from metric_chunks"));
+                    return {};
+                  })
+                  .ok());
+  EXPECT_LT(waiting, 2 * 128 + 1) << "batches are moved into chunks";
+  EXPECT_GT(chunks, 0);
+  for (auto& [series, points] : expected) {
+    tidy(points);
+    EXPECT_EQ(history(series.first, series.second), points);
+    // In pages too.
+    std::vector<Point> joined;
+    std::optional<Point> after;
+    for (bool more = true; more;) {
+      Result<HistoryPage> page = tracking_->history(series.first, series.second, after, 999);
+      ASSERT_TRUE(page.ok());
+      joined.insert(joined.end(), page->points.begin(), page->points.end());
+      more = page->more;
+      after = joined.back();
+    }
+    EXPECT_EQ(joined, points);
+  }
+}
+
+TEST_P(TrackingTest, ASampleIsEvenAndByStep) {
+  const std::string id = run();
+  std::vector<Metric> metrics;
+  for (int step = 0; step < 1000; ++step) metrics.push_back({"m", 0.5, 2000 - step, step});
+  ASSERT_TRUE(log(id, metrics).ok());
+  auto steps_of = [&](const std::optional<StepRange>& range, std::size_t count) {
+    std::vector<std::int64_t> steps;
+    const Result<std::vector<Point>> sample = tracking_->sample(id, "m", range, count);
+    EXPECT_TRUE(sample.ok());
+    for (const Point& point : *sample) {
+      steps.push_back(point.step);
+    }
+    return steps;
+  };
+  EXPECT_EQ(steps_of(std::nullopt, 4), (std::vector<std::int64_t>{0, 250, 500, 999}));
+  EXPECT_EQ(steps_of(StepRange{10, 13}, 100), (std::vector<std::int64_t>{10, 11, 12, 13}));
+  EXPECT_EQ(steps_of(StepRange{2000, 3000}, 100), (std::vector<std::int64_t>{}));
+  EXPECT_EQ(steps_of(std::nullopt, 5000).size(), 1000u);
+}
+
+// --- inputs, outputs, facts ---------------------------------------------------------------------
+
+Inputs used(std::vector<DatasetInput> datasets) {
+  Inputs inputs;
+  inputs.datasets = std::move(datasets);
+  return inputs;
+}
+
+TEST_P(TrackingTest, ADatasetIsSharedAndAUseKeepsItsFirstTags) {
+  const std::string a = run(), b = run();
+  const Dataset bikes{"bikes", "d1", "local", "/data", "", ""};
+  auto use = [&](const std::string& id, Inputs inputs) {
+    return outcome(
+        wait_for([&](Done<> d) { tracking_->log_inputs(id, std::move(inputs), std::move(d)); }));
+  };
+  EXPECT_EQ(use(a, used({{bikes, {{"context", "train"}}}, {bikes, {{"context", "again"}}}})), "ok");
+  EXPECT_EQ(use(a, used({{bikes, {{"context", "later"}}}})), "ok");
+  Dataset other_words = bikes;
+  other_words.source = "/elsewhere";
+  EXPECT_EQ(use(b, used({{other_words, {}}})), "ok");
+  const tracking::Run first = read(a), second = read(b);
+  ASSERT_EQ(first.datasets.size(), 1u);
+  EXPECT_EQ(first.datasets[0].tags, (std::vector<Tag>{{"context", "train"}}));
+  ASSERT_EQ(second.datasets.size(), 1u);
+  EXPECT_EQ(second.datasets[0].dataset.source, "/data") << "known by name and digest";
+  EXPECT_EQ(
+      *tracking_->dataset_uses({0}, "context", 10),
+      (std::vector<DatasetUse>{{0, "bikes", "d1", std::nullopt}, {0, "bikes", "d1", "train"}}));
+  const std::vector<graph::Edge> causes = causes_of({graph::kind::kRun, a});
+  ASSERT_EQ(causes.size(), 1u);
+  EXPECT_EQ(causes[0].relation, graph::relation::kUsed);
+  EXPECT_EQ(causes[0].cause, (graph::NodeRef{graph::kind::kDataset, "bikes@d1"}));
+}
+
+TEST_P(TrackingTest, ModelsThatARunMadeComeFromIt) {
+  const std::string id = run();
+  Inputs inputs;
+  inputs.models = {{"m-in", 0}};
+  ASSERT_TRUE(wait_for([&](Done<> d) { tracking_->log_inputs(id, inputs, std::move(d)); }).ok());
+  ASSERT_TRUE(wait_for([&](Done<> d) {
+                tracking_->log_outputs(id, {{"m-out", 3}}, std::move(d));
+              }).ok());
+  const tracking::Run found = read(id);
+  ASSERT_EQ(found.models_used.size(), 1u);
+  EXPECT_EQ(found.models_used[0].model_id, "m-in");
+  ASSERT_EQ(found.models_made.size(), 1u);
+  EXPECT_EQ(found.models_made[0].step, 3);
+  const std::vector<graph::Edge> made = causes_of({graph::kind::kModel, "m-out"});
+  ASSERT_EQ(made.size(), 1u);
+  EXPECT_EQ(made[0].relation, graph::relation::kProducedBy);
+  EXPECT_EQ(made[0].cause, (graph::NodeRef{graph::kind::kRun, id}));
+}
+
+TEST_P(TrackingTest, ARunIsTiedToItsAttemptByTheCallersTokenOrByATag) {
+  NewRun tagged;
+  tagged.tags = {{kAttemptTag, "by-tag"}};
+  const std::string by_tag = start(tagged)->info.id;
+  const std::string by_token = start(tagged, {"", "by-token"})->info.id;
+  const std::string later = run(), free = run();
+  Batch batch;
+  batch.tags = {{kAttemptTag, "later"}};
+  ASSERT_TRUE(log(later, batch).ok());
+  auto attempts_of = [&](const std::string& id) {
+    std::vector<std::string> attempts;
+    for (const graph::Edge& edge : causes_of({graph::kind::kRun, id})) {
+      EXPECT_EQ(edge.relation, graph::relation::kProducedBy);
+      EXPECT_EQ(edge.cause.kind, graph::kind::kAttempt);
+      attempts.push_back(edge.cause.id);
+    }
+    return attempts;
+  };
+  EXPECT_EQ(attempts_of(by_tag), (std::vector<std::string>{"by-tag"}));
+  // What was started with a token is proven; what a tag says is claimed besides.
+  EXPECT_EQ(attempts_of(by_token).size(), 2u);
+  EXPECT_EQ(attempts_of(later), (std::vector<std::string>{"later"}));
+  EXPECT_TRUE(attempts_of(free).empty());
+}
+
+TEST_P(TrackingTest, ARunIsANodeWithItsName) {
+  const std::string id = run();
+  RunChange rename;
+  rename.name = "renamed";
+  ASSERT_TRUE(change(id, rename).ok());
+  auto node = pool_->read([&](db::Tx& tx) {
+    return graph::find_node(tx, {graph::kind::kRun, id});
+  });
+  ASSERT_TRUE(node.ok() && node->has_value());
+  EXPECT_EQ((*node)->attributes.find("name")->as_string(), "renamed");
+  EXPECT_EQ((*node)->attributes.find("experiment")->as_string(), "Default");
+}
+
+TEST(RunName, IsTwoWordsAndANumber) {
+  EXPECT_EQ(random_run_name(0), "amber-anchor-0");
+  EXPECT_NE(random_run_name(1), random_run_name(2));
+}
+
+}  // namespace
+}  // namespace slipway::tracking
