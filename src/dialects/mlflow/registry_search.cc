@@ -46,6 +46,10 @@ Result<Query> to_query(const RegistrySearch& search, const SearchBounds& bounds,
       query.without.reset();
     }
     const Field field = tag ? Field::kTag : to_field(clause.key);
+    if (const auto* number = std::get_if<double>(&clause.value)) {
+      return invalid("Invalid value for numeric attribute '" + clause.key +
+                     "': " + wire::dump(wire::Json(*number)));
+    }
     query.conditions.push_back(
         {field, tag ? std::move(clause.key) : "", clause.op, std::move(clause.value)});
   }

@@ -378,9 +378,14 @@ Result<Version> Registry::version(const std::string& name, std::int64_t number) 
 Result<Version> Registry::version_by_alias(const std::string& name, const std::string& alias) {
   TRY(check_model_name(name));
   TRY(check_alias(alias, /*to_set=*/false));
+  if (to_lower(alias) == "latest") {
+    std::vector<Version> latest = TRY(latest_versions(name, {}));
+    if (latest.empty()) return missing("Latest version not found for model " + name + ".");
+    return std::move(latest.back());
+  }
   Reference reference;
   reference.model = name;
-  if (to_lower(alias) != "latest") reference.alias = alias;
+  reference.alias = alias;
   return resolve(reference);
 }
 
