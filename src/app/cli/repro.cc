@@ -3,6 +3,7 @@
 #include "app/cli/verbs.h"
 #include "app/project.h"
 #include "app/reproduce.h"
+#include "base/log.h"
 #include "dialects/dvc/pipelines.h"
 #include "domain/flows/commands.h"
 #include "io/proc/proc.h"
@@ -14,6 +15,7 @@ namespace {
 /// this process is small and has one thread.
 template <class F>
 int with_context(const Surroundings& surroundings, F run) {
+  set_log_level(LogLevel::kWarning);  // a server of its own must not talk between the commands
   Result<proc::Spawner> spawner = proc::Spawner::start();
   if (!spawner.ok()) return report(spawner.error(), surroundings);
   SystemClock clock;
