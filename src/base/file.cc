@@ -67,17 +67,18 @@ Result<> write_whole(int fd, std::string_view content, const std::string& name) 
   return {};
 }
 
-Result<> write_and_rename(const std::filesystem::path& path, std::string_view content, unsigned mode, bool sync) {
-  std::filesystem::path temporary = path;
-  temporary += "." + random_hex32().substr(0, 12) + ".tmp";
+/// The errno of a failed rename is left in `rename_failure`.
+Result<> write_and_rename(const std::filesystem::path& temporary, const std::filesystem::path& path,
+                          std::string_view content, const Replacement& how, int& rename_failure) {
   Result<> written = [&]() -> Result<> {
-    Fd file(open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+    Fd file(open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, how.mode));
     if (!file) return system_error("cannot create " + temporary.string(), errno);
     TRY(write_whole(file.get(), content, temporary.string()));
-    if (sync && fsync(file.get()) != 0) return system_error("cannot sync " + temporary.string(), errno);
+    if (how.durable && fsync(file.get()) != 0) return system_error("cannot sync " + temporary.string(), errno);
     if (close(file.release()) != 0) return system_error("cannot close " + temporary.string(), errno);
     if (rename(temporary.c_str(), path.c_str()) != 0) {
-      return system_error("cannot rename " + temporary.string() + " to " + path.string(), errno);
+      rename_failure = errno;
+      return system_error("cannot rename " + temporary.string() + " to " + path.string(), rename_failure);
     }
     return {};
   }();
@@ -85,18 +86,41 @@ Result<> write_and_rename(const std::filesystem::path& path, std::string_view co
     unlink(temporary.c_str());
     return written;
   }
-  if (sync) TRY(sync_folder(path.parent_path()));
+  if (how.durable) TRY(sync_folder(path.parent_path()));
   return {};
+}
+
+bool on_one_file_system(const std::filesystem::path& a, const std::filesystem::path& b) {
+  struct stat one {}, other {};
+  return stat(a.empty() ? "." : a.c_str(), &one) == 0 && stat(b.c_str(), &other) == 0 &&
+         one.st_dev == other.st_dev;
 }
 
 }  // namespace
 
+std::filesystem::path temporary_for(const std::filesystem::path& path, const std::filesystem::path& scratch) {
+  std::string random = random_hex32().substr(0, 12);
+  if (!scratch.empty() && on_one_file_system(path.parent_path(), scratch)) {
+    return scratch / ("slipway-" + random + ".tmp");
+  }
+  std::filesystem::path beside = path;
+  return beside += "." + random + ".tmp";
+}
+
+Result<> replace_file(const std::filesystem::path& path, std::string_view content, const Replacement& how) {
+  int rename_failure = 0;
+  Result<> written = write_and_rename(temporary_for(path, how.scratch), path, content, how, rename_failure);
+  // The same file system mounted twice (a container's volumes) looks like one, but nothing moves between the mounts.
+  if (rename_failure != EXDEV || how.scratch.empty()) return written;
+  return write_and_rename(temporary_for(path, {}), path, content, how, rename_failure);
+}
+
 Result<> write_file_atomic(const std::filesystem::path& path, std::string_view content, unsigned mode) {
-  return write_and_rename(path, content, mode, true);
+  return replace_file(path, content, {mode, true, {}});
 }
 
 Result<> write_file_quick(const std::filesystem::path& path, std::string_view content, unsigned mode) {
-  return write_and_rename(path, content, mode, false);
+  return replace_file(path, content, {mode, false, {}});
 }
 
 }  // namespace slipway

@@ -40,6 +40,19 @@ Result<> write_file_atomic(const std::filesystem::path& path, std::string_view c
 Result<> write_file_quick(const std::filesystem::path& path, std::string_view content,
                           unsigned mode = 0666);
 
+/// What appears at a path by one rename: durable or only atomic, and where it grows.
+struct Replacement {
+  unsigned mode = 0666;  // subject to the umask
+  bool durable = true;   // false: as write_file_quick()
+  /// The temporary file is made in this folder as "slipway-XXXX.tmp", so that a kill leaves nothing beside `path`; empty,
+  /// or on another file system: beside it.
+  std::filesystem::path scratch;
+};
+Result<> replace_file(const std::filesystem::path& path, std::string_view content, const Replacement& how);
+
+/// A name in `scratch` that nothing else uses; beside `path` when `scratch` is empty or on another file system.
+std::filesystem::path temporary_for(const std::filesystem::path& path, const std::filesystem::path& scratch);
+
 Result<> sync_folder(const std::filesystem::path& folder);
 
 }  // namespace slipway

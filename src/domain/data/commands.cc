@@ -156,7 +156,7 @@ Result<> add_one(Repository& repository, const AddRequest& request, Addition& ad
     return version.error();
   }
   addition.data.outs[addition.out].record.version = *version;
-  TRY(addition.data.write());
+  TRY(addition.data.write(repository.scratch()));
   if (gitignore) added.files.push_back(*gitignore);
   added.files.push_back(addition.file);
   return {};
@@ -314,7 +314,7 @@ Result<Added> commit(Repository& repository, const CommitRequest& request) {
     if (one.cache && state != State::kDeleted) gitignore = TRY(repository.ignore(one.path));
     data.outs[one.index].record.version =
         TRY(record(repository, one.path, one.cache, request.relink));
-    TRY(data.write());
+    TRY(data.write(repository.scratch()));
     if (gitignore) added.files.push_back(*gitignore);
     added.files.push_back(one.file);
   }

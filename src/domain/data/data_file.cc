@@ -211,10 +211,10 @@ std::string DataFile::dump() const {
   return yaml::edit(text, document, wanted);
 }
 
-Result<> DataFile::write() const {
+Result<> DataFile::write(const std::filesystem::path& scratch) const {
   std::string wanted = dump();
   if (!document.is_null() && wanted == text) return {};
-  return write_file_atomic(file, wanted);
+  return replace_file(file, wanted, {.scratch = scratch});
 }
 
 }  // namespace slipway::data

@@ -36,8 +36,8 @@ struct DataFile {
   static Result<DataFile> read(const std::filesystem::path& file);
   /// The text to write: edits of `text` when there is one, so that comments and order survive.
   std::string dump() const;
-  /// Atomic and durable; nothing when the text is the same.
-  Result<> write() const;
+  /// Atomic and durable; nothing when the text is the same. `scratch`: Repository::scratch().
+  Result<> write(const std::filesystem::path& scratch) const;
 };
 
 /// Keys of a Record in the order of .dvc files (hash last but path) and back.

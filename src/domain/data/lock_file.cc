@@ -270,8 +270,8 @@ std::string LockFile::text() const {
   return result;
 }
 
-Result<> LockFile::write() {
-  TRY(write_file_atomic(file_, text()));
+Result<> LockFile::write(const std::filesystem::path& scratch) {
+  TRY(replace_file(file_, text(), {.scratch = scratch}));
   existed_ = true;
   return {};
 }

@@ -56,8 +56,8 @@ class LockFile {
   bool existed() const { return existed_; }
 
   std::string text() const;
-  /// Atomic and durable.
-  Result<> write();
+  /// Atomic and durable. `scratch`: Repository::scratch().
+  Result<> write(const std::filesystem::path& scratch);
 
  private:
   struct Item {

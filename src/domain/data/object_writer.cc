@@ -50,6 +50,24 @@ int copy_bytes(int from, int to) {
   }
 }
 
+Result<> copy_over(const std::filesystem::path& from, const std::filesystem::path& to,
+                   unsigned mode, const std::filesystem::path& scratch) {
+  auto copy_by = [&](const std::filesystem::path& temporary) {
+    Fd source(::open(from.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!source) return errno;
+    Fd target(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+    if (!target) return errno;
+    int failure = copy_bytes(source.get(), target.get());
+    if (failure == 0 && rename(temporary.c_str(), to.c_str()) != 0) failure = errno;
+    if (failure != 0) unlink(temporary.c_str());
+    return failure;
+  };
+  int failure = copy_by(temporary_for(to, scratch));
+  if (failure == EXDEV && !scratch.empty()) failure = copy_by(temporary_for(to, {}));
+  if (failure != 0) return system_error("cannot write " + to.string(), failure);
+  return {};
+}
+
 Result<std::string> digest_of_file(const std::filesystem::path& path) {
   Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file) return system_error("cannot open " + path.string(), errno);

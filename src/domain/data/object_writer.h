@@ -12,6 +12,11 @@ namespace slipway::data {
 /// The rest of `from` into `to`; the errno of the failure, 0 when done.
 int copy_bytes(int from, int to);
 
+/// Lets `to` be a new file with the content of `from` (which may be the same path), by rename; it
+/// grows in `scratch` (see Replacement). Not synced.
+Result<> copy_over(const std::filesystem::path& from, const std::filesystem::path& to,
+                   unsigned mode, const std::filesystem::path& scratch);
+
 /// The MD5 of a file's content.
 Result<std::string> digest_of_file(const std::filesystem::path& path);
 

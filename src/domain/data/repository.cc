@@ -13,6 +13,7 @@
 #include "domain/data/config.h"
 #include "domain/data/data_file.h"
 #include "domain/data/locks.h"
+#include "domain/data/object_writer.h"
 #include "domain/data/repository_impl.h"
 #include "domain/project/stage.h"
 
@@ -49,8 +50,17 @@ std::string escaped(std::string_view name) {
   return line;
 }
 
+/// Removes what killed processes left growing. Nobody else is at it: the caller holds the lock.
+void sweep(const fs::path& scratch) {
+  std::error_code failure;
+  for (const fs::directory_entry& entry : fs::directory_iterator(scratch, failure)) {
+    std::string name = entry.path().filename().string();
+    if (name.starts_with("slipway-") && name.ends_with(".tmp")) unlink(entry.path().c_str());
+  }
+}
+
 /// Makes an own file of a link, by rename.
-Result<> unprotect_file(const fs::path& path) {
+Result<> unprotect_file(const fs::path& path, const fs::path& scratch) {
   struct stat status {};
   if (lstat(path.c_str(), &status) != 0)
     return system_error("cannot look at " + path.string(), errno);
@@ -61,9 +71,7 @@ Result<> unprotect_file(const fs::path& path) {
   }
   if (stat(path.c_str(), &status) != 0)
     return system_error("cannot look at " + path.string(), errno);
-  std::string content = TRY(read_file(path, std::uint64_t{1} << 40));
-  unsigned mode = (status.st_mode & S_IXUSR) != 0 ? 0777 : 0666;
-  return write_file_quick(path, content, mode);
+  return copy_over(path, path, (status.st_mode & S_IXUSR) != 0 ? 0777 : 0666, scratch);
 }
 
 }  // namespace
@@ -123,7 +131,8 @@ Result<Repository> Repository::open(const fs::path& start) {
       auto impl = std::make_unique<Impl>();
       impl->root = folder;
       impl->config = TRY(read_config(folder / ".dvc"));
-      impl->cache = Cache(impl->config.cache_folder, impl->config.links, impl->config.shared_cache);
+      impl->cache = Cache(impl->config.cache_folder, folder / ".dvc" / "tmp", impl->config.links,
+                          impl->config.shared_cache);
       if (!impl->config.no_scm) impl->work_tree = git::WorkTree::find(folder);
       return Repository(std::move(impl));
     }
@@ -188,6 +197,7 @@ Result<fs::path> Repository::state_folder() const {
 Result<RepositoryLock> Repository::lock() const {
   TRY(make_folder(dvc_folder() / "tmp"));
   Fd fd = TRY(take_lock_file(dvc_folder() / "tmp" / "lock"));
+  sweep(scratch());
   return RepositoryLock(fd.release());
 }
 
@@ -254,7 +264,7 @@ Result<> Repository::remove(const fs::path& path) {
 Result<> Repository::unprotect(const fs::path& path) {
   Found found = TRY(impl_->find(path));
   for (const FoundFile& file : found.files) {
-    TRY(unprotect_file(file.path.empty() ? path : path / file.path));
+    TRY(unprotect_file(file.path.empty() ? path : path / file.path, scratch()));
   }
   return {};
 }
@@ -277,7 +287,7 @@ Result<std::optional<fs::path>> Repository::ignore(const fs::path& path) {
     if (there == line) return nothing;
   }
   if (!text.empty() && text.back() != '\n') text += '\n';
-  TRY(write_file_atomic(file, text + line + "\n"));
+  TRY(replace_file(file, text + line + "\n", {.scratch = scratch()}));
   return std::optional<fs::path>(file);
 }
 
@@ -323,7 +333,7 @@ Result<std::vector<fs::path>> Repository::ignore_all(const std::vector<fs::path>
     std::string& text = texts[file];
     if (!text.empty() && text.back() != '\n') text += '\n';
     for (const fs::path& path : added) text += escaped(path.filename().string()) + "\n";
-    TRY(write_file_atomic(file, text));
+    TRY(replace_file(file, text, {.scratch = scratch()}));
     changed.push_back(file);
   }
   return changed;
@@ -352,7 +362,8 @@ Result<> Repository::unignore(const fs::path& path) {
     if (trim(one) != trim(line)) kept += one;
     rest.remove_prefix(end);
   }
-  if (!kept.empty()) return kept == *old ? Result<>() : write_file_atomic(file, kept);
+  if (kept == *old) return {};
+  if (!kept.empty()) return replace_file(file, kept, {.scratch = scratch()});
   if (unlink(file.c_str()) != 0) return system_error("cannot remove " + file.string(), errno);
   return {};
 }

@@ -82,6 +82,9 @@ class Repository {
   std::filesystem::path dvc_folder() const { return root() / ".dvc"; }
   /// `.slipway`, made on first use together with its .gitignore that holds "*".
   Result<std::filesystem::path> state_folder() const;
+  /// Where files of the work tree grow before they get their name by a rename, so that a kill
+  /// leaves nothing half in sight: .dvc/tmp. lock() empties it of what killed processes left.
+  std::filesystem::path scratch() const { return dvc_folder() / "tmp"; }
   const Config& config() const;
   Cache& cache();
 

@@ -30,7 +30,7 @@ struct Found {
 struct Repository::Impl {
   std::filesystem::path root;
   Config config;
-  Cache cache{{}, {}, false};
+  Cache cache{{}, {}, {}, false};
   std::optional<git::WorkTree> work_tree;
   mutable IgnoreRules rules;
   mutable std::set<std::string> rules_read_of;  // folders whose .dvcignore was looked for

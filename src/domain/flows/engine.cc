@@ -69,7 +69,7 @@ void LockFiles::put(const fs::path& pipeline_file, const std::string& stage,
   files_[lock_path_of(pipeline_file)].put.emplace_back(stage, std::move(locked));
 }
 
-Result<std::vector<LockFiles::Written>> LockFiles::write() {
+Result<std::vector<LockFiles::Written>> LockFiles::write(const fs::path& scratch) {
   std::vector<Written> written;
   for (auto& [path, open] : files_) {
     if (open.put.empty()) continue;
@@ -83,7 +83,7 @@ Result<std::vector<LockFiles::Written>> LockFiles::write() {
     }
     open.put.clear();
     if (!changed) continue;
-    TRY(open.file->write());
+    TRY(open.file->write(scratch));
     open.facts = StatFacts::of(path);
     written.push_back({path, is_new});
   }
@@ -269,7 +269,7 @@ Result<> Engine::verify_data(const Step& step) {
     file.outs[i].record.version = *version;
   }
   TRY(repository_.sync());
-  TRY(file.write());
+  TRY(file.write(repository_.scratch()));
   files_.insert(step.file);
   return {};
 }
@@ -659,7 +659,7 @@ Result<> Engine::commit() {
     lock_files_.put(step.file, step.stage.name, std::move(finished.locked));
   }
   finished_.clear();
-  for (const LockFiles::Written& written : TRY(lock_files_.write())) {
+  for (const LockFiles::Written& written : TRY(lock_files_.write(repository_.scratch()))) {
     Note::Kind kind = written.is_new ? Note::Kind::kNewLockFile : Note::Kind::kLockFile;
     services_.observer.note({kind, {}, shown(written.file), {}, false});
     files_.insert(written.file);

@@ -38,8 +38,9 @@ class LockFiles {
     std::filesystem::path file;
     bool is_new = false;
   };
-  /// Writes what was put, each file atomically and durably; those that changed.
-  Result<std::vector<Written>> write();
+  /// Writes what was put, each file atomically and durably; those that changed. `scratch`:
+  /// Repository::scratch().
+  Result<std::vector<Written>> write(const std::filesystem::path& scratch);
 
  private:
   struct Open {

@@ -97,7 +97,9 @@ Result<std::vector<fs::path>> commit(data::Repository& repository, const StageCo
   TRY(repository.sync());
   for (const data::LockedStage& locked : remembered) TRY(run_cache.save(locked));
   std::vector<fs::path> files = TRY(repository.ignore_all(outs));
-  for (const LockFiles::Written& written : TRY(lock_files.write())) files.push_back(written.file);
+  for (const LockFiles::Written& written : TRY(lock_files.write(repository.scratch()))) {
+    files.push_back(written.file);
+  }
   TRY(repository.flush());
   return files;
 }
