@@ -1,9 +1,11 @@
 #include "io/http/server.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <future>
 
@@ -14,10 +16,17 @@
 namespace slipway::http {
 namespace {
 
+constexpr int kLoopsMax = 32;     // unless more are asked for
 constexpr int kAcceptsMax = 256;  // before connections have their turn
 constexpr std::string_view kFull =
     "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
     "Connection: close\r\n\r\n";
+
+int usable_cores() {
+  cpu_set_t cores;
+  if (sched_getaffinity(0, sizeof cores, &cores) != 0) return 1;
+  return std::clamp(CPU_COUNT(&cores), 1, kLoopsMax);
+}
 
 /// Accepts on the first loop and deals connections out in turn.
 class Acceptor final : public Source {
@@ -106,7 +115,8 @@ class EpollServer final : public Server {
 
 Result<> EpollServer::listen() {
   const ServerOptions& options = site_.options;
-  for (int i = 0; i < std::max(options.loops, 1); ++i) loops_.push_back(TRY(Loop::open(site_)));
+  const int loops = options.loops > 0 ? options.loops : usable_cores();
+  for (int i = 0; i < loops; ++i) loops_.push_back(TRY(Loop::open(site_)));
   Fd listener = options.listen_fd >= 0 ? TRY(adopt_listener(options.listen_fd))
                                        : TRY(open_listener(options.host, options.port));
   port_ = port_of(listener.get());

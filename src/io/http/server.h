@@ -17,7 +17,8 @@ struct ServerOptions {
   std::string host = "127.0.0.1";
   int port = 5000;              // 0 picks a free one
   int listen_fd = -1;           // adopt a listening socket instead of host and port
-  int loops = 2;                // one thread and one io_context each
+  int loops = 0;                // threads, each with its connections; 0: one per core that
+                                // this process may use
   int workers = 8;              // threads of the blocking pool
   int worker_queue_max = 1024;  // full: 503 with Retry-After
   int connections_max = 4096;
