@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -152,7 +153,13 @@ Result<Fd> take_lock_file(const std::filesystem::path& file) {
     std::this_thread::sleep_for(kPause);
   }
   std::string content = " " + std::to_string(getpid()) + "\n";
-  if (ftruncate(fd.get(), 0) != 0 || pwrite(fd.get(), content.data(), content.size(), 0) < 0) {
+  // Written over and then cut: ext4 sends a file that was emptied to the disk when it is closed,
+  // and who takes the lock next would wait for that.
+  const auto size = static_cast<off_t>(content.size());
+  struct stat before {};
+  if (fstat(fd.get(), &before) != 0 ||
+      pwrite(fd.get(), content.data(), content.size(), 0) != size ||
+      (before.st_size > size && ftruncate(fd.get(), size) != 0)) {
     return system_error("cannot write " + file.string(), errno);
   }
   return fd;
