@@ -147,6 +147,29 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
+std::string python_repr(std::string_view text) {
+  const bool doubles = text.find('\'') != text.npos && text.find('"') == text.npos;
+  const char quote = doubles ? '"' : '\'';
+  constexpr char kHex[] = "0123456789abcdef";
+  std::string out(1, quote);
+  for (char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == quote || c == '\\')
+      (out += '\\') += c;
+    else if (c == '\n')
+      out += "\\n";
+    else if (c == '\r')
+      out += "\\r";
+    else if (c == '\t')
+      out += "\\t";
+    else if (byte < 0x20 || byte == 0x7f)
+      ((out += "\\x") += kHex[byte >> 4]) += kHex[byte & 15];
+    else
+      out += c;
+  }
+  return out + quote;
+}
+
 bool is_valid_utf8(std::string_view text) {
   for (std::size_t at = 0; at < text.size();) {
     std::size_t length = code_point_length(text, at);

@@ -23,6 +23,8 @@ std::optional<double> to_double(std::string_view text);
 /// Shortest text that reads back as the same double, as Python's repr writes it: "0.1", "1e-05", "1e+16", "5.0",
 /// "nan", "inf", "-inf".
 std::string python_repr(double value);
+/// A text as Python's repr writes it: 'a', or "it's" when only single quotes are in it; control characters escaped.
+std::string python_repr(std::string_view text);
 
 bool is_valid_utf8(std::string_view text);
 /// Number of code points of a valid UTF-8 text.

@@ -85,7 +85,7 @@ struct NumberToken {
 };
 NumberToken number_at(std::string_view rest) {
   NumberToken number;
-  std::size_t at = rest.front() == '-' || rest.front() == '+' ? 1 : 0;
+  std::size_t at = rest.front() == '-' ? 1 : 0;
   const std::size_t whole = digits_length(rest.substr(at));
   at += whole;
   std::size_t fraction = 0;
@@ -120,7 +120,7 @@ Token token_at(std::string_view filter, std::size_t at) {
     const std::size_t length = quoted_length(rest);
     return length > 0 ? token(TokenKind::kText, length) : token(TokenKind::kOther, rest.size());
   }
-  if (is_digit(c) || c == '-' || c == '+' || c == '.') {
+  if (is_digit(c) || c == '-' || c == '.') {
     const NumberToken number = number_at(rest);
     if (number.length > 0)
       return token(number.real ? TokenKind::kReal : TokenKind::kInteger, number.length);
@@ -305,15 +305,27 @@ class Parser {
     if (is_null_test(at + 1)) return 1 + comparator;
     if (value >= tokens_.size()) return 0;
     if (tokens_[value].kind == TokenKind::kOpen) {
-      for (std::size_t end = value; end < tokens_.size(); ++end) {
-        if (tokens_[end].kind == TokenKind::kClose) return end - at + 1;
-      }
-      return 0;
+      const std::size_t group = group_length(value);
+      return group == 0 ? 0 : value - at + group;
     }
-    const TokenKind kind = tokens_[value].kind;
-    const bool is_value = kind == TokenKind::kText || kind == TokenKind::kInteger ||
-                          kind == TokenKind::kReal || kind == TokenKind::kName;
-    return is_value ? 2 + comparator : 0;
+    if (keyword_at(value - 1, "IN")) return 0;
+    return is_value(tokens_[value]) ? 2 + comparator : 0;
+  }
+
+  static bool is_value(const Token& token) {
+    return token.kind == TokenKind::kText || token.kind == TokenKind::kInteger ||
+           token.kind == TokenKind::kReal || token.kind == TokenKind::kName;
+  }
+  /// Tokens from the parenthesis at `open` to the one that closes it; 0 when none does.
+  std::size_t group_length(std::size_t open) const {
+    for (std::size_t end = open; end < tokens_.size(); ++end) {
+      if (tokens_[end].kind == TokenKind::kClose) return end - open + 1;
+    }
+    return 0;
+  }
+  std::string_view group_text(std::size_t open) const {
+    const Token& close = tokens_[open + group_length(open) - 1];
+    return filter_.substr(tokens_[open].at, close.at + 1 - tokens_[open].at);
   }
 
   bool keyword_at(std::size_t at, std::string_view upper) const {
@@ -335,21 +347,38 @@ class Parser {
     std::vector<std::string> pieces;
     const Token* first = nullptr;
     for (std::size_t at = 0; at < tokens_.size();) {
-      const std::size_t length = is_keyword(tokens_[at], "AND") ? 1 : clause_length(at);
+      std::size_t length = is_keyword(tokens_[at], "AND") ? 1 : clause_length(at);
       if (length == 0) {
+        TRY(check_subject(at));
         if (first == nullptr) first = &tokens_[at];
-        const std::string piece(tokens_[at].text);
+        length = tokens_[at].kind == TokenKind::kOpen ? group_length(at) : 0;
+        const std::string piece(length == 0 ? tokens_[at].text : group_text(at));
         pieces.push_back(rules_.quotes_pieces ? "'" + piece + "'" : piece);
       }
       at += std::max<std::size_t>(length, 1);
     }
     if (first == nullptr) return {};
-    if (filter_.find(';') != std::string_view::npos && first->text == ";") {
-      return wrong("Search filter contained multiple expression '" + std::string(filter_) +
-                       "'. Provide AND-ed expression list.",
-                   filter_, first->at);
+    const bool several = first->text == ";" && first != &tokens_.back();
+    if (several) {
+      return error("Search filter contained multiple expression " + python_repr(filter_) +
+                       ". Provide AND-ed expression list.",
+                   *first);
     }
     return error("Invalid clause(s) in filter string: " + join(pieces, ", "), *first);
+  }
+
+  /// A comparison must start with a name.
+  Result<> check_subject(std::size_t at) const {
+    const Token& token = tokens_[at];
+    const bool literal = token.kind == TokenKind::kText || token.kind == TokenKind::kInteger ||
+                         token.kind == TokenKind::kReal;
+    const std::size_t value = at + 1 + comparator_length(at + 1);
+    if (!literal || value == at + 1 || value >= tokens_.size() || !is_value(tokens_[value])) {
+      return {};
+    }
+    return error(
+        "Invalid comparison clause. Expected 'Identifier' found '" + std::string(token.text) + "'",
+        token);
   }
 
   Result<Clause> clause() {
@@ -365,28 +394,37 @@ class Parser {
     const auto* found =
         std::find_if(std::begin(kComparators), std::end(kComparators),
                      [&](const Comparator& known) { return known.text == op_text; });
-    if (found == std::end(kComparators) || !takes(*name, found->op, rules_)) {
-      return error(
-          "Invalid comparator '" + op_text + "' not one of '" + comparators_of(*name, rules_) + "'",
-          comparator);
+    const bool known = found != std::end(kComparators);
+    const bool null_test = known && (found->op == Op::kIsNull || found->op == Op::kIsNotNull);
+    // A wrong value is told before a wrong comparator.
+    Clause clause{name->entity, name->key, known ? found->op : Op::kEqual, {}};
+    if (!null_test) clause.value = TRY(value(*name, clause.op));
+    if (known && takes(*name, found->op, rules_)) return clause;
+    return error(wrong_comparator(*name, op_text, null_test), comparator);
+  }
+
+  std::string wrong_comparator(const Name& name, const std::string& op, bool null_test) const {
+    if (null_test && rules_.nullable_params && name.entity == Entity::kMetric) {
+      return "IS NULL / IS NOT NULL is only supported for tags and params, not for 'metric' '" +
+             name.key + "'";
     }
-    Clause clause{name->entity, name->key, found->op, {}};
-    if (found->op == Op::kIsNull || found->op == Op::kIsNotNull) return clause;
-    clause.value = TRY(value(*name, found->op));
-    return clause;
+    const bool open = name.entity == Entity::kMetric || name.entity == Entity::kDataset;
+    return "Invalid comparator '" + op + "' not one of '" + comparators_of(name, rules_) +
+           (open ? "" : "'");
   }
 
   Result<db::Operand> value(const Name& name, Op op) {
     const Token& token = tokens_[next_];
-    const bool wants_list = op == Op::kIn || op == Op::kNotIn;
     if (token.kind == TokenKind::kOpen) {
-      if (!wants_list) return expected_text(name, token);
-      return list(name);
+      const bool wants_list = op == Op::kIn || op == Op::kNotIn;
+      if (wants_list && takes(name, op, rules_)) return list(name);
+      const std::string_view group = group_text(next_);
+      return is_number(name) ? not_a_number(name, group, token) : expected_text(name, group, token);
     }
     ++next_;
     if (is_number(name)) return number(name, token);
     if (token.kind != TokenKind::kText && token.kind != TokenKind::kName) {
-      return expected_text(name, token);
+      return expected_text(name, token.text, token);
     }
     const bool quoted = is_quoted(token.text, '\'') || is_quoted(token.text, '"');
     if (!quoted) {
@@ -394,12 +432,6 @@ class Parser {
           "Parameter value is either not quoted or unidentified quote types used for "
           "string value " +
               std::string(token.text) + ". Use either single or double quotes.",
-          token);
-    }
-    if (wants_list) {
-      return error(
-          "While parsing a list in the query, expected a non-empty list of string values, "
-          "but got ill-formed list.",
           token);
     }
     std::string text(token.text.substr(1, token.text.size() - 2));
@@ -412,14 +444,17 @@ class Parser {
     const bool quoted = token.kind == TokenKind::kText && name.attribute && rules_.quoted_numbers;
     if (quoted) text = text.substr(1, text.size() - 2);
     const bool plain = token.kind == TokenKind::kInteger || token.kind == TokenKind::kReal;
-    if (text.starts_with('+')) text.remove_prefix(1);
     if (name.attribute && (plain || quoted)) {
       if (std::optional<std::int64_t> whole = to_int64(text)) return db::Operand(*whole);
     }
     if (plain || quoted) {
       if (std::optional<double> real = to_double(text)) return db::Operand(*real);
     }
-    const std::string found = ". Found " + std::string(token.text);
+    return not_a_number(name, token.text, token);
+  }
+
+  Error not_a_number(const Name& name, std::string_view text, const Token& token) const {
+    const std::string found = ". Found " + std::string(text);
     if (name.entity == Entity::kMetric) {
       return error("Expected numeric value type for metric" + found, token);
     }
@@ -483,8 +518,8 @@ class Parser {
            "] attributes support comparison with a list of quoted string values.";
   }
 
-  Error expected_text(const Name& name, const Token& token) const {
-    const std::string found = ". Got value " + std::string(token.text);
+  Error expected_text(const Name& name, std::string_view text, const Token& token) const {
+    const std::string found = ". Got value " + std::string(text);
     if (name.entity == Entity::kTag || name.entity == Entity::kParam) {
       const char* word = name.entity == Entity::kTag ? "tag" : "parameter";
       return error(
@@ -660,6 +695,7 @@ Result<OrderTerm> parse_order(std::string_view term, const SearchRules& rules) {
 
 Result<OrderTerm> parse_order_field(std::string_view field, const SearchRules& rules) {
   Name name = TRY(resolve(trim(field), rules, Use::kOrder));
+  if (name.entity == Entity::kDataset) return invalid("Invalid identifier type 'dataset'");
   return OrderTerm{name.entity, std::move(name.key), true};
 }
 

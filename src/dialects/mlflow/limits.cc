@@ -90,8 +90,17 @@ std::string decode_fully(std::string_view text) {
   return decoded;
 }
 
-// The server would have to ask the host that the location names.
-constexpr std::string_view kHostSchemes[] = {"http", "https", "ftp", "sftp"};
+// The server would have to ask the host that such a location names.
+constexpr std::string_view kHostSchemes[] = {"http",   "https", "ftp", "sftp", "hdfs",
+                                             "viewfs", "r2",    "b2",  "abfss"};
+
+bool names_a_host(std::string_view location, std::string_view scheme) {
+  for (std::string_view host : kHostSchemes) {
+    if (scheme == host) return true;
+  }
+  // This server's own artifacts have no host in their locations.
+  return scheme == "mlflow-artifacts" && location.substr(scheme.size()).starts_with("://");
+}
 
 }  // namespace
 
@@ -157,20 +166,20 @@ Result<std::int64_t> to_experiment_id(std::string_view text) {
 
 Result<> check_artifact_location(std::string_view location) {
   const std::size_t query = location.find('?');
-  // As in a URL, parameters belong to the last segment of the path.
+  const std::string scheme = scheme_of(location);
+  // Parameters belong to the last segment; locations with a scheme know none.
   const std::string_view path = location.substr(0, query);
   const std::size_t last = path.rfind('/');
   const std::string_view segment = last == std::string_view::npos ? path : path.substr(last);
-  if (location.find('#') != std::string_view::npos || segment.find(';') != std::string_view::npos) {
+  const bool parameters = scheme.empty() && segment.find(';') != std::string_view::npos;
+  if (location.find('#') != std::string_view::npos || parameters) {
     return invalid("'artifact_location' URL can't include fragments or params.");
   }
   if (query != std::string_view::npos &&
       decode_fully(location.substr(query)).find("..") != std::string::npos) {
     return invalid("Invalid query string");
   }
-  const std::string scheme = scheme_of(location);
-  for (std::string_view host : kHostSchemes) {
-    if (scheme != host) continue;
+  if (names_a_host(location, scheme)) {
     return invalid("'artifact_location' cannot use the '" + scheme + "' scheme: the '" + scheme +
                    "' scheme addresses a host other than the tracking server's configured "
                    "artifact storage, so the server would connect to the host named in the URI.");

@@ -216,7 +216,7 @@ Result<std::int64_t> page_offset(std::string_view token) {
   const Json* offset = parsed->find("offset");
   const bool good =
       offset != nullptr && offset->is_integer() && !offset->is_uint64() && offset->as_int64() > 0;
-  if (!good) return invalid("Invalid page token, parsed value=" + text);
+  if (!good) return invalid("Invalid page token, parsed value=" + replace_all(text, "\"", "'"));
   return offset->as_int64();
 }
 

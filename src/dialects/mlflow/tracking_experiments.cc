@@ -126,6 +126,9 @@ Result<Response> search(Tracking& tracking, Request& request) {
   tracking::ExperimentQuery query;
   query.where = TRY(to_conditions(call.filter, kExperimentSearch));
   query.order = TRY(to_order(call.order_by, kExperimentSearch));
+  for (const tracking::Ordering& ordering : query.order) {
+    if (ordering.field == tracking::Field::kTag) return invalid("Invalid order_by entity: tag");
+  }
   query.view = TRY(to_view(call.view_type, "view_type"));
   query.limit = static_cast<int>(call.max_results);
   query.offset = TRY(page_offset(call.page_token));
