@@ -33,6 +33,3 @@ target_compile_definitions(dep_spdlog INTERFACE FMT_HEADER_ONLY)
 slipway_static(gtest gtest/gtest.h EXTRA gtest gmock Threads::Threads)
 slipway_static(gtest_main gtest/gtest.h EXTRA gtest_main)
 slipway_static(benchmark benchmark/benchmark.h EXTRA benchmark Threads::Threads)
-
-add_library(dep_asio INTERFACE)
-target_link_libraries(dep_asio INTERFACE Boost::boost Threads::Threads)

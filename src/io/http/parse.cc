@@ -1,5 +1,6 @@
 #include "io/http/parse.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -9,6 +10,7 @@ namespace slipway::http {
 namespace {
 
 constexpr std::size_t kLeadingEmptyLinesMax = 2;
+constexpr std::size_t kRequestLineRestBytes = 64;  // beside the target
 constexpr std::size_t kExtensionBytesMax = 16u << 10;
 // A flood of tiny chunks costs us more than it costs the sender; whoever writes piece by piece
 // stays far below this.
@@ -270,38 +272,39 @@ std::string_view next_line(std::string_view& head) {
 }  // namespace
 
 std::optional<std::size_t> HeadScanner::scan(std::string_view buffer) {
-  const char* const begin = buffer.data();
-  while (!refusal_) {
-    const std::size_t left = buffer.size() - scanned_;
-    const void* found = left == 0 ? nullptr : std::memchr(begin + scanned_, '\n', left);
-    if (found == nullptr) break;
-    const auto at = static_cast<std::size_t>(static_cast<const char*>(found) - begin);
-    scanned_ = at + 1;
-    if (at == line_start_ || begin[at - 1] != '\r') {
-      refuse(400, "a line ends without CR LF");
-      break;
-    }
-    const bool empty = at == line_start_ + 1;
-    line_start_ = scanned_;
-    if (!empty) ++lines_;
-    // Empty lines before the request line are forgiven: old clients send them after a body.
-    const bool leading = lines_ == 0;
-    if (empty && leading && scanned_ > 2 * kLeadingEmptyLinesMax) refuse(400, "empty lines");
-    if (!leading && lines_ == 1 && !empty && scanned_ > limits_.target_bytes_max + 64) {
-      refuse(414, "the request line is too long");
-    }
-    if (scanned_ > limits_.header_bytes_max) refuse(431, "the headers are too long");
-    if (lines_ > limits_.headers_max + 1) refuse(431, "too many headers");
-    if (empty && !leading && !refusal_) return scanned_;
-  }
-  scanned_ = refusal_ ? scanned_ : buffer.size();
-  if (refusal_) return std::nullopt;
-  if (lines_ == 0 && buffer.size() > limits_.target_bytes_max + 64) {
-    refuse(414, "the request line is too long");
-  } else if (buffer.size() > limits_.header_bytes_max) {
-    refuse(431, "the headers are too long");
+  while (!refusal_ && scanned_ < buffer.size()) {
+    const std::size_t at = buffer.find('\n', scanned_);
+    scanned_ = std::min(at, buffer.size() - 1) + 1;
+    // Before the line is judged, so that it does not matter in how many pieces it came.
+    check_length();
+    if (at == std::string_view::npos || refusal_) return std::nullopt;
+    if (take_line(buffer.substr(line_start_, at - line_start_))) return scanned_;
   }
   return std::nullopt;
+}
+
+void HeadScanner::check_length() {
+  if (lines_ == 0 && scanned_ > limits_.target_bytes_max + kRequestLineRestBytes) {
+    refuse(414, "the request line is too long");
+  }
+  if (scanned_ > limits_.header_bytes_max) refuse(431, "the headers are too long");
+}
+
+/// `line` without its LF. True for the empty line that ends the head.
+bool HeadScanner::take_line(std::string_view line) {
+  line_start_ = scanned_;
+  if (line.empty() || line.back() != '\r') {
+    refuse(400, "a line ends without CR LF");
+    return false;
+  }
+  if (line.size() > 1) {
+    if (++lines_ > limits_.headers_max + 1) refuse(431, "too many headers");
+    return false;
+  }
+  if (lines_ > 0) return true;
+  // Empty lines before the request line are forgiven: old clients send them after a body.
+  if (scanned_ > 2 * kLeadingEmptyLinesMax) refuse(400, "empty lines");
+  return false;
 }
 
 std::optional<Refusal> parse_head(std::string_view head, const ParseLimits& limits,

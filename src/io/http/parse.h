@@ -36,6 +36,8 @@ class HeadScanner {
   explicit HeadScanner(const ParseLimits& limits) : limits_(limits) {}
 
  private:
+  void check_length();
+  bool take_line(std::string_view line);
   /// The first one counts.
   void refuse(int status, const char* why) {
     if (!refusal_) refusal_ = Refusal{status, why};

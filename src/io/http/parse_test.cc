@@ -180,6 +180,7 @@ TEST(ParseHead, IsBounded) {
   EXPECT_EQ(status(with("", "GET /" + std::string(5000, 'x') + " HTTP/1.1")), 414);
   // Without an end in sight.
   EXPECT_EQ(status("GET /" + std::string(5000, 'x')), 414);
+  EXPECT_EQ(status("GET /" + std::string(5000, 'x') + "\n"), 414);
   EXPECT_EQ(status("GET / HTTP/1.1\r\nX: " + std::string(5000, 'x')), 431);
 }
 
