@@ -113,7 +113,7 @@ fs::path entry_of(const fs::path& runs) {
 }
 
 TEST_F(Attempts, AnExecutionIsFoundByItsInputs) {
-  RunCache runs(folder_);
+  RunCache runs(folder_, {});
   data::LockedStage inputs = an_execution();
   inputs.outs[0].version = {};
   EXPECT_FALSE((*runs.find(inputs)).has_value());
@@ -126,7 +126,7 @@ TEST_F(Attempts, AnExecutionIsFoundByItsInputs) {
 }
 
 TEST_F(Attempts, ADamagedExecutionIsDroppedAndOneThatWritesElsewhereNotTaken) {
-  RunCache runs(folder_);
+  RunCache runs(folder_, {});
   ASSERT_TRUE(runs.save(an_execution()).ok());
   fs::path entry = entry_of(folder_);
   std::string text = *read_file(entry);

@@ -95,7 +95,7 @@ Engine::Engine(data::Repository& repository, const ReproOptions& options,
     : repository_(repository),
       options_(options),
       services_(services),
-      run_cache_(repository.cache().run_cache()),
+      run_cache_(repository.cache().run_cache(), repository.scratch()),
       environments_(services.variables) {}
 
 std::string Engine::shown(const fs::path& path) const {

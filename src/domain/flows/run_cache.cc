@@ -20,14 +20,16 @@ fs::path folder_of(const fs::path& runs, const std::string& key) {
   return runs / key.substr(0, 2) / key;
 }
 
-/// The file that was written last; empty without one.
+/// The entry that was written last; empty without one.
 fs::path newest(const fs::path& folder) {
   fs::path found;
   timespec at{};
   std::error_code failure;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder, failure)) {
     struct stat status {};
-    if (stat(entry.path().c_str(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
+    bool is_growing = entry.path().has_extension();  // by another program, which may have died
+    if (is_growing || stat(entry.path().c_str(), &status) != 0 || !S_ISREG(status.st_mode))
+      continue;
     const timespec& time = status.st_mtim;
     bool later = time.tv_sec != at.tv_sec ? time.tv_sec > at.tv_sec : time.tv_nsec > at.tv_nsec;
     if (!found.empty() && !later) continue;
@@ -97,7 +99,7 @@ Result<> RunCache::save(const data::LockedStage& locked) const {
   std::error_code failure;
   fs::create_directories(folder, failure);
   if (failure) return system_error("cannot create " + folder.string(), failure.value());
-  return write_file_quick(file, yaml::emit(locked.to_node()));
+  return replace_file(file, yaml::emit(locked.to_node()), {.durable = false, .scratch = scratch_});
 }
 
 }  // namespace slipway::flows

@@ -18,8 +18,9 @@ bool is_rememberable(const Step& step, const std::filesystem::path& root);
 /// Any thread, any number of processes: entries appear by rename.
 class RunCache {
  public:
-  /// `folder`: Cache::run_cache().
-  explicit RunCache(std::filesystem::path folder) : folder_(std::move(folder)) {}
+  /// `folder`: Cache::run_cache(); `scratch`: Repository::scratch().
+  RunCache(std::filesystem::path folder, std::filesystem::path scratch)
+      : folder_(std::move(folder)), scratch_(std::move(scratch)) {}
 
   /// The newest entry for the command and inputs of `inputs` (normalized; of its outs only the
   /// paths count). A damaged entry is removed. An entry whose outputs are not those paths counts as
@@ -30,7 +31,7 @@ class RunCache {
   Result<> save(const data::LockedStage& locked) const;
 
  private:
-  std::filesystem::path folder_;
+  std::filesystem::path folder_, scratch_;
 };
 
 }  // namespace slipway::flows

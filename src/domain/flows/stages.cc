@@ -65,7 +65,7 @@ Result<std::vector<fs::path>> commit(data::Repository& repository, const StageCo
   data::RepositoryLock lock = TRY(repository.lock());
   repository.sync_later();
   Steps steps = TRY(Steps::load(repository, request.from));
-  RunCache run_cache(repository.cache().run_cache());
+  RunCache run_cache(repository.cache().run_cache(), repository.scratch());
   ParamsFiles params;
   LockFiles lock_files;
   std::vector<fs::path> outs;
