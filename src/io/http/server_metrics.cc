@@ -27,36 +27,45 @@ ServerMetrics::ServerMetrics(const Router& router, Metrics& metrics)
                                      "Streamed answers cut off because their source failed")),
       refused_connections(refused(metrics, "connection")),
       refused_requests(refused(metrics, "request")),
-      refused_bodies(refused(metrics, "body")) {
+      refused_bodies(refused(metrics, "body")),
+      metrics_(metrics) {
   const auto entries = router.entries();
-  routes_.reserve(entries.size() + 1);
-  for (const Router::Entry* entry : entries) {
-    routes_.push_back(per_route(metrics, to_string(entry->route.method), entry->route.pattern));
+  routes_ = std::vector<PerRoute>(entries.size() + 1);
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    routes_[i].method = to_string(entries[i]->route.method);
+    routes_[i].pattern = entries[i]->route.pattern;
   }
-  routes_.push_back(per_route(metrics, "any", "none"));
+  routes_.back().method = "any";
+  routes_.back().pattern = "none";
 }
 
-ServerMetrics::PerRoute ServerMetrics::per_route(Metrics& metrics, const std::string& method,
-                                                 const std::string& pattern) {
-  static constexpr std::array kClasses = {"1xx", "2xx", "3xx", "4xx", "5xx"};
+// Threads that meet here for the first time get the same metric.
+Counter& ServerMetrics::counter(PerRoute& route, std::size_t status_class) {
+  static constexpr std::array kNames = {"1xx", "2xx", "3xx", "4xx", "5xx"};
+  std::atomic<Counter*>& place = route.by_class[status_class];
+  if (Counter* known = place.load(std::memory_order_acquire)) return *known;
+  Counter& made = metrics_.counter(
+      "slipway_http_requests_total", "Answered requests",
+      {{"method", route.method}, {"route", route.pattern}, {"status", kNames[status_class]}});
+  place.store(&made, std::memory_order_release);
+  return made;
+}
+
+Histogram& ServerMetrics::seconds(PerRoute& route) {
   static const std::vector<double> kBounds = {0.0001, 0.0005, 0.002, 0.01, 0.05, 0.25, 1, 5, 30};
-  PerRoute route{};
-  for (std::size_t i = 0; i < kClasses.size(); ++i) {
-    route.by_class[i] =
-        &metrics.counter("slipway_http_requests_total", "Answered requests",
-                         {{"method", method}, {"route", pattern}, {"status", kClasses[i]}});
-  }
-  route.seconds = &metrics.histogram("slipway_http_request_seconds",
-                                     "From the request's head to its answer being ready", kBounds,
-                                     {{"method", method}, {"route", pattern}});
-  return route;
+  if (Histogram* known = route.seconds.load(std::memory_order_acquire)) return *known;
+  Histogram& made = metrics_.histogram("slipway_http_request_seconds",
+                                       "From the request's head to its answer being ready", kBounds,
+                                       {{"method", route.method}, {"route", route.pattern}});
+  route.seconds.store(&made, std::memory_order_release);
+  return made;
 }
 
 void ServerMetrics::count(const Router::Entry* entry, int status, std::chrono::nanoseconds took) {
-  const PerRoute& route = entry == nullptr ? routes_.back() : routes_[entry->index];
+  PerRoute& route = entry == nullptr ? routes_.back() : routes_[entry->index];
   const int status_class = std::clamp(status / 100, 1, 5);
-  route.by_class[static_cast<std::size_t>(status_class - 1)]->add();
-  route.seconds->observe(std::chrono::duration<double>(took).count());
+  counter(route, static_cast<std::size_t>(status_class - 1)).add();
+  seconds(route).observe(std::chrono::duration<double>(took).count());
 }
 
 }  // namespace slipway::http

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <chrono>
+#include <string>
 #include <vector>
 
 #include "base/metrics.h"
@@ -9,8 +11,8 @@
 
 namespace slipway::http {
 
-/// What the server counts. Every counter of every route is there from the start, found by the
-/// route's index; labels come from the route table only.
+/// What the server counts. A route's own figures appear with its first answer: there are hundreds
+/// of routes, and most are never asked. Labels come from the route table only. Any thread.
 class ServerMetrics {
  public:
   ServerMetrics(const Router& router, Metrics& metrics);
@@ -30,13 +32,16 @@ class ServerMetrics {
   Counter& refused_bodies;
 
  private:
+  static constexpr std::size_t kClasses = 5;  // 1xx to 5xx
   struct PerRoute {
-    std::array<Counter*, 5> by_class;
-    Histogram* seconds;
+    std::string method, pattern;
+    std::array<std::atomic<Counter*>, kClasses> by_class{};
+    std::atomic<Histogram*> seconds{nullptr};
   };
-  static PerRoute per_route(Metrics& metrics, const std::string& method,
-                            const std::string& pattern);
+  Counter& counter(PerRoute& route, std::size_t status_class);
+  Histogram& seconds(PerRoute& route);
 
+  Metrics& metrics_;
   std::vector<PerRoute> routes_;  // by index; the last is for unmatched requests
 };
 
