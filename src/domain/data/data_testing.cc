@@ -1,6 +1,7 @@
 #include "domain/data/data_testing.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdlib>
 
@@ -13,8 +14,18 @@ namespace slipway::data {
 
 namespace fs = std::filesystem;
 
-ProjectTest::ProjectTest()
-    : root_(fs::canonical(fs::temp_directory_path()) / ("slipway-project-" + random_hex32())) {
+namespace {
+
+/// In memory where there is such a folder: nothing here is about waiting for a disk.
+fs::path folder_for_tests() {
+  const char* chosen = std::getenv("TMPDIR");
+  bool in_memory = chosen == nullptr && access("/dev/shm", W_OK) == 0;
+  return fs::canonical(in_memory ? fs::path("/dev/shm") : fs::temp_directory_path());
+}
+
+}  // namespace
+
+ProjectTest::ProjectTest() : root_(folder_for_tests() / ("slipway-project-" + random_hex32())) {
   fs::create_directories(root_);
   std::string nowhere = (root_ / ".dvc" / "tmp").string();
   setenv("DVC_SYSTEM_CONFIG_DIR", nowhere.c_str(), 1);

@@ -354,7 +354,7 @@ Result<> Repository::unignore(const fs::path& path) {
   fs::path file = path.parent_path() / ".gitignore";
   Result<std::string> old = read_file(file, 16u << 20);
   if (!old.ok()) return old.error().code == Code::kMissing ? Result<>() : Result<>(old.error());
-  std::string line = "/" + path.filename().string(), kept;
+  std::string line = escaped(path.filename().string()), kept;
   std::string_view rest = *old;
   while (!rest.empty()) {
     std::size_t end = std::min(rest.find('\n'), rest.size() - 1) + 1;
