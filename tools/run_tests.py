@@ -184,6 +184,7 @@ SUITES = {
     "mlflow": pytest_suite("protocol/mlflow", "mlflow3", "mlflow2"),
     "dvc": pytest_suite("protocol/dvc", "dvc"),
     "triton": pytest_suite("protocol/triton", "triton"),
+    "link": pytest_suite("protocol/link", "mlflow3"),
     "faults": pytest_suite("faults", "mlflow3"),
     "web": web,
     "sanitizers": sanitizers,
