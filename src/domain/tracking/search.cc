@@ -99,6 +99,11 @@ constexpr PairTable kDatasetTags{
     "run_datasets i join run_dataset_tags t on t.input = i.id where i.run = runs.id and t.key = ?",
     "t.value"};
 
+// Ends every subquery of a condition: with an offset PostgreSQL leaves it a subquery, of which it
+// answers hundreds one by one. Without, it plans their joins together, in memory that grows without
+// bound.
+constexpr std::string_view kEndOfExists = " limit 1 offset 0)";
+
 Result<> append_pair(Sql& sql, db::Engine engine, const PairTable& table,
                      const Condition& condition) {
   if (condition.op == Op::kIsNull) sql.add("not ");
@@ -107,7 +112,7 @@ Result<> append_pair(Sql& sql, db::Engine engine, const PairTable& table,
     sql.add(" and ");
     TRY(db::append_comparison(sql, engine, table.value, condition.op, condition.value));
   }
-  sql.add(")");
+  sql.add(kEndOfExists);
   return {};
 }
 
@@ -117,7 +122,7 @@ Result<> append_metric(Sql& sql, db::Engine engine, const Condition& condition) 
   const bool unequal = condition.op == Op::kUnequal;
   sql.add(unequal ? "(m.is_nan = 1 or " : "(m.is_nan = 0 and ");
   TRY(db::append_comparison(sql, engine, "m.value", condition.op, condition.value));
-  sql.add("))");
+  sql.add(")").add(kEndOfExists);
   return {};
 }
 
@@ -129,7 +134,7 @@ Result<> append_dataset(Sql& sql, db::Engine engine, const Condition& condition)
       "exists (select 1 from run_datasets i join datasets d on d.id = i.dataset "
       "where i.run = runs.id and ");
   TRY(db::append_comparison(sql, engine, "d." + condition.key, condition.op, condition.value));
-  sql.add(")");
+  sql.add(kEndOfExists);
   return {};
 }
 

@@ -351,17 +351,25 @@ TEST_P(TrackingTest, HistoriesStayWhatTheyAreWhileTheyAreCompacted) {
   std::mt19937_64 random(7);
   const std::string ids[] = {run(), run()};
   std::map<std::pair<std::string, std::string>, std::vector<Point>> expected;
-  for (int batch = 0; batch < 700; ++batch) {
+  constexpr int kBatches = 700;
+  std::promise<void> all_done;
+  for (int batch = 0; batch < kBatches; ++batch) {
     const std::string& id = ids[random() % 2];
     std::vector<Metric> metrics;
     for (std::size_t i = 0; i < 1 + random() % 20; ++i) {
       const std::string key = random() % 3 == 0 ? "a" : "b";
-      const UnixMs time = random() % 10 == 0 ? static_cast<UnixMs>(random() % 700) : batch;
+      const UnixMs time = random() % 10 == 0 ? static_cast<UnixMs>(random() % kBatches) : batch;
       metrics.push_back({key, static_cast<double>(random() % 5), time, batch});
       expected[{id, key}].push_back(to_point(metrics.back().value, time, batch));
     }
-    ASSERT_TRUE(log(id, metrics).ok());
+    Batch logged;
+    logged.metrics = std::move(metrics);
+    tracking_->log(id, std::move(logged), [&, last = batch == kBatches - 1](Result<> done) {
+      EXPECT_TRUE(done.ok());
+      if (last) all_done.set_value();
+    });
   }
+  all_done.get_future().wait();
   std::int64_t waiting = 0, chunks = 0;
   // A write that comes after those that move batches.
   ASSERT_TRUE(pool_
