@@ -283,4 +283,4 @@ def test_a_failed_attempt_is_on_record(tmp_path):
     attempt = json.loads(told["MLFLOW_RUN_CONTEXT"])["slipway.attempt"]
     attributes = project.explain(f"attempt:{attempt}").nodes[f"attempt:{attempt}"]["attributes"]
     assert (attributes["state"], attributes["exit_code"]) == ("failed", 3)
-    project.slipway("explain", f"data:{project.md5('y')}", code=1)  # what it left was never taken
+    project.slipway("explain", f"data:{project.md5('y')}", code=3)  # what it left was never taken
