@@ -50,8 +50,8 @@ class Reader {
   Error fail(const Node& node, const std::string& message) const {
     return yaml::error_at(name_, node.at, message);
   }
-  Error unsupported(const Node& node, const std::string& what) const {
-    Error error = fail(node, "not supported yet: " + what);
+  Error unsupported(const Node& node, const std::string& what, const std::string& instead) const {
+    Error error = fail(node, "not supported yet: " + what + "; " + instead);
     error.tag = "unsupported";
     return error;
   }
@@ -84,7 +84,9 @@ class Reader {
   /// Templating is not resolved: whoever reads on would take the pattern for a value.
   Result<> refuse_templates(const Node& node) const {
     if (node.is_string() && node.text.find("${") != std::string::npos) {
-      return unsupported(node, "templating (\"${...}\")");
+      return unsupported(node, "templating (\"${...}\")",
+                         "write the value in its place, or let the command read it from a file "
+                         "named under \"params\"");
     }
     for (const Node& item : node.items) TRY(refuse_templates(item));
     for (const Entry& entry : node.entries) {
@@ -114,7 +116,8 @@ Result<> read_deps(const Reader& reader, const Node& node, Stage& stage) {
   for (const Node& item : node.items) {
     std::string path = TRY(reader.text(item, "deps"));
     if (path.find("://") != std::string::npos) {
-      return reader.unsupported(item, "a dependency that is no file (" + path + ")");
+      return reader.unsupported(item, "a dependency that is no file (" + path + ")",
+                                "let a stage fetch it, and depend on the file it makes");
     }
     path = normalized(path);
     if (seen.insert(path).second) stage.deps.push_back({path, item.at});
@@ -235,7 +238,8 @@ Result<> add_output(const Reader& reader, const Node& path, const Node* flags, O
   out.at = path.at;
   out.path = TRY(reader.text(path, "outs"));
   if (out.path.find("://") != std::string::npos) {
-    return reader.unsupported(path, "an output that is no file (" + out.path + ")");
+    return reader.unsupported(path, "an output that is no file (" + out.path + ")",
+                              "write a file, and let its command copy it there");
   }
   out.path = normalized(out.path);
   if (flags != nullptr && flags->is_sequence()) {
@@ -311,7 +315,8 @@ Result<> refuse_generators(const Reader& reader, const Node& body) {
   for (const Entry& entry : body.entries) {
     for (std::string_view generator : kGenerators) {
       if (entry.key.text == generator) {
-        return reader.unsupported(entry.key, "\"" + entry.key.text + "\" in a stage");
+        return reader.unsupported(entry.key, "\"" + entry.key.text + "\" in a stage",
+                                  "write each stage out under a name of its own");
       }
     }
   }
@@ -373,7 +378,8 @@ Result<Pipeline> to_pipeline(const Reader& reader, const Node& root,
     } else if (key == "datasets") {
       pipeline.datasets = entry.value;
     } else if (key == "vars") {
-      return reader.unsupported(entry.key, "\"vars\" (templating)");
+      return reader.unsupported(entry.key, "\"vars\" (templating)",
+                                "write the values in their places, or use \"params\"");
     } else {
       return reader.unknown(
           entry, "dvc.yaml",

@@ -71,6 +71,15 @@ TEST(Pipeline, NeverGuessesWhatIsNotSupported) {
   }
 }
 
+TEST(Pipeline, SaysWhatToDoInstead) {
+  EXPECT_EQ(fault("stages:\n  a:\n    cmd: x ${lr}\n").message,
+            "dvc.yaml:3:10: not supported yet: templating (\"${...}\"); write the value in its "
+            "place, or let the command read it from a file named under \"params\"");
+  EXPECT_EQ(fault("stages:\n  a:\n    foreach: [1]\n    do: {cmd: x}\n").message,
+            "dvc.yaml:3:5: not supported yet: \"foreach\" in a stage; write each stage out under "
+            "a name of its own");
+}
+
 TEST(Params, AreFoundByDottedPath) {
   yaml::Node node = *yaml::parse("train: {layers: [{n: 3}]}\n", "params.yaml");
   EXPECT_EQ(find_param(node, "train.layers.0.n")->text, "3");

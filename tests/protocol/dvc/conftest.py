@@ -1,5 +1,6 @@
 """Repositories made by the real dvc and by slipway, side by side."""
 
+import json
 import os
 import pathlib
 import stat
@@ -15,22 +16,54 @@ ENV = {
     "GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@example.org",
     "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@example.org",
 }
-DVC = [os.environ.get("SLIPWAY_PYTHON_DVC", sys.executable), "-m", "dvc"]
+DVC_PYTHON = os.environ.get("SLIPWAY_PYTHON_DVC", sys.executable)
+DVC = [DVC_PYTHON, "-m", "dvc"]
 SLIPWAY = [os.environ["SLIPWAY_BINARY"]]
+
+
+class DvcServer:
+    """Runs the real dvc without starting it from nothing each time."""
+
+    def __init__(self, folder):
+        self.out, self.err = folder / "out", folder / "err"
+        self.process = subprocess.Popen([DVC_PYTHON, pathlib.Path(__file__).with_name("dvc_server.py")], env=ENV, text=True,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def run(self, arguments, folder, environment):
+        print(json.dumps({"arguments": arguments, "folder": str(folder), "environment": environment, "out": str(self.out),
+                          "err": str(self.err)}), file=self.process.stdin, flush=True)
+        code = int(self.process.stdout.readline())
+        return subprocess.CompletedProcess(["dvc", *arguments], code, self.out.read_text(), self.err.read_text())
+
+    def stop(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+@pytest.fixture(scope="session")
+def dvc_server(tmp_path_factory):
+    server = DvcServer(tmp_path_factory.mktemp("dvc-server"))
+    yield server
+    server.stop()
 
 
 class Repo:
     """A git repository and a tool that works on it."""
 
-    def __init__(self, folder, tool, site):
+    def __init__(self, folder, tool, site, dvc_server):
         self.root = pathlib.Path(folder)
         self.tool = tool
+        self.dvc_server = dvc_server
         self.env = {**ENV, "DVC_SITE_CACHE_DIR": str(site), "DVC_GLOBAL_CONFIG_DIR": str(site / "global"),
                     "DVC_SYSTEM_CONFIG_DIR": str(site / "system")}
 
     def run(self, *arguments, tool=None, code=0, cwd=None):
-        done = subprocess.run([*(tool or self.tool), *arguments], cwd=cwd or self.root, env=self.env,
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        tool = tool or self.tool
+        if tool == DVC:
+            done = self.dvc_server.run(arguments, cwd or self.root, self.env)
+        else:
+            done = subprocess.run([*tool, *arguments], cwd=cwd or self.root, env=self.env, stdin=subprocess.DEVNULL,
+                                  capture_output=True, text=True)
         if code is not None:
             assert done.returncode == code, (arguments, done.returncode, done.stdout, done.stderr)
         return done
@@ -63,14 +96,14 @@ class Repo:
 
 
 @pytest.fixture
-def pair(tmp_path):
+def pair(tmp_path, dvc_server):
     """(made by dvc, made by slipway), both initialized by their own `init`."""
     repos = []
     for name, tool in (("dvc", DVC), ("slipway", SLIPWAY)):
         folder = tmp_path / name
         folder.mkdir()
         subprocess.run(["git", "init", "-q", "."], cwd=folder, check=True, env=ENV)
-        repo = Repo(folder, tool, tmp_path / ("site-" + name))
+        repo = Repo(folder, tool, tmp_path / ("site-" + name), dvc_server)
         repo.run("init")
         repos.append(repo)
     return repos

@@ -24,7 +24,7 @@ CONTENTS = {
 
 
 @pytest.mark.parametrize("case", CONTENTS, ids=str)
-@pytest.mark.parametrize("links", [None, "copy", "hardlink", "symlink"])
+@pytest.mark.parametrize("links", [None, "copy", "hardlink", "symlink", "reflink,hardlink,symlink,copy"])
 def test_add_leaves_the_same_bytes(pair, case, links):
     files, targets = CONTENTS[case]
     for repo in pair:
@@ -103,7 +103,7 @@ def test_symbolic_links_in_a_folder(pair):
     assert_same(pair)
 
 
-@pytest.mark.parametrize("links", ["copy", "hardlink", "symlink"])
+@pytest.mark.parametrize("links", ["copy", "hardlink", "symlink", "reflink,hardlink,symlink,copy"])
 def test_checkout_across(pair, links):
     files = {"f": "1", "d/a": "1", "d/sub/b": "2", "d/empty": ""}
     for repo in pair:

@@ -125,7 +125,7 @@ def test_same_files(pair, case):
     swapped(pair)
 
 
-@pytest.mark.parametrize("links", ["copy", "hardlink", "symlink"])
+@pytest.mark.parametrize("links", ["copy", "hardlink", "symlink", "reflink,hardlink,symlink,copy"])
 @pytest.mark.parametrize("case", ["chain", "folder", "metrics and plots", "persist"])
 def test_same_files_with_links(pair, case, links):
     for repo in pair:
@@ -495,3 +495,30 @@ def test_only_own_files_change(pair):
     repro(repo)
     changed = repo.run("status", "--porcelain", "-uall", tool=["git"]).stdout.split()
     assert changed == ["M", ".gitignore", "??", "dvc.lock"] or changed == ["??", ".gitignore", "??", "dvc.lock"]
+
+
+UNSUPPORTED = {
+    "templating": ("stages:\n  a:\n    cmd: echo ${lr}\n", "3:10"),
+    "foreach": ("stages:\n  a:\n    foreach: [1]\n    do:\n      cmd: echo ${item}\n", "3:5"),
+    "matrix": ("stages:\n  a:\n    matrix: {x: [1]}\n    cmd: echo\n", "3:5"),
+    "vars": ("vars: [p.yaml]\nstages: {}\n", "1:1"),
+    "remote dependency": ("stages:\n  a:\n    cmd: x\n    deps: ['s3://b/k']\n", "4:12"),
+}
+
+
+@pytest.mark.parametrize("what", UNSUPPORTED, ids=str)
+def test_what_is_not_supported_is_said_with_its_place_and_a_way_out(pair, what):
+    text, place = UNSUPPORTED[what]
+    repo = pair[1]
+    repo.write({"dvc.yaml": text, "sub/x": "1\n"})
+    before = repo.snapshot()
+    for arguments, code in ((["repro"], 3), (["status"], 3), (["dvc", "repro"], 255), (["dvc", "status"], 1)):
+        said = repo.run(*arguments, code=code).stderr
+        assert f"dvc.yaml:{place}: not supported yet: " in said and "; " in said, said
+    assert repo.snapshot() == before
+
+
+@pytest.mark.parametrize("arguments", [["exp", "run"], ["push"], ["pull"], ["fetch"], ["remote", "list"], ["repro", "--pull"],
+                                       ["repro", "-i"], ["status", "-c"], ["init", "--subdir"]], ids=" ".join)
+def test_commands_that_come_later_say_so(pair, arguments):
+    assert "not supported yet" in pair[1].run("dvc", *arguments, code=None).stderr
