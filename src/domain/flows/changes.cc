@@ -56,7 +56,9 @@ class Comparison {
     found_.command =
         !step_.is_data && step_.is_locked && !yaml::equal(step_.locked_cmd, step_.stage.cmd());
     if (!step_.frozen) TRY(look_at_inputs(params));
-    found_.always = step_.is_callback() || step_.always_changed;
+    // A frozen stage does not run for it, though `status` says it, as DVC does.
+    bool counts = !step_.frozen || asked_.depth == Depth::kAll;
+    found_.always = counts && (step_.is_callback() || step_.always_changed);
     for (const StepOut& out : step_.outs) {
       if (enough()) return std::move(found_);
       State state = TRY(repository_.state_of(out.absolute, out.recorded, out.cache));
