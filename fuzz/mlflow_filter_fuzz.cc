@@ -1,0 +1,68 @@
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include "base/text.h"
+#include "dialects/mlflow/filter.h"
+#include "domain/tracking/search.h"
+
+// Whatever a filter holds: an answer in bounded time; what is understood becomes a statement with a
+// value for each placeholder, and a refusal is the caller's mistake, never ours.
+
+namespace {
+
+using namespace slipway;
+
+void require(bool condition) {
+  if (!condition) std::abort();
+}
+
+void check_sql(const db::Sql& sql, std::string_view quoted) {
+  std::size_t placeholders = 0;
+  for (char c : sql.text) placeholders += c == '?';
+  require(placeholders == sql.values.size());
+  // Texts of the caller are bound, never part of the statement.
+  require(quoted.size() < 12 || sql.text.find(quoted) == std::string::npos);
+}
+
+tracking::RunQuery to_query(const std::vector<mlflow::Clause>& clauses) {
+  tracking::RunQuery query;
+  query.experiments = {0};
+  for (const mlflow::Clause& clause : clauses) {
+    const auto field = static_cast<tracking::Field>(static_cast<int>(clause.entity));
+    query.where.push_back({field, clause.key, clause.op, clause.value});
+  }
+  return query;
+}
+
+void check(std::string_view text, const mlflow::SearchRules& rules) {
+  Result<std::vector<mlflow::Clause>> clauses = mlflow::parse_filter(text, rules);
+  if (!clauses.ok()) {
+    require(clauses.error().code == Code::kInvalid);
+    require(!is_valid_utf8(text) || is_valid_utf8(clauses.error().message));
+    return;
+  }
+  for (const mlflow::Clause& clause : *clauses) require(clause.key.size() <= text.size());
+  if (&rules != &mlflow::kRunSearch) return;
+  for (db::Engine engine : {db::Engine::kSqlite, db::Engine::kPostgres}) {
+    Result<db::Sql> sql = tracking::run_search_sql(engine, to_query(*clauses));
+    if (sql.ok())
+      check_sql(*sql, text);
+    else
+      require(sql.error().code == Code::kInvalid);
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  for (const mlflow::SearchRules* rules :
+       {&mlflow::kRunSearch, &mlflow::kExperimentSearch, &mlflow::kRegisteredModelSearch,
+        &mlflow::kModelVersionSearch, &mlflow::kLoggedModelSearch}) {
+    check(text, *rules);
+    Result<mlflow::OrderTerm> order = mlflow::parse_order(text, *rules);
+    require(order.ok() || order.error().code == Code::kInvalid);
+  }
+  return 0;
+}
