@@ -68,6 +68,13 @@ Result<> copy_over(const std::filesystem::path& from, const std::filesystem::pat
   return {};
 }
 
+bool clones_between(const std::filesystem::path& from, const std::filesystem::path& to) {
+  Fd source(::open(from.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  Fd target(::open(to.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  bool filled = source && target && write_all(source.get(), "x", 1) == 0;
+  return filled && ioctl(target.get(), FICLONE, source.get()) == 0;
+}
+
 Result<std::string> digest_of_file(const std::filesystem::path& path) {
   Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file) return system_error("cannot open " + path.string(), errno);

@@ -17,6 +17,9 @@ int copy_bytes(int from, int to);
 Result<> copy_over(const std::filesystem::path& from, const std::filesystem::path& to,
                    unsigned mode, const std::filesystem::path& scratch);
 
+/// Whether a file in `from` can be cloned (reflink) into the folder `to`.
+bool clones_between(const std::filesystem::path& from, const std::filesystem::path& to);
+
 /// The MD5 of a file's content.
 Result<std::string> digest_of_file(const std::filesystem::path& path);
 

@@ -36,6 +36,7 @@ struct Repository::Impl {
   mutable std::set<std::string> rules_read_of;  // folders whose .dvcignore was looked for
   WorkspaceIndex index;
   bool index_loaded = false;
+  std::optional<bool> clones;
   bool syncs_later = false;  // save() leaves it to sync()
   bool is_unsynced = false;  // and there is something for it to do
 
@@ -51,7 +52,10 @@ struct Repository::Impl {
   Version version_of(const Found& found) const;
   Tree tree_of(const Found& found) const;
   /// Where the file `path` should be a link of another kind.
-  bool needs_link(const FoundFile& file, const std::filesystem::path& at) const;
+  bool needs_link(const FoundFile& file, const std::filesystem::path& at);
+  bool is_linked(const FoundFile& file, const std::filesystem::path& at, LinkType type) const;
+  /// Whether the work tree can have clones of what is in the cache; tried out once.
+  bool can_clone();
   WorkspaceIndex& loaded_index();
 
   Result<> walk(const std::filesystem::path& top, const std::string& relative_top,

@@ -255,22 +255,33 @@ Version Repository::Impl::version_of(const Found& found) const {
   return version;
 }
 
-bool Repository::Impl::needs_link(const FoundFile& file, const std::filesystem::path& at) const {
-  struct stat object {};
+bool Repository::Impl::can_clone() {
+  if (!clones) clones = clones_between(cache.folder(), root / ".dvc" / "tmp");
+  return *clones;
+}
+
+bool Repository::Impl::is_linked(const FoundFile& file, const std::filesystem::path& at,
+                                 LinkType type) const {
+  bool is_copy = !file.is_symlink && file.links == 1;
+  if (type == LinkType::kCopy || type == LinkType::kReflink) return is_copy;
   std::filesystem::path object_path = cache.object_path(file.md5);
-  bool has_object = stat(object_path.c_str(), &object) == 0;
+  std::error_code failure;
+  if (type == LinkType::kSymlink)
+    return file.is_symlink && std::filesystem::read_symlink(at, failure) == object_path;
+  if (file.facts.size == 0 && is_copy) return true;  // empty files are not linked
+  struct stat object {};
+  return !file.is_symlink && file.links > 1 && stat(object_path.c_str(), &object) == 0 &&
+         file.facts.inode == object.st_ino;
+}
+
+bool Repository::Impl::needs_link(const FoundFile& file, const std::filesystem::path& at) {
+  // As DVC has it: in a folder a file may be any of the links that are allowed, alone only the
+  // first that is possible.
+  bool is_alone = file.path.empty();
   for (LinkType type : cache.links()) {
-    bool is_copy = !file.is_symlink && file.links == 1;
-    if (type == LinkType::kCopy || type == LinkType::kReflink) {
-      if (is_copy) return false;
-    } else if (type == LinkType::kHardlink) {
-      if (file.facts.size == 0 && is_copy) return false;  // empty files are not linked
-      if (!file.is_symlink && file.links > 1 && has_object)
-        return file.facts.inode != object.st_ino;
-    } else if (file.is_symlink) {
-      std::error_code failure;
-      return std::filesystem::read_symlink(at, failure) != object_path;
-    }
+    if (is_alone && type == LinkType::kReflink && !can_clone()) continue;
+    if (is_linked(file, at, type)) return false;
+    if (is_alone) return true;
   }
   return true;
 }
