@@ -12,6 +12,7 @@ using db::Op;
 
 constexpr std::size_t kFilterBytesMax = 64u << 10;
 constexpr std::size_t kClausesMax = 500;
+constexpr std::size_t kPiecesMax = 100;  // that a message names
 
 // --- tokens -------------------------------------------------------------------------------------
 
@@ -276,7 +277,13 @@ std::string comparators_of(const Name& name, const SearchRules& rules) {
 class Parser {
  public:
   Parser(std::string_view filter, const SearchRules& rules)
-      : filter_(filter), rules_(rules), tokens_(tokenize(filter)) {}
+      : filter_(filter), rules_(rules), tokens_(tokenize(filter)), closes_(tokens_.size()) {
+    std::size_t close = tokens_.size();
+    for (std::size_t at = tokens_.size(); at-- > 0;) {
+      if (tokens_[at].kind == TokenKind::kClose) close = at;
+      closes_[at] = close;
+    }
+  }
 
   Result<std::vector<Clause>> parse() {
     std::vector<Clause> clauses;
@@ -318,10 +325,7 @@ class Parser {
   }
   /// Tokens from the parenthesis at `open` to the one that closes it; 0 when none does.
   std::size_t group_length(std::size_t open) const {
-    for (std::size_t end = open; end < tokens_.size(); ++end) {
-      if (tokens_[end].kind == TokenKind::kClose) return end - open + 1;
-    }
-    return 0;
+    return closes_[open] == tokens_.size() ? 0 : closes_[open] - open + 1;
   }
   std::string_view group_text(std::size_t open) const {
     const Token& close = tokens_[open + group_length(open) - 1];
@@ -353,7 +357,8 @@ class Parser {
         if (first == nullptr) first = &tokens_[at];
         length = tokens_[at].kind == TokenKind::kOpen ? group_length(at) : 0;
         const std::string piece(length == 0 ? tokens_[at].text : group_text(at));
-        pieces.push_back(rules_.quotes_pieces ? "'" + piece + "'" : piece);
+        if (pieces.size() < kPiecesMax)
+          pieces.push_back(rules_.quotes_pieces ? "'" + piece + "'" : piece);
       }
       at += std::max<std::size_t>(length, 1);
     }
@@ -537,6 +542,7 @@ class Parser {
   std::string_view filter_;
   const SearchRules& rules_;
   std::vector<Token> tokens_;
+  std::vector<std::size_t> closes_;  // of each token the next ')', itself included; else the end
   std::size_t next_ = 0;
 };
 

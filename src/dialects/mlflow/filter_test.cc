@@ -1,0 +1,88 @@
+#include "dialects/mlflow/filter.h"
+
+#include <gtest/gtest.h>
+
+namespace slipway::mlflow {
+namespace {
+
+// What the real server makes of many more filters is compared in tests/protocol/mlflow.
+
+std::string describe(const Clause& clause) {
+  constexpr const char* kEntities[] = {"attribute", "metric", "param", "tag", "dataset"};
+  std::string text = std::string(kEntities[static_cast<int>(clause.entity)]) + "." + clause.key +
+                     " " + db::to_string(clause.op);
+  if (const auto* word = std::get_if<std::string>(&clause.value)) text += " '" + *word + "'";
+  if (const auto* whole = std::get_if<std::int64_t>(&clause.value)) {
+    text += " " + std::to_string(*whole);
+  }
+  if (const auto* real = std::get_if<double>(&clause.value)) text += " ~" + std::to_string(*real);
+  if (const auto* list = std::get_if<std::vector<std::string>>(&clause.value)) {
+    for (const std::string& word : *list) text += " '" + word + "'";
+  }
+  return text;
+}
+
+std::string read(std::string_view filter, const SearchRules& rules = kRunSearch) {
+  Result<std::vector<Clause>> clauses = parse_filter(filter, rules);
+  if (!clauses.ok()) return clauses.error().message;
+  std::string text;
+  for (const Clause& clause : *clauses) text += (text.empty() ? "" : "; ") + describe(clause);
+  return text;
+}
+
+TEST(Filter, ReadsClausesJoinedByAnd) {
+  const std::pair<const char*, const char*> rows[] = {
+      {"", ""},
+      {"  ", ""},
+      {"params.p = 'a'", "param.p = 'a'"},
+      {"params.p='a' and tags.t != \"b\"", "param.p = 'a'; tag.t != 'b'"},
+      {"metrics.`a b` >= 1e3", "metric.a b >= ~1000.000000"},
+      {"metrics.m < -.5", "metric.m < ~-0.500000"},
+      {"created > 5", "attribute.start_time > 5"},
+      {"`Run Name` like 'x%'", "attribute.run_name LIKE 'x%'"},
+      {"run_id IN ('a', 'b',)", "attribute.run_id IN 'a' 'b'"},
+      {"datasets.context NOT IN ('x')", "dataset.context NOT IN 'x'"},
+      {"tags.`a.b` IS NOT NULL", "tag.a.b IS NOT NULL"},
+      {"params.a.b = 'x'", "param.a.b = 'x'"},
+  };
+  for (const auto& [filter, expected] : rows) EXPECT_EQ(read(filter), expected) << filter;
+}
+
+TEST(Filter, SaysWhatIsWrongAndWhere) {
+  const std::pair<const char*, const char*> rows[] = {
+      {"params.p = 'a' OR params.q = 'b'",
+       "Invalid clause(s) in filter string: 'OR' (at character 16)"},
+      {"params.é = 'a' x", "Invalid clause(s) in filter string: 'x' (at character 16)"},
+      {"metrics.m > 'x'", "Expected numeric value type for metric. Found 'x' (at character 13)"},
+      {"'a' = params.p",
+       "Invalid comparison clause. Expected 'Identifier' found ''a'' (at character 1)"},
+      {"a.b = 'x'",
+       "Invalid entity type 'a'. Valid values are ['metric', 'parameter', 'tag', 'attribute', "
+       "'dataset'] (at character 1)"},
+  };
+  for (const auto& [filter, expected] : rows) EXPECT_EQ(read(filter), expected) << filter;
+}
+
+TEST(Filter, IsBounded) {
+  std::string many = "params.p = 'a'";
+  for (int i = 0; i < 500; ++i) many += " AND params.p = 'a'";
+  EXPECT_FALSE(parse_filter(many, kRunSearch).ok());
+  EXPECT_FALSE(parse_filter(std::string(100'000, ' '), kRunSearch).ok());
+  EXPECT_FALSE(parse_filter(std::string(60'000, '('), kRunSearch).ok());
+  EXPECT_FALSE(parse_filter("params.p = '\xff'", kRunSearch).ok());
+}
+
+TEST(Order, IsANameAndADirection) {
+  Result<OrderTerm> order = parse_order("metrics.`a b` DESC", kRunSearch);
+  ASSERT_TRUE(order.ok());
+  EXPECT_EQ(order->entity, Entity::kMetric);
+  EXPECT_EQ(order->key, "a b");
+  EXPECT_FALSE(order->ascending);
+  EXPECT_TRUE(parse_order("start_time", kRunSearch)->ascending);
+  for (const char* bad : {"", "metrics.m UP", "metrics.m DESC x", "color", "dataset.name"}) {
+    EXPECT_FALSE(parse_order(bad, kRunSearch).ok()) << bad;
+  }
+}
+
+}  // namespace
+}  // namespace slipway::mlflow
