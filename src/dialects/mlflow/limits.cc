@@ -164,6 +164,15 @@ Result<std::int64_t> to_experiment_id(std::string_view text) {
                  "'. Experiment ID must be a valid integer.");
 }
 
+Result<> check_names_no_host(std::string_view location, std::string_view parameter) {
+  const std::string scheme = scheme_of(location);
+  if (!names_a_host(location, scheme)) return {};
+  return invalid("'" + std::string(parameter) + "' cannot use the '" + scheme + "' scheme: the '" +
+                 scheme +
+                 "' scheme addresses a host other than the tracking server's configured artifact "
+                 "storage, so the server would connect to the host named in the URI.");
+}
+
 Result<> check_artifact_location(std::string_view location) {
   const std::size_t query = location.find('?');
   const std::string scheme = scheme_of(location);
@@ -179,11 +188,7 @@ Result<> check_artifact_location(std::string_view location) {
       decode_fully(location.substr(query)).find("..") != std::string::npos) {
     return invalid("Invalid query string");
   }
-  if (names_a_host(location, scheme)) {
-    return invalid("'artifact_location' cannot use the '" + scheme + "' scheme: the '" + scheme +
-                   "' scheme addresses a host other than the tracking server's configured "
-                   "artifact storage, so the server would connect to the host named in the URI.");
-  }
+  TRY(check_names_no_host(location, "artifact_location"));
   if (location.starts_with("runs:")) {
     return invalid("Artifact location cannot be a runs:/ URI. Given: '" + std::string(location) +
                    "'");

@@ -36,6 +36,8 @@ Result<> check_batch_size(std::size_t count, std::size_t max, std::string_view w
 Result<> check_run_id(std::string_view run_id);
 /// A decimal number.
 Result<std::int64_t> to_experiment_id(std::string_view text);
+/// No scheme that makes this server connect to the host that the location names.
+Result<> check_names_no_host(std::string_view location, std::string_view parameter);
 /// No fragment, no parameters, no way up, no scheme that makes this server connect to a host.
 Result<> check_artifact_location(std::string_view location);
 

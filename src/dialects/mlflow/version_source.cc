@@ -1,12 +1,12 @@
 #include "dialects/mlflow/version_source.h"
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <optional>
 #include <vector>
 
 #include "base/text.h"
+#include "dialects/mlflow/limits.h"
 #include "domain/registry/reference.h"
 
 namespace slipway::mlflow {
@@ -14,7 +14,6 @@ namespace {
 
 constexpr std::size_t kSourceBytesMax = 4096;
 constexpr int kUnquoteRounds = 10;  // more layers of quoting than that have one purpose
-constexpr std::array<std::string_view, 4> kHostSchemes = {"http", "https", "ftp", "sftp"};
 
 std::optional<int> hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -118,16 +117,6 @@ bool lies_in(std::string_view path, std::string_view folder) {
          std::equal(outer.begin(), outer.end(), inner.begin());
 }
 
-Result<> check_scheme(std::string_view source) {
-  const std::string scheme = scheme_of(source);
-  const bool elsewhere = std::ranges::count(kHostSchemes, scheme) > 0 ||
-                         (scheme == "mlflow-artifacts" && !split_source(source).authority.empty());
-  if (!elsewhere) return {};
-  return invalid("'source' cannot use the '" + scheme + "' scheme: the '" + scheme +
-                 "' scheme addresses a host other than the tracking server's configured artifact "
-                 "storage, so the server would connect to the host named in the URI.");
-}
-
 Result<> check_local(std::string_view source, std::string_view plain, const SourceOwner& owner) {
   const bool local_owner = !owner.location.empty() && is_local_source(owner.location);
   if (local_owner && lies_in(split_source(plain).path, split_source(owner.location).path))
@@ -190,7 +179,7 @@ Result<> check_source(std::string_view source, const SourceOwner& owner) {
   if (source.size() > kSourceBytesMax) {
     return invalid("A model version source is longer than 4096 bytes.");
   }
-  TRY(check_scheme(source));
+  TRY(check_names_no_host(source, "source"));
   const std::string plain = TRY(unquote_fully(source));
   if (is_local_source(source) || is_local_source(plain)) TRY(check_local(source, plain, owner));
   TRY(check_path(source, plain));

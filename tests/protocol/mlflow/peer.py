@@ -25,7 +25,7 @@ class RealServer:
         said = []
         for line in self.process.stderr:
             said.append(line)
-            if "Application startup complete" in line:
+            if "Uvicorn running on" in line:  # it listens; the application itself started before
                 break
         else:
             raise RuntimeError("mlflow server did not start:\n" + "".join(said))

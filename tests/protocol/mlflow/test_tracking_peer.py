@@ -33,7 +33,7 @@ class Pair:
     def call(self, method, path, body=None, make=None, **query):
         answers = []
         for peer, made in zip(self.peers, self.made):
-            status, answer = peer.call(method, path, self.fill(body, made), **self.fill(query, made))
+            status, answer = peer.call(method, self.fill(path, made), self.fill(body, made), **self.fill(query, made))
             if make and status == 200:
                 name, *keys = make
                 id = answer
