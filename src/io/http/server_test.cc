@@ -817,18 +817,18 @@ TEST(Server, DrainLetsRequestsInFlightFinish) {
   Gate gate;
   ServerOptions options;
   options.loops = 1;  // so that all connections learn of the end before one of them closes
-  TestServer server([&](Router& router) {
-    mount_basics(router);
-    Router::Group group = router.group("", render_plain_error);
-    group.add_late({Method::kGet, "/late", kRead, Place::kInline}, kept.handler());
-    group.add(
-        {Method::kGet, "/wait", kRead, Place::kBlocking},
-        [&](Request&) -> Result<Response> {
-          gate.wait();
-          return Response::text("waited");
-        },
-        options);
-  });
+  TestServer server(
+      [&](Router& router) {
+        mount_basics(router);
+        Router::Group group = router.group("", render_plain_error);
+        group.add_late({Method::kGet, "/late", kRead, Place::kInline}, kept.handler());
+        group.add({Method::kGet, "/wait", kRead, Place::kBlocking},
+                  [&](Request&) -> Result<Response> {
+                    gate.wait();
+                    return Response::text("waited");
+                  });
+      },
+      options);
   Socket idle = server.connect(), late = server.connect(), busy = server.connect();
   EXPECT_EQ(idle.ask(get("/hello")).status, 200);
   late.send(get("/late"));
