@@ -30,6 +30,10 @@ void add_page(Sql& sql, int limit, std::int64_t offset) {
   sql.add(" limit ? offset ?").bind(std::int64_t{limit} + 1).bind(offset);
 }
 
+// Ends every subquery of a condition: with an offset PostgreSQL answers hundreds of them one by one.
+// Without, it plans their joins together, in memory that grows without bound.
+constexpr const char* kEndOfExists = " limit 1 offset 0)";
+
 /// Whether rows `t` of `tags` hold a key with a value; a key that must be absent is asked for with
 /// IS NULL.
 Result<> add_pair_condition(Sql& sql, db::Engine engine, const std::string& tags,
@@ -40,7 +44,7 @@ Result<> add_pair_condition(Sql& sql, db::Engine engine, const std::string& tags
     sql.add(" and ");
     TRY(db::append_comparison(sql, engine, "t.value", op, operand));
   }
-  sql.add(")");
+  sql.add(kEndOfExists);
   return {};
 }
 
@@ -198,7 +202,7 @@ Result<> add_metric_condition(Sql& sql, db::Engine engine, const LoggedCondition
   sql.bind(condition.key).add(" and ");
   TRY(db::append_comparison(sql, engine, "t.value", condition.op, condition.operand));
   add_datasets(sql, "t", datasets);
-  sql.add(")");
+  sql.add(kEndOfExists);
   return {};
 }
 
