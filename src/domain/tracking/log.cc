@@ -1,7 +1,6 @@
 #include <boost/describe.hpp>
 #include <string_view>
 
-#include "base/text.h"
 #include "domain/tracking/store.h"
 
 namespace slipway::tracking {
@@ -22,6 +21,25 @@ Result<Known> put_param(db::Tx& tx, std::int64_t run, const Param& param) {
   return Known{false, value.value_or("")};
 }
 
+/// As Python writes a text: 'a', or "a'b" when only single quotes are in it.
+std::string quoted(const std::string& text) {
+  const bool doubles = text.find('\'') != std::string::npos && text.find('"') == std::string::npos;
+  const char quote = doubles ? '"' : '\'';
+  std::string out(1, quote);
+  for (char c : text) {
+    if (c == quote || c == '\\') out += '\\';
+    if (c == '\n')
+      out += "\\n";
+    else if (c == '\r')
+      out += "\\r";
+    else if (c == '\t')
+      out += "\\t";
+    else
+      out += c;
+  }
+  return out + quote;
+}
+
 Error changed(std::string message) {
   return {Code::kConflict, "Changing param values is not allowed. " + std::move(message),
           "changed"};
@@ -34,8 +52,8 @@ Result<> put_params(db::Tx& tx, std::int64_t run, const std::string& run_id,
     Known known = TRY(put_param(tx, run, param));
     if (known.added || known.value == param.value) continue;
     if (!changes.empty()) changes += ", ";
-    changes += "{'key': " + python_repr(param.key) + ", 'old_value': " + python_repr(known.value) +
-               ", 'new_value': " + python_repr(param.value) + "}";
+    changes += "{'key': " + quoted(param.key) + ", 'old_value': " + quoted(known.value) +
+               ", 'new_value': " + quoted(param.value) + "}";
   }
   if (changes.empty()) return {};
   return changed("Params were already logged='[" + changes + "]' for run ID='" + run_id + "'.");
@@ -60,74 +78,122 @@ std::vector<Addition> group(std::span<const Metric> metrics) {
   return additions;
 }
 
-/// The row of a series as these points alone would make it.
-struct Summary {
-  Point latest;
-  std::optional<double> min, max;  // of numbers
+/// A row of metric_series.
+struct SeriesRow {
+  std::int64_t id = 0;  // 0 while there is no row
+  std::string key;
+  std::int64_t points = 0;
+  double value = 0;  // of the latest point, as the next three
+  bool is_nan = false;
+  std::int64_t timestamp_ms = 0, step = 0;
+  std::optional<double> min_value, max_value;  // of numbers
   std::int64_t first_step = 0, last_step = 0;
 };
+BOOST_DESCRIBE_STRUCT(SeriesRow, (),
+                      (id, key, points, value, is_nan, timestamp_ms, step, min_value, max_value,
+                       first_step, last_step))
 
-Summary summarize(std::span<const Point> points) {
-  Summary sum;
-  sum.latest = points.front();
-  sum.first_step = sum.last_step = points.front().step;
-  for (const Point& point : points) {
-    if (is_later(point, sum.latest)) sum.latest = point;
-    sum.first_step = std::min(sum.first_step, point.step);
-    sum.last_step = std::max(sum.last_step, point.step);
-    if (point.nan) continue;
-    sum.min = std::min(sum.min.value_or(point.value), point.value);
-    sum.max = std::max(sum.max.value_or(point.value), point.value);
-  }
-  return sum;
+Point latest_of(const SeriesRow& row) {
+  return {row.timestamp_ms, row.step, row.value, row.is_nan};
 }
 
-#define LATER                                                           \
-  "case when (excluded.step, excluded.timestamp_ms, excluded.value) > " \
-  "(metric_series.step, metric_series.timestamp_ms, metric_series.value) then "
-// The rule of is_later() and summarize(), over rows.
-constexpr char kAddToSeries[] =
-    "insert into metric_series (run, key, points, value, is_nan, timestamp_ms, step, min_value, "
-    "max_value, first_step, last_step) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-    "on conflict (run, key) do update set "
-    "points = metric_series.points + excluded.points, "
-    "value = " LATER
-    "excluded.value else metric_series.value end, "
-    "is_nan = " LATER
-    "excluded.is_nan else metric_series.is_nan end, "
-    "timestamp_ms = " LATER
-    "excluded.timestamp_ms else metric_series.timestamp_ms end, "
-    "step = " LATER
-    "excluded.step else metric_series.step end, "
-    "min_value = case when metric_series.min_value is null or "
-    "excluded.min_value < metric_series.min_value then excluded.min_value "
-    "else metric_series.min_value end, "
-    "max_value = case when metric_series.max_value is null or "
-    "excluded.max_value > metric_series.max_value then excluded.max_value "
-    "else metric_series.max_value end, "
-    "first_step = case when excluded.first_step < metric_series.first_step "
-    "then excluded.first_step else metric_series.first_step end, "
-    "last_step = case when excluded.last_step > metric_series.last_step "
-    "then excluded.last_step else metric_series.last_step end "
-    "returning id";
-#undef LATER
+void add_point(SeriesRow& row, const Point& point) {
+  if (row.points == 0 || is_later(point, latest_of(row))) {
+    row.value = point.value;
+    row.is_nan = point.nan;
+    row.timestamp_ms = point.timestamp_ms;
+    row.step = point.step;
+  }
+  row.first_step = row.points == 0 ? point.step : std::min(row.first_step, point.step);
+  row.last_step = row.points == 0 ? point.step : std::max(row.last_step, point.step);
+  row.points += 1;
+  if (point.nan) return;
+  row.min_value = std::min(row.min_value.value_or(point.value), point.value);
+  row.max_value = std::max(row.max_value.value_or(point.value), point.value);
+}
 
-Result<std::int64_t> add_to_series(db::Tx& tx, std::int64_t run, const Addition& addition) {
-  const Summary sum = summarize(addition.points);
-  std::optional<std::int64_t> series = TRY(tx.one<std::int64_t>(
-      kAddToSeries, run, *addition.key, static_cast<std::int64_t>(addition.points.size()),
-      sum.latest.value, sum.latest.nan, sum.latest.timestamp_ms, sum.latest.step, sum.min, sum.max,
-      sum.first_step, sum.last_step));
-  if (!series) return internal("a series has no key");
-  return *series;
+#define SERIES_COLUMNS \
+  "points, value, is_nan, timestamp_ms, step, min_value, max_value, first_step, last_step"
+// Upserts that return the id would take ten times as long: SQLite keeps a statement with
+// `returning` undoable by itself, page by page.
+constexpr char kFindOne[] =
+    "select id, key, " SERIES_COLUMNS " from metric_series where run = ? and key = ?";
+constexpr std::size_t kFoundAtOnce = 16;
+constexpr char kFindSome[] =
+    "select id, key, " SERIES_COLUMNS
+    " from metric_series where run = ? and key in (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+constexpr char kAddSeries[] = "insert into metric_series (run, key, " SERIES_COLUMNS
+                              ") values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+constexpr char kChangeSeries[] =
+    "update metric_series set points = ?, value = ?, is_nan = ?, timestamp_ms = ?, step = ?, "
+    "min_value = ?, max_value = ?, first_step = ?, last_step = ? where id = ?";
+#undef SERIES_COLUMNS
+
+using SeriesByKey = std::unordered_map<std::string_view, SeriesRow*>;
+
+/// Fills in the rows that exist, of 1 to kFoundAtOnce series.
+Result<> find_some(db::Tx& tx, std::int64_t run, std::span<SeriesRow> rows,
+                   const SeriesByKey& by_key) {
+  std::vector<db::Value> values{db::Value(run)};
+  const std::size_t keys = rows.size() == 1 ? 1 : kFoundAtOnce;
+  values.reserve(1 + keys);
+  for (std::size_t i = 0; i < keys; ++i)
+    values.emplace_back(rows[std::min(i, rows.size() - 1)].key);
+  return tx.query(rows.size() == 1 ? kFindOne : kFindSome, values,
+                  [&](const db::Columns& columns) -> Result<> {
+                    auto found = by_key.find(columns.text(1));
+                    if (found == by_key.end()) return internal("a series that was not asked for");
+                    return db::read_row(columns, *found->second);
+                  });
+}
+
+Result<> find_series(db::Tx& tx, std::int64_t run, std::span<SeriesRow> rows) {
+  std::vector<std::string> keys;  // what the map's views see, while the rows are read into
+  keys.reserve(rows.size());
+  SeriesByKey by_key;
+  by_key.reserve(rows.size());
+  for (SeriesRow& row : rows) by_key.emplace(keys.emplace_back(row.key), &row);
+  for (std::size_t at = 0; at < rows.size(); at += kFoundAtOnce) {
+    TRY(find_some(tx, run, rows.subspan(at, std::min(kFoundAtOnce, rows.size() - at)), by_key));
+  }
+  return {};
+}
+
+Result<> put_series(db::Tx& tx, std::int64_t run, const SeriesRow& row) {
+  if (row.id == 0) {
+    TRY(tx.run(kAddSeries, run, row.key, row.points, row.value, row.is_nan, row.timestamp_ms,
+               row.step, row.min_value, row.max_value, row.first_step, row.last_step));
+    return {};
+  }
+  TRY(tx.run(kChangeSeries, row.points, row.value, row.is_nan, row.timestamp_ms, row.step,
+             row.min_value, row.max_value, row.first_step, row.last_step, row.id));
+  return {};
+}
+
+/// Brings the rows of the additions up to date; they come back in the same order, with their ids.
+Result<std::vector<SeriesRow>> add_to_series(db::Tx& tx, std::int64_t run,
+                                             std::span<const Addition> additions) {
+  std::vector<SeriesRow> rows(additions.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) rows[i].key = *additions[i].key;
+  TRY(find_series(tx, run, rows));
+  bool new_ones = false;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    for (const Point& point : additions[i].points) add_point(rows[i], point);
+    TRY(put_series(tx, run, rows[i]));
+    new_ones |= rows[i].id == 0;
+  }
+  if (new_ones) TRY(find_series(tx, run, rows));
+  return rows;
 }
 
 Result<> put_metrics(db::Tx& tx, std::int64_t run, std::span<const Metric> metrics) {
   if (metrics.empty()) return {};
+  std::vector<Addition> additions = group(metrics);
+  const std::vector<SeriesRow> rows = TRY(add_to_series(tx, run, additions));
   std::vector<SeriesPoints> batch;
-  for (Addition& addition : group(metrics)) {
-    const std::int64_t series = TRY(add_to_series(tx, run, addition));
-    batch.push_back({series, std::move(addition.points)});
+  batch.reserve(rows.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    batch.push_back({rows[i].id, std::move(additions[i].points)});
   }
   TRY(tx.run("insert into metric_batches (run, points, data) values (?, ?, ?)", run,
              static_cast<std::int64_t>(metrics.size()), db::Blob{encode_batch(batch)}));
