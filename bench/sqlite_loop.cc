@@ -38,6 +38,7 @@ using Clock = std::chrono::steady_clock;
 struct Plan {
   std::string database, schema;
   std::int64_t runs = 8, series = 1, points = 1;
+  bool into_chunks = false;  // not into batches
   std::size_t blob_bytes = 32;
   double group = 1;  // writes of one commit, on average
   double seconds = 3;
@@ -57,6 +58,7 @@ Plan parse_plan(int argc, char** argv) {
   plan.runs = static_cast<std::int64_t>(number("--runs", 8));
   plan.series = static_cast<std::int64_t>(number("--series", 1));
   plan.points = static_cast<std::int64_t>(number("--points", 1));
+  plan.into_chunks = flags["--into"] == "metric_chunks";
   plan.blob_bytes = static_cast<std::size_t>(number("--blob-bytes", 32));
   plan.group = std::max(1.0, number("--group", 1));
   plan.seconds = number("--seconds", 3);
@@ -89,7 +91,9 @@ on conflict (run, key) do update set
   points = points + excluded.points, value = excluded.value, timestamp_ms = excluded.timestamp_ms,
   step = excluded.step, min_value = min(min_value, excluded.min_value),
   max_value = max(max_value, excluded.max_value), last_step = excluded.last_step)sql";
-constexpr char kAddBatch[] = "insert into metric_batches (run, points, data) values (?, ?, ?)";
+constexpr char kAddBatch[] = "insert into metric_batches (run, points, data) values (?1, ?2, ?3)";
+constexpr char kAddChunk[] = R"sql(
+insert into metric_chunks (series, points, data, chunk, first_ms, last_ms) values (?1, ?2, ?3, ?4, ?5, ?5 + ?2))sql";
 
 class Database {
  public:
@@ -130,7 +134,7 @@ class Writes {
         plan_(plan),
         blob_(plan.blob_bytes, 'b'),
         add_to_series_(database.prepare(kAddToSeries)),
-        add_batch_(database.prepare(kAddBatch)),
+        add_points_(database.prepare(plan.into_chunks ? kAddChunk : kAddBatch)),
         begin_(database.prepare("begin immediate")),
         commit_(database.prepare("commit")) {
     for (std::int64_t i = 0; i < plan.series; ++i) keys_.push_back("loss/" + std::to_string(i));
@@ -139,10 +143,7 @@ class Writes {
   void write() {
     const std::int64_t run = 1 + static_cast<std::int64_t>(writes_) % plan_.runs;
     for (const std::string& key : keys_) add_to_series(run, key);
-    sqlite3_bind_int64(add_batch_, 1, run);
-    sqlite3_bind_int64(add_batch_, 2, plan_.points);
-    sqlite3_bind_blob64(add_batch_, 3, blob_.data(), blob_.size(), SQLITE_STATIC);
-    database_.run(add_batch_);
+    add_points(run);
     ++writes_;
   }
 
@@ -158,6 +159,19 @@ class Writes {
   std::uint64_t groups() const { return groups_; }
 
  private:
+  /// A run has one series where its points go into chunks, so that its number is the series' too.
+  void add_points(std::int64_t run) {
+    sqlite3_bind_int64(add_points_, 1, run);
+    sqlite3_bind_int64(add_points_, 2, plan_.points);
+    sqlite3_bind_blob64(add_points_, 3, blob_.data(), blob_.size(), SQLITE_STATIC);
+    if (plan_.into_chunks) {
+      const auto number = static_cast<std::int64_t>(writes_);
+      sqlite3_bind_int64(add_points_, 4, number);
+      sqlite3_bind_int64(add_points_, 5, 1'764'000'000'000 + number * plan_.points);
+    }
+    database_.run(add_points_);
+  }
+
   void add_to_series(std::int64_t run, const std::string& key) {
     const auto step = static_cast<std::int64_t>(writes_);
     sqlite3_bind_int64(add_to_series_, 1, run);
@@ -173,7 +187,7 @@ class Writes {
   const Plan& plan_;
   std::string blob_;
   std::vector<std::string> keys_;
-  sqlite3_stmt *add_to_series_, *add_batch_, *begin_, *commit_;
+  sqlite3_stmt *add_to_series_, *add_points_, *begin_, *commit_;
   std::uint64_t writes_ = 0, groups_ = 0;
 };
 

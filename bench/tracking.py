@@ -1,6 +1,7 @@
 """Writes of metrics: CPU per write beside MLflow's server, throughput beside a plain SQLite loop."""
 from __future__ import annotations
 
+import contextlib
 import json
 import pathlib
 import sqlite3
@@ -17,7 +18,7 @@ API = "/api/2.0/mlflow"
 RATIO_MIN = 20
 SHARE_MIN = 0.40
 OURS_S, LOOP_S, MLFLOW_S, WARM_UP_S = 4, 3, 6, 1
-TABLES = ("experiments", "runs", "metric_series", "metric_batches")
+TABLES = ("experiments", "runs", "metric_series", "metric_batches", "metric_chunks")
 
 
 @dataclass(frozen=True)
@@ -110,28 +111,42 @@ class Loop:
         return self.writes / self.seconds
 
 
-def catalogue_facts(server_folder: pathlib.Path, schema: pathlib.Path) -> float:
-    """Writes the server's own tables to `schema`; returns the mean size of a stored batch."""
-    catalogue = sqlite3.connect(f"file:{server_folder}/state/catalog.db?mode=ro", uri=True)
-    marks = ",".join("?" * len(TABLES))
-    rows = catalogue.execute(f"select sql from sqlite_master where tbl_name in ({marks}) and sql is not null "
-                             "order by type desc, rowid", TABLES)
-    schema.write_text("".join(f"{sql};\n" for (sql,) in rows))
-    # The last batches are of the shape that was just measured; older ones may have been moved into chunks.
-    size = catalogue.execute("select avg(length(data)) from (select data from metric_batches order by id desc "
-                             "limit 20)").fetchone()[0]
-    catalogue.close()
-    if size is None:
-        raise RuntimeError("the catalogue has no batch of points to take the size of")
-    return size
+@dataclass(frozen=True)
+class Stored:
+    """Where the server puts the points of one request, and how many bytes they are."""
+    table: str
+    blob_bytes: float
 
 
-def run_loop(bench: Bench, shape: Shape, group: float, blob_bytes: float, schema: pathlib.Path,
+NEWEST = {
+    "metric_batches": "select b.data from metric_batches b join runs r on r.id = b.run where r.run_id in ({marks}) "
+                      "order by b.id desc limit 20",
+    "metric_chunks": "select c.data from metric_chunks c join metric_series s on s.id = c.series "
+                     "join runs r on r.id = s.run where r.run_id in ({marks}) order by c.chunk desc limit 20",
+}
+
+
+def catalogue_facts(server_folder: pathlib.Path, runs: list[str], schema: pathlib.Path) -> Stored:
+    """Writes the server's own tables to `schema`; tells where the points of these runs are."""
+    with contextlib.closing(sqlite3.connect(f"file:{server_folder}/state/catalog.db?mode=ro", uri=True)) as catalogue:
+        rows = catalogue.execute("select sql from sqlite_master where tbl_name in (?, ?, ?, ?, ?) and sql is not null "
+                                 "order by type desc, rowid", TABLES)
+        schema.write_text("".join(f"{sql};\n" for (sql,) in rows))
+        # Batches first: what is in chunks of runs that have any was moved there later.
+        for table, newest in NEWEST.items():
+            newest = newest.format(marks=",".join("?" * len(runs)))
+            if size := catalogue.execute(f"select avg(length(data)) from ({newest})", runs).fetchone()[0]:
+                return Stored(table, size)
+    raise RuntimeError("the catalogue has no points of these runs to take the size of")
+
+
+def run_loop(bench: Bench, shape: Shape, group: float, stored: Stored, schema: pathlib.Path,
              folder: pathlib.Path) -> Loop:
     syncs = folder / "syncs"
     command = [bench.tool("sqlite_loop"), "--database", folder / "loop.db", "--schema", schema,
                "--runs", shape.clients, "--series", shape.series, "--points", shape.points,
-               "--blob-bytes", round(blob_bytes), "--group", f"{group:.3f}", "--seconds", LOOP_S]
+               "--into", stored.table, "--blob-bytes", round(stored.blob_bytes), "--group", f"{group:.3f}",
+               "--seconds", LOOP_S]
     env = peers.environment(LD_PRELOAD=str(bench.tool("libsync_count.so")), SLIPWAY_SYNC_COUNT=str(syncs))
     done = subprocess.run([str(c) for c in command], env=env, check=True, stdout=subprocess.PIPE, text=True)
     figures = json.loads(done.stdout)
@@ -175,32 +190,32 @@ def cpu_line(shape: Shape, ours: Ours, theirs: Side, settings: tuple[str, str]) 
          f"MLflow synchronous={settings[0]}, journal_mode={settings[1]}, {theirs_syncs:.2f} syncs per write"])
 
 
-def throughput_line(shape: Shape, ours: Ours, loop: Loop, blob_bytes: float) -> Line:
+def throughput_line(shape: Shape, ours: Ours, loop: Loop, stored: Stored) -> Line:
     share = ours.total.per_second / loop.per_second
     return Line(
         f"{shape.name}: throughput", f">= {SHARE_MIN:.0%} of a plain SQLite loop",
         f"{ours.total.per_second:,.0f}/s, loop {loop.per_second:,.0f}/s", share >= SHARE_MIN, f"{share:.0%}",
         cpu_pair(ours.total.server_cpu_s, loop.cpu_s),
         [f"mean group {ours.group:.2f} writes per commit; a write of the loop is {shape.series} series and "
-         f"{blob_bytes:.0f} bytes of points, {loop.cpu_s / loop.writes * 1e6:.1f} us of CPU",
+         f"{stored.blob_bytes:.0f} bytes of points in {stored.table}, {loop.cpu_s / loop.writes * 1e6:.1f} us of CPU",
          f"fdatasync: {ours.syncs.mean_us:.0f} us in the server, {loop.syncs.mean_us:.0f} us in the loop, "
          f"{loop.bare_sync_us:.0f} us bare (4 KiB written over)"])
 
 
 def measure_shape(bench: Bench, shape: Shape, ours: Ours, theirs: Side, our_folder: pathlib.Path,
                   their_folder: pathlib.Path) -> list[Line]:
-    folder, loop, blob_bytes = bench.fresh(f"loop-{shape.body}"), Loop(), 0.0
+    folder, loop, stored = bench.fresh(f"loop-{shape.body}"), Loop(), Stored("", 0)
     ours.load(WARM_UP_S)
     theirs.load(WARM_UP_S)
     for number in range(bench.rounds):
         ours.measure_round(OURS_S)
         round_folder = folder / str(number)
         round_folder.mkdir()
-        blob_bytes = catalogue_facts(our_folder, folder / "schema.sql")
-        loop += run_loop(bench, shape, ours.group, blob_bytes, folder / "schema.sql", round_folder)
+        stored = catalogue_facts(our_folder, ours.runs, folder / "schema.sql")
+        loop += run_loop(bench, shape, ours.group, stored, folder / "schema.sql", round_folder)
         theirs.measure_round(MLFLOW_S)
     return [cpu_line(shape, ours, theirs, mlflow_settings(bench, their_folder)),
-            throughput_line(shape, ours, loop, blob_bytes)]
+            throughput_line(shape, ours, loop, stored)]
 
 
 def lines(bench: Bench) -> list[Line]:

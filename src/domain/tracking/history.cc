@@ -136,18 +136,9 @@ Result<> put_chunk(db::Tx& tx, std::int64_t series, std::int64_t chunk,
   return {};
 }
 
-/// Adds points to the newest chunk of a series while it has room, then to new ones.
-Result<> append_to_chunks(db::Tx& tx, std::int64_t series, std::vector<Point> points) {
-  std::optional<TailRow> tail = TRY(tx.one<TailRow>(
-      "select chunk, points, data from metric_chunks where series = ? order by chunk desc limit 1",
-      series));
-  std::int64_t chunk = tail ? tail->chunk : 0;
-  if (tail && tail->points < static_cast<std::int64_t>(kChunkPoints)) {
-    std::vector<Point> before = TRY(decode_chunk(tail->data.bytes));
-    points.insert(points.begin(), before.begin(), before.end());
-  } else {
-    ++chunk;
-  }
+/// Puts points into chunks from number `chunk` on.
+Result<> put_chunks(db::Tx& tx, std::int64_t series, std::int64_t chunk,
+                    std::vector<Point> points) {
   tidy(points);
   std::span<const Point> rest = points;
   while (!rest.empty()) {
@@ -156,6 +147,20 @@ Result<> append_to_chunks(db::Tx& tx, std::int64_t series, std::vector<Point> po
     rest = rest.subspan(count);
   }
   return {};
+}
+
+/// Adds points to the newest chunk of a series while it has room, then to new ones.
+Result<> append_to_chunks(db::Tx& tx, std::int64_t series, std::vector<Point> points) {
+  std::optional<TailRow> tail = TRY(tx.one<TailRow>(
+      "select chunk, points, data from metric_chunks where series = ? order by chunk desc limit 1",
+      series));
+  if (!tail) return put_chunks(tx, series, 1, std::move(points));
+  if (tail->points >= static_cast<std::int64_t>(kChunkPoints)) {
+    return put_chunks(tx, series, tail->chunk + 1, std::move(points));
+  }
+  std::vector<Point> before = TRY(decode_chunk(tail->data.bytes));
+  points.insert(points.begin(), before.begin(), before.end());
+  return put_chunks(tx, series, tail->chunk, std::move(points));
 }
 
 }  // namespace
@@ -199,6 +204,12 @@ Result<std::vector<Point>> read_sample(db::Tx& tx, const std::string& run_id,
                }));
   std::vector<Point> points = std::move(thinner).points();
   return take_evenly(points, count);
+}
+
+Result<> add_chunks(db::Tx& tx, std::int64_t series, std::vector<Point> points) {
+  std::optional<std::int64_t> last = TRY(tx.one<std::int64_t>(
+      "select chunk from metric_chunks where series = ? order by chunk desc limit 1", series));
+  return put_chunks(tx, series, last.value_or(0) + 1, std::move(points));
 }
 
 Result<bool> compact_run(db::Tx& tx, std::int64_t run) {

@@ -186,18 +186,26 @@ Result<std::vector<SeriesRow>> add_to_series(db::Tx& tx, std::int64_t run,
   return rows;
 }
 
-Result<> put_metrics(db::Tx& tx, std::int64_t run, std::span<const Metric> metrics) {
-  if (metrics.empty()) return {};
+/// How many of the points are in a batch, not in chunks of their own.
+Result<std::size_t> put_metrics(db::Tx& tx, std::int64_t run, std::span<const Metric> metrics) {
+  if (metrics.empty()) return std::size_t{0};
   std::vector<Addition> additions = group(metrics);
   const std::vector<SeriesRow> rows = TRY(add_to_series(tx, run, additions));
   std::vector<SeriesPoints> batch;
   batch.reserve(rows.size());
+  std::size_t points = 0;
   for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (additions[i].points.size() >= kOwnChunkPoints) {
+      TRY(add_chunks(tx, rows[i].id, std::move(additions[i].points)));
+      continue;
+    }
+    points += additions[i].points.size();
     batch.push_back({rows[i].id, std::move(additions[i].points)});
   }
+  if (batch.empty()) return points;
   TRY(tx.run("insert into metric_batches (run, points, data) values (?, ?, ?)", run,
-             static_cast<std::int64_t>(metrics.size()), db::Blob{encode_batch(batch)}));
-  return {};
+             static_cast<std::int64_t>(points), db::Blob{encode_batch(batch)}));
+  return points;
 }
 
 }  // namespace
@@ -215,11 +223,11 @@ Result<Logged> write_batch(db::Tx& tx, const std::string& run_id, const Batch& b
                            UnixMs now_ms) {
   RunKey run = TRY(find_live_run(tx, run_id));
   TRY(put_params(tx, run.key, run_id, batch.params));
-  TRY(put_metrics(tx, run.key, batch.metrics));
+  const std::size_t waiting = TRY(put_metrics(tx, run.key, batch.metrics));
   TRY(write_tags(tx, run.key, run_id, batch.tags, now_ms));
   if (batch.name) TRY(rename_run(tx, run.key, run_id, *batch.name, now_ms));
   if (batch.with) TRY(batch.with(tx));
-  return Logged{run.key, batch.metrics.size()};
+  return Logged{run.key, waiting};
 }
 
 Result<> write_tags(db::Tx& tx, std::int64_t run, const std::string& run_id,

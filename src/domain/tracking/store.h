@@ -53,7 +53,7 @@ Result<> set_run_deleted(db::Tx& tx, const std::string& run_id, bool deleted, co
 
 // log.cc
 Result<> write_param(db::Tx& tx, const std::string& run_id, const Param& param);
-/// How many points were written, and for which run.
+/// How many points were left for compact_run(), and of which run.
 struct Logged {
   std::int64_t run = 0;
   std::size_t points = 0;
@@ -85,6 +85,10 @@ Result<HistoryPage> read_history(db::Tx& tx, const std::string& run_id, const st
 Result<std::vector<Point>> read_sample(db::Tx& tx, const std::string& run_id,
                                        const std::string& key,
                                        const std::optional<StepRange>& steps, std::size_t count);
+/// This many points of one series in one request are chunks of their own from the start: they would
+/// only be read and written once more.
+inline constexpr std::size_t kOwnChunkPoints = 512;
+Result<> add_chunks(db::Tx& tx, std::int64_t series, std::vector<Point> points);
 /// Moves batches of a run into chunks of its series; true when batches are left for another call.
 Result<bool> compact_run(db::Tx& tx, std::int64_t run);
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <random>
 
+#include "domain/tracking/store.h"
 #include "domain/tracking/tracking_testing.h"
 #include "graph/kinds.h"
 
@@ -346,6 +347,29 @@ TEST_P(TrackingTest, AHistoryComesInPagesThatJoin) {
   EXPECT_EQ(joined, whole);
 }
 
+TEST_P(TrackingTest, ManyPointsOfOneSeriesAreChunksFromTheStart) {
+  const std::string id = run();
+  Batch batch;
+  for (std::size_t i = 0; i < kOwnChunkPoints; ++i) {
+    batch.metrics.push_back({"many", 0.5, 1000, static_cast<std::int64_t>(i)});
+  }
+  batch.metrics.push_back({"one", 0.25, 1000, 0});
+  std::promise<bool> logged;
+  tracking_->log(id, batch, [&](Result<> done) { logged.set_value(done.ok()); });
+  ASSERT_TRUE(logged.get_future().get());
+  ASSERT_TRUE(pool_
+                  ->read([&](db::Tx& tx) -> Result<> {
+                    EXPECT_EQ(TRY(tx.all<std::int64_t>("select points from metric_batches")),
+                              std::vector<std::int64_t>{1});
+                    EXPECT_EQ(TRY(tx.all<std::int64_t>("select points from metric_chunks")),
+                              std::vector<std::int64_t>{kOwnChunkPoints});
+                    return {};
+                  })
+                  .ok());
+  EXPECT_EQ(history(id, "many").size(), kOwnChunkPoints);
+  EXPECT_EQ(history(id, "one").size(), 1u);
+}
+
 /// Against a naive twin: every point in one list, sorted.
 TEST_P(TrackingTest, HistoriesStayWhatTheyAreWhileTheyAreCompacted) {
   std::mt19937_64 random(7);
@@ -356,8 +380,10 @@ TEST_P(TrackingTest, HistoriesStayWhatTheyAreWhileTheyAreCompacted) {
   for (int batch = 0; batch < kBatches; ++batch) {
     const std::string& id = ids[random() % 2];
     std::vector<Metric> metrics;
-    for (std::size_t i = 0; i < 1 + random() % 20; ++i) {
-      const std::string key = random() % 3 == 0 ? "a" : "b";
+    const bool many = random() % 40 == 0;  // enough for chunks of their own
+    const std::size_t count = many ? kOwnChunkPoints + random() % 900 : 1 + random() % 20;
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::string key = random() % (many ? 30 : 3) == 0 ? "a" : "b";
       const UnixMs time = random() % 10 == 0 ? static_cast<UnixMs>(random() % kBatches) : batch;
       metrics.push_back({key, static_cast<double>(random() % 5), time, batch});
       expected[{id, key}].push_back(to_point(metrics.back().value, time, batch));
