@@ -61,16 +61,10 @@ Result<Response> get(Registry& registry, const Request& request) {
 }  // namespace
 
 void mount_aliases(Api& api, Registry& registry) {
-  api.read(Method::kGet, kPath, kReadsRegistry,
-           [&registry](Request& request) { return get(registry, request); });
-  api.write(Method::kPost, kPath, kWritesRegistry,
-            [&registry](const Request& request, Reply& reply) {
-              return set_alias(registry, request, reply);
-            });
-  api.write(Method::kDelete, kPath, kWritesRegistry,
-            [&registry](const Request& request, Reply& reply) {
-              return delete_alias(registry, request, reply);
-            });
+  ServiceApi routes(api, registry);
+  routes.read(Method::kGet, kPath, kReadsRegistry, get);
+  routes.write(Method::kPost, kPath, kWritesRegistry, set_alias);
+  routes.write(Method::kDelete, kPath, kWritesRegistry, delete_alias);
 }
 
 }  // namespace slipway::mlflow

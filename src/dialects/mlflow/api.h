@@ -37,6 +37,42 @@ class Api {
   http::Router::Group api_, ajax_;
 };
 
+/// The same for functions of one service, which must outlive the router: reads are called as
+/// f(service, request), writes as f(service, request, reply).
+template <class Service>
+class ServiceApi {
+ public:
+  ServiceApi(Api& api, Service& service) : api_(api), service_(service) {}
+
+  template <class F>
+  void read(http::Method method, const std::string& path, http::Permission permission, F answer) {
+    api_.read(method, path, permission, [&service = service_, answer](http::Request& request) {
+      return answer(service, request);
+    });
+  }
+  template <class F>
+  void write(http::Method method, const std::string& path, http::Permission permission, F start,
+             std::uint64_t body_bytes_max = Api::kBodyBytesMax) {
+    api_.write(method, path, permission, bound(start), body_bytes_max);
+  }
+  template <class F>
+  void write_large(http::Method method, const std::string& path, http::Permission permission,
+                   F start) {
+    api_.write_large(method, path, permission, bound(start));
+  }
+
+ private:
+  template <class F>
+  Api::Write bound(F start) {
+    return [&service = service_, start](const http::Request& request, http::Reply& reply) {
+      return start(service, request, reply);
+    };
+  }
+
+  Api& api_;
+  Service& service_;
+};
+
 template <class T>
 http::Response to_response(const T& message) {
   return http::Response::json(wire::encode(message, {.ascii = true}));

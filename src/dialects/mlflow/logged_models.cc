@@ -178,27 +178,20 @@ Result<Response> search(LoggedModels& models, const Request& request) {
 
 void mount_logged_models(http::Router& router, LoggedModels& models, Tracking& tracking) {
   Api api(router, "2.0");
+  ServiceApi routes(api, models);
   const std::string model = kModelPath;
-  const auto writes = [&](Method method, const std::string& path, http::Permission permission,
-                          auto* call) {
-    api.write(method, path, permission, [&models, call](const Request& request, Reply& reply) {
-      return call(models, request, reply);
-    });
-  };
   // Reads before it writes, so not on the connection's loop.
   api.write_large(Method::kPost, "/logged-models", kWrites,
                   [&models, &tracking](const Request& request, Reply& reply) {
                     return create(models, tracking, request, reply);
                   });
-  api.read(Method::kGet, model, kReads,
-           [&models](Request& request) { return get(models, request); });
-  api.read(Method::kPost, "/logged-models/search", kReads,
-           [&models](Request& request) { return search(models, request); });
-  writes(Method::kPatch, model, kWrites, &finalize);
-  writes(Method::kDelete, model, kManages, &remove);
-  writes(Method::kPatch, model + "/tags", kWrites, &set_tags);
-  writes(Method::kDelete, model + "/tags/{key}", kWrites, &delete_tag);
-  writes(Method::kPost, model + "/params", kWrites, &log_params);
+  routes.read(Method::kGet, model, kReads, get);
+  routes.read(Method::kPost, "/logged-models/search", kReads, search);
+  routes.write(Method::kPatch, model, kWrites, finalize);
+  routes.write(Method::kDelete, model, kManages, remove);
+  routes.write(Method::kPatch, model + "/tags", kWrites, set_tags);
+  routes.write(Method::kDelete, model + "/tags/{key}", kWrites, delete_tag);
+  routes.write(Method::kPost, model + "/params", kWrites, log_params);
 }
 
 }  // namespace slipway::mlflow

@@ -254,29 +254,20 @@ Result<> delete_tag(Registry& registry, const Request& request, Reply& reply) {
 
 void mount_model_versions(Api& api, Registry& registry, LoggedModels& logged_models,
                           Tracking& tracking) {
-  const auto reads = [&](const char* path, auto* call) {
-    api.read(Method::kGet, path, kReadsRegistry,
-             [&registry, call](Request& request) { return call(registry, request); });
-  };
-  const auto writes = [&](Method method, const char* path, http::Permission permission,
-                          auto* call) {
-    api.write(method, path, permission, [&registry, call](const Request& request, Reply& reply) {
-      return call(registry, request, reply);
-    });
-  };
-  reads("/model-versions/get", &get);
-  reads("/model-versions/get-download-uri", &download_uri);
-  reads("/model-versions/search", &search);
+  ServiceApi routes(api, registry);
+  routes.read(Method::kGet, "/model-versions/get", kReadsRegistry, get);
+  routes.read(Method::kGet, "/model-versions/get-download-uri", kReadsRegistry, download_uri);
+  routes.read(Method::kGet, "/model-versions/search", kReadsRegistry, search);
   // Reads before it writes, so not on the connection's loop.
   const Sources sources{registry, logged_models, tracking};
   api.write_large(
       Method::kPost, "/model-versions/create", kWritesRegistry,
       [sources](const Request& request, Reply& reply) { return create(sources, request, reply); });
-  writes(Method::kPatch, "/model-versions/update", kWritesRegistry, &describe);
-  writes(Method::kPost, "/model-versions/transition-stage", kWritesRegistry, &move);
-  writes(Method::kDelete, "/model-versions/delete", kManagesRegistry, &remove);
-  writes(Method::kPost, "/model-versions/set-tag", kWritesRegistry, &set_tag);
-  writes(Method::kDelete, "/model-versions/delete-tag", kWritesRegistry, &delete_tag);
+  routes.write(Method::kPatch, "/model-versions/update", kWritesRegistry, describe);
+  routes.write(Method::kPost, "/model-versions/transition-stage", kWritesRegistry, move);
+  routes.write(Method::kDelete, "/model-versions/delete", kManagesRegistry, remove);
+  routes.write(Method::kPost, "/model-versions/set-tag", kWritesRegistry, set_tag);
+  routes.write(Method::kDelete, "/model-versions/delete-tag", kWritesRegistry, delete_tag);
 }
 
 }  // namespace slipway::mlflow

@@ -178,30 +178,19 @@ Result<> delete_tag(Registry& registry, const Request& request, Reply& reply) {
 }  // namespace
 
 void mount_registered_models(Api& api, Registry& registry) {
-  const auto reads = [&](Method method, const char* path, auto* call) {
-    api.read(method, path, kReadsRegistry,
-             [&registry, call](Request& request) { return call(registry, request); });
-  };
-  const auto writes = [&](Method method, const char* path, http::Permission permission,
-                          auto* call) {
-    api.write(method, path, permission, [&registry, call](const Request& request, Reply& reply) {
-      return call(registry, request, reply);
-    });
-  };
-  reads(Method::kGet, "/registered-models/get", &get);
-  reads(Method::kGet, "/registered-models/search", &search);
-  reads(Method::kGet, "/registered-models/get-latest-versions", &latest_versions);
-  reads(Method::kPost, "/registered-models/get-latest-versions", &latest_versions);
+  ServiceApi routes(api, registry);
+  routes.read(Method::kGet, "/registered-models/get", kReadsRegistry, get);
+  routes.read(Method::kGet, "/registered-models/search", kReadsRegistry, search);
+  for (Method method : {Method::kGet, Method::kPost}) {
+    routes.read(method, "/registered-models/get-latest-versions", kReadsRegistry, latest_versions);
+  }
   // Reads before it writes, so not on the connection's loop.
-  api.write_large(Method::kPost, "/registered-models/create", kWritesRegistry,
-                  [&registry](const Request& request, Reply& reply) {
-                    return create(registry, request, reply);
-                  });
-  writes(Method::kPost, "/registered-models/rename", kWritesRegistry, &rename);
-  writes(Method::kPatch, "/registered-models/update", kWritesRegistry, &describe);
-  writes(Method::kDelete, "/registered-models/delete", kManagesRegistry, &remove);
-  writes(Method::kPost, "/registered-models/set-tag", kWritesRegistry, &set_tag);
-  writes(Method::kDelete, "/registered-models/delete-tag", kWritesRegistry, &delete_tag);
+  routes.write_large(Method::kPost, "/registered-models/create", kWritesRegistry, create);
+  routes.write(Method::kPost, "/registered-models/rename", kWritesRegistry, rename);
+  routes.write(Method::kPatch, "/registered-models/update", kWritesRegistry, describe);
+  routes.write(Method::kDelete, "/registered-models/delete", kManagesRegistry, remove);
+  routes.write(Method::kPost, "/registered-models/set-tag", kWritesRegistry, set_tag);
+  routes.write(Method::kDelete, "/registered-models/delete-tag", kWritesRegistry, delete_tag);
 }
 
 }  // namespace slipway::mlflow

@@ -184,26 +184,17 @@ Result<> delete_tag(Tracking& tracking, const Request& request, Reply& reply) {
 }  // namespace
 
 void mount_experiments(Api& api, Tracking& tracking) {
-  auto read = [&](Method method, const char* path, auto answer) {
-    api.read(method, path, kReadsTracking,
-             [&tracking, answer](Request& request) { return answer(tracking, request); });
-  };
-  auto write = [&](const char* path, auto start) {
-    api.write(Method::kPost, path, kWritesTracking,
-              [&tracking, start](const Request& request, Reply& reply) {
-                return start(tracking, request, reply);
-              });
-  };
-  read(Method::kGet, "/experiments/get", get);
-  read(Method::kGet, "/experiments/get-by-name", get_by_name);
-  read(Method::kGet, "/experiments/search", search);
-  read(Method::kPost, "/experiments/search", search);
-  write("/experiments/create", create);
-  write("/experiments/update", update);
-  write("/experiments/delete", remove);
-  write("/experiments/restore", restore);
-  write("/experiments/set-experiment-tag", set_tag);
-  write("/experiments/delete-experiment-tag", delete_tag);
+  ServiceApi routes(api, tracking);
+  routes.read(Method::kGet, "/experiments/get", kReadsTracking, get);
+  routes.read(Method::kGet, "/experiments/get-by-name", kReadsTracking, get_by_name);
+  routes.read(Method::kGet, "/experiments/search", kReadsTracking, search);
+  routes.read(Method::kPost, "/experiments/search", kReadsTracking, search);
+  routes.write(Method::kPost, "/experiments/create", kWritesTracking, create);
+  routes.write(Method::kPost, "/experiments/update", kWritesTracking, update);
+  routes.write(Method::kPost, "/experiments/delete", kWritesTracking, remove);
+  routes.write(Method::kPost, "/experiments/restore", kWritesTracking, restore);
+  routes.write(Method::kPost, "/experiments/set-experiment-tag", kWritesTracking, set_tag);
+  routes.write(Method::kPost, "/experiments/delete-experiment-tag", kWritesTracking, delete_tag);
 }
 
 }  // namespace slipway::mlflow

@@ -195,13 +195,10 @@ Result<Response> get_interval(Tracking& tracking, Request& request) {
 }  // namespace
 
 void mount_histories(Api& api, Tracking& tracking) {
-  auto read = [&](const char* path, auto answer) {
-    api.read(Method::kGet, path, kReadsTracking,
-             [&tracking, answer](Request& request) { return answer(tracking, request); });
-  };
-  read("/metrics/get-history", get_history);
-  read("/metrics/get-history-bulk", get_bulk);
-  read("/metrics/get-history-bulk-interval", get_interval);
+  ServiceApi routes(api, tracking);
+  routes.read(Method::kGet, "/metrics/get-history", kReadsTracking, get_history);
+  routes.read(Method::kGet, "/metrics/get-history-bulk", kReadsTracking, get_bulk);
+  routes.read(Method::kGet, "/metrics/get-history-bulk-interval", kReadsTracking, get_interval);
 }
 
 }  // namespace slipway::mlflow

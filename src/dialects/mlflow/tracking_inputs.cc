@@ -159,16 +159,10 @@ Result<Response> search_datasets(Tracking& tracking, Request& request) {
 }  // namespace
 
 void mount_inputs(Api& api, Tracking& tracking) {
-  api.write_large(Method::kPost, "/runs/log-inputs", kWritesTracking,
-                  [&tracking](const Request& request, Reply& reply) {
-                    return log_inputs(tracking, request, reply);
-                  });
-  api.write(Method::kPost, "/runs/outputs", kWritesTracking,
-            [&tracking](const Request& request, Reply& reply) {
-              return log_outputs(tracking, request, reply);
-            });
-  api.read(Method::kPost, "/experiments/search-datasets", kReadsTracking,
-           [&tracking](Request& request) { return search_datasets(tracking, request); });
+  ServiceApi routes(api, tracking);
+  routes.write_large(Method::kPost, "/runs/log-inputs", kWritesTracking, log_inputs);
+  routes.write(Method::kPost, "/runs/outputs", kWritesTracking, log_outputs);
+  routes.read(Method::kPost, "/experiments/search-datasets", kReadsTracking, search_datasets);
 }
 
 }  // namespace slipway::mlflow

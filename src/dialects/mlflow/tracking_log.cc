@@ -337,20 +337,13 @@ Result<> log_model(Tracking& tracking, const Request& request, Reply& reply) {
 void mount_logging(Api& api, Tracking& tracking) {
   // The longest batch that the bounds above allow, every character escaped.
   constexpr std::uint64_t kBatchBytesMax = 32u << 20;
-  auto write = [&](const char* path, auto start, std::uint64_t body_bytes_max) {
-    api.write(
-        Method::kPost, path, kWritesTracking,
-        [&tracking, start](const Request& request, Reply& reply) {
-          return start(tracking, request, reply);
-        },
-        body_bytes_max);
-  };
-  write("/runs/log-metric", log_metric, Api::kBodyBytesMax);
-  write("/runs/log-batch", log_batch, kBatchBytesMax);
-  write("/runs/log-parameter", log_param, Api::kBodyBytesMax);
-  write("/runs/set-tag", set_tag, Api::kBodyBytesMax);
-  write("/runs/delete-tag", delete_tag, Api::kBodyBytesMax);
-  write("/runs/log-model", log_model, Api::kBodyBytesMax);
+  ServiceApi routes(api, tracking);
+  routes.write(Method::kPost, "/runs/log-metric", kWritesTracking, log_metric);
+  routes.write(Method::kPost, "/runs/log-batch", kWritesTracking, log_batch, kBatchBytesMax);
+  routes.write(Method::kPost, "/runs/log-parameter", kWritesTracking, log_param);
+  routes.write(Method::kPost, "/runs/set-tag", kWritesTracking, set_tag);
+  routes.write(Method::kPost, "/runs/delete-tag", kWritesTracking, delete_tag);
+  routes.write(Method::kPost, "/runs/log-model", kWritesTracking, log_model);
 }
 
 }  // namespace slipway::mlflow

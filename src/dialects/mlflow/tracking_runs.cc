@@ -217,22 +217,13 @@ Result<Response> search(Tracking& tracking, Request& request) {
 }  // namespace
 
 void mount_runs(Api& api, Tracking& tracking) {
-  auto read = [&](Method method, const char* path, auto answer) {
-    api.read(method, path, kReadsTracking,
-             [&tracking, answer](Request& request) { return answer(tracking, request); });
-  };
-  auto write = [&](const char* path, auto start) {
-    api.write(Method::kPost, path, kWritesTracking,
-              [&tracking, start](const Request& request, Reply& reply) {
-                return start(tracking, request, reply);
-              });
-  };
-  read(Method::kGet, "/runs/get", get);
-  read(Method::kPost, "/runs/search", search);
-  write("/runs/create", create);
-  write("/runs/update", update);
-  write("/runs/delete", remove);
-  write("/runs/restore", restore);
+  ServiceApi routes(api, tracking);
+  routes.read(Method::kGet, "/runs/get", kReadsTracking, get);
+  routes.read(Method::kPost, "/runs/search", kReadsTracking, search);
+  routes.write(Method::kPost, "/runs/create", kWritesTracking, create);
+  routes.write(Method::kPost, "/runs/update", kWritesTracking, update);
+  routes.write(Method::kPost, "/runs/delete", kWritesTracking, remove);
+  routes.write(Method::kPost, "/runs/restore", kWritesTracking, restore);
 }
 
 }  // namespace slipway::mlflow
