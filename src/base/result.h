@@ -46,6 +46,12 @@ Error system_error(std::string what, int errno_value);
 /// The same error with `context` before its message: "reading dvc.yaml: line 3 ...".
 Error with_context(std::string context, Error error);
 
+/// The same error with `tag`.
+inline Error with_tag(Error error, std::string tag) {
+  error.tag = std::move(tag);
+  return error;
+}
+
 /// Holds a T or an Error. A plain union: half the compile time of std::variant (measured).
 template <class T = void>
 class [[nodiscard]] Result {

@@ -15,6 +15,9 @@ std::string to_lower(std::string_view ascii);
 std::string to_upper(std::string_view ascii);
 std::string replace_all(std::string text, std::string_view from, std::string_view to);
 
+/// ASCII only.
+constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
 /// The whole text as a decimal number; nothing when anything else is in it, or it does not fit.
 std::optional<std::int64_t> to_int64(std::string_view text);
 /// Accepts what strtod accepts in the C locale, whole text only (no hex, no leading blanks).

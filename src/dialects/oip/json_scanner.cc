@@ -18,10 +18,6 @@ constexpr int kPowersMax = 22;
 constexpr std::uint64_t kExactMax = std::uint64_t{1} << 53;
 constexpr std::size_t kNumberBytesMax = 1024;
 
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
 void append_utf8(std::string& out, std::uint32_t point) {
   if (point < 0x80) {
     out += static_cast<char>(point);

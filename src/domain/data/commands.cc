@@ -12,11 +12,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Error tagged(Error error, const char* tag) {
-  error.tag = tag;
-  return error;
-}
-
 fs::path absolute(const std::string& target, const fs::path& from) {
   fs::path path = (from / target).lexically_normal();
   return path.has_filename() ? path : path.parent_path();
@@ -80,7 +75,7 @@ Error overlap(const fs::path& added, const Tracked& other, const fs::path& from)
   bool child = is_inside(added, other.path);
   std::string message = "cannot add '" + shown(added, from) + "': it overlaps with '" +
                         shown(other.path, from) + "' of " + other.owner;
-  Error error = tagged(conflict(message), child ? "overlap_child" : "overlap_parent");
+  Error error = with_tag(conflict(message), child ? "overlap_child" : "overlap_parent");
   return error;
 }
 
@@ -90,23 +85,24 @@ Result<Addition> prepare(const std::string& target, const AddRequest& request,
   addition.path = absolute(target, request.from);
   const fs::path& path = addition.path;
   if (path == repository.root() || !is_inside(path, repository.root())) {
-    return tagged(
+    return with_tag(
         invalid("'" + target + "' does not lie in the project " + repository.root().string()),
         "outside");
   }
   if (path == repository.dvc_folder() || is_inside(path, repository.dvc_folder())) {
-    return tagged(invalid("'" + target + "' lies in the project's own .dvc folder"), "inside_dvc");
+    return with_tag(invalid("'" + target + "' lies in the project's own .dvc folder"),
+                    "inside_dvc");
   }
   std::error_code failure;
   fs::path below = path.parent_path().lexically_relative(repository.root());
   fs::path expected = (fs::weakly_canonical(repository.root(), failure) / below).lexically_normal();
   if (!expected.has_filename()) expected = expected.parent_path();
   if (fs::weakly_canonical(path.parent_path(), failure) != expected) {
-    return tagged(invalid("'" + target + "' lies below a symbolic link"), "symlink");
+    return with_tag(invalid("'" + target + "' lies below a symbolic link"), "symlink");
   }
   for (const Tracked& one : all) {
     if (one.path == path && !one.stage.empty()) {
-      return tagged(conflict(one.owner), "pipeline_output");
+      return with_tag(conflict(one.owner), "pipeline_output");
     }
     if (one.path == path) {
       addition.file = one.file;
@@ -146,8 +142,8 @@ Result<> add_one(Repository& repository, const AddRequest& request, Addition& ad
   std::error_code failure;
   bool exists = fs::exists(addition.path, failure);
   if (!exists || repository.is_ignored(addition.path, fs::is_directory(addition.path, failure))) {
-    return tagged(missing("'" + shown(addition.path, request.from) + "' does not exist"),
-                  "no_output");
+    return with_tag(missing("'" + shown(addition.path, request.from) + "' does not exist"),
+                    "no_output");
   }
   std::optional<fs::path> gitignore = TRY(repository.ignore(addition.path));
   Result<Version> version = record(repository, addition.path, request.store, request.relink);
@@ -190,7 +186,7 @@ Result<std::vector<Tracked>> select(const std::vector<Tracked>& all,
       any = true;
     }
     if (!any)
-      return tagged(missing("nothing that is tracked is called '" + target + "'"), "no_target");
+      return with_tag(missing("nothing that is tracked is called '" + target + "'"), "no_target");
   }
   std::vector<Tracked> result;
   for (std::size_t i : chosen) result.push_back(all[i]);
@@ -284,7 +280,7 @@ Result<CheckedOut> checkout(Repository& repository, const CheckoutRequest& reque
     for (const fs::path& path : plans.back().unsaved) unsaved += "\n" + path.string();
   }
   if (!unsaved.empty() && !request.force) {
-    return tagged(
+    return with_tag(
         conflict("these have changes that are saved nowhere; use --force to lose them:" + unsaved),
         "unsaved");
   }
@@ -308,7 +304,7 @@ Result<Added> commit(Repository& repository, const CommitRequest& request) {
   Added added;
   for (const Tracked& one : chosen) {
     State state = TRY(repository.state_of(one.path, one.version, false));
-    if (state != State::kSame && !request.force) return tagged(conflict(one.owner), "changed");
+    if (state != State::kSame && !request.force) return with_tag(conflict(one.owner), "changed");
     DataFile data = TRY(DataFile::read(one.file));
     std::optional<fs::path> gitignore;
     if (one.cache && state != State::kDeleted) gitignore = TRY(repository.ignore(one.path));

@@ -35,11 +35,6 @@ Result<> make_folder(const fs::path& folder) {
   return {};
 }
 
-Error tagged(Error error, const char* tag) {
-  error.tag = tag;
-  return error;
-}
-
 /// A line of .gitignore that means exactly this name.
 std::string escaped(std::string_view name) {
   std::string line = "/";
@@ -138,9 +133,9 @@ Result<Repository> Repository::open(const fs::path& start) {
     }
     if (folder == folder.parent_path()) break;
   }
-  return tagged(missing("no project here: neither " + from.string() +
-                        " nor a folder above has a .dvc folder; `slipway init` makes one"),
-                "no_repository");
+  return with_tag(missing("no project here: neither " + from.string() +
+                          " nor a folder above has a .dvc folder; `slipway init` makes one"),
+                  "no_repository");
 }
 
 Result<> Repository::init(const fs::path& folder, bool no_scm, bool force) {
@@ -149,14 +144,14 @@ Result<> Repository::init(const fs::path& folder, bool no_scm, bool force) {
   if (!root.has_filename() && root.has_relative_path()) root = root.parent_path();
   bool has_git = fs::exists(root / ".git", failure);
   if (!no_scm && !has_git) {
-    return tagged(
+    return with_tag(
         invalid(root.string() + " is no git repository; run `git init` first, or use --no-scm"),
         "no_git");
   }
   if (fs::exists(root / ".dvc", failure)) {
     if (!force)
-      return tagged(conflict("'.dvc' exists in " + root.string() + " already; -f replaces it"),
-                    "exists");
+      return with_tag(conflict("'.dvc' exists in " + root.string() + " already; -f replaces it"),
+                      "exists");
     fs::remove_all(root / ".dvc", failure);
     if (failure) return system_error("cannot remove " + (root / ".dvc").string(), failure.value());
   }
@@ -223,10 +218,10 @@ Result<std::optional<Version>> Repository::version_of(const fs::path& path) {
 
 Result<State> Repository::state_of(const fs::path& path, const Version& recorded, bool cached) {
   if (recorded.legacy) {
-    return tagged(invalid("not supported yet: " + path.string() +
-                          " is recorded in the way of DVC 2; `dvc cache migrate` and "
-                          "`dvc commit -f` bring it to the present form"),
-                  "unsupported");
+    return with_tag(invalid("not supported yet: " + path.string() +
+                            " is recorded in the way of DVC 2; `dvc cache migrate` and "
+                            "`dvc commit -f` bring it to the present form"),
+                    "unsupported");
   }
   if (cached && !recorded.md5.empty()) {
     Result<bool> all = impl_->cache.has_all(recorded);
@@ -273,7 +268,7 @@ Result<std::optional<fs::path>> Repository::ignore(const fs::path& path) {
   std::optional<fs::path> nothing;
   if (!impl_->work_tree) return nothing;
   if (TRY(impl_->work_tree->is_tracked(path))) {
-    return tagged(
+    return with_tag(
         conflict(path.string() + " is tracked by git; `git rm -r --cached` it and commit first"),
         "tracked_by_git");
   }

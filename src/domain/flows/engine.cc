@@ -28,11 +28,6 @@ constexpr milliseconds kLeftoverWaitMax{10'000};
 constexpr milliseconds kPause{10};
 constexpr int kLockTriesMax = 40;  // of three seconds each
 
-Error tagged(Error error, const char* tag) {
-  error.tag = tag;
-  return error;
-}
-
 std::string host_name() {
   char name[256] = {};
   return gethostname(name, sizeof(name) - 1) == 0 ? name : "";
@@ -231,7 +226,7 @@ Result<> Engine::begin(std::size_t step) {
 Result<> Engine::verify(std::size_t step) {
   const Step& one = steps_.all()[step];
   if (one.is_data && !one.frozen && !one.deps.empty()) {
-    return tagged(invalid("not supported yet: updating the import " + one.name), "unsupported");
+    return with_tag(invalid("not supported yet: updating the import " + one.name), "unsupported");
   }
   if (options_.dry) return ran(step), Result<>();
   note(Note::Kind::kVerifying, one, one.frozen ? "frozen" : "");
@@ -367,7 +362,7 @@ Result<StageLock> Engine::take_stage_lock(const std::string& stage_id, const std
     std::optional<StageLock> lock = TRY(StageLock::try_take(state, stage_id));
     if (lock) return std::move(*lock);
     if (steady_clock::now() > until) {
-      return tagged(busy("stage '" + name + "' is being run by another process"), "locked");
+      return with_tag(busy("stage '" + name + "' is being run by another process"), "locked");
     }
     if (!told) services_.observer.note({Note::Kind::kWaiting, name, {}, {}, false});
     told = true;
@@ -388,7 +383,7 @@ Result<> Engine::refuse_tracked(const Step& step) {
   for (const StepOut& out : step.outs) {
     if (!out.cache || !tracked_->contains(out.absolute)) continue;
     std::string name = shown(out.absolute);
-    return tagged(
+    return with_tag(
         conflict(
             " output '" + name +
             "' is already tracked by SCM (e.g. Git).\n    You can remove it from Git, then "

@@ -17,11 +17,6 @@ struct Owner {
 /// Every output by its path. No path in it lies below another.
 using Outputs = std::map<std::string, Owner, std::less<>>;
 
-Error tagged(Error error, const char* tag) {
-  error.tag = tag;
-  return error;
-}
-
 /// The output at `path` or the nearest one above it.
 const Owner* at_or_above(const Outputs& outputs, const std::string& path) {
   std::string_view part = path;
@@ -47,12 +42,12 @@ std::vector<Owner> below(const Outputs& outputs, const std::string& path) {
 
 Error duplicate(const std::string& out, const PlanNode& a, const PlanNode& b) {
   if (&a == &b) {
-    return tagged(
+    return with_tag(
         conflict("output '" + out + "' is already specified in stage: '" + a.name +
                  "'.\nUse `dvc remove " + a.name + "` to stop tracking the overlapping output."),
         "duplicate_output");
   }
-  return tagged(
+  return with_tag(
       conflict("output '" + out + "' is specified in:\n\t- " + a.name + "\n\t- " + b.name +
                "\nUse `dvc remove` with any of the above targets to stop tracking the "
                "overlapping output."),
@@ -64,7 +59,7 @@ Error overlapping(const std::vector<PlanNode>& nodes, Owner outer, Owner inner) 
     const PlanNode& node = nodes[owner.node];
     return "'" + node.out_names[owner.out] + "'('" + node.name + "')\n";
   };
-  return tagged(
+  return with_tag(
       conflict("The output paths:\n" + shown(outer) + shown(inner) +
                "overlap and are thus in the same tracked directory.\nTo keep reproducibility, "
                "outputs should be in separate tracked directories or tracked individually."),
@@ -94,9 +89,9 @@ Result<> check_files(const std::vector<PlanNode>& nodes, const Outputs& outputs)
   for (const PlanNode& node : nodes) {
     const Owner* outer = at_or_above(outputs, node.file.native());
     if (outer == nullptr) continue;
-    return tagged(conflict("stage: '" + node.name + "' is within an output '" +
-                           nodes[outer->node].out_names[outer->out] + "' of another stage"),
-                  "file_in_output");
+    return with_tag(conflict("stage: '" + node.name + "' is within an output '" +
+                             nodes[outer->node].out_names[outer->out] + "' of another stage"),
+                    "file_in_output");
   }
   return {};
 }
@@ -169,7 +164,7 @@ Result<> check_acyclic(const std::vector<PlanNode>& nodes, const Neighbours& ups
   if (walk.cycle().empty()) return {};
   std::string names;
   for (std::size_t node : walk.cycle()) names += (names.empty() ? "" : ", ") + nodes[node].name;
-  return tagged(
+  return with_tag(
       conflict("Same item(s) are defined as both a dependency and an output in " +
                std::string(walk.cycle().size() == 1 ? "stage" : "stages") + ": " + names + "."),
       "cycle");

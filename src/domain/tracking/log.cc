@@ -1,6 +1,7 @@
 #include <boost/describe.hpp>
 #include <string_view>
 
+#include "base/text.h"
 #include "domain/tracking/store.h"
 
 namespace slipway::tracking {
@@ -21,25 +22,6 @@ Result<Known> put_param(db::Tx& tx, std::int64_t run, const Param& param) {
   return Known{false, value.value_or("")};
 }
 
-/// As Python writes a text: 'a', or "a'b" when only single quotes are in it.
-std::string quoted(const std::string& text) {
-  const bool doubles = text.find('\'') != std::string::npos && text.find('"') == std::string::npos;
-  const char quote = doubles ? '"' : '\'';
-  std::string out(1, quote);
-  for (char c : text) {
-    if (c == quote || c == '\\') out += '\\';
-    if (c == '\n')
-      out += "\\n";
-    else if (c == '\r')
-      out += "\\r";
-    else if (c == '\t')
-      out += "\\t";
-    else
-      out += c;
-  }
-  return out + quote;
-}
-
 Error changed(std::string message) {
   return {Code::kConflict, "Changing param values is not allowed. " + std::move(message),
           "changed"};
@@ -52,8 +34,8 @@ Result<> put_params(db::Tx& tx, std::int64_t run, const std::string& run_id,
     Known known = TRY(put_param(tx, run, param));
     if (known.added || known.value == param.value) continue;
     if (!changes.empty()) changes += ", ";
-    changes += "{'key': " + quoted(param.key) + ", 'old_value': " + quoted(known.value) +
-               ", 'new_value': " + quoted(param.value) + "}";
+    changes += "{'key': " + python_repr(param.key) + ", 'old_value': " + python_repr(known.value) +
+               ", 'new_value': " + python_repr(param.value) + "}";
   }
   if (changes.empty()) return {};
   return changed("Params were already logged='[" + changes + "]' for run ID='" + run_id + "'.");

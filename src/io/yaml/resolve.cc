@@ -1,13 +1,10 @@
 #include <cctype>
 
+#include "base/text.h"
 #include "io/yaml/yaml.h"
 
 namespace slipway::yaml {
 namespace {
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
 
 /// A cursor over one scalar; every take_ moves over what it matched.
 class Cursor {
