@@ -100,11 +100,7 @@ std::string catalogue_uri(const std::filesystem::path& state) {
 }
 
 std::vector<db::Migration> all_migrations() {
-  std::vector<db::Migration> all;
-  for (auto module : {graph::migrations, tracking::migrations, registry::migrations}) {
-    for (db::Migration& migration : module()) all.push_back(std::move(migration));
-  }
-  return all;
+  return db::joined({graph::migrations(), tracking::migrations(), registry::migrations()});
 }
 
 App::App(std::unique_ptr<Services> services) : services_(std::move(services)) {}
@@ -128,8 +124,8 @@ Result<std::unique_ptr<App>> App::open(AppOptions options) {
     if (raw->running) raw->serving->refresh();
   });
   s->logged_models = std::make_unique<registry::LoggedModels>(*s->pool, s->clock);
-  s->tracking = TRY(tracking::Tracking::open(*s->pool, s->clock,
-                                             {.artifact_root = mlflow::kArtifactRoot}));
+  s->tracking =
+      TRY(tracking::Tracking::open(*s->pool, s->clock, {.artifact_root = mlflow::kArtifactRoot}));
   s->source = std::make_unique<RegistrySource>(*s->registry, *s->blobs);
   s->serving = std::make_unique<serving::Serving>(*s->source, s->clock, s->metrics);
   return std::unique_ptr<App>(new App(std::move(s)));

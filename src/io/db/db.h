@@ -87,6 +87,14 @@ struct Migration {
   std::string postgres;  // empty: the same text as for SQLite
 };
 
+/// A migration written once, in SQLite's words. PostgreSQL's follow: "integer primary key" becomes
+/// an identity, "blob" "bytea", "text" is ordered by bytes as on SQLite whatever the database's
+/// locale, and "without rowid" goes.
+Migration portable(std::string name, std::string sqlite);
+
+/// The migrations of several modules, in their order.
+std::vector<Migration> joined(std::initializer_list<std::vector<Migration>> modules);
+
 struct PoolOptions {
   int readers_max = 8;
   int group_max = 256;           // writes in one transaction
