@@ -2,6 +2,7 @@
 
 #include <future>
 
+#include "base/function_testing.h"
 #include "base/text.h"
 #include "dialects/mlflow/artifacts.h"
 #include "dialects/mlflow/errors.h"
@@ -32,14 +33,6 @@ std::string read_all(http::Response& response) {
     if (!got.ok() || *got == 0) return all;
     all.append(piece, *got);
   }
-}
-
-std::vector<db::Migration> all_migrations() {
-  std::vector<db::Migration> all;
-  for (auto module : {graph::migrations, tracking::migrations, registry::migrations}) {
-    for (db::Migration& migration : module()) all.push_back(std::move(migration));
-  }
-  return all;
 }
 
 http::Request request_of(http::Method method, const std::string& target) {
@@ -74,7 +67,7 @@ wire::Json Answered::at(const std::string& path) const {
 void ApiOnEachEngine::SetUp() {
   db::OnEachEngine::SetUp();
   if (HasFatalFailure()) return;
-  pool_ = open(all_migrations());
+  pool_ = open(db::joined({graph::migrations(), tracking::migrations(), registry::migrations()}));
   auto tracking = tracking::Tracking::open(*pool_, clock_, {.artifact_root = kArtifactRoot});
   ASSERT_TRUE(tracking.ok()) << tracking.error().message;
   tracking_ = std::move(*tracking);
@@ -127,9 +120,8 @@ Answered ApiOnEachEngine::answer(http::Request request) {
 }
 
 tracking::RunInfo ApiOnEachEngine::new_run() {
-  std::promise<Result<tracking::Run>> made;
-  tracking_->create_run({}, {}, [&](Result<tracking::Run> run) { made.set_value(std::move(run)); });
-  Result<tracking::Run> run = made.get_future().get();
+  Result<tracking::Run> run = wait_for<tracking::Run>(
+      [&](Done<tracking::Run> done) { tracking_->create_run({}, {}, std::move(done)); });
   EXPECT_TRUE(run.ok()) << run.error().message;
   return run.ok() ? run->info : tracking::RunInfo{};
 }

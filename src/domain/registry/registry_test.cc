@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <future>
 
+#include "base/function_testing.h"
 #include "domain/registry/logged_models.h"
 #include "graph/graph.h"
 #include "graph/kinds.h"
@@ -13,22 +13,12 @@
 namespace slipway::registry {
 namespace {
 
-/// Waits for what a call that finishes later gives.
-template <class T = void, class Call>
-Result<T> wait_for(Call call) {
-  std::promise<Result<T>> promise;
-  call(Done<T>([&](Result<T> result) { promise.set_value(std::move(result)); }));
-  return promise.get_future().get();
-}
-
 class RegistryTest : public db::OnEachEngine {
  protected:
   void SetUp() override {
     db::OnEachEngine::SetUp();
     if (HasFatalFailure()) return;
-    std::vector<db::Migration> all = graph::migrations();
-    for (db::Migration& migration : migrations()) all.push_back(std::move(migration));
-    pool_ = open(all);
+    pool_ = open(db::joined({graph::migrations(), migrations()}));
     registry_ = std::make_unique<Registry>(*pool_, clock_, [this] { ++changes_; });
     logged_ = std::make_unique<LoggedModels>(*pool_, clock_);
   }

@@ -1,8 +1,7 @@
 #include "domain/serving/serving_testing.h"
 
-#include <future>
-
 #include "base/file.h"
+#include "base/function_testing.h"
 
 namespace slipway::serving {
 
@@ -67,11 +66,8 @@ Result<std::string> FolderSource::file(const std::string& model, const std::stri
 }
 
 Result<Loaded> find_now(Serving& serving, const std::string& model, const std::string& version) {
-  std::promise<Result<Loaded>> promise;
-  auto future = promise.get_future();
-  serving.find_later(model, version,
-                     [&](Result<Loaded> found) { promise.set_value(std::move(found)); });
-  return future.get();
+  return wait_for<Loaded>(
+      [&](Done<Loaded> done) { serving.find_later(model, version, std::move(done)); });
 }
 
 std::filesystem::path scoring_models() {

@@ -3,11 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <future>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "base/function_testing.h"
 #include "domain/tracking/tracking.h"
 #include "graph/graph.h"
 #include "io/db/db_testing.h"
@@ -16,22 +16,12 @@
 // wait.
 namespace slipway::tracking {
 
-/// Waits for what a call that finishes later gives.
-template <class T = void, class Call>
-Result<T> wait_for(Call call) {
-  std::promise<Result<T>> promise;
-  call(Done<T>([&](Result<T> result) { promise.set_value(std::move(result)); }));
-  return promise.get_future().get();
-}
-
 class TrackingTest : public db::OnEachEngine {
  protected:
   void SetUp() override {
     db::OnEachEngine::SetUp();
     if (HasFatalFailure()) return;
-    std::vector<db::Migration> all = graph::migrations();
-    for (db::Migration& migration : migrations()) all.push_back(std::move(migration));
-    pool_ = open(all);
+    pool_ = open(db::joined({graph::migrations(), migrations()}));
     Result<std::unique_ptr<Tracking>> opened =
         Tracking::open(*pool_, clock_, {.artifact_root = "store:/root"});
     ASSERT_TRUE(opened.ok()) << opened.error().message;
