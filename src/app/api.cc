@@ -1,5 +1,6 @@
 #include "app/api.h"
 
+#include "app/explain.h"
 #include "app/facts.h"
 #include "domain/evidence/explain.h"
 #include "io/wire/codec.h"
@@ -30,10 +31,8 @@ Result<http::Response> answer_explain(const http::Request& request, db::Pool& po
   if (direction != "causes" && direction != "effects") {
     return invalid("direction must be 'causes' or 'effects', got '" + direction + "'");
   }
-  graph::NodeRef ref = TRY(evidence::parse_subject(subject));
   auto way = direction == "causes" ? graph::Direction::kToCauses : graph::Direction::kToEffects;
-  graph::Closure closure =
-      TRY(pool.read([&](db::Tx& tx) { return evidence::explain(tx, ref, way); }));
+  graph::Closure closure = TRY(explain(pool, subject, way));
   return http::Response::json(wire::dump(evidence::to_json(closure)));
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "dialects/mlflow/artifact_path.h"
 
 namespace slipway::app {
 namespace {
@@ -36,24 +37,6 @@ Result<std::string> read_whole(blob::Reader& reader, std::uint64_t bytes_max,
 
 }  // namespace
 
-Result<std::string> artifact_key(const std::string& location) {
-  constexpr std::string_view kScheme = "mlflow-artifacts:/";
-  if (!location.starts_with(kScheme)) {
-    return Error{
-        Code::kConflict,
-        "not servable: its files are at '" + location + "', not in this server's artifact store",
-        "not_servable"};
-  }
-  std::string_view rest = std::string_view(location).substr(kScheme.size());
-  if (rest.starts_with(
-          '/')) {  // mlflow-artifacts://host/path: our own host, as the client resolved it
-    std::size_t slash = rest.find('/', 1);
-    rest = slash == std::string_view::npos ? std::string_view() : rest.substr(slash + 1);
-  }
-  while (rest.starts_with('/')) rest.remove_prefix(1);
-  return std::string(rest);
-}
-
 Result<std::vector<serving::KnownModel>> RegistrySource::models() {
   std::vector<registry::KnownModel> all = TRY(registry_.known());
   std::vector<serving::KnownModel> known;
@@ -66,7 +49,7 @@ Result<std::string> RegistrySource::file(const std::string& model, const std::st
   std::optional<std::int64_t> number = to_int64(version);
   if (!number) return missing("model '" + model + "' has no version '" + version + "'");
   registry::Version found = TRY(registry_.version(model, *number));
-  std::string key = TRY(artifact_key(found.location)) + "/" + path;
+  std::string key = mlflow::below(TRY(mlflow::artifact_key(found.location)), path);
   std::unique_ptr<blob::Reader> reader = TRY(blobs_.open(key));
   return read_whole(*reader, bytes_max, key);
 }

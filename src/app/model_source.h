@@ -21,9 +21,4 @@ class RegistrySource final : public serving::ModelSource {
   blob::Blobs& blobs_;
 };
 
-/// The key of the artifact store that a location such as
-/// "mlflow-artifacts:/1/models/m-.../artifacts" means. kConflict with tag "not_servable" for files
-/// that lie elsewhere.
-Result<std::string> artifact_key(const std::string& location);
-
 }  // namespace slipway::app

@@ -2,30 +2,12 @@
 
 #include "app/app.h"
 #include "app/cli/verbs.h"
+#include "app/explain.h"
 #include "app/project.h"
-#include "domain/registry/registry.h"
 #include "io/wire/json.h"
 
 namespace slipway::app {
 namespace {
-
-/// "models:/NAME@ALIAS" and its kin become "models:/NAME/VERSION"; anything else stays.
-Result<std::string> resolve(db::Pool& pool, const std::string& subject) {
-  if (!registry::is_reference(subject)) return subject;
-  registry::Reference reference = TRY(registry::parse_reference(subject));
-  if (!reference.logged_model_id.empty()) return "model:" + reference.logged_model_id;
-  SystemClock clock;
-  registry::Registry models(pool, clock);
-  registry::Version version = TRY(models.resolve(reference));
-  return "models:/" + version.model + "/" + std::to_string(version.number);
-}
-
-Result<graph::Closure> look(db::Pool& pool, const std::string& subject,
-                            graph::Direction direction) {
-  std::string resolved = TRY(resolve(pool, subject));
-  graph::NodeRef ref = TRY(evidence::parse_subject(resolved));
-  return pool.read([&](db::Tx& tx) { return evidence::explain(tx, ref, direction); });
-}
 
 Result<std::unique_ptr<db::Pool>> open_catalogue(const Arguments& arguments,
                                                  const Surroundings& surroundings,
@@ -61,7 +43,7 @@ int run_explain(const Arguments& arguments, const Surroundings& surroundings) {
   if (!pool.ok()) return report(pool.error(), surroundings);
   auto direction =
       arguments.on("effects") ? graph::Direction::kToEffects : graph::Direction::kToCauses;
-  Result<graph::Closure> closure = look(**pool, arguments.positional.front(), direction);
+  Result<graph::Closure> closure = explain(**pool, arguments.positional.front(), direction);
   if (!closure.ok()) return report(closure.error(), surroundings);
   if (surroundings.json) {
     surroundings.out << wire::dump(evidence::to_json(*closure)) << "\n";

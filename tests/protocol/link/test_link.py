@@ -183,6 +183,19 @@ def test_a_model_version_leads_through_its_run_to_the_commit(made):
     assert commit[:12] in tree and project.md5("data.txt") in tree and "stage train of dvc.yaml" in tree
 
 
+def test_the_server_explains_what_the_command_explains_aliases_included(made):
+    project, _, _ = made
+    server = Server(project.root / ".slipway")
+    server.start()
+    connection = server.connect()
+    status, answer = call(connection, "POST", "/api/2.0/mlflow/registered-models/alias", {"name": "tiny", "alias": "best", "version": "1"})
+    assert status == 200, answer
+    told = [call(connection, "GET", f"/api/slipway/v1/explain?subject={subject}", None) for subject in ("models:/tiny/1", "models:/tiny@best")]
+    assert [status for status, _ in told] == [200, 200]
+    assert told[0] == told[1] and told[0][1]["nodes"] == list(project.explain("models:/tiny@best").nodes.values())
+    assert server.stop() == 0
+
+
 def test_data_leads_through_two_stages_to_where_it_began(made):
     project, _, _ = made
     chain = project.explain(f"data:{project.md5('score.json')}")
