@@ -33,3 +33,11 @@ target_compile_definitions(dep_spdlog INTERFACE FMT_HEADER_ONLY)
 slipway_static(gtest gtest/gtest.h EXTRA gtest gmock Threads::Threads)
 slipway_static(gtest_main gtest/gtest.h EXTRA gtest_main)
 slipway_static(benchmark benchmark/benchmark.h EXTRA benchmark Threads::Threads)
+
+# DuckDB is opened when tables are read, and its functions are declared in io/table: nothing to link. tools/setup puts it
+# into build/lib; programs in a build folder look for it in lib/ there.
+add_library(dep_duckdb INTERFACE)
+target_link_libraries(dep_duckdb INTERFACE ${CMAKE_DL_LIBS})
+if(NOT EXISTS ${CMAKE_BINARY_DIR}/lib AND NOT IS_SYMLINK ${CMAKE_BINARY_DIR}/lib)
+  file(CREATE_LINK ${PROJECT_SOURCE_DIR}/build/lib ${CMAKE_BINARY_DIR}/lib SYMBOLIC)
+endif()

@@ -1,0 +1,389 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "io/table/library.h"
+#include "io/table/table.h"
+
+namespace slipway::table {
+namespace {
+
+using duck::Library;
+using duck::TypeId;
+
+struct Format {
+  bool parquet = false;
+  bool gzip = false;
+};
+
+Result<Format> format_of(const std::filesystem::path& path) {
+  const std::string name = to_lower(path.filename().string());
+  auto ends = [&](std::string_view end) { return name.size() > end.size() && name.ends_with(end); };
+  if (ends(".parquet")) return Format{true, false};
+  if (ends(".csv") || ends(".tsv")) return Format{false, false};
+  if (ends(".csv.gz") || ends(".tsv.gz")) return Format{false, true};
+  return with_tag(invalid(path.string() +
+                          " is no table by its name: .csv, .tsv, .csv.gz, .tsv.gz or .parquet is "
+                          "expected"),
+                  "usage");
+}
+
+/// The file is opened here and named to DuckDB by its descriptor: its path may hold anything, and
+/// what is checked is what is read.
+Result<Fd> open_file(const std::filesystem::path& path) {
+  Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) {
+    if (errno == ENOENT) return missing("there is no file " + path.string());
+    return system_error("cannot open " + path.string(), errno);
+  }
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) return system_error("cannot read " + path.string(), errno);
+  if (!S_ISREG(status.st_mode)) return invalid(path.string() + " is no file");
+  return file;
+}
+
+std::string sql_name(std::string_view name) {
+  return "\"" + replace_all(std::string(name), "\"", "\"\"") + "\"";
+}
+
+std::string first_line(std::string_view text) {
+  return std::string(text.substr(0, text.find('\n')));
+}
+
+/// The library's objects of one scan, given back in the right order.
+class Handles {
+ public:
+  explicit Handles(const Library& library) : duck(library) {}
+  Handles(const Handles&) = delete;
+  Handles& operator=(const Handles&) = delete;
+  ~Handles() {
+    end_chunk();
+    end_answer();
+    if (connection != nullptr) duck.disconnect(&connection);
+    if (database != nullptr) duck.close(&database);
+  }
+
+  void end_chunk() {
+    if (chunk != nullptr) duck.destroy_chunk(&chunk);
+    chunk = nullptr;
+  }
+  void end_answer() {
+    if (has_answer) duck.destroy_answer(&answer);
+    has_answer = false;
+    answer = {};
+  }
+
+  const Library& duck;
+  duck::Database database = nullptr;
+  duck::Connection connection = nullptr;
+  duck::Answer answer{};
+  bool has_answer = false;
+  duck::Chunk chunk = nullptr;
+};
+
+Result<> open_database(Handles& handles, const ScanOptions& options) {
+  const Library& duck = handles.duck;
+  duck::Config config = nullptr;
+  if (duck.create_config(&config) != duck::Outcome::kSuccess)
+    return internal("DuckDB made no configuration");
+  const std::string threads = std::to_string(std::max(1, options.threads));
+  const std::string memory = std::to_string(options.memory_bytes_max >> 10) + "KiB";
+  const std::array<std::pair<const char*, const char*>, 6> settings{{
+      {"threads", threads.c_str()},
+      {"memory_limit", memory.c_str()},
+      {"temp_directory", ""},
+      {"autoinstall_known_extensions", "false"},
+      {"autoload_known_extensions", "false"},
+      {"allow_unsigned_extensions", "false"},
+  }};
+  const char* refused = nullptr;
+  for (const auto& [name, value] : settings) {
+    if (duck.set_config(config, name, value) != duck::Outcome::kSuccess) refused = name;
+  }
+  char* message = nullptr;
+  bool opened = refused == nullptr &&
+                duck.open(nullptr, &handles.database, config, &message) == duck::Outcome::kSuccess;
+  duck.destroy_config(&config);
+  if (refused != nullptr) return unavailable(std::string("DuckDB does not know ") + refused);
+  if (!opened) {
+    Error error = unavailable(std::string("DuckDB cannot be opened: ") + (message ? message : ""));
+    duck.free(message);
+    return error;
+  }
+  if (duck.connect(handles.database, &handles.connection) != duck::Outcome::kSuccess)
+    return unavailable("DuckDB gives no connection");
+  return {};
+}
+
+Result<> run(Handles& handles, const std::string& sql) {
+  handles.end_answer();
+  handles.has_answer = true;
+  if (handles.duck.query(handles.connection, sql.c_str(), &handles.answer) ==
+      duck::Outcome::kSuccess)
+    return {};
+  const char* text = handles.duck.answer_error(&handles.answer);
+  return invalid(text != nullptr ? text : "DuckDB refuses a query");
+}
+
+/// From here on the database reads the one file, and no statement can change that.
+Result<> lock(Handles& handles, const std::string& file) {
+  TRY(run(handles, "set allowed_paths = ['" + file + "']"));
+  TRY(run(handles, "set enable_external_access = false"));
+  return run(handles, "set lock_configuration = true");
+}
+
+Type type_of(TypeId type) {
+  switch (type) {
+    case TypeId::kBoolean:
+      return Type::kBool;
+    case TypeId::kTinyInt:
+    case TypeId::kSmallInt:
+    case TypeId::kInteger:
+    case TypeId::kBigInt:
+    case TypeId::kUTinyInt:
+    case TypeId::kUSmallInt:
+    case TypeId::kUInteger:
+      return Type::kInteger;
+    case TypeId::kUBigInt:  // beyond int64 in part
+    case TypeId::kHugeInt:
+    case TypeId::kUHugeInt:
+    case TypeId::kFloat:
+    case TypeId::kDouble:
+    case TypeId::kDecimal:
+      return Type::kReal;
+    case TypeId::kDate:
+      return Type::kDate;
+    case TypeId::kTimestamp:
+    case TypeId::kTimestampS:
+    case TypeId::kTimestampMs:
+    case TypeId::kTimestampNs:
+    case TypeId::kTimestampTz:
+      return Type::kTimestamp;
+    case TypeId::kVarchar:
+    case TypeId::kEnum:
+    case TypeId::kUuid:
+    case TypeId::kTime:
+    case TypeId::kSqlNull:
+      return Type::kText;
+  }
+  return Type::kOther;
+}
+
+/// The column in one of the four representations of ColumnView.
+std::string selected(const Field& field) {
+  const std::string name = sql_name(field.name);
+  switch (field.type) {
+    case Type::kBool:
+      return name;
+    case Type::kInteger:
+      return "cast(" + name + " as bigint)";
+    case Type::kReal:
+      return "cast(" + name + " as double)";
+    case Type::kDate:
+    case Type::kTimestamp:
+      return "epoch_us(" + name + ")";
+    case Type::kText:
+      return "cast(" + name + " as varchar)";
+    case Type::kOther:
+      return "(" + name + " is not null)";
+  }
+  return name;
+}
+
+Error wrong_cell(const std::filesystem::path& path, const char* text) {
+  std::string message = text != nullptr ? text : "unknown error";
+  Error error = invalid(path.string() + ": " + first_line(message));
+  const bool cell = message.find("onver") != std::string::npos || message.find("CSV Error") == 0;
+  if (message.find("Out of Memory") != std::string::npos) error.code = Code::kBusy;
+  return cell ? with_tag(std::move(error), "cell_type") : error;
+}
+
+class DuckScan final : public Scan {
+ public:
+  DuckScan(std::filesystem::path path, Fd file, const Library& library)
+      : path_(std::move(path)), file_(std::move(file)), handles_(library) {}
+
+  Result<> start(const Format& format, const ScanOptions& options) {
+    TRY(open_database(handles_, options));
+    const std::string file = "/proc/self/fd/" + std::to_string(file_.get());
+    TRY(lock(handles_, file));
+    const std::string source = source_of(format, file, options);
+    if (!run(handles_, "select * from " + source + " limit 0").ok()) {
+      return wrong_cell(path_, handles_.duck.answer_error(&handles_.answer));
+    }
+    std::vector<Field> all = described();
+    fields_ = TRY(chosen(std::move(all), options.columns));
+    return stream(source);
+  }
+
+  const std::vector<Field>& fields() const override { return fields_; }
+
+  Result<const Chunk*> next() override {
+    handles_.end_chunk();
+    handles_.chunk = handles_.duck.fetch_chunk(handles_.answer);
+    if (handles_.chunk == nullptr) {
+      const char* text = handles_.duck.answer_error(&handles_.answer);
+      if (text != nullptr && *text != '\0') return wrong_cell(path_, text);
+      return nullptr;
+    }
+    chunk_.rows = handles_.duck.chunk_rows(handles_.chunk);
+    if (chunk_.rows == 0) return nullptr;
+    for (std::size_t i = 0; i < fields_.size(); ++i) view(i);
+    return &chunk_;
+  }
+
+ private:
+  static std::string source_of(const Format& format, const std::string& file,
+                               const ScanOptions& options) {
+    if (format.parquet) return "read_parquet('" + file + "')";
+    return "read_csv('" + file + "', header = true, compression = '" +
+           (format.gzip ? "gzip" : "none") +
+           "', sample_size = " + (options.types_from_all_rows ? "-1" : "20480") + ")";
+  }
+
+  std::vector<Field> described() {
+    std::vector<Field> fields;
+    const std::uint64_t count = handles_.duck.column_count(&handles_.answer);
+    for (std::uint64_t i = 0; i < count; ++i) {
+      fields.push_back({handles_.duck.column_name(&handles_.answer, i),
+                        type_of(handles_.duck.column_type(&handles_.answer, i))});
+    }
+    return fields;
+  }
+
+  Result<std::vector<Field>> chosen(std::vector<Field> all, const std::vector<std::string>& names) {
+    if (names.empty()) return all;
+    std::vector<Field> some;
+    for (const std::string& name : names) {
+      auto found =
+          std::find_if(all.begin(), all.end(), [&](const Field& f) { return f.name == name; });
+      if (found == all.end()) {
+        std::vector<std::string> known;
+        for (const Field& field : all) known.push_back(field.name);
+        auto near = nearest(name, known);
+        return missing(path_.string() + " has no column '" + name + "'" +
+                       (near ? "; did you mean '" + *near + "'?" : ""));
+      }
+      some.push_back(*found);
+    }
+    return some;
+  }
+
+  Result<> stream(const std::string& source) {
+    std::string sql = "select ";
+    for (const Field& field : fields_) sql += selected(field) + ", ";
+    sql.resize(sql.size() - 2);
+    sql += " from " + source;
+    handles_.end_answer();
+    const Library& duck = handles_.duck;
+    duck::Prepared prepared = nullptr;
+    duck::Pending pending = nullptr;
+    bool ok = duck.prepare(handles_.connection, sql.c_str(), &prepared) == duck::Outcome::kSuccess;
+    Result<> result;
+    if (!ok) {
+      result = wrong_cell(path_, duck.prepare_error(prepared));
+    } else if (duck.pending_streaming(prepared, &pending) != duck::Outcome::kSuccess) {
+      result = wrong_cell(path_, duck.pending_error(pending));
+    } else {
+      handles_.has_answer = true;
+      if (duck.execute_pending(pending, &handles_.answer) != duck::Outcome::kSuccess)
+        result = wrong_cell(path_, duck.answer_error(&handles_.answer));
+    }
+    if (pending != nullptr) duck.destroy_pending(&pending);
+    if (prepared != nullptr) duck.destroy_prepared(&prepared);
+    chunk_.columns.resize(fields_.size());
+    texts_.resize(fields_.size());
+    return result;
+  }
+
+  void view(std::size_t column) {
+    duck::Vector vector = handles_.duck.chunk_vector(handles_.chunk, column);
+    const void* data = handles_.duck.vector_data(vector);
+    ColumnView& out = chunk_.columns[column];
+    out = {};
+    out.type = fields_[column].type;
+    out.valid = handles_.duck.vector_validity(vector);
+    switch (out.type) {
+      case Type::kBool:
+        out.bools = static_cast<const bool*>(data);
+        break;
+      case Type::kInteger:
+      case Type::kDate:
+      case Type::kTimestamp:
+        out.integers = static_cast<const std::int64_t*>(data);
+        break;
+      case Type::kReal:
+        out.reals = static_cast<const double*>(data);
+        break;
+      case Type::kText:
+        out.texts = texts(column, out, static_cast<const duck::Text*>(data));
+        break;
+      case Type::kOther:
+        out.valid = presence(column, static_cast<const bool*>(data));
+        break;
+    }
+  }
+
+  const std::string_view* texts(std::size_t column, const ColumnView& view,
+                                const duck::Text* data) {
+    std::vector<std::string_view>& out = texts_[column];
+    out.resize(kChunkRowsMax);
+    for (std::size_t i = 0; i < chunk_.rows; ++i) {
+      if (!view.is_valid(i)) {
+        out[i] = {};
+        continue;
+      }
+      const duck::Text& text = data[i];
+      out[i] = {text.length <= 12 ? text.head : text.far, text.length};
+    }
+    return out.data();
+  }
+
+  const std::uint64_t* presence(std::size_t column, const bool* present) {
+    masks_.resize(fields_.size());
+    std::vector<std::uint64_t>& mask = masks_[column];
+    mask.assign(kChunkRowsMax / 64, 0);
+    for (std::size_t i = 0; i < chunk_.rows; ++i)
+      mask[i / 64] |= std::uint64_t{present[i]} << (i % 64);
+    return mask.data();
+  }
+
+  std::filesystem::path path_;
+  Fd file_;
+  Handles handles_;
+  std::vector<Field> fields_;
+  Chunk chunk_;
+  std::vector<std::vector<std::string_view>> texts_;
+  std::vector<std::vector<std::uint64_t>> masks_;
+};
+
+}  // namespace
+
+const char* to_string(Type type) {
+  static constexpr const char* kNames[] = {"bool", "integer",   "real", "text",
+                                           "date", "timestamp", "other"};
+  return kNames[static_cast<std::size_t>(type)];
+}
+
+Result<std::unique_ptr<Scan>> Scan::open(const std::filesystem::path& path,
+                                         const ScanOptions& options) {
+  const Format format = TRY(format_of(path));
+  Fd file = TRY(open_file(path));
+  const Library* library = TRY(duck::library());
+  auto scan = std::make_unique<DuckScan>(path, std::move(file), *library);
+  TRY(scan->start(format, options));
+  return std::unique_ptr<Scan>(std::move(scan));
+}
+
+Result<std::string> library_version() {
+  const Library* library = TRY(duck::library());
+  return "DuckDB " + std::string(library->version());
+}
+
+}  // namespace slipway::table

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+// Columnar data of a file, chunk by chunk: CSV (also gzipped) and Parquet through DuckDB, which is
+// loaded on first use. Nothing outside the named file is read or written, nothing is downloaded.
+namespace slipway::table {
+
+/// What the values of a column are, told apart as far as anyone here needs it.
+enum class Type { kBool, kInteger, kReal, kText, kDate, kTimestamp, kOther };
+/// "bool", "integer", "real", "text", "date", "timestamp", "other".
+const char* to_string(Type type);
+
+struct Field {
+  std::string name;
+  Type type = Type::kOther;
+};
+
+/// One column of a chunk. Exactly one of the value pointers is set (none for kOther, whose cells
+/// are only null or not); a cell that is null has an unspecified value.
+struct ColumnView {
+  Type type = Type::kOther;
+  const std::uint64_t* valid = nullptr;     // bit i: cell i is not null; nullptr: none is null
+  const bool* bools = nullptr;              // kBool
+  const std::int64_t* integers = nullptr;   // kInteger; kDate, kTimestamp: microseconds since 1970
+  const double* reals = nullptr;            // kReal
+  const std::string_view* texts = nullptr;  // kText, valid UTF-8
+
+  bool is_valid(std::size_t row) const {
+    return valid == nullptr || ((valid[row / 64] >> (row % 64)) & 1) != 0;
+  }
+};
+
+inline constexpr std::size_t kChunkRowsMax = 2048;
+
+struct Chunk {
+  std::size_t rows = 0;  // at most kChunkRowsMax
+  std::vector<ColumnView> columns;
+};
+
+struct ScanOptions {
+  std::vector<std::string> columns;  // in this order; empty: all, as in the file
+  int threads = 2;                   // that decode
+  std::uint64_t memory_bytes_max = 1ull << 30;
+  /// CSV: types are found from all rows and not from the first 20,480, in a pass of its own.
+  bool types_from_all_rows = false;
+};
+
+/// A pass over the rows of one file, in the file's order. Not thread-safe.
+class Scan {
+ public:
+  /// The format is told by the name: .csv, .tsv, .csv.gz, .tsv.gz, .parquet. A CSV file has a line
+  /// of names first; empty cells are null. kMissing for no such file or column, kInvalid for what
+  /// is no such table, kUnavailable without DuckDB.
+  static Result<std::unique_ptr<Scan>> open(const std::filesystem::path& path,
+                                            const ScanOptions& options = {});
+  virtual ~Scan() = default;
+  virtual const std::vector<Field>& fields() const = 0;
+  /// The next rows, valid until the next call; nullptr after the last. kInvalid with the tag
+  /// "cell_type" when a cell of a CSV file is not of its column's type (types_from_all_rows helps).
+  virtual Result<const Chunk*> next() = 0;
+};
+
+/// "DuckDB v1.5.4"; kUnavailable says how to get it.
+Result<std::string> library_version();
+
+}  // namespace slipway::table

@@ -1,0 +1,174 @@
+#include "io/table/table.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <vector>
+
+#include "io/table/table_testing.h"
+
+namespace slipway::table {
+namespace {
+
+std::unique_ptr<Scan> open(const std::filesystem::path& path, ScanOptions options = {}) {
+  auto scan = Scan::open(path, options);
+  EXPECT_TRUE(scan.ok()) << (scan.ok() ? "" : scan.error().message);
+  return scan.ok() ? std::move(scan).value() : nullptr;
+}
+
+std::size_t count_rows(Scan& scan) {
+  std::size_t rows = 0;
+  for (;;) {
+    auto chunk = scan.next();
+    EXPECT_TRUE(chunk.ok()) << (chunk.ok() ? "" : chunk.error().message);
+    if (!chunk.ok() || *chunk == nullptr) return rows;
+    EXPECT_LE((*chunk)->rows, kChunkRowsMax);
+    rows += (*chunk)->rows;
+  }
+}
+
+TEST(Scan, TellsTheTypesOfACsvFile) {
+  TestFolder folder;
+  auto scan = open(folder.write("a.csv",
+                                "n,x,s,b,d,t\n1,0.5,hello,true,2011-01-01,2011-01-01 12:00:00\n"
+                                ",,,,,\n-3,nan,a longer text than twelve,false,1969-12-31,\n"));
+  ASSERT_NE(scan, nullptr);
+  std::vector<Type> types;
+  for (const Field& field : scan->fields()) types.push_back(field.type);
+  EXPECT_EQ(types, (std::vector<Type>{Type::kInteger, Type::kReal, Type::kText, Type::kBool,
+                                      Type::kDate, Type::kTimestamp}));
+  auto next = scan->next();
+  ASSERT_TRUE(next.ok());
+  const Chunk& chunk = **next;
+  ASSERT_EQ(chunk.rows, 3u);
+  EXPECT_EQ(chunk.columns[0].integers[0], 1);
+  EXPECT_EQ(chunk.columns[0].integers[2], -3);
+  for (const ColumnView& column : chunk.columns) EXPECT_FALSE(column.is_valid(1));
+  EXPECT_DOUBLE_EQ(chunk.columns[1].reals[0], 0.5);
+  EXPECT_TRUE(std::isnan(chunk.columns[1].reals[2]));
+  EXPECT_EQ(chunk.columns[2].texts[0], "hello");
+  EXPECT_EQ(chunk.columns[2].texts[2], "a longer text than twelve");
+  EXPECT_TRUE(chunk.columns[3].bools[0]);
+  EXPECT_EQ(chunk.columns[4].integers[0], 1'293'840'000'000'000);
+  EXPECT_EQ(chunk.columns[4].integers[2], -86'400'000'000);
+  EXPECT_EQ(chunk.columns[5].integers[0], 1'293'883'200'000'000);
+}
+
+TEST(Scan, ReadsParquetInTheFilesOrder) {
+  TestFolder folder;
+  auto scan = open(
+      folder.parquet("a.parquet",
+                     "select i, cast(i % 100 as utinyint) small, cast(i as float) / 2 x, [i] list, "
+                     "cast(i as decimal(18,2)) as price from range(300000) t(i)"));
+  ASSERT_NE(scan, nullptr);
+  EXPECT_EQ(scan->fields()[1].type, Type::kInteger);
+  EXPECT_EQ(scan->fields()[2].type, Type::kReal);
+  EXPECT_EQ(scan->fields()[3].type, Type::kOther);
+  EXPECT_EQ(scan->fields()[4].type, Type::kReal);
+  std::int64_t expected = 0;
+  while (true) {
+    auto next = scan->next();
+    ASSERT_TRUE(next.ok()) << next.error().message;
+    if (*next == nullptr) break;
+    for (std::size_t row = 0; row < (*next)->rows; ++row, ++expected) {
+      ASSERT_EQ((*next)->columns[0].integers[row], expected);
+      ASSERT_TRUE((*next)->columns[3].is_valid(row));
+      ASSERT_DOUBLE_EQ((*next)->columns[4].reals[row], static_cast<double>(expected));
+    }
+  }
+  EXPECT_EQ(expected, 300'000);
+}
+
+TEST(Scan, ReadsOnlyTheColumnsAskedForInTheirOrder) {
+  TestFolder folder;
+  auto path = folder.write("a.csv", "a,\"b \"\"q\",c\n1,2,3\n");
+  ScanOptions options;
+  options.columns = {"c", "b \"q"};
+  auto scan = open(path, options);
+  ASSERT_NE(scan, nullptr);
+  auto next = scan->next();
+  ASSERT_TRUE(next.ok());
+  EXPECT_EQ((*next)->columns[0].integers[0], 3);
+  EXPECT_EQ((*next)->columns[1].integers[0], 2);
+  options.columns = {"cc"};
+  auto wrong = Scan::open(path, options);
+  ASSERT_FALSE(wrong.ok());
+  EXPECT_EQ(wrong.error().code, Code::kMissing);
+  EXPECT_NE(wrong.error().message.find("did you mean 'c'?"), std::string::npos);
+}
+
+TEST(Scan, ALateCellOfAnotherTypeIsAnErrorUnlessAllRowsAreLookedAt) {
+  TestFolder folder;
+  std::string text = "n\n";
+  for (int i = 0; i < 200'000; ++i) text += std::to_string(i) + "\n";
+  auto path = folder.write("late.csv", text + "seven\n");
+  auto scan = open(path);
+  ASSERT_NE(scan, nullptr);
+  Result<const Chunk*> next = nullptr;
+  do {
+    next = scan->next();
+  } while (next.ok() && *next != nullptr);
+  ASSERT_FALSE(next.ok());
+  EXPECT_EQ(next.error().tag, "cell_type") << next.error().message;
+  ScanOptions options;
+  options.types_from_all_rows = true;
+  auto whole = open(path, options);
+  ASSERT_NE(whole, nullptr);
+  EXPECT_EQ(whole->fields()[0].type, Type::kText);
+  EXPECT_EQ(count_rows(*whole), 200'001u);
+}
+
+TEST(Scan, FileNamesAreNoPatternsAndNoSql) {
+  TestFolder folder;
+  auto path = folder.write("a[1]*'x.csv", "n\n1\n");
+  folder.write("a1.csv", "n\n1\n2\n");
+  auto scan = open(path);
+  ASSERT_NE(scan, nullptr);
+  EXPECT_EQ(count_rows(*scan), 1u);
+}
+
+TEST(Scan, AnEmptyTableHasFieldsAndNoChunk) {
+  TestFolder folder;
+  auto csv = open(folder.write("a.csv", "n,s\n"));
+  ASSERT_NE(csv, nullptr);
+  EXPECT_EQ(csv->fields().size(), 2u);
+  EXPECT_EQ(count_rows(*csv), 0u);
+  auto parquet = open(folder.parquet("a.parquet", "select 1 n where false"));
+  ASSERT_NE(parquet, nullptr);
+  EXPECT_EQ(count_rows(*parquet), 0u);
+}
+
+TEST(Scan, WhatIsNoTableIsRefused) {
+  TestFolder folder;
+  auto code = [&](const std::filesystem::path& path) {
+    auto scan = Scan::open(path);
+    EXPECT_FALSE(scan.ok());
+    return scan.ok() ? Code::kInternal : scan.error().code;
+  };
+  EXPECT_EQ(code(folder.path() / "none.csv"), Code::kMissing);
+  EXPECT_EQ(code(folder.write("a.json", "[]")), Code::kInvalid);
+  EXPECT_EQ(code(folder.write("a.parquet", "PAR1 but no more")), Code::kInvalid);
+  EXPECT_EQ(code(folder.path() / ".." / folder.path().filename()), Code::kInvalid);
+  std::filesystem::create_directory(folder.path() / "b.csv");
+  EXPECT_EQ(code(folder.path() / "b.csv"), Code::kInvalid);
+  std::filesystem::path pipe = folder.path() / "c.csv.gz";
+  folder.write("c.csv.gz", "this is not compressed\n");
+  EXPECT_EQ(code(pipe), Code::kInvalid);
+}
+
+TEST(Scan, ManyScansAtOnceDoNotMix) {
+  TestFolder folder;
+  auto first = open(folder.parquet("a.parquet", "select i from range(10000) t(i)"));
+  auto second = open(folder.parquet("b.parquet", "select -i as i from range(10000) t(i)"));
+  ASSERT_NE(first, nullptr);
+  ASSERT_NE(second, nullptr);
+  auto a = first->next();
+  auto b = second->next();
+  ASSERT_TRUE(a.ok() && b.ok());
+  EXPECT_EQ((*a)->columns[0].integers[5], 5);
+  EXPECT_EQ((*b)->columns[0].integers[5], -5);
+}
+
+}  // namespace
+}  // namespace slipway::table
