@@ -64,7 +64,8 @@ class Codec {
   using Visit = void (*)(Codec&, void* target);
   /// Enters member `key` of the current object and calls `visit`. Reading: not called if absent or
   /// null. Writing: `present` says whether to write it at all, `empty` whether it counts as empty.
-  virtual void member(const char* key, void* target, Visit visit, bool present, bool empty) = 0;
+  virtual void member(std::string_view key, void* target, Visit visit, bool present,
+                      bool empty) = 0;
   virtual void object(void* target, Visit visit_members) = 0;
   /// Whether the value of an optional is to be visited. Reading: it is not null. Writing:
   /// `present`, else null is written (an optional inside a list or map; an absent member is left
@@ -75,9 +76,9 @@ class Codec {
   struct List {
     void* target;
     std::size_t size;
-    void* (*at)(void* target, std::size_t index);  // writing
-    void* (*append)(void* target);                 // reading
-    void (*clear)(void* target);
+    void* (*at)(void* target, std::size_t index);   // writing
+    void* (*append)(void* target);                  // reading
+    void (*clear)(void* target, std::size_t room);  // reading: empty, with room for so many
   };
   virtual void list(const List& list, Visit visit) = 0;
   struct Map {
@@ -146,7 +147,10 @@ void visit_value(Codec& codec, void* target) {
     codec.list(
         {&v, v.size(), [](void* t, std::size_t i) -> void* { return &(*static_cast<T*>(t))[i]; },
          [](void* t) -> void* { return &static_cast<T*>(t)->emplace_back(); },
-         [](void* t) { static_cast<T*>(t)->clear(); }},
+         [](void* t, std::size_t room) {
+           static_cast<T*>(t)->clear();
+           static_cast<T*>(t)->reserve(room);
+         }},
         &visit_value<E>);
   } else if constexpr (detail::IsMap<T>::value) {
     using E = typename T::mapped_type;

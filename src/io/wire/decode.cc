@@ -1,5 +1,6 @@
 #include <simdjson.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -48,6 +49,7 @@ class SimdNode {
   std::uint64_t as_uint64() const { return element_.get_uint64().value_unsafe(); }
   double as_double() const { return element_.get_double().value_unsafe(); }
   std::string_view as_string() const { return element_.get_string().value_unsafe(); }
+  std::size_t size() const { return element_.get_array().value_unsafe().size(); }  // of an array
   template <class F>
   void each_item(F f) const {
     simdjson::dom::array items = element_.get_array().value_unsafe();
@@ -119,6 +121,7 @@ class JsonNode {
   std::uint64_t as_uint64() const { return static_cast<std::uint64_t>(json_->as_int64()); }
   double as_double() const { return json_->as_double(); }
   std::string_view as_string() const { return json_->as_string(); }
+  std::size_t size() const { return json_->as_array().size(); }
   template <class F>
   void each_item(F f) const {
     for (const Json& item : json_->as_array()) f(JsonNode(item));
@@ -194,7 +197,7 @@ class Reader final : public Codec {
 
   bool optional(bool) override { return !failed() && node_.kind() != Kind::kNull; }
 
-  void member(const char* key, void* target, Visit visit, bool, bool) override {
+  void member(std::string_view key, void* target, Visit visit, bool, bool) override {
     if (failed()) return;
     const Node* found = find_member(key);
     if (found == nullptr || found->kind() == Kind::kNull) return;
@@ -214,7 +217,7 @@ class Reader final : public Codec {
   void list(const List& list, Visit visit) override {
     if (failed()) return;
     if (node_.kind() != Kind::kArray) return refuse("an array");
-    list.clear(list.target);
+    list.clear(list.target, std::min(node_.size(), kRoomMax));
     std::size_t index = 0;
     node_.each_item([&](Node item) {
       if (failed() || !count_value()) return;
@@ -244,6 +247,8 @@ class Reader final : public Codec {
     Node value;
   };
 
+  // Of a list, before its items are seen: a short text may be refused at its first one.
+  static constexpr std::size_t kRoomMax = 4096;
   static constexpr const char* kTooMany = "more values than the limit allows";
 
   bool failed() const { return !problem_.empty(); }

@@ -30,7 +30,7 @@ class Writer final : public Codec {
     return present;
   }
 
-  void member(const char* key, void* target, Visit visit, bool present, bool empty) override {
+  void member(std::string_view key, void* target, Visit visit, bool present, bool empty) override {
     if (!present || (empty && style_.omit_empty)) return;
     write_key(key);
     visit(*this, target);
