@@ -27,7 +27,7 @@ struct Rate {
   Span per{0};
 };
 
-/// A demand on the model. Bounds of metrics that are spans (model_age) are seconds.
+/// A demand on the model. Bounds of metrics that are spans (is_span_metric) are seconds.
 struct Requirement {
   std::string id, metric;
   std::optional<double> at_most, at_least;  // at least one of them
@@ -81,8 +81,8 @@ struct IncidentSource {
   std::string monitor;     // "": any
   std::string deployment;  // "": any
 };
-using TriggerSource = std::variant<CronSource, DataSource, GitSource, MessageSource, AlertSource,
-                                   IncidentSource>;
+using TriggerSource =
+    std::variant<CronSource, DataSource, GitSource, MessageSource, AlertSource, IncidentSource>;
 
 /// Inputs of a run from its event. `value` may hold "${event.time}" and the like.
 struct ParamMapping {
@@ -102,24 +102,27 @@ struct TriggerSpec {
   TriggerSource source;
   std::vector<ParamMapping> params;
   std::optional<DataMapping> data;
-  Span debounce{0};               // waits until nothing came for so long
-  Span cooldown{0};               // after a firing nothing fires for so long
-  std::optional<Rate> at_most;    // firings
-  std::string overlap = "skip";   // "skip", "buffer_one", "allow"
+  Span debounce{0};              // waits until nothing came for so long
+  Span cooldown{0};              // after a firing nothing fires for so long
+  std::optional<Rate> at_most;   // firings
+  std::string overlap = "skip";  // "skip", "buffer_one", "allow"
   yaml::Position at;
 };
 
 enum class StepKind { kShadow, kCanary };
 struct RolloutStep {
   StepKind kind = StepKind::kShadow;
-  double percent = 100;            // (0, 100]
-  std::int64_t min_requests = 0;   // answers of the candidate
-  Span min_time{0}, max_wait{0};   // max_wait 0: for ever
+  double percent = 100;           // (0, 100]
+  std::int64_t min_requests = 0;  // answers of the candidate
+  Span min_time{0}, max_wait{0};  // max_wait 0: for ever
   yaml::Position at;
 };
 
 /// Watches a rollout. With a margin the candidate must be shown to be non-inferior within it before
-/// it moves on; without one the guard only stops what is harmful.
+/// it moves on; without one the guard only stops what is harmful. Units of margins: of error_rate,
+/// label_flips and latency a share of the answers; of score_mean standard deviations of the live
+/// version's outputs; of other requirements their metric's own. guards split alpha = 0.05 with the
+/// steps (answers.h).
 struct GuardSpec {
   std::string metric;       // "error_rate", "score_mean", "label_flips"; or
   std::string requirement;  // the id of one on serving
@@ -133,7 +136,7 @@ struct MonitorSpec {
   std::string against;      // "training", "previous", or "" for none (drift)
   std::string requirement;  // id, or ""
   bool delayed_labels = false;
-  Span window{0};
+  Span window{0};  // 0 only where the requirement is an age
   std::int64_t min_rows = 100;
   int persist = 2;  // bad windows in a row before an incident opens
   yaml::Position at;
@@ -141,8 +144,8 @@ struct MonitorSpec {
 
 enum class ColumnPolicy { kKeep, kDrop, kHash };
 struct LogPolicy {
-  double sample = 1;    // share of the answers whose rows are kept; profiles see all
-  Span retention{0};    // 0: for ever
+  double sample = 1;  // share of the answers whose rows are kept; profiles see all
+  Span retention{0};  // 0: for ever
   std::vector<std::pair<std::string, ColumnPolicy>> columns;
 };
 
@@ -184,6 +187,15 @@ struct ProjectFile {
 
 inline constexpr char kProjectFile[] = "slipway.yaml";
 
+/// The gates and the metrics of guards that a deployment may name.
+const std::vector<std::string>& gate_names();
+const std::vector<std::string>& guard_metrics();
+/// Metrics whose bounds are spans in the file, and seconds in a Requirement: "model_age".
+bool is_span_metric(std::string_view metric);
+
+/// Every path that the parser knows: "use_case.requirements[].id", "triggers.NAME.cron", ...
+std::vector<std::string> known_keys();
+
 /// Every error of the text at once, one per line, each "slipway.yaml:LINE:COLUMN: found X, expected
 /// Y; did you mean Z?". kInvalid.
 Result<ProjectFile> parse_project(std::string_view text);
@@ -195,5 +207,6 @@ std::optional<Span> parse_span(std::string_view text);
 std::optional<Rate> parse_rate(std::string_view text);
 /// The shortest spelling that parse_span reads back.
 std::string to_text(Span span);
+std::string to_text(const Rate& rate);
 
 }  // namespace slipway::project
