@@ -14,6 +14,17 @@ inline constexpr char kExperiment[] = "experiment";         // decimal number; a
 inline constexpr char kDataset[] = "dataset";               // NAME@DIGEST, as a run named it
 inline constexpr char kModelVersion[] = "model_version";    // NAME/VERSION
 inline constexpr char kRegisteredModel[] = "registered_model";  // NAME; subject of events only
+// What slipway.yaml declares: subjects of events.
+inline constexpr char kProject[] = "project";            // NAME
+inline constexpr char kUseCase[] = "use_case";           // that of its project
+inline constexpr char kRequirement[] = "requirement";    // id
+inline constexpr char kContract[] = "contract";          // path of the table
+inline constexpr char kFeatureView[] = "feature_view";   // path of its file
+inline constexpr char kPipeline[] = "pipeline";          // NAME
+inline constexpr char kTrigger[] = "trigger";            // NAME
+inline constexpr char kDeployment[] = "deployment";      // NAME
+inline constexpr char kMonitor[] = "monitor";            // DEPLOYMENT/NAME
+inline constexpr char kNotification[] = "notification";  // webhook as written
 
 }  // namespace slipway::graph::kind
 
