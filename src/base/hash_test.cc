@@ -26,6 +26,24 @@ TEST(Hash, PiecesGiveTheDigestOfTheWhole) {
   EXPECT_EQ(pieces.finish_hex(), sha256_hex("abc"));
 }
 
+// The examples of RFC 3720, appendix B.4.
+TEST(Crc32c, KnownVectors) {
+  EXPECT_EQ(crc32c(""), 0u);
+  EXPECT_EQ(crc32c("123456789"), 0xe3069283u);
+  EXPECT_EQ(crc32c(std::string(32, '\0')), 0x8a9136aau);
+  EXPECT_EQ(crc32c(std::string(32, '\xff')), 0x62a8ab43u);
+  std::string rising;
+  for (char c = 0; c < 32; ++c) rising += c;
+  EXPECT_EQ(crc32c(rising), 0x46dd794eu);
+}
+
+TEST(Crc32c, PiecesGiveTheSumOfTheWhole) {
+  const std::string text = "whatever is cut anywhere has one sum";
+  for (std::size_t cut = 0; cut <= text.size(); ++cut) {
+    EXPECT_EQ(crc32c(text.substr(cut), crc32c(text.substr(0, cut))), crc32c(text)) << cut;
+  }
+}
+
 TEST(Ids, UuidsSortByTimeAndDiffer) {
   EXPECT_LT(uuid7(1'700'000'000'000), uuid7(1'700'000'000'001));
   std::set<std::string> seen;
