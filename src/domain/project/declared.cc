@@ -1,0 +1,83 @@
+#include "domain/project/declared.h"
+
+#include <algorithm>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/text.h"
+#include "io/wire/codec.h"
+
+namespace slipway::project {
+namespace {
+
+Result<> check_document(const std::string& path, const std::string& text) {
+  if (text.size() > kDocumentBytesMax) {
+    return invalid(path + " is longer than " + std::to_string(kDocumentBytesMax) + " bytes");
+  }
+  if (!is_valid_utf8(text) || text.find('\0') != std::string::npos) {
+    return invalid(path + " is no text (UTF-8)");
+  }
+  return {};
+}
+
+}  // namespace
+
+std::vector<std::string> document_paths(const ProjectFile& file) {
+  std::vector<std::string> paths;
+  auto add = [&](const std::string& path) {
+    if (std::find(paths.begin(), paths.end(), path) == paths.end()) paths.push_back(path);
+  };
+  for (const ContractBinding& contract : file.contracts) add(contract.file);
+  for (const std::string& view : file.feature_views) add(view);
+  return paths;
+}
+
+Result<Declared> declare(std::string text, std::map<std::string, std::string> documents) {
+  Declared declared;
+  declared.file = TRY(parse_project(text));
+  declared.text = std::move(text);
+  std::vector<std::string> absent;
+  std::size_t bytes = 0;
+  for (const std::string& path : document_paths(declared.file)) {
+    auto found = documents.find(path);
+    if (found == documents.end()) {
+      absent.push_back(path);
+      continue;
+    }
+    TRY(check_document(path, found->second));
+    bytes += found->second.size();
+    declared.documents.insert(*found);
+  }
+  if (!absent.empty()) {
+    return invalid("slipway.yaml names files that are not there: " + join(absent, ", "));
+  }
+  if (bytes > kDocumentsBytesMax) {
+    return invalid("contracts and feature views are longer than " +
+                   std::to_string(kDocumentsBytesMax) + " bytes together");
+  }
+  return declared;
+}
+
+Result<Declared> read_declared(const std::filesystem::path& root) {
+  ProjectFile file = TRY(read_project(root));
+  std::string text = TRY(read_file(root / kProjectFile));
+  std::map<std::string, std::string> documents;
+  for (const std::string& path : document_paths(file)) {
+    Result<std::string> document = read_file(root / path, kDocumentBytesMax);
+    if (!document.ok() && document.error().code == Code::kMissing) continue;  // declare() tells all
+    if (!document.ok()) return with_context("reading " + path, document.error());
+    documents[path] = std::move(*document);
+  }
+  return declare(std::move(text), std::move(documents));
+}
+
+std::string digest_of(const Declared& declared) {
+  wire::Json all;
+  all.set("text", declared.text);
+  wire::Json::Object documents;
+  for (const auto& [path, text] : declared.documents) documents.emplace_back(path, text);
+  all.set("documents", std::move(documents));
+  return sha256_hex(wire::dump(all));
+}
+
+}  // namespace slipway::project

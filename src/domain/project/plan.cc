@@ -1,0 +1,198 @@
+#include "domain/project/plan.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "domain/project/reader.h"
+
+namespace slipway::project {
+namespace {
+
+std::string at(yaml::Position position, const std::string& message) {
+  return yaml::error_at(kProjectFile, position, message).message;
+}
+
+double per(const Rate& rate, Span span) {
+  return rate.count * static_cast<double>(span.count()) / static_cast<double>(rate.per.count());
+}
+
+std::int64_t whole(double count) {
+  constexpr double kMost = 9e18;
+  return static_cast<std::int64_t>(std::floor(std::min(count, kMost)));
+}
+
+std::string name_of(StepKind kind) {
+  return kind == StepKind::kShadow ? "shadow" : "canary";
+}
+
+std::string name_of(const GuardSpec& guard) {
+  return guard.requirement.empty() ? guard.metric : "requirement " + guard.requirement;
+}
+
+/// How a guard is tested; nothing for a metric whose spread nobody knows beforehand.
+std::optional<Question> question_of(const GuardSpec& guard, const ProjectFile& file,
+                                    const DeploymentFacts& facts) {
+  Question question;
+  question.rate = std::max(kAssumedRate, facts.error_rate.value_or(0));
+  if (!guard.requirement.empty()) {
+    const Requirement* requirement = file.find_requirement(guard.requirement);
+    if (requirement == nullptr || requirement->metric != "latency_ms") return {};
+    // A share of the answers may be slow, so that is what a healthy version is expected to show.
+    question.rate = std::max(kAssumedRate, 1 - requirement->share);
+  } else if (guard.metric == "label_flips") {
+    question.measure = Measure::kFlips;
+    question.rate = std::min(kAssumedRate, *guard.margin / 2);
+  } else if (guard.metric == "score_mean") {
+    question.measure = Measure::kMean;
+  }
+  question.margin = *guard.margin;
+  return question;
+}
+
+/// Everything that one rollout's plan is made from.
+struct Rollout {
+  const DeploymentSpec& deployment;
+  const ProjectFile& file;
+  const DeploymentFacts& facts;
+  const AnswersNeeded& needed;
+};
+
+bool shows_flips(const DeploymentSpec& deployment) {
+  return std::any_of(deployment.rollout.begin(), deployment.rollout.end(),
+                     [](const RolloutStep& s) { return s.kind == StepKind::kShadow; });
+}
+
+GuardNeed need_of(const Rollout& rollout, const GuardSpec& guard, const RolloutStep& step,
+                  double alpha, Plan& plan) {
+  GuardNeed need;
+  need.guard = name_of(guard);
+  need.margin = *guard.margin;
+  std::optional<Question> question = question_of(guard, rollout.file, rollout.facts);
+  if (!question) {
+    need.unknown = "the spread of its metric is not known beforehand";
+    return need;
+  }
+  question->step = step.kind;
+  question->share = step.percent / 100;
+  question->alpha = alpha;
+  if (question->measure == Measure::kFlips && step.kind == StepKind::kCanary) {
+    need.unknown = "flips are seen where both versions answer the same request, in shadow";
+    return need;
+  }
+  if (!(need.margin < 1) && question->measure != Measure::kMean) {
+    need.unknown = "a share of answers is never worse by 1 or more";
+    return need;
+  }
+  need.answers = rollout.needed(*question);
+  if (need.answers) return need;
+  need.unknown = "no number of answers is enough";
+  std::string why = step.kind == StepKind::kCanary && step.percent >= 100
+                        ? " at 100 %: it leaves the live version no answers to compare with"
+                        : ": its margin " + canonical_number(need.margin) + " is too small";
+  plan.refusals.push_back(at(step.at, "the guard " + need.guard + " of " + rollout.deployment.name +
+                                          " can't be shown in this " + name_of(step.kind) + why));
+  return need;
+}
+
+std::string answers_text(std::int64_t count) {
+  return std::to_string(count) + (count == 1 ? " answer" : " answers");
+}
+
+void judge_step(const Rollout& rollout, const RolloutPlan& whole_plan, const RolloutStep& step,
+                const StepPlan& step_plan, Plan& plan) {
+  if (!step_plan.before || step_plan.needed <= *step_plan.before) return;
+  const GuardNeed* hungriest = nullptr;
+  for (const GuardNeed& need : step_plan.guards) {
+    if (need.answers == step_plan.needed) hungriest = &need;
+  }
+  std::string who = hungriest != nullptr ? "the guard " + hungriest->guard + " at its margin " +
+                                               canonical_number(hungriest->margin)
+                                         : "min_requests";
+  plan.refusals.push_back(
+      at(step.at, "this " + name_of(step.kind) + " of " + rollout.deployment.name + " can't end: " +
+                      who + " needs " + answers_text(step_plan.needed) + " of the candidate, and " +
+                      std::to_string(*step_plan.before) + " come before max_wait " +
+                      to_text(step.max_wait) + " at " + to_text(*whole_plan.traffic) + " (" +
+                      whole_plan.traffic_from + "), " + canonical_number(step.percent) +
+                      " % of them; wait longer, take a larger share or a wider margin"));
+}
+
+StepPlan plan_step(const Rollout& rollout, const RolloutPlan& whole_plan, const RolloutStep& step,
+                   Plan& plan) {
+  StepPlan result{step.kind,     step.percent, step.min_requests, step.min_time,
+                  step.max_wait, {},           step.min_requests, {}};
+  for (const GuardSpec& guard : rollout.deployment.guards) {
+    if (!guard.margin) continue;
+    result.guards.push_back(need_of(rollout, guard, step, whole_plan.alpha, plan));
+    result.needed = std::max(result.needed, result.guards.back().answers.value_or(0));
+  }
+  if (whole_plan.traffic && step.max_wait.count() > 0) {
+    result.before = whole(per(*whole_plan.traffic, step.max_wait) * step.percent / 100);
+  }
+  judge_step(rollout, whole_plan, step, result, plan);
+  return result;
+}
+
+void plan_rollout(const Rollout& rollout, Plan& plan) {
+  const DeploymentSpec& deployment = rollout.deployment;
+  RolloutPlan result;
+  result.deployment = deployment.name;
+  result.alpha = alpha_of(deployment);
+  result.traffic = rollout.facts.traffic ? rollout.facts.traffic : deployment.traffic;
+  result.traffic_from = rollout.facts.traffic ? "measured"
+                        : deployment.traffic  ? "declared"
+                                              : "unknown";
+  for (const RolloutStep& step : deployment.rollout) {
+    result.steps.push_back(plan_step(rollout, result, step, plan));
+  }
+  if (!deployment.rollout.empty() && !result.traffic) {
+    plan.notes.push_back(at(deployment.at, "the traffic of " + deployment.name +
+                                               " is not known: whether its rollout can end was not "
+                                               "judged; say \"traffic:\" until a week has been "
+                                               "measured"));
+  }
+  for (const GuardSpec& guard : deployment.guards) {
+    if (guard.metric != "label_flips" || !guard.margin || deployment.rollout.empty()) continue;
+    if (shows_flips(deployment)) continue;
+    plan.refusals.push_back(at(guard.at, "the guard label_flips of " + deployment.name +
+                                             " can't be shown: its rollout has no shadow step, and "
+                                             "flips are seen where both versions answer the same "
+                                             "request"));
+  }
+  plan.rollouts.push_back(std::move(result));
+}
+
+void judge_windows(const DeploymentSpec& deployment, const std::optional<Rate>& traffic,
+                   Plan& plan) {
+  if (!traffic) return;
+  for (const MonitorSpec& monitor : deployment.monitors) {
+    if (monitor.window.count() == 0) continue;
+    std::int64_t rows = whole(per(*traffic, monitor.window));
+    if (rows >= monitor.min_rows) continue;
+    plan.warnings.push_back(at(
+        monitor.at, "a window of the monitor " + monitor.name + " of " + deployment.name +
+                        " is expected to hold " + std::to_string(rows) + " rows (" +
+                        to_text(*traffic) + " for " + to_text(monitor.window) + "), and it needs " +
+                        std::to_string(monitor.min_rows) + ": it would stay undecided"));
+  }
+}
+
+}  // namespace
+
+Plan plan(const Declared* applied, const Declared& next, const Facts& facts,
+          const AnswersNeeded& needed) {
+  static const DeploymentFacts kNothing;
+  Plan result;
+  result.first = applied == nullptr;
+  result.changes = changes_between(applied, next);
+  result.bindings = bindings(next.file);
+  for (const DeploymentSpec& deployment : next.file.deployments) {
+    auto known = facts.deployments.find(deployment.name);
+    const DeploymentFacts& of_it = known == facts.deployments.end() ? kNothing : known->second;
+    plan_rollout({deployment, next.file, of_it, needed}, result);
+    judge_windows(deployment, result.rollouts.back().traffic, result);
+  }
+  return result;
+}
+
+}  // namespace slipway::project
