@@ -1,0 +1,85 @@
+#include "domain/checks/bins.h"
+
+#include <cmath>
+#include <limits>
+
+#include "base/check.h"
+
+namespace slipway::checks {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+double after(double x) {
+  return std::nextafter(x, kInfinity);
+}
+
+}  // namespace
+
+bool Bins::are_edges(std::span<const double> edges) {
+  if (edges.size() < 2 || edges.size() > kEdgesMax - 1) return false;
+  for (std::size_t i = 0; i < edges.size(); ++i) {
+    if (!std::isfinite(edges[i])) return false;
+    if (i > 0 && !(edges[i - 1] < edges[i])) return false;
+  }
+  return true;
+}
+
+Bins::Bins(std::vector<double> edges) : edges_(std::move(edges)) {
+  CHECK(are_edges(edges_));
+  // raw_[i] counts the values with i entries of padded_ at or below them: 0 is under, edges is
+  // over.
+  padded_.fill(kInfinity);
+  for (std::size_t i = 0; i + 1 < edges_.size(); ++i) padded_[i] = edges_[i];
+  padded_[edges_.size() - 1] = after(edges_.back());
+}
+
+void Bins::add(std::span<const double> values) {
+  count_bins(values.data(), values.size(), padded_.data(), raw_.data());
+}
+
+void Bins::merge(const Bins& other) {
+  CHECK(edges_ == other.edges_);
+  for (std::size_t i = 0; i < raw_.size(); ++i) raw_[i] += other.raw_[i];
+}
+
+std::vector<std::int64_t> Bins::all() const {
+  return {raw_.begin(), raw_.begin() + static_cast<std::ptrdiff_t>(edges_.size()) + 1};
+}
+
+std::vector<std::int64_t> Bins::counts() const {
+  return {raw_.begin() + 1, raw_.begin() + static_cast<std::ptrdiff_t>(edges_.size())};
+}
+
+std::int64_t Bins::total() const {
+  std::int64_t sum = 0;
+  for (std::int64_t count : raw_) sum += count;
+  return sum;
+}
+
+Bins Bins::restored(std::vector<double> edges, std::span<const std::int64_t> all) {
+  Bins bins(std::move(edges));
+  CHECK(all.size() == bins.edges_.size() + 1);
+  for (std::size_t i = 0; i < all.size(); ++i) bins.raw_[i] = all[i];
+  return bins;
+}
+
+std::vector<double> edges_from_quantiles(std::span<const double> quantiles) {
+  std::vector<double> edges;
+  for (std::size_t i = 0; i < quantiles.size(); ++i) {
+    const double q = quantiles[i];
+    const bool repeated = i > 0 && q == quantiles[i - 1];
+    const double edge = repeated ? after(q) : q;
+    if (edges.empty() || edge > edges.back()) edges.push_back(edge);
+  }
+  if (edges.size() == 1) edges.push_back(after(edges.back()));
+  return edges;
+}
+
+std::vector<double> edges_from_values(std::span<const double> values) {
+  std::vector<double> edges(values.begin(), values.end());
+  if (!edges.empty()) edges.push_back(after(edges.back()));
+  return edges;
+}
+
+}  // namespace slipway::checks
