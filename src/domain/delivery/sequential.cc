@@ -223,6 +223,17 @@ std::int64_t answers_needed(double margin, double alpha, double share, double ra
   });
 }
 
+std::int64_t mean_answers_needed(const MeanDifference& d, double margin, double alpha) {
+  if (d.count < kMeanMin || std::fabs(d.difference) >= margin) return 0;
+  const double enough = -std::log(alpha);
+  return smallest([&](std::int64_t n) {
+    MeanDifference then = d;
+    then.count = n;
+    then.variance = d.variance * real(d.count) / real(n);
+    return log_e_mean_below(then, margin) >= enough && log_e_mean_above(then, -margin) >= enough;
+  });
+}
+
 std::int64_t pairs_needed(double margin, double alpha, double rate) {
   const double enough = -std::log(alpha);
   return smallest(

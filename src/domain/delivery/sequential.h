@@ -127,5 +127,9 @@ Finding decide(const Evidence& evidence, double alpha);
 std::int64_t answers_needed(double margin, double alpha, double share, double rate);
 /// The same where every request is answered by both and `rate` of them only by the candidate badly.
 std::int64_t pairs_needed(double margin, double alpha, double rate);
+/// Values per version (pairs, of a paired difference) with which the difference, if it and its
+/// spread stay as they are, is shown to lie within the margin on both sides; 0 when unknown or
+/// never.
+std::int64_t mean_answers_needed(const MeanDifference& d, double margin, double alpha);
 
 }  // namespace slipway::delivery
