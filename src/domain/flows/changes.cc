@@ -49,7 +49,8 @@ Differences::States compare(const StepParams& source, const yaml::Node& file) {
 /// Collects, and says when enough is known.
 class Comparison {
  public:
-  Comparison(data::Repository& repository, const Step& step, const fs::path& from, Asked asked)
+  Comparison(data::Repository& repository, const Step& step, const fs::path& from,
+             const Asked& asked)
       : repository_(repository), step_(step), from_(from), asked_(asked) {}
 
   Result<Differences> run(ParamsFiles& params) {
@@ -75,15 +76,22 @@ class Comparison {
     for (const StepDep& dep : step_.deps) {
       if (enough()) return {};
       State state = TRY(repository_.state_of(dep.absolute, dep.recorded, false));
-      if (asked_.missing_allowed && state == State::kDeleted) continue;
+      if (state == State::kDeleted && asked_.missing_allowed) {
+        if (!was_made_anew(dep.absolute, dep.recorded.md5)) continue;
+        state = State::kModified;
+      }
       if (state != State::kSame) found_.deps.emplace_back(shown(dep.absolute), state);
     }
     for (const StepParams& source : step_.params) {
       if (enough()) return {};
       const yaml::Node* file = TRY(params.get(source.absolute));
       if (file == nullptr) {
+        // The values that were seen are no digest: they differ from any that an output has.
+        const char* seen = source.is_recorded ? "values" : "";
         if (!asked_.missing_allowed)
           found_.deps.emplace_back(shown(source.absolute), State::kDeleted);
+        else if (was_made_anew(source.absolute, seen))
+          found_.deps.emplace_back(shown(source.absolute), State::kModified);
       } else if (!source.is_recorded) {
         found_.deps.emplace_back(shown(source.absolute), State::kNew);
       } else if (Differences::States states = compare(source, *file); !states.empty()) {
@@ -91,6 +99,16 @@ class Comparison {
       }
     }
     return {};
+  }
+
+  /// Whether an upstream step has recorded `path` with another digest than `seen`. As with DVC only
+  /// an output of exactly this path tells; of a part of a folder nobody knows what it was.
+  bool was_made_anew(const fs::path& path, const std::string& seen) const {
+    return std::any_of(asked_.upstream.begin(), asked_.upstream.end(), [&](const Step* step) {
+      return std::any_of(step->outs.begin(), step->outs.end(), [&](const StepOut& out) {
+        return out.absolute == path && out.recorded.md5 != seen;
+      });
+    });
   }
 
   bool enough() const { return asked_.depth == Depth::kFirst && found_.any(); }
@@ -101,7 +119,7 @@ class Comparison {
   data::Repository& repository_;
   const Step& step_;
   const fs::path& from_;
-  Asked asked_;
+  const Asked& asked_;
   Differences found_;
 };
 
@@ -142,7 +160,7 @@ std::vector<std::pair<std::string, yaml::Node>> values_of(const StepParams& sour
 }
 
 Result<Differences> differences(data::Repository& repository, const Step& step, ParamsFiles& params,
-                                const fs::path& from, Asked asked) {
+                                const fs::path& from, const Asked& asked) {
   return Comparison(repository, step, from, asked).run(params);
 }
 

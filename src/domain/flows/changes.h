@@ -55,11 +55,14 @@ enum class Depth {
 
 struct Asked {
   Depth depth = Depth::kAll;
-  bool missing_allowed = false;  // what is only missing in the workspace or cache does not count
+  /// What is only missing in the workspace or cache does not count; a dependency counts still when
+  /// one of `upstream` says that it became another than the step has seen.
+  bool missing_allowed = false;
+  std::vector<const Step*> upstream = {};  // of the step; borrowed
 };
 
 /// `from`: what shown paths are relative to.
 Result<Differences> differences(data::Repository& repository, const Step& step, ParamsFiles& params,
-                                const std::filesystem::path& from, Asked asked);
+                                const std::filesystem::path& from, const Asked& asked);
 
 }  // namespace slipway::flows

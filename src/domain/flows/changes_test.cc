@@ -179,6 +179,61 @@ TEST_F(Changes, WhatIsOnlyMissingMayBeAllowed) {
   EXPECT_EQ(text_of(differences_of("train", asked)), "dep train.py modified");
 }
 
+/// What `make` is said to have made of train.py.
+class UpstreamChanges : public Changes {
+ protected:
+  /// `md5` empty: nothing is recorded.
+  std::string train_with(const std::string& md5, const std::string& out = "train.py") {
+    make_.outs = {{out, at(out), {}, true, false, project::OutputKind::kOut}};
+    make_.outs[0].recorded.md5 = md5;
+    return text_of(differences_of("train", {.missing_allowed = true, .upstream = {&make_}}));
+  }
+  Step make_;
+};
+
+TEST_F(UpstreamChanges, AMissingDependencyThatWasMadeAnewIsModified) {
+  fs::remove(at("train.py"));
+  EXPECT_EQ(train_with(md5_hex("code\n")), "");
+  EXPECT_EQ(train_with(md5_hex("other\n")), "dep train.py modified");
+  EXPECT_EQ(train_with(""), "dep train.py modified");
+  EXPECT_TRUE(differences_of("train", {Depth::kFirst, true, {&make_}}).any());
+}
+
+TEST_F(UpstreamChanges, WithoutLeaveItIsDeleted) {
+  fs::remove(at("train.py"));
+  train_with(md5_hex("other\n"));
+  EXPECT_EQ(text_of(differences_of("train", {.upstream = {&make_}})), "dep train.py deleted");
+}
+
+TEST_F(UpstreamChanges, WhatIsThereIsJudgedByItself) {
+  EXPECT_EQ(train_with(md5_hex("other\n")), "");
+  write("train.py", "third\n");
+  EXPECT_EQ(train_with(md5_hex("third\n")), "dep train.py modified");
+}
+
+TEST_F(UpstreamChanges, OnlyAnOutputOfThatPathTells) {
+  fs::remove_all(at("data"));
+  EXPECT_EQ(train_with(md5_hex("1\n"), "data/a"), "");
+  EXPECT_EQ(train_with(md5_hex("1\n"), "other"), "");
+  EXPECT_EQ(train_with(md5_hex("1\n") + ".dir", "data"), "dep data modified");
+}
+
+TEST_F(UpstreamChanges, ADependencyWithoutRecordDiffersFromOneWith) {
+  pipeline("[data, train.py]", "[data, train.py, extra]");
+  EXPECT_EQ(train_with("", "extra"), "");
+  EXPECT_EQ(train_with(md5_hex("1\n"), "extra"), "dep extra modified");
+}
+
+TEST_F(UpstreamChanges, ValuesOfAMissingParamsFileDifferFromAnyOutput) {
+  fs::remove(at("whole.yaml"));
+  EXPECT_EQ(train_with(md5_hex("1\n"), "other"), "");
+  EXPECT_EQ(train_with(md5_hex("a: 1\nb: [1, 2]\n"), "whole.yaml"), "dep whole.yaml modified");
+  EXPECT_EQ(train_with("", "whole.yaml"), "dep whole.yaml modified");
+  fs::remove(at("dvc.lock"));
+  EXPECT_EQ(differences_of("train", {.missing_allowed = true, .upstream = {&make_}}).deps.size(),
+            3u);  // data, train.py, params.yaml: nothing is known on either side of whole.yaml
+}
+
 TEST_F(Changes, OfACallbackAreAlways) {
   write("dvc.yaml", "stages:\n  hello:\n    cmd: echo\n");
   EXPECT_EQ(text_of(differences_of("hello")), "always");

@@ -114,11 +114,9 @@ Result<> Engine::prepare() {
   Selection selection = Selection::kWithUpstream;
   if (options_.pipeline)
     selection = Selection::kPipelines;
-  else if (everything)
-    selection = Selection::kWithUpstream;
-  else if (options_.single_item)
+  else if (is_single())
     selection = Selection::kOnly;
-  else if (options_.downstream)
+  else if (options_.downstream && !everything)
     selection = Selection::kDownstream;
   bool nothing = targets.empty() && !everything;  // a dvc.yaml without stages
   if (!nothing) plan_ = graph_->order(targets, selection);
@@ -140,6 +138,10 @@ Result<> Engine::prepare() {
     if (waits_for_[step] == 0) ready_.insert(i);
   }
   return {};
+}
+
+bool Engine::is_single() const {
+  return options_.single_item && !options_.pipeline && !options_.all_pipelines;
 }
 
 bool Engine::can_start() const {
@@ -211,16 +213,32 @@ Result<> Engine::begin(std::size_t step) {
   if (one.frozen && !one.is_data) note(Note::Kind::kFrozen, one);
   bool forced = forced_[step];
   if (!forced) {
-    Differences found = TRY(differences(repository_, one, params_, options_.from,
-                                        {Depth::kFirst, options_.allow_missing}));
+    Asked asked{Depth::kFirst, options_.allow_missing, upstream_of(step)};
+    Differences found = TRY(differences(repository_, one, params_, options_.from, asked));
     if (!found.any()) {
       note(Note::Kind::kSkipped, one);
-      leave(step, State::kDone);
+      leave(step, State::kUnchanged);
       return {};
     }
   }
   if (one.is_data || one.frozen) return verify(step);
   return execute(step, forced);
+}
+
+/// Nobody's with --single-item: nothing but the step itself is looked at then.
+std::vector<const Step*> Engine::upstream_of(std::size_t step) const {
+  std::vector<const Step*> upstream;
+  if (is_single()) return upstream;
+  for (std::size_t cause : graph_->upstream(step)) upstream.push_back(&steps_.all()[cause]);
+  return upstream;
+}
+
+/// Whether this is a rehearsal in which a step before it would have made its dependencies.
+bool Engine::would_be_fed(std::size_t step) const {
+  const std::vector<std::size_t>& causes = graph_->upstream(step);
+  return options_.dry && std::any_of(causes.begin(), causes.end(), [&](std::size_t cause) {
+           return states_[cause] == State::kDone;
+         });
 }
 
 Result<> Engine::verify(std::size_t step) {
@@ -275,9 +293,8 @@ Result<> Engine::execute(std::size_t step, bool forced) {
   Result<data::LockedStage> now = inputs_now(repository_, one, params_, options_.from);
   if (now.ok()) inputs = std::move(*now);
   // DVC runs a forced stage without looking; what is still missing afterwards is an error then.
-  if (!now.ok() && !(forced && now.error().code == Code::kMissing)) {
-    if (!options_.dry) return now.error();
-  }
+  bool may_come = !now.ok() && now.error().code == Code::kMissing && (forced || would_be_fed(step));
+  if (!now.ok() && !may_come) return now.error();
   if (inputs && !forced && is_rememberable(one, repository_.root())) {
     std::optional<Entry> entry = TRY(find_entry(one, *inputs));
     if (entry) return restore(step, *inputs, *entry);

@@ -59,7 +59,7 @@ class Engine {
 
  private:
   using Time = std::chrono::steady_clock::time_point;
-  enum class State { kOutside, kWaiting, kRunning, kDone, kFailed, kLeftOut };
+  enum class State { kOutside, kWaiting, kRunning, kUnchanged, kDone, kFailed, kLeftOut };
 
   struct Running {
     std::size_t step = 0;
@@ -82,6 +82,7 @@ class Engine {
 
   // --- the plan ---
   Result<> prepare();
+  bool is_single() const;
   bool can_start() const;
   Result<> start_next();
   void leave(std::size_t step, State state);
@@ -89,6 +90,8 @@ class Engine {
 
   // --- one step; errors are the step's own failure ---
   Result<> begin(std::size_t step);
+  std::vector<const Step*> upstream_of(std::size_t step) const;
+  bool would_be_fed(std::size_t step) const;
   Result<> verify(std::size_t step);
   Result<> verify_data(const Step& step);
   Result<> execute(std::size_t step, bool forced);
