@@ -236,7 +236,8 @@ const LockedStage* LockFile::find(std::string_view stage) const {
   return nullptr;
 }
 
-bool LockFile::set(const std::string& stage, LockedStage locked) {
+bool LockFile::set(const std::string& stage, LockedStage locked,
+                   const std::vector<std::string>& before) {
   locked.normalize();
   for (Item& item : items_) {
     if (item.name != stage) continue;
@@ -246,7 +247,10 @@ bool LockFile::set(const std::string& stage, LockedStage locked) {
     return true;
   }
   std::string text = emit_stage(stage, locked);
-  items_.push_back({stage, std::move(locked), std::move(text)});
+  auto place = std::find_if(items_.begin(), items_.end(), [&](const Item& item) {
+    return std::find(before.begin(), before.end(), item.name) != before.end();
+  });
+  items_.insert(place, {stage, std::move(locked), std::move(text)});
   return true;
 }
 

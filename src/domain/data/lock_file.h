@@ -50,8 +50,10 @@ class LockFile {
   static Result<LockFile> parse(std::string_view text, const std::filesystem::path& file);
 
   const LockedStage* find(std::string_view stage) const;
-  /// Normalizes, then replaces or appends. True when anything differs from before (by value).
-  bool set(const std::string& stage, LockedStage locked);
+  /// Normalizes, then replaces the entry where it stands. A new one comes before the first entry
+  /// that `before` names, or to the end. True when anything differs from before (by value).
+  bool set(const std::string& stage, LockedStage locked,
+           const std::vector<std::string>& before = {});
   bool remove(std::string_view stage);
   bool existed() const { return existed_; }
 

@@ -162,6 +162,26 @@ TEST(LockFile, AppendsReplacesAndRemovesStages) {
   EXPECT_TRUE(LockFile::parse(lock.text(), "/p/dvc.lock").ok()) << lock.text();
 }
 
+std::string names_in(const LockFile& lock) {
+  std::string names;
+  yaml::Node root = *yaml::parse(lock.text(), "dvc.lock");
+  for (const yaml::Entry& entry : root.find("stages")->entries) names += entry.key.text + " ";
+  return names;
+}
+
+TEST(LockFile, ANewStageStandsBeforeThoseThatItIsSaidToPrecede) {
+  LockFile lock = *LockFile::parse("", "/p/dvc.lock");
+  for (const char* name : {"a", "b", "c"}) lock.set(name, stage("1"));
+  lock.set("new", stage("1"), {"c", "b", "none"});
+  EXPECT_EQ(names_in(lock), "a new b c ");
+  lock.set("first", stage("1"), {"a"});
+  lock.set("last", stage("1"), {"none"});
+  EXPECT_EQ(names_in(lock), "first a new b c last ");
+  lock.set("c", stage("2"), {"first"});  // one that is there stays where it is
+  EXPECT_EQ(names_in(lock), "first a new b c last ");
+  EXPECT_EQ(lock.find("c")->cmd.text, "2");
+}
+
 TEST(LockFile, ADifferenceInOrderOnlyIsNone) {
   LockFile lock = *LockFile::parse("", "/p/dvc.lock");
   LockedStage one = stage();

@@ -60,8 +60,18 @@ std::optional<StatFacts> StatFacts::of(const fs::path& file) {
 }
 
 void LockFiles::put(const fs::path& pipeline_file, const std::string& stage,
-                    data::LockedStage locked) {
-  files_[lock_path_of(pipeline_file)].put.emplace_back(stage, std::move(locked));
+                    data::LockedStage locked, std::size_t place) {
+  files_[lock_path_of(pipeline_file)].put.push_back({stage, std::move(locked), place});
+}
+
+bool LockFiles::set(Open& open, Put put) {
+  std::vector<std::string> later;
+  if (open.file->find(put.stage) == nullptr) {
+    for (auto at = open.added.upper_bound(put.place); at != open.added.end(); ++at)
+      later.push_back(at->second);
+    open.added[put.place] = put.stage;
+  }
+  return open.file->set(put.stage, std::move(put.locked), later);
 }
 
 Result<std::vector<LockFiles::Written>> LockFiles::write(const fs::path& scratch) {
@@ -73,8 +83,8 @@ Result<std::vector<LockFiles::Written>> LockFiles::write(const fs::path& scratch
     if (!open.file || now != open.facts) open.file = TRY(data::LockFile::read(path));
     bool is_new = !open.file->existed();
     bool changed = is_new;
-    for (auto& [stage, locked] : open.put) {
-      if (open.file->set(stage, std::move(locked))) changed = true;
+    for (Put& put : open.put) {
+      if (set(open, std::move(put))) changed = true;
     }
     open.put.clear();
     if (!changed) continue;
@@ -668,7 +678,8 @@ Result<> Engine::commit() {
   TRY(services_.facts.flush());
   for (Finished& finished : finished_) {
     const Step& step = steps_.all()[finished.step];
-    lock_files_.put(step.file, step.stage.name, std::move(finished.locked));
+    lock_files_.put(step.file, step.stage.name, std::move(finished.locked),
+                    position_[finished.step]);
   }
   finished_.clear();
   for (const LockFiles::Written& written : TRY(lock_files_.write(repository_.scratch()))) {

@@ -31,9 +31,10 @@ struct StatFacts {
 /// else changed one meanwhile. Not thread-safe.
 class LockFiles {
  public:
-  /// Takes `locked` for the stage into the next write.
+  /// Takes `locked` for the stage into the next write. An entry that is there keeps its place; new
+  /// ones stand in the order of `place`, in whichever they come.
   void put(const std::filesystem::path& pipeline_file, const std::string& stage,
-           data::LockedStage locked);
+           data::LockedStage locked, std::size_t place);
   struct Written {
     std::filesystem::path file;
     bool is_new = false;
@@ -43,11 +44,19 @@ class LockFiles {
   Result<std::vector<Written>> write(const std::filesystem::path& scratch);
 
  private:
+  struct Put {
+    std::string stage;
+    data::LockedStage locked;
+    std::size_t place = 0;
+  };
   struct Open {
     std::optional<data::LockFile> file;
     std::optional<StatFacts> facts;
-    std::vector<std::pair<std::string, data::LockedStage>> put;
+    std::vector<Put> put;
+    std::map<std::size_t, std::string> added;  // stages that had no entry, by their places
   };
+  static bool set(Open& open, Put put);
+
   std::map<std::filesystem::path, Open> files_;
 };
 

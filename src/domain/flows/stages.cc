@@ -70,6 +70,7 @@ Result<std::vector<fs::path>> commit(data::Repository& repository, const StageCo
   LockFiles lock_files;
   std::vector<fs::path> outs;
   std::vector<data::LockedStage> remembered;
+  std::size_t place = 0;
   for (const Chosen& chosen : TRY(choose(steps, request.targets))) {
     const Step& step = steps.all()[chosen.step];
     Differences found = TRY(differences(repository, step, params, request.from, {}));
@@ -92,7 +93,7 @@ Result<std::vector<fs::path>> commit(data::Repository& repository, const StageCo
       if (out.cache) outs.push_back(out.absolute);
     }
     if (remember) remembered.push_back(locked);
-    lock_files.put(step.file, step.stage.name, std::move(locked));
+    lock_files.put(step.file, step.stage.name, std::move(locked), place++);
   }
   TRY(repository.sync());
   for (const data::LockedStage& locked : remembered) TRY(run_cache.save(locked));

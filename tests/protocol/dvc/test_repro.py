@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -393,13 +394,29 @@ def test_jobs_leave_the_same_files(pair):
         repo.write({"dvc.yaml": "stages:\n" + stages, "x0": "0\n", "x1": "1\n", "x2": "2\n"})
     repro(pair[0])
     repro(pair[1], "-j", "4")
-    # Stages come into dvc.lock and .gitignore as they end, which is not the same with four at a time.
+    # Outputs come into .gitignore as stages end, which is not the same with four at a time.
     theirs, mine = (repo.snapshot() for repo in pair)
     assert sorted(theirs.pop(".gitignore")[1].split()) == sorted(mine.pop(".gitignore")[1].split())
-    del theirs["dvc.lock"], mine["dvc.lock"]
     assert theirs == mine
     assert_clean(pair)
     swapped(pair)
+
+
+def test_with_jobs_the_lock_file_has_the_order_of_the_plan(pair):
+    """`first` ends only when dvc.lock names `last`: each is durable when it is done, and stands in its place."""
+    wait = "i=0; until grep -q last: dvc.lock; do i=$((i+1)); [ $i -lt 2000 ] || exit 1; sleep 0.01; done; "
+    for repo in pair:
+        repo.write({"dvc.yaml": "stages:\n  before:\n    cmd: echo 0 > b\n    outs: [b]\n"})
+    repro_both(pair)
+    for repo in pair:
+        first = (wait if ours(repo) else "") + "echo 1 > f"
+        repo.write({"dvc.yaml": f"stages:\n  first:\n    cmd: '{first}'\n    outs: [f]\n"
+                                "  before:\n    cmd: echo 2 > b\n    outs: [b]\n  last:\n    cmd: echo 3 > l\n    outs: [l]\n"})
+    repro(pair[0])
+    repro(pair[1], "-j3")
+    for repo in pair:
+        lines = (repo.root / "dvc.lock").read_text().splitlines()
+        assert [line for line in lines if re.match("  [a-z]", line)] == ["  before:", "  first:", "  last:"]
 
 
 def test_jobs_run_at_the_same_time(pair):
