@@ -78,7 +78,8 @@ void QuantileSketch::add(std::span<const double> values) {
   }
 }
 
-/// A block that is not full goes in whole: its value at the levels of the binary digits of its count.
+/// A block that is not full goes in whole: its value at the levels of the binary digits of its
+/// count.
 void QuantileSketch::take_open_block(const QuantileSketch& other) {
   const std::int64_t seen = other.block_seen_;
   const double value = other.block_value_;
