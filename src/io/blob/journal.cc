@@ -83,6 +83,12 @@ class Pieces {
   std::size_t at_ = 0;
 };
 
+Result<> sync_entries(Disk& disk, const std::filesystem::path& folder) {
+  Fd file(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!file) return failed(folder, "open");
+  return disk.sync(file.get());
+}
+
 Result<Fd> open_to_read(const std::filesystem::path& path) {
   Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (file) return file;
@@ -101,6 +107,15 @@ void add_frame(std::string& out, std::string_view payload) {
   out += payload;
 }
 
+Result<> make_folders(Disk& disk, const std::filesystem::path& folder) {
+  std::error_code error;
+  if (std::filesystem::is_directory(folder, error)) return {};
+  const std::filesystem::path above = folder.parent_path();
+  if (above != folder) TRY(make_folders(disk, above));
+  if (mkdir(folder.c_str(), 0777) != 0 && errno != EEXIST) return failed(folder, "make");
+  return sync_entries(disk, above);
+}
+
 Result<Journal> Journal::create(Disk& disk, const std::filesystem::path& path,
                                 std::string_view kind) {
   CHECK(kind.size() <= kKindBytes);
@@ -113,9 +128,7 @@ Result<Journal> Journal::create(Disk& disk, const std::filesystem::path& path,
   Journal journal(disk, std::move(file), path);
   TRY(journal.append(file_head(kind)));
   TRY(journal.sync());
-  Fd folder(open(path.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!folder) return failed(path.parent_path(), "open");
-  TRY(disk.sync(folder.get()));
+  TRY(sync_entries(disk, path.parent_path()));
   return journal;
 }
 

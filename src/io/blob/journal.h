@@ -20,6 +20,9 @@ inline constexpr std::size_t kFrameBytesMax = 64u << 20;
 /// kFrameBytesMax bytes.
 void add_frame(std::string& out, std::string_view payload);
 
+/// Makes `folder` and those above it that are missing; durable on return.
+Result<> make_folders(Disk& disk, const std::filesystem::path& folder);
+
 /// Writes one file. One thread at a time.
 class Journal {
  public:

@@ -1,0 +1,112 @@
+#include "domain/serving/labels.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "domain/serving/day_files.h"
+
+namespace slipway::serving {
+namespace {
+
+constexpr char kKind[] = "labels";
+constexpr std::uint8_t kVersion = 1;
+constexpr std::size_t kSourceBytesMax = 256;
+constexpr std::size_t kOpenPartsMax = 16;
+// Version, UUID, row, value, two times, length of the source.
+constexpr std::size_t kFixedBytes = 1 + 16 + 4 + 8 + 8 + 8 + 2;
+
+template <class T>
+void put(std::string& out, T value) {
+  out.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+template <class T>
+T take(std::string_view& bytes) {
+  T value{};
+  std::memcpy(&value, bytes.data(), sizeof value);
+  bytes.remove_prefix(sizeof value);
+  return value;
+}
+
+}  // namespace
+
+std::string label_frame(const Label& label) {
+  const std::string_view source = std::string_view(label.source).substr(0, kSourceBytesMax);
+  std::string out;
+  put(out, kVersion);
+  out.append(reinterpret_cast<const char*>(label.id.uuid.data()), label.id.uuid.size());
+  put(out, label.id.row);
+  put(out, label.value);
+  put(out, label.event_time_ms);
+  put(out, label.received_ms);
+  put(out, static_cast<std::uint16_t>(source.size()));
+  return out += source;
+}
+
+std::optional<Label> read_label(std::string_view payload, const std::string& deployment) {
+  if (payload.size() < kFixedBytes || take<std::uint8_t>(payload) != kVersion) return std::nullopt;
+  Label label;
+  label.id.deployment = deployment;
+  label.id.uuid = take<std::array<std::byte, 16>>(payload);
+  label.id.row = take<std::uint32_t>(payload);
+  label.value = take<double>(payload);
+  label.event_time_ms = take<UnixMs>(payload);
+  label.received_ms = take<UnixMs>(payload);
+  if (take<std::uint16_t>(payload) != payload.size()) return std::nullopt;
+  label.source = payload;
+  return label;
+}
+
+Result<> LabelLog::add(std::span<const Label> labels) {
+  std::map<std::pair<std::string, std::string>, std::string> frames;
+  for (const Label& label : labels) {
+    std::string& part = frames[{label.id.deployment, day_of(label.id.time_ms())}];
+    blob::add_frame(part, label_frame(label));
+  }
+  std::lock_guard lock(mutex_);
+  for (const auto& [where, bytes] : frames) TRY(write(where.first, where.second, bytes));
+  return {};
+}
+
+Result<> LabelLog::write(const std::string& deployment, const std::string& day,
+                         std::string_view frames) {
+  Part* part = TRY(part_of(deployment, day));
+  Result<> written = part->journal.append(frames);
+  if (written.ok()) written = part->journal.sync();
+  // What a failed sync left behind is unknown: the next labels begin another file.
+  if (!written.ok()) parts_.pop_back();
+  return written;
+}
+
+Result<LabelLog::Part*> LabelLog::part_of(const std::string& deployment, const std::string& day) {
+  auto known = std::find_if(parts_.begin(), parts_.end(), [&](const Part& part) {
+    return part.day == day && part.deployment == deployment;
+  });
+  if (known != parts_.end()) {
+    std::rotate(known, known + 1, parts_.end());
+    return &parts_.back();
+  }
+  if (parts_.size() >= kOpenPartsMax) parts_.pop_front();
+  const std::filesystem::path folder = root_ / folder_of(deployment) / day;
+  TRY(blob::make_folders(disk_, folder));
+  blob::Journal journal = TRY(blob::Journal::create(disk_, folder / new_file_name(), kKind));
+  parts_.push_back({deployment, day, std::move(journal)});
+  return &parts_.back();
+}
+
+Result<DayLabels> read_labels(const std::filesystem::path& root, const std::string& deployment,
+                              const std::string& day) {
+  DayLabels labels;
+  for (const auto& file : files_in(root / folder_of(deployment) / day)) {
+    TRY(blob::read_journal(file, kKind, [&](std::string_view payload) {
+      std::optional<Label> label = read_label(payload, deployment);
+      if (!label) return true;  // of a later version of the format
+      Label& kept = labels[{label->id.uuid, label->id.row}];
+      // Files are in the order of their making, but two may have grown at the same time.
+      if (label->received_ms >= kept.received_ms) kept = std::move(*label);
+      return true;
+    }));
+  }
+  return labels;
+}
+
+}  // namespace slipway::serving

@@ -1,0 +1,117 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/guarded.h"
+#include "base/metrics.h"
+#include "base/result.h"
+#include "base/stop.h"
+#include "domain/serving/prediction_record.h"
+#include "io/blob/journal.h"
+
+// The write side of the prediction log. Answers never wait for it: what a crash or a full disk
+// takes of the last milliseconds is counted, not prevented.
+namespace slipway::serving {
+
+/// What is written of one deployment's answers.
+struct LogRules {
+  double sample = 1;  // share of the plain live answers; errors, canary and shadow always
+  std::vector<std::string> dropped, hashed;  // columns
+  std::string hash_key;                      // of the keyed hash
+  bool operator==(const LogRules&) const = default;
+};
+
+struct PredictionLogOptions {
+  std::filesystem::path root;                 // made when first needed
+  std::size_t pending_bytes_max = 32u << 20;  // per deployment; beyond it answers are lost, counted
+  std::uint64_t file_bytes_max = 256u << 20;  // then the next file begins
+  std::chrono::milliseconds interval{50};     // between two syncs
+};
+
+/// Any thread.
+class PredictionLog {
+ public:
+  /// Of one deployment. Cheap to hold; requests in flight keep theirs.
+  class Stream {
+   public:
+    /// Takes the answer over and returns at once. `layout` is that of its cells before any rule.
+    void log(Prediction prediction, std::shared_ptr<const Layout> layout);
+    const std::string& deployment() const { return deployment_; }
+
+   private:
+    friend class PredictionLog;
+    struct Entry {
+      Prediction prediction;
+      std::shared_ptr<const Layout> layout;
+    };
+    struct Pending {
+      std::vector<Entry> entries;
+      std::size_t bytes = 0;
+    };
+    struct File;
+    struct Rows;
+
+    Stream(PredictionLog& log, std::string deployment, LogRules rules);
+    bool is_kept(const Prediction& prediction) const;
+    Result<> flush();
+    /// Entries that share a day, in order.
+    Result<> write(const std::string& day, std::span<Entry> entries);
+    Result<> write_to(File& file, std::span<Entry> entries);
+    Result<File*> file_of(const std::string& day);
+    Result<> close(File& file);
+    Result<> close_all();
+
+    PredictionLog& log_;
+    const std::string deployment_;
+    const LogRules rules_;
+    Guarded<Pending> pending_;
+    std::deque<std::unique_ptr<File>> files_;  // open ones; under flush_mutex_
+  };
+
+  /// `disk` and `metrics` must outlive it.
+  PredictionLog(blob::Disk& disk, Metrics& metrics, PredictionLogOptions options);
+  ~PredictionLog();
+
+  /// The thread that writes every `interval`. stop() writes what is left and closes the files.
+  void start();
+  void stop();
+
+  /// The stream of a deployment; another one after the rules have changed.
+  std::shared_ptr<Stream> stream(const std::string& deployment, const LogRules& rules = {});
+
+  /// What was logged before the call is durable on return, or lost and counted; the first error.
+  Result<> flush();
+  /// Requests since the start.
+  std::uint64_t lost() const { return lost_; }
+  const std::filesystem::path& root() const { return options_.root; }
+
+ private:
+  void lose(std::uint64_t requests);
+
+  blob::Disk& disk_;
+  const PredictionLogOptions options_;
+  Counter& logged_counter_;
+  Counter& lost_counter_;
+  std::atomic<std::uint64_t> lost_{0};
+  Guarded<std::map<std::string, std::shared_ptr<Stream>>> streams_;
+  Guarded<std::vector<std::shared_ptr<Stream>>> retired_;  // with other rules, until written
+  std::mutex flush_mutex_;
+  StopToken stop_;
+  std::thread thread_;
+};
+
+}  // namespace slipway::serving

@@ -1,0 +1,205 @@
+#include "domain/serving/prediction_record.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <limits>
+
+namespace slipway::serving {
+namespace {
+
+// The first byte of a payload.
+enum class Sort : std::uint8_t { kLayout = 1, kPrediction = 2, kSummary = 3 };
+
+constexpr std::size_t kTextBytesMax = 256;
+constexpr std::size_t kNameBytesMax = 1024;
+constexpr std::size_t kColumnsMax = 100'000;
+constexpr std::uint32_t kRowsMax = 16u << 20;
+
+static_assert(std::endian::native == std::endian::little, "numbers are written as they lie");
+
+template <class T>
+void put(std::string& out, T value) {
+  out.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+void put_text(std::string& out, std::string_view text, std::size_t bytes_max) {
+  text = text.substr(0, bytes_max);
+  put(out, static_cast<std::uint16_t>(text.size()));
+  out += text;
+}
+void put_floats(std::string& out, std::span<const float> values) {
+  if (!values.empty())
+    out.append(reinterpret_cast<const char*>(values.data()), values.size_bytes());
+}
+
+/// Takes values off the front; after the first that is not there everything is zero and ok() false.
+class Cursor {
+ public:
+  explicit Cursor(std::string_view bytes) : left_(bytes) {}
+  bool ok() const { return ok_; }
+  bool done() const { return ok_ && left_.empty(); }
+  std::size_t left() const { return left_.size(); }
+
+  template <class T>
+  T get() {
+    T value{};
+    std::string_view bytes = take(sizeof value);
+    if (ok_) std::memcpy(&value, bytes.data(), sizeof value);
+    return value;
+  }
+  std::string get_text() { return std::string(take(get<std::uint16_t>())); }
+  std::vector<float> get_floats(std::uint64_t count) {
+    if (count > left_.size() / sizeof(float)) ok_ = false;
+    if (!ok_) return {};
+    std::vector<float> values(count);
+    std::string_view bytes = take(count * sizeof(float));
+    if (count > 0) std::memcpy(values.data(), bytes.data(), bytes.size());
+    return values;
+  }
+
+ private:
+  std::string_view take(std::size_t size) {
+    if (!ok_ || size > left_.size()) {
+      ok_ = false;
+      return {};
+    }
+    std::string_view taken = left_.substr(0, size);
+    left_.remove_prefix(size);
+    return taken;
+  }
+  std::string_view left_;
+  bool ok_ = true;
+};
+
+Error broken(const char* what) {
+  return {Code::kInvalid, std::string("the prediction log has a broken ") + what};
+}
+
+Result<Layout> read_layout(Cursor& in) {
+  Layout layout;
+  layout.model = in.get_text();
+  layout.version = in.get_text();
+  const auto columns = in.get<std::uint32_t>();
+  const auto outputs = in.get<std::uint32_t>();
+  if (columns > kColumnsMax || outputs > kColumnsMax) return broken("layout");
+  for (std::uint32_t i = 0; i < columns && in.ok(); ++i) {
+    const auto flags = in.get<std::uint8_t>();
+    Layout::Column column;
+    column.keep = (flags & 1) != 0 ? Keep::kHash : Keep::kValue;
+    column.looked_up = (flags & 2) != 0;
+    column.name = in.get_text();
+    layout.columns.push_back(std::move(column));
+  }
+  for (std::uint32_t i = 0; i < outputs && in.ok(); ++i) layout.outputs.push_back(in.get_text());
+  if (!in.done()) return broken("layout");
+  return layout;
+}
+
+}  // namespace
+
+const char* to_string(Role role) {
+  switch (role) {
+    case Role::kLive:
+      return "live";
+    case Role::kCanary:
+      return "canary";
+    case Role::kShadow:
+      return "shadow";
+  }
+  return "live";
+}
+
+std::string layout_frame(const Layout& layout) {
+  std::string out;
+  put(out, Sort::kLayout);
+  put_text(out, layout.model, kNameBytesMax);
+  put_text(out, layout.version, kNameBytesMax);
+  put(out, static_cast<std::uint32_t>(layout.columns.size()));
+  put(out, static_cast<std::uint32_t>(layout.outputs.size()));
+  for (const Layout::Column& column : layout.columns) {
+    const int flags = (column.keep == Keep::kHash ? 1 : 0) | (column.looked_up ? 2 : 0);
+    put(out, static_cast<std::uint8_t>(flags));
+    put_text(out, column.name, kNameBytesMax);
+  }
+  for (const std::string& output : layout.outputs) put_text(out, output, kNameBytesMax);
+  return out;
+}
+
+void append_prediction_frame(std::string& out, const Prediction& p, std::uint32_t layout_number) {
+  put(out, Sort::kPrediction);
+  put(out, layout_number);
+  out.append(reinterpret_cast<const char*>(p.id.uuid.data()), p.id.uuid.size());
+  put(out, p.event_time_ms);
+  put(out, p.role);
+  put(out, p.status);
+  put(out, p.latency_us);
+  put(out, p.key_hash);
+  put_text(out, p.client_id, kTextBytesMax);
+  put_text(out, p.error, kTextBytesMax);
+  put(out, p.rows);
+  put(out, static_cast<std::uint8_t>(p.outputs.empty() ? 0 : 1));
+  put_floats(out, p.cells);
+  put_floats(out, p.outputs);
+}
+
+void FileSummary::add(UnixMs event_time_ms, std::uint32_t request_rows) {
+  first_event_ms = requests == 0 ? event_time_ms : std::min(first_event_ms, event_time_ms);
+  last_event_ms = requests == 0 ? event_time_ms : std::max(last_event_ms, event_time_ms);
+  ++requests;
+  rows += request_rows;
+}
+
+std::string summary_frame(const FileSummary& summary) {
+  std::string out;
+  put(out, Sort::kSummary);
+  put(out, summary.first_event_ms);
+  put(out, summary.last_event_ms);
+  put(out, summary.requests);
+  put(out, summary.rows);
+  return out;
+}
+
+std::optional<FileSummary> read_summary(std::string_view payload) {
+  Cursor in(payload);
+  if (in.get<Sort>() != Sort::kSummary) return std::nullopt;
+  FileSummary summary;
+  summary.first_event_ms = in.get<UnixMs>();
+  summary.last_event_ms = in.get<UnixMs>();
+  summary.requests = in.get<std::uint64_t>();
+  summary.rows = in.get<std::uint64_t>();
+  if (!in.done()) return std::nullopt;
+  return summary;
+}
+
+Result<std::optional<Prediction>> FrameReader::read(std::string_view payload) {
+  Cursor in(payload);
+  const auto sort = in.get<Sort>();
+  if (sort == Sort::kLayout) {
+    layouts_.push_back(TRY(read_layout(in)));
+    return std::optional<Prediction>();
+  }
+  // Sorts that a later version adds are passed over.
+  if (sort != Sort::kPrediction) return std::optional<Prediction>();
+  const auto number = in.get<std::uint32_t>();
+  if (number >= layouts_.size()) return broken("prediction: its layout is not there");
+  current_ = number;
+  Prediction p;
+  p.id.deployment = deployment_;
+  for (std::byte& byte : p.id.uuid) byte = in.get<std::byte>();
+  p.event_time_ms = in.get<UnixMs>();
+  p.role = static_cast<Role>(std::min<std::uint8_t>(in.get<std::uint8_t>(), 2));
+  p.status = in.get<std::uint16_t>();
+  p.latency_us = in.get<std::uint32_t>();
+  p.key_hash = in.get<std::uint64_t>();
+  p.client_id = in.get_text();
+  p.error = in.get_text();
+  p.rows = in.get<std::uint32_t>();
+  if (p.rows > kRowsMax) return broken("prediction: more rows than a request has");
+  const bool answered = in.get<std::uint8_t>() != 0;
+  p.cells = in.get_floats(std::uint64_t{p.rows} * layout().columns.size());
+  if (answered) p.outputs = in.get_floats(std::uint64_t{p.rows} * layout().outputs.size());
+  if (!in.done()) return broken("prediction");
+  return std::optional<Prediction>(std::move(p));
+}
+
+}  // namespace slipway::serving

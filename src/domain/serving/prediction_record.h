@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "domain/serving/prediction_id.h"
+
+// What is kept of an answer, and its bytes in the prediction log (docs/formats/predictions.md).
+// Values only. Any thread.
+namespace slipway::serving {
+
+enum class Role : std::uint8_t { kLive = 0, kCanary = 1, kShadow = 2 };
+const char* to_string(Role role);
+
+/// What is done with a column before it is written.
+enum class Keep : std::uint8_t { kValue = 0, kHash = 1 };
+
+/// What the rows of one version look like; stands once in each file, before its first request.
+struct Layout {
+  struct Column {
+    std::string name;
+    Keep keep = Keep::kValue;
+    bool looked_up = false;  // filled in from the online store, not sent by the caller
+    bool operator==(const Column&) const = default;
+  };
+  std::string model, version;
+  std::vector<Column> columns;
+  std::vector<std::string> outputs;
+  bool operator==(const Layout&) const = default;
+};
+
+/// One answered request. Cells and outputs are row by row; missing cells are NaN, hashed ones hold
+/// 32 bits of a keyed hash instead of a number.
+struct Prediction {
+  PredictionId id;           // of the request; the row says nothing
+  UnixMs event_time_ms = 0;  // as the request said, else when it was answered
+  Role role = Role::kLive;
+  std::uint16_t status = 200;  // HTTP's; from 400 on there are no outputs
+  std::uint32_t latency_us = 0;
+  std::uint64_t key_hash = 0;    // of what made it stick to its role; 0 without
+  std::string client_id, error;  // the caller's request id; at most 256 bytes each are kept
+  std::uint32_t rows = 0;
+  std::vector<float> cells, outputs;
+};
+
+/// Payloads of frames. `layout_number` counts the layouts of a file from 0.
+std::string layout_frame(const Layout& layout);
+void append_prediction_frame(std::string& out, const Prediction& prediction,
+                             std::uint32_t layout_number);
+
+/// What a whole file holds, written when it is closed.
+struct FileSummary {
+  UnixMs first_event_ms = 0, last_event_ms = 0;
+  std::uint64_t requests = 0, rows = 0;
+  /// A request at `event_time_ms`.
+  void add(UnixMs event_time_ms, std::uint32_t request_rows);
+};
+std::string summary_frame(const FileSummary& summary);
+inline constexpr std::size_t kSummaryBytes = 33;
+std::optional<FileSummary> read_summary(std::string_view payload);
+
+/// Reads the frames of one file in order. kInvalid for what is none of them; memory is bounded by
+/// the payload.
+class FrameReader {
+ public:
+  explicit FrameReader(std::string deployment) : deployment_(std::move(deployment)) {}
+  /// A prediction, or nothing when the frame was of another sort; layout() is then its layout.
+  Result<std::optional<Prediction>> read(std::string_view payload);
+  const Layout& layout() const { return layouts_[current_]; }
+
+ private:
+  std::string deployment_;
+  std::vector<Layout> layouts_;
+  std::size_t current_ = 0;
+};
+
+}  // namespace slipway::serving

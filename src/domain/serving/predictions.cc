@@ -1,0 +1,138 @@
+#include "domain/serving/predictions.h"
+
+#include <algorithm>
+
+#include "domain/serving/day_files.h"
+#include "io/blob/journal.h"
+
+namespace slipway::serving {
+namespace {
+
+constexpr char kKind[] = "predictions";
+
+/// Whether a file that says what it holds holds nothing of [from, to).
+Result<bool> lies_outside(const std::filesystem::path& file, UnixMs from_ms, UnixMs to_ms) {
+  std::optional<FileSummary> summary =
+      read_summary(TRY(blob::read_last_frame(file, kSummaryBytes)));
+  return summary && (summary->requests == 0 || summary->last_event_ms < from_ms ||
+                     summary->first_event_ms >= to_ms);
+}
+
+/// Every prediction of a file, as long as `visit` returns true; false when it did not.
+Result<bool> read_file_of(const std::filesystem::path& file, const std::string& deployment,
+                          const Predictions::Visit& visit, ScanEnd& end) {
+  FrameReader reader(deployment);
+  bool go_on = true, broken = false;
+  const blob::JournalEnd read = TRY(blob::read_journal(file, kKind, [&](std::string_view payload) {
+    Result<std::optional<Prediction>> prediction = reader.read(payload);
+    broken = !prediction.ok();
+    if (broken) return false;
+    if (*prediction) go_on = visit(**prediction, reader.layout());
+    return go_on;
+  }));
+  ++end.files;
+  if (read.torn || broken) ++end.torn_files;
+  return go_on;
+}
+
+}  // namespace
+
+Predictions::Predictions(std::filesystem::path root, std::filesystem::path labels_root)
+    : root_(std::move(root)), labels_root_(std::move(labels_root)) {}
+
+Result<std::vector<Answer>> Predictions::find(const PredictionId& id) const {
+  std::vector<Answer> found;
+  ScanEnd end;
+  const auto folder = root_ / folder_of(id.deployment) / day_of(id.time_ms());
+  for (const auto& file : files_in(folder)) {
+    TRY(read_file_of(
+        file, id.deployment,
+        [&](const Prediction& prediction, const Layout& layout) {
+          if (prediction.id.uuid == id.uuid) found.push_back({prediction, layout});
+          return true;
+        },
+        end));
+  }
+  std::stable_partition(found.begin(), found.end(), [](const Answer& answer) {
+    return answer.prediction.role != Role::kShadow;
+  });
+  return found;
+}
+
+Result<> Predictions::each_day(const std::string& deployment, const VisitDay& visit) const {
+  for (const std::string& day : days_in(root_ / folder_of(deployment))) {
+    if (!TRY(visit(day))) break;
+  }
+  return {};
+}
+
+Result<bool> Predictions::scan_day(const std::string& deployment, const std::string& day,
+                                   UnixMs from_ms, UnixMs to_ms, const Visit& visit,
+                                   ScanEnd& end) const {
+  auto visit_inside = [&](const Prediction& prediction, const Layout& layout) {
+    if (prediction.event_time_ms < from_ms || prediction.event_time_ms >= to_ms) return true;
+    ++end.requests;
+    end.rows += prediction.rows;
+    return visit(prediction, layout);
+  };
+  for (const auto& file : files_in(root_ / folder_of(deployment) / day)) {
+    if (TRY(lies_outside(file, from_ms, to_ms))) continue;
+    if (!TRY(read_file_of(file, deployment, visit_inside, end))) return false;
+  }
+  return true;
+}
+
+Result<ScanEnd> Predictions::scan(const std::string& deployment, UnixMs from_ms, UnixMs to_ms,
+                                  const Visit& visit) const {
+  ScanEnd end;
+  TRY(each_day(deployment, [&](const std::string& day) {
+    return scan_day(deployment, day, from_ms, to_ms, visit, end);
+  }));
+  return end;
+}
+
+Result<ScanEnd> Predictions::scan_labelled(const std::string& deployment, UnixMs from_ms,
+                                           UnixMs to_ms, const VisitLabelled& visit) const {
+  ScanEnd end;
+  TRY(each_day(deployment, [&](const std::string& day) -> Result<bool> {
+    std::optional<DayLabels> labels;  // read once the day has a prediction that counts
+    Result<> failed;
+    auto with_labels = [&](const Prediction& prediction, const Layout& layout) {
+      if (!labels) {
+        Result<DayLabels> read = read_labels(labels_root_, deployment, day);
+        if (!read.ok()) failed = read.error();
+        if (!read.ok()) return false;
+        labels = std::move(*read);
+      }
+      std::vector<const Label*> of_rows(prediction.rows, nullptr);
+      for (std::uint32_t row = 0; row < prediction.rows; ++row) {
+        auto label = labels->find({prediction.id.uuid, row});
+        if (label != labels->end()) of_rows[row] = &label->second;
+      }
+      return visit(prediction, layout, of_rows);
+    };
+    const bool go_on = TRY(scan_day(deployment, day, from_ms, to_ms, with_labels, end));
+    TRY(failed);
+    return go_on;
+  }));
+  return end;
+}
+
+Result<int> Predictions::expire(const std::string& deployment, const std::string& day) const {
+  int gone = 0;
+  for (const auto& root : {root_, labels_root_}) {
+    const auto folder = root / folder_of(deployment);
+    for (const std::string& old : days_in(folder)) {
+      if (old >= day) break;
+      std::error_code error;
+      std::filesystem::remove_all(folder / old, error);
+      if (error) {
+        return unavailable("cannot remove " + (folder / old).string() + ": " + error.message());
+      }
+      if (root == root_) ++gone;
+    }
+  }
+  return gone;
+}
+
+}  // namespace slipway::serving

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "domain/serving/labels.h"
+#include "domain/serving/prediction_record.h"
+
+// The read side of the prediction log: files only, so it works without a server and beside one that
+// writes. Any thread; waits for the disk.
+namespace slipway::serving {
+
+/// A prediction as found, with what its cells mean.
+struct Answer {
+  Prediction prediction;
+  Layout layout;
+};
+
+struct ScanEnd {
+  std::uint64_t requests = 0, rows = 0;  // visited
+  std::uint64_t files = 0;
+  std::uint64_t torn_files = 0;  // that end in the middle of something: after a crash
+};
+
+class Predictions {
+ public:
+  /// The root of the log, and that of the labels; neither need be there.
+  Predictions(std::filesystem::path root, std::filesystem::path labels_root);
+
+  /// Every version that answered this request: the one whose answer was given first, then shadows.
+  /// Reads the files of one day. Empty when there is none.
+  Result<std::vector<Answer>> find(const PredictionId& id) const;
+
+  /// Requests whose event time lies in [from_ms, to_ms), file by file; the order inside a file is
+  /// that of logging. `visit` ends the scan by returning false.
+  using Visit = std::function<bool(const Prediction&, const Layout&)>;
+  Result<ScanEnd> scan(const std::string& deployment, UnixMs from_ms, UnixMs to_ms,
+                       const Visit& visit) const;
+
+  /// The same, with the label of each row that has one: `labels` has an entry per row, null
+  /// without. Memory: the labels of one day.
+  using VisitLabelled = std::function<bool(const Prediction&, const Layout&,
+                                           const std::vector<const Label*>& labels)>;
+  Result<ScanEnd> scan_labelled(const std::string& deployment, UnixMs from_ms, UnixMs to_ms,
+                                const VisitLabelled& visit) const;
+
+  /// Removes the predictions and labels of whole days before `day` ("2011-05-01"). Returns how many
+  /// days went.
+  Result<int> expire(const std::string& deployment, const std::string& day) const;
+
+ private:
+  using VisitDay = std::function<Result<bool>(const std::string& day)>;
+  Result<> each_day(const std::string& deployment, const VisitDay& visit) const;
+  Result<bool> scan_day(const std::string& deployment, const std::string& day, UnixMs from_ms,
+                        UnixMs to_ms, const Visit& visit, ScanEnd& end) const;
+
+  std::filesystem::path root_, labels_root_;
+};
+
+}  // namespace slipway::serving
