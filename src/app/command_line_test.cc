@@ -4,6 +4,7 @@
 
 #include "app/app.h"
 #include "app/cli/command.h"
+#include "dialects/dvc/later.h"
 
 namespace slipway::app {
 namespace {
@@ -42,6 +43,23 @@ TEST(CommandLine, NamesTheNearestCommand) {
   Ran ran = run({"stauts"});
   EXPECT_EQ(ran.status, kUsedWrongly);
   EXPECT_NE(ran.err.find("did you mean 'status'?"), std::string::npos) << ran.err;
+}
+
+TEST(CommandLine, SaysWhichOfDvcsCommandsComeLater) {
+  for (const char* name : {"push", "exp", "plots"}) {
+    Ran ran = run({name, "show"});
+    EXPECT_EQ(ran.status, kCouldNotBeDone) << name;
+    EXPECT_EQ(ran.err, "slipway: error: " + *dvc::not_yet(name) + "\n");
+    Ran json = run({"--json", name});
+    EXPECT_NE(json.out.find("not supported yet"), std::string::npos) << json.out;
+  }
+}
+
+// A command that comes must leave the list of those that come later.
+TEST(CommandLine, HasNoneOfThoseThatComeLater) {
+  for (const Command& command : commands()) {
+    EXPECT_EQ(dvc::not_yet(command.name), std::nullopt) << command.name;
+  }
 }
 
 TEST(CommandLine, RefusesAFlagItDoesNotKnow) {

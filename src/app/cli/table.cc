@@ -5,6 +5,7 @@
 
 #include "app/cli/command.h"
 #include "base/text.h"
+#include "dialects/dvc/later.h"
 #include "io/wire/json.h"
 
 namespace slipway::app {
@@ -167,6 +168,10 @@ int run_command_line(const std::vector<std::string>& arguments, const Surroundin
                      surroundings);
     }
     names.push_back(command.name);
+  }
+  // Whoever comes from DVC looks for its commands here, too.
+  if (std::optional<std::string> later = dvc::not_yet(arguments[at])) {
+    return report(with_tag(invalid(*later), "unsupported"), surroundings);
   }
   std::string message = "there is no command '" + arguments[at] + "'";
   if (auto near = nearest(arguments[at], names)) message += "; did you mean '" + *near + "'?";

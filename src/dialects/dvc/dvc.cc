@@ -5,6 +5,8 @@
 #include <ostream>
 #include <set>
 
+#include "base/text.h"
+#include "dialects/dvc/later.h"
 #include "io/wire/json.h"
 
 namespace slipway::dvc {
@@ -434,6 +436,15 @@ const std::map<std::string, Command>& commands() {
   return table;
 }
 
+std::string unknown_command(const std::string& name) {
+  std::vector<std::string> known = commands_not_yet();
+  known.insert(known.end(), {"init", "repro"});
+  for (const auto& [command, what] : commands()) known.push_back(command);
+  std::string message = "argument command: invalid choice: '" + name + "'";
+  std::optional<std::string> near = nearest(name, known);
+  return near ? message + "; did you mean '" + *near + "'?" : message;
+}
+
 int run_repro(const Face& face, const std::vector<std::string>& rest) {
   if (face.pipelines == nullptr) return fail(face, "not supported yet: repro", kOther);
   return face.pipelines->repro(rest, face.out, face.err);
@@ -468,10 +479,8 @@ int run_dvc(const std::vector<std::string>& arguments, const fs::path& from, std
   if (name == "repro") return run_repro(face, rest);
   auto command = commands().find(name);
   if (command == commands().end()) {
-    return fail(face,
-                "argument command: not supported yet: '" + name +
-                    "' (init, add, status, checkout, commit and repro are)",
-                kUsage);
+    if (std::optional<std::string> later = not_yet(name)) return fail(face, *later, kOther);
+    return fail(face, unknown_command(name), kUsage);
   }
   Parsed parsed = parse(rest, command->second.flags);
   if (!parsed.unknown.empty())
