@@ -14,6 +14,7 @@ inline constexpr char kExperiment[] = "experiment";         // decimal number; a
 inline constexpr char kDataset[] = "dataset";               // NAME@DIGEST, as a run named it
 inline constexpr char kModelVersion[] = "model_version";    // NAME/VERSION
 inline constexpr char kRegisteredModel[] = "registered_model";  // NAME; subject of events only
+inline constexpr char kFeatureViewVersion[] = "feature_view_version";  // NAME@DIGEST, SHA-256 of its meaning
 // What slipway.yaml declares: subjects of events.
 inline constexpr char kProject[] = "project";            // NAME
 inline constexpr char kUseCase[] = "use_case";           // that of its project
@@ -31,6 +32,7 @@ inline constexpr char kNotification[] = "notification";  // webhook as written
 namespace slipway::graph::relation {
 
 inline constexpr char kUsed[] = "used";                // attempt -> commit, data, params, environment; run -> data, dataset, model
+inline constexpr char kDrawnFrom[] = "drawn_from";      // data (a training set) -> feature view version, data
 inline constexpr char kProducedBy[] = "produced_by";   // data, run -> attempt; model version -> run, model; model -> run
 
 }  // namespace slipway::graph::relation

@@ -14,8 +14,8 @@
 #include "io/yaml/yaml.h"
 
 // How slipway.yaml is read: tables of keys, and readers of single values that note what is wrong
-// and go on, so that a person sees every fault at once. For the .cc files of this folder. One
-// thread.
+// and go on, so that a person sees every fault at once. For the .cc files of this folder and of
+// domain/features, whose files are read alike. One thread.
 namespace slipway::project {
 
 /// What is wrong with a text, in the order of the text.
