@@ -7,6 +7,7 @@
 #include "app/api.h"
 #include "app/facts.h"
 #include "app/model_source.h"
+#include "app/project_api.h"
 #include "app/web_assets.h"
 #include "base/ids.h"
 #include "base/log.h"
@@ -16,6 +17,7 @@
 #include "dialects/mlflow/scoring.h"
 #include "dialects/mlflow/tracking.h"
 #include "dialects/oip/oip.h"
+#include "domain/project/applied.h"
 #include "domain/registry/logged_models.h"
 #include "domain/registry/registry.h"
 #include "domain/serving/serving.h"
@@ -100,7 +102,8 @@ std::string catalogue_uri(const std::filesystem::path& state) {
 }
 
 std::vector<db::Migration> all_migrations() {
-  return db::joined({graph::migrations(), tracking::migrations(), registry::migrations()});
+  return db::joined(
+      {graph::migrations(), tracking::migrations(), registry::migrations(), project::migrations()});
 }
 
 App::App(std::unique_ptr<Services> services) : services_(std::move(services)) {}
@@ -139,6 +142,7 @@ Result<> App::start() {
   mount_web(s.router);
   mount_metrics(s.router, s.metrics);
   mount_api(s.router, *s.pool, s.clock);
+  mount_project(s.router, *s.pool, s.clock, [](db::Tx&) { return project::Facts(); });
   s.mount_mlflow();
   http::Router& data_plane = s.options.listen_serving ? s.serving_router : s.router;
   oip::mount(data_plane, *s.serving);

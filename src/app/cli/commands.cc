@@ -79,6 +79,16 @@ std::vector<Command> commands() {
                               "slipway repro --downstream prepare"},
                  .raw = true,
                  .run = run_repro});
+  all.push_back({.name = "plan",
+                 .summary = "what applying slipway.yaml would change, and whether it can work",
+                 .flags = project_flags(),
+                 .examples = {"slipway plan", "slipway --json plan"},
+                 .run = run_plan});
+  all.push_back({.name = "apply",
+                 .summary = "make slipway.yaml hold, all of it or nothing",
+                 .flags = project_flags(),
+                 .examples = {"slipway plan && slipway apply"},
+                 .run = run_apply});
   all.push_back({.name = "explain",
                  .summary = "where a model version, run or piece of data comes from",
                  .positional = "SUBJECT",

@@ -4,7 +4,7 @@
 
 #include "app/cli/command.h"
 
-// What each command does; one file a theme: data.cc, repro.cc, up.cc, explain.cc.
+// What each command does; one file a theme (README.md).
 namespace slipway::app {
 
 int run_init(const Arguments& arguments, const Surroundings& surroundings);
@@ -17,6 +17,10 @@ int run_dvc(const Arguments& arguments, const Surroundings& surroundings);
 
 std::vector<Flag> up_flags();
 int run_up(const Arguments& arguments, const Surroundings& surroundings);
+
+std::vector<Flag> project_flags();
+int run_plan(const Arguments& arguments, const Surroundings& surroundings);
+int run_apply(const Arguments& arguments, const Surroundings& surroundings);
 
 std::vector<Flag> explain_flags();
 int run_explain(const Arguments& arguments, const Surroundings& surroundings);

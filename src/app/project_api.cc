@@ -1,0 +1,156 @@
+#include "app/project_api.h"
+
+#include "app/api.h"
+#include "base/text.h"
+#include "domain/project/applied.h"
+
+namespace slipway::app {
+namespace {
+
+using wire::Json;
+
+// The file and its documents, with room for the escapes of JSON.
+constexpr std::uint64_t kBodyBytesMax = 40u << 20;
+constexpr int kHistoryMax = 1000;
+
+Result<project::Declared> declared_of(const ProjectRequest& request) {
+  constexpr std::size_t kWordMax = 256;
+  if (request.commit.size() > kWordMax || request.actor.size() > kWordMax) {
+    return invalid("commit and actor are at most 256 bytes long");
+  }
+  project::Declared declared = TRY(project::declare(request.text, request.documents));
+  declared.commit = request.commit;
+  declared.dirty = request.dirty;
+  return declared;
+}
+
+/// What holds; what this program cannot read counts as nothing, and is replaced.
+Result<std::optional<project::Applied>> readable(db::Tx& tx) {
+  Result<std::optional<project::Applied>> applied = project::current(tx);
+  if (!applied.ok() && applied.error().tag == "unreadable") {
+    return std::optional<project::Applied>();
+  }
+  return applied;
+}
+
+Result<project::Plan> plan_in(db::Tx& tx, const project::Declared& declared,
+                              const ProjectFacts& facts) {
+  std::optional<project::Applied> applied = TRY(readable(tx));
+  project::Facts known = TRY(facts(tx));
+  return project::plan(applied ? &applied->declared : nullptr, declared, known);
+}
+
+Json json_of(const project::Applied& applied) {
+  const project::Declared& declared = applied.declared;
+  Json json;
+  json.set("project", declared.file.name);
+  json.set("number", applied.number);
+  json.set("digest", applied.digest);
+  json.set("commit", declared.commit);
+  json.set("dirty", declared.dirty);
+  json.set("actor", applied.actor);
+  json.set("applied_ms", applied.time_ms);
+  json.set("text", declared.text);
+  Json::Object documents;
+  for (const auto& [path, text] : declared.documents) documents.emplace_back(path, text);
+  json.set("documents", std::move(documents));
+  Json::Array objects;
+  for (const project::Object& object : project::objects(declared)) {
+    Json one;
+    one.set("kind", object.kind);
+    one.set("name", object.name);
+    one.set("value", object.value);
+    objects.push_back(std::move(one));
+  }
+  json.set("objects", std::move(objects));
+  json.set("bindings", project::to_json(project::bindings(declared.file)));
+  return json;
+}
+
+Result<http::Response> take_project(const http::Request& request, db::Pool& pool,
+                                    const Clock& clock, const ProjectFacts& facts) {
+  if (request.principal.name != kOwnerName) {
+    return denied(
+        "a project is taken only from a command that can read this server's state folder");
+  }
+  ProjectRequest body = TRY(wire::decode<ProjectRequest>(request.body));
+  return http::Response::json(wire::dump(TRY(apply_project(pool, clock, body, facts))));
+}
+
+Result<http::Response> answer_history(const http::Request& request, db::Pool& pool) {
+  std::optional<std::int64_t> limit = to_int64(request.query_value("limit").value_or("100"));
+  if (!limit || *limit < 1 || *limit > kHistoryMax) {
+    return invalid("limit must be a whole number from 1 to " + std::to_string(kHistoryMax));
+  }
+  std::vector<project::AppliedRow> rows =
+      TRY(pool.read([&](db::Tx& tx) { return project::history(tx, static_cast<int>(*limit)); }));
+  Json::Array list;
+  for (const project::AppliedRow& row : rows) list.push_back(TRY(wire::parse(wire::encode(row))));
+  Json json;
+  json.set("applied", std::move(list));
+  return http::Response::json(wire::dump(json));
+}
+
+}  // namespace
+
+Result<Json> plan_project(db::Pool& pool, const ProjectRequest& request,
+                          const ProjectFacts& facts) {
+  project::Declared declared = TRY(declared_of(request));
+  project::Plan plan = TRY(pool.read([&](db::Tx& tx) { return plan_in(tx, declared, facts); }));
+  Json json = project::to_json(plan);
+  json.set("text", project::to_text(plan));
+  return json;
+}
+
+Result<Json> apply_project(db::Pool& pool, const Clock& clock, const ProjectRequest& request,
+                           const ProjectFacts& facts) {
+  project::Declared declared = TRY(declared_of(request));
+  UnixMs now = clock.now_ms();
+  return pool.write([&](db::Tx& tx) -> Result<Json> {
+    project::Plan plan = TRY(plan_in(tx, declared, facts));
+    if (!plan.refusals.empty()) {
+      return with_tag(conflict(join(plan.refusals, "\n")), "refused");
+    }
+    project::Outcome outcome =
+        TRY(project::apply(tx, declared, request.actor.empty() ? kOwnerName : request.actor, now));
+    Json json;
+    json.set("changed", outcome.changed);
+    json.set("number", outcome.number);
+    json.set("digest", outcome.digest);
+    json.set("event_seq", outcome.event_seq);
+    json.set("plan", project::to_json(plan));
+    json.set("text", project::to_text(plan));
+    return json;
+  });
+}
+
+Result<Json> show_project(db::Pool& pool) {
+  std::optional<project::Applied> applied =
+      TRY(pool.read([](db::Tx& tx) { return project::current(tx); }));
+  if (!applied) return missing("no project was applied yet; `slipway apply` does it");
+  return json_of(*applied);
+}
+
+void mount_project(http::Router& router, db::Pool& pool, const Clock& clock, ProjectFacts facts) {
+  http::Router::Group group = router.group("/api/slipway/v1", http::render_plain_error);
+  group.add({http::Method::kGet, "/project", http::reads("project"), http::Place::kBlocking},
+            [&pool](http::Request&) -> Result<http::Response> {
+              return http::Response::json(wire::dump(TRY(show_project(pool))));
+            });
+  group.add(
+      {http::Method::kGet, "/project/history", http::reads("project"), http::Place::kBlocking},
+      [&pool](http::Request& request) { return answer_history(request, pool); });
+  group.add({http::Method::kPost, "/project/plan", http::reads("project"), http::Place::kBlocking,
+             kBodyBytesMax},
+            [&pool, facts](http::Request& request) -> Result<http::Response> {
+              ProjectRequest body = TRY(wire::decode<ProjectRequest>(request.body));
+              return http::Response::json(wire::dump(TRY(plan_project(pool, body, facts))));
+            });
+  group.add({http::Method::kPost, "/project", http::manages("project"), http::Place::kBlocking,
+             kBodyBytesMax},
+            [&pool, &clock, facts = std::move(facts)](http::Request& request) {
+              return take_project(request, pool, clock, facts);
+            });
+}
+
+}  // namespace slipway::app
