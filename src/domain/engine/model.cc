@@ -30,11 +30,17 @@ class XgboostEngine final : public Model {
  public:
   XgboostEngine(XgboostPredictor predictor, Traits traits) : predictor_(std::move(predictor)) {
     traits_ = std::move(traits);
+    traits_.margins = predictor_.groups();
     traits_.nanoseconds_per_row = measure(*this);
   }
 
   void values(std::span<const float> cells, std::size_t rows, std::span<float> out) const override {
     predictor_.values(cells, rows, out);
+  }
+
+  void margins(std::span<const float> cells, std::size_t rows,
+               std::span<float> out) const override {
+    predictor_.margins(cells, rows, out);
   }
 
   void labels(std::span<const float> values, std::size_t rows,
@@ -89,7 +95,8 @@ Result<std::unique_ptr<Model>> load_xgboost(const yaml::Node& flavor, const Read
   const bool one_of_many =
       model.transform == Transform::kSoftmax || model.transform == Transform::kArgmax;
   if (classifier && model.forest.base_margins.size() > 1 && !one_of_many) {
-    return invalid("a classifier that gives several labels to a row is not supported yet");
+    return with_tag(invalid("a classifier that gives several labels to a row is not supported yet"),
+                    "not_servable");
   }
   XgboostPredictor predictor =
       TRY(XgboostPredictor::compile(std::move(model), /*until_best=*/kind != "Booster"));

@@ -24,8 +24,9 @@ class Model {
     std::vector<std::string> feature_names;  // as trained; empty when it was trained without
     bool classifier = false;                 // answers class labels
     std::size_t classes =
-        0;                  // probabilities per row, of a classifier whose values are such; else 0
-    std::size_t bytes = 0;  // memory in use
+        0;  // probabilities per row, of a classifier whose values are such; else 0
+    std::size_t margins = 0;  // per row, before they are turned into values; 0: it has none
+    std::size_t bytes = 0;    // memory in use
     std::int64_t nanoseconds_per_row = 0;  // measured when it was loaded
   };
 
@@ -36,6 +37,10 @@ class Model {
   /// width.
   virtual void values(std::span<const float> cells, std::size_t rows,
                       std::span<float> out) const = 0;
+  /// What the values are made from: sums of leaves. Preconditions: traits().margins > 0,
+  /// out.size() == rows * margins.
+  virtual void margins(std::span<const float> /*cells*/, std::size_t /*rows*/,
+                       std::span<float> /*out*/) const {}
   /// The class of each row, from its values. Preconditions: classifier; values as values() gave
   /// them.
   virtual void labels(std::span<const float> values, std::size_t rows,
@@ -52,9 +57,9 @@ class Model {
 /// Reads one file of the model's folder: "model.ubj".
 using ReadFile = std::function<Result<std::string>(const std::string& path)>;
 
-/// kConflict with tag "not_servable" and "not servable yet: flavour sklearn" when no engine loads
-/// any of its flavours; kInvalid when the files are broken or hold what the engine does not
-/// support. May take seconds.
+/// Tag "not_servable" when no engine scores it: kConflict and "not servable yet: flavour sklearn"
+/// for its flavours, kInvalid and the reason for what is in its files. kInvalid without that tag
+/// when the files are broken. May take seconds.
 Result<std::unique_ptr<Model>> load_model(const MlModel& mlmodel, const ReadFile& read_file);
 
 }  // namespace slipway::engine

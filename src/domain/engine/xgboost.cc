@@ -45,11 +45,16 @@ constexpr Objective kObjectives[] = {
     {"rank:map", Transform::kIdentity, Link::kIdentity},
 };
 
+/// A model as it should be, of a kind that this engine does not score.
+Error unsupported(std::string what) {
+  return with_tag(invalid(std::move(what)), "not_servable");
+}
+
 Result<Objective> find_objective(std::string_view name) {
   for (const Objective& objective : kObjectives) {
     if (objective.name == name) return objective;
   }
-  return invalid("objective '" + std::string(name.substr(0, 60)) + "' is not supported");
+  return unsupported("objective '" + std::string(name.substr(0, 60)) + "' is not supported");
 }
 
 float to_margin(Link link, float score) {
@@ -161,11 +166,11 @@ class ModelReader {
       if (key == "name") {
         const std::string name = TRY(in_.text());
         if (name != "gbtree")
-          return invalid("booster '" + name.substr(0, 60) + "' is not supported, only gbtree");
+          return unsupported("booster '" + name.substr(0, 60) + "' is not supported, only gbtree");
         booster_named_ = true;
         return {};
       }
-      if (key == "weight_drop") return invalid("booster 'dart' is not supported, only gbtree");
+      if (key == "weight_drop") return unsupported("booster 'dart' is not supported, only gbtree");
       if (key == "model") return read_trees();
       return in_.skip();
     });
@@ -209,9 +214,9 @@ class ModelReader {
     }
     if (std::any_of(split_types.begin(), split_types.end(),
                     [](std::int32_t type) { return type != 0; })) {
-      return invalid("tree " + std::to_string(index) +
-                     " splits on a category: categorical splits are not supported yet; encode "
-                     "categories as numbers");
+      return unsupported("tree " + std::to_string(index) +
+                         " splits on a category: categorical splits are not supported yet; encode "
+                         "categories as numbers");
     }
     return {};
   }
@@ -220,7 +225,7 @@ class ModelReader {
     return in_.object([&](std::string_view key) -> Result<> {
       if (key != "size_leaf_vector") return in_.skip();
       if (TRY(in_.integer()) > 1) {
-        return invalid(
+        return unsupported(
             "trees whose leaves hold vectors (multi_strategy=multi_output_tree) are not supported");
       }
       return {};
@@ -354,7 +359,7 @@ void transform_row(Transform transform, std::span<float> row) {
 
 Result<XgboostModel> read_xgboost(std::string_view bytes) {
   if (bytes.substr(0, 4) == "binf" || bytes.substr(0, 4) == "bs64") {
-    return invalid("it is in XGBoost's old binary format: save it again as .ubj or .json");
+    return unsupported("it is in XGBoost's old binary format: save it again as .ubj or .json");
   }
   const auto in = looks_like_ubjson(bytes) ? read_ubjson(bytes) : read_json(bytes);
   auto model = ModelReader(*in).run();

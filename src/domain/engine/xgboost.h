@@ -28,9 +28,9 @@ struct XgboostModel {
       iteration_starts;  // first tree of each boosting round, and one past the last
 };
 
-/// kInvalid names the place of what is broken, or the feature that is not supported: other boosters
-/// than gbtree, categorical splits, leaves that hold vectors, an unknown objective. Memory is
-/// bounded by the size of `bytes`.
+/// kInvalid names the place of what is broken, or (with tag "not_servable") the feature that is not
+/// supported: other boosters than gbtree, categorical splits, leaves that hold vectors, an unknown
+/// objective, the old binary format. Memory is bounded by the size of `bytes`.
 Result<XgboostModel> read_xgboost(std::string_view bytes);
 
 /// Scores rows to the bit as XGBoost's CPU predictor does. Immutable; any thread.

@@ -120,6 +120,7 @@ TEST_P(XgboostRefuses, WithAMessageThatNamesTheReason) {
   auto model = read_xgboost(bytes_of(kData / GetParam().file));
   ASSERT_FALSE(model.ok());
   EXPECT_EQ(model.error().code, Code::kInvalid);
+  EXPECT_EQ(model.error().tag, "not_servable");
   EXPECT_NE(model.error().message.find(GetParam().words), std::string::npos)
       << model.error().message;
 }

@@ -81,6 +81,13 @@ def main():
     print("betainc: a, b, p, log of the upper tail")
     for a, b, p in [(.4, 1.6, .2), (20.4, 17.6, .2), (2.5, 300, .2), (1000, 1000, .5), (.002, 1.998, .001)]:
         print(f"    {{{a}, {b}, {p}, {math.log(special.betaincc(a, b, p)):.12g}}},")
+    print("upper bound of the mean of exp(2 sin(i)), i = 0..59; of clusters i % 12: BCa, 95 %, 100,000 replicates")
+    values = np.exp(2 * np.sin(np.arange(60)))
+    options = dict(confidence_level=.95, alternative="less", n_resamples=100_000, method="BCa", vectorized=True,
+                   rng=np.random.default_rng(1))
+    print(f"    {stats.bootstrap((values,), np.mean, **options).confidence_interval.high:.6g}")
+    by_cluster = values.reshape(5, 12).mean(axis=0)
+    print(f"    {stats.bootstrap((by_cluster,), np.mean, **options).confidence_interval.high:.6g}")
 
 
 if __name__ == "__main__":
