@@ -41,16 +41,22 @@ Result<Opened> look(const std::filesystem::path& path, const table::ScanOptions&
 Result<Profile> planned_pass(const std::filesystem::path& path, const Plan& plan,
                              table::ScanOptions options) {
   const Opened opened = TRY(look(path, options));
+  std::vector<std::string> others;
   for (const table::Field& field : opened.fields) {
     bool needed = plan.find(field.name) != nullptr;
     for (const auto& key : plan.keys)
       needed = needed || std::find(key.begin(), key.end(), field.name) != key.end();
-    if (needed) options.columns.push_back(field.name);
+    if (needed)
+      options.columns.push_back(field.name);
+    else
+      others.push_back(field.name);
   }
   // A table with none of the columns still has a number of rows.
   if (options.columns.empty() && !opened.fields.empty())
     options.columns.push_back(opened.fields.front().name);
-  return one_pass(path, plan, options);
+  Profile profile = TRY(one_pass(path, plan, options));
+  profile.others = std::move(others);
+  return profile;
 }
 
 /// The bins that a reference keeps: one a value where there are few values, else of equal mass.

@@ -86,6 +86,7 @@ struct Profile {
   std::int64_t rows = 0;
   std::vector<ColumnProfile> columns;
   std::vector<KeyProfile> keys;
+  std::vector<std::string> others;  // columns that the table has and nobody asked for
 
   const ColumnProfile* find(std::string_view column) const;
 };

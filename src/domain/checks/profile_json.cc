@@ -380,16 +380,22 @@ Result<ColumnProfile> read_column(const Json& json, const std::string& at) {
   return column;
 }
 
+Result<std::vector<std::string>> read_names(const Json* json, const std::string& at) {
+  std::vector<std::string> names;
+  if (json == nullptr || !json->is_array() || json->as_array().size() > kColumnsMax)
+    return invalid("this is no profile: " + at + " has to be a list of names");
+  for (const Json& name : json->as_array()) {
+    if (!name.is_string())
+      return invalid("this is no profile: " + at + " has to be a list of names");
+    names.push_back(name.as_string());
+  }
+  return names;
+}
+
 Result<KeyProfile> read_key(const Json& json, const std::string& at) {
   Members members(json, at);
   KeyProfile key;
-  const Json* columns = members.find("columns");
-  if (columns == nullptr || !columns->is_array() || columns->as_array().size() > 100)
-    return invalid("this is no profile: " + at + ".columns has to be a list");
-  for (const Json& column : columns->as_array()) {
-    if (!column.is_string()) return invalid("this is no profile: " + at + ": a name is expected");
-    key.columns.push_back(column.as_string());
-  }
+  key.columns = TRY(read_names(members.find("columns"), at + ".columns"));
   const Json* uniqueness = members.find("uniqueness");
   if (uniqueness == nullptr) return invalid("this is no profile: " + at + " has no uniqueness");
   key.uniqueness = TRY(read_uniqueness(*uniqueness, at));
@@ -408,6 +414,7 @@ std::string to_json(const Profile& profile, bool readable) {
   Json::Array columns;
   for (const ColumnProfile& column : profile.columns) columns.push_back(written(column));
   json.set("columns", Json(std::move(columns)));
+  if (!profile.others.empty()) json.set("others", list(profile.others));
   if (!profile.keys.empty()) {
     Json::Array keys;
     for (const KeyProfile& key : profile.keys) {
@@ -447,6 +454,8 @@ Result<Profile> parse_profile(std::string_view text) {
     const std::string at = "columns[" + std::to_string(profile.columns.size()) + "]";
     profile.columns.push_back(TRY(read_column(column, at)));
   }
+  if (const Json* others = members.find("others"))
+    profile.others = TRY(read_names(others, "others"));
   if (const Json* keys = members.find("keys")) {
     if (!keys->is_array() || keys->as_array().size() > kRulesMax)
       return invalid("this is no profile: 'keys' has to be a list");

@@ -106,6 +106,10 @@ class RuleCounter {
  public:
   RuleCounter(const NamedRule& rule, Type type, bool confidential)
       : id_(rule.id), rule_(&rule.rule), confidential_(confidential) {
+    const auto* multiple = std::get_if<MultipleOf>(rule_);
+    idle_ = !(std::holds_alternative<WithinRange>(*rule_) ||
+              std::holds_alternative<OneOf>(*rule_) || multiple) ||
+            (multiple && multiple->step == 1 && type != Type::kReal);
     if (const auto* set = std::get_if<OneOf>(rule_)) {
       if (type != Type::kText) {
         for (const std::string& value : set->values) {
@@ -130,6 +134,7 @@ class RuleCounter {
 
   /// Whether nothing among `values` can break the rule, found out quickly.
   bool all_keep(std::span<const double> values) const {
+    if (idle_) return true;
     return std::holds_alternative<WithinRange>(*rule_) &&
            count_outside(values.data(), values.size(), min_, max_) == 0;
   }
@@ -168,6 +173,7 @@ class RuleCounter {
   std::string id_;
   const CellRule* rule_;
   bool confidential_;
+  bool idle_ = false;  // no number breaks it
   double min_ = 0, max_ = 0;
   std::unordered_set<double> numbers_;
   RuleCount count_;
