@@ -15,6 +15,8 @@ inline constexpr char kDataset[] = "dataset";               // NAME@DIGEST, as a
 inline constexpr char kModelVersion[] = "model_version";    // NAME/VERSION
 inline constexpr char kRegisteredModel[] = "registered_model";  // NAME; subject of events only
 inline constexpr char kFeatureViewVersion[] = "feature_view_version";  // NAME@DIGEST, SHA-256 of its meaning
+inline constexpr char kRolloutStep[] = "rollout_step";   // ROLLOUT/NUMBER: one change of a rollout
+inline constexpr char kVerdict[] = "verdict";            // ROLLOUT/GATE, ROLLOUT/NUMBER/GUARD, or UUIDv7
 // What slipway.yaml declares: subjects of events.
 inline constexpr char kProject[] = "project";            // NAME
 inline constexpr char kUseCase[] = "use_case";           // that of its project
@@ -34,5 +36,9 @@ namespace slipway::graph::relation {
 inline constexpr char kUsed[] = "used";                // attempt -> commit, data, params, environment; run -> data, dataset, model
 inline constexpr char kDrawnFrom[] = "drawn_from";      // data (a training set) -> feature view version, data
 inline constexpr char kProducedBy[] = "produced_by";   // data, run -> attempt; model version -> run, model; model -> run
+inline constexpr char kOf[] = "of";               // rollout step -> deployment, model version
+inline constexpr char kDecidedBy[] = "decided_by"; // rollout step -> verdict
+inline constexpr char kAbout[] = "about";         // verdict -> model version, data, window
+inline constexpr char kBy[] = "by";               // verdict -> requirement, contract
 
 }  // namespace slipway::graph::relation
