@@ -19,6 +19,7 @@ using engine::Schema;
 using wire::Json;
 
 constexpr std::size_t kCellsMax = 16u << 20;
+constexpr std::size_t kFlagLettersMax = 5;  // false
 constexpr std::string_view kFormats[] = {"dataframe_split", "dataframe_records", "instances",
                                          "inputs"};
 constexpr char kExactlyOne[] =
@@ -83,16 +84,25 @@ void number_columns(Frame& frame) {
   for (std::size_t i = 0; i < frame.columns.size(); ++i) frame.names.push_back(std::to_string(i));
 }
 
-/// Rows of unequal length are filled up with nulls, as pandas does.
+Error no_split(const std::string& why) {
+  return bad_input(
+      "Provided dataframe_split field is not a valid dataframe representation in 'split' format. "
+      "Error: '" +
+      why + "'");
+}
+
+std::size_t width_of(const Json& row) {
+  return row.is_array() ? row.as_array().size() : 1;
+}
+
+/// The longest row must have as many cells as there are names. Rows shorter than the longest are
+/// filled up with nulls, as pandas does.
 Result<> fill_from_rows(Frame& frame, const Json::Array& rows) {
   std::size_t width = 0;
-  for (const Json& row : rows) width = std::max(width, row.is_array() ? row.as_array().size() : 1);
-  if (frame.named && width > frame.names.size()) {
-    return bad_input(
-        "Provided dataframe_split field is not a valid dataframe representation in 'split' format. "
-        "Error: '" +
-        std::to_string(frame.names.size()) + " columns passed, passed data had " +
-        std::to_string(width) + " columns'");
+  for (const Json& row : rows) width = std::max(width, width_of(row));
+  if (frame.named && width != frame.names.size() && !rows.empty()) {
+    return no_split(std::to_string(frame.names.size()) + " columns passed, passed data had " +
+                    std::to_string(width) + " columns");
   }
   if (frame.named) width = frame.names.size();
   if (width != 0 && rows.size() > kCellsMax / width) return bad_input("Too many cells.");
@@ -153,16 +163,20 @@ Result<Frame> read_split(const Json& split) {
         "fields. Got " +
         got + ".'");
   }
-  if (!data->is_array())
-    return bad_input(
-        "Provided dataframe_split field is not a valid dataframe representation in 'split' format. "
-        "Error: 'data is no list'");
+  if (!data->is_array()) return no_split("data is no list");
   Frame frame;
   if (const Json* columns = split.find("columns"); columns && columns->is_array()) {
     frame.named = true;
     for (const Json& name : columns->as_array()) frame.names.push_back(text_of(name));
   }
   TRY(fill_from_rows(frame, data->as_array()));
+  if (const Json* index = split.find("index"); index && index->is_array()) {
+    const std::size_t labels = index->as_array().size();
+    if (labels != frame.rows && frame.rows > 0) {
+      return no_split("Length of values (" + std::to_string(frame.rows) +
+                      ") does not match length of index (" + std::to_string(labels) + ")");
+    }
+  }
   return frame;
 }
 
@@ -202,6 +216,19 @@ Result<Frame> read_column_arrays(const Json::Object& columns) {
   return frame;
 }
 
+/// An array has no rows of unequal length; a table may.
+Result<> check_even(const Json::Array& rows) {
+  for (const Json& row : rows) {
+    const bool alike = row.is_array() == rows[0].is_array() && width_of(row) == width_of(rows[0]);
+    if (alike) continue;
+    return bad_input(
+        "Failed to parse input data. setting an array element with a sequence. The requested array "
+        "has an inhomogeneous shape after 1 dimensions. The detected shape was (" +
+        std::to_string(rows.size()) + ",) + inhomogeneous part.");
+  }
+  return {};
+}
+
 Result<Frame> read_tensors(const Json& value, bool instances) {
   Frame frame;
   frame.source = Frame::Source::kArray;
@@ -227,6 +254,7 @@ Result<Frame> read_tensors(const Json& value, bool instances) {
       }
     }
   } else {
+    TRY(check_even(value.as_array()));
     TRY(fill_from_rows(frame, value.as_array()));
   }
   frame.from_instances = instances;
@@ -310,6 +338,22 @@ Cell csv_cell(std::string&& text) {
   return cell;
 }
 
+/// A column of nothing but true, false (in any case) and missing cells holds flags, as for pandas.
+void read_flags(std::vector<Cell>& column) {
+  const auto is_flag = [](const Cell& cell) {
+    if (cell.kind == Cell::Kind::kNull) return true;
+    if (cell.text.size() > kFlagLettersMax) return false;
+    const std::string word = to_lower(cell.text);
+    return word == "true" || word == "false";
+  };
+  if (!std::all_of(column.begin(), column.end(), is_flag)) return;
+  for (Cell& cell : column) {
+    if (cell.kind == Cell::Kind::kNull) continue;
+    cell.kind = Cell::Kind::kBool;
+    cell.integer = to_lower(cell.text) == "true";
+  }
+}
+
 /// Why a cell is no number of the type wanted; the words are Python's.
 std::string not_a_number(const Cell& cell, bool integer) {
   if (cell.kind == Cell::Kind::kNull)
@@ -375,6 +419,44 @@ bool is_integer_type(ColumnType type) {
   return type == ColumnType::kInteger || type == ColumnType::kLong;
 }
 
+/// Python's truth, by which numpy casts to bool.
+std::optional<float> as_flag(const Cell& cell) {
+  switch (cell.kind) {
+    case Cell::Kind::kNull:
+      return 0.0F;
+    case Cell::Kind::kBool:
+    case Cell::Kind::kInteger:
+      return cell.integer != 0 ? 1.0F : 0.0F;
+    case Cell::Kind::kReal:
+      return cell.real != 0 ? 1.0F : 0.0F;
+    case Cell::Kind::kText:
+      return cell.text.empty() ? 0.0F : 1.0F;
+    case Cell::Kind::kOther:
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+/// A cell of a CSV column for whole numbers or flags: unlike numpy's casts, pandas' reader refuses
+/// to lose anything.
+std::optional<float> as_exact(const Cell& cell, ColumnType type) {
+  if (cell.kind == Cell::Kind::kNull) return std::nullopt;
+  if (cell.kind == Cell::Kind::kBool) return static_cast<float>(cell.integer);
+  const bool flag = type == ColumnType::kBoolean;
+  if (const auto whole = as_integer(cell); whole && !flag) return whole;
+  const auto value = python_float(cell.text);
+  if (!value || !std::isfinite(*value) || *value != std::trunc(*value)) return std::nullopt;
+  if (flag && *value != 0 && *value != 1) return std::nullopt;
+  return static_cast<float>(*value);
+}
+
+std::optional<float> cast_cell(const Cell& cell, ColumnType type, bool csv) {
+  const bool flag = type == ColumnType::kBoolean;
+  if (csv && (flag || is_integer_type(type))) return as_exact(cell, type);
+  if (flag) return as_flag(cell);
+  return is_integer_type(type) ? as_integer(cell) : as_real(cell);
+}
+
 const char* numpy_name(ColumnType type) {
   switch (type) {
     case ColumnType::kBoolean:
@@ -390,6 +472,19 @@ const char* numpy_name(ColumnType type) {
   }
 }
 
+/// Why a CSV cell is not what the column wants.
+std::string not_exact(const Cell& cell, ColumnType type, const std::string& name) {
+  const bool flag = type == ColumnType::kBoolean;
+  if (cell.kind == Cell::Kind::kNull) {
+    return (flag ? "Bool column has NA values in column "
+                 : "Integer column has NA values in column ") +
+           name;
+  }
+  if (!flag && !(is_integer_type(type) && python_float(cell.text)))
+    return not_a_number(cell, is_integer_type(type));
+  return "cannot safely convert '" + cell.text + "' to " + numpy_name(type) + " in column " + name;
+}
+
 /// Casts frames to what the schema says.
 class Caster {
  public:
@@ -399,6 +494,7 @@ class Caster {
   Result<std::vector<float>> run() {
     if (!schema_) return without_signature();
     if (!schema_->tensors.empty()) return by_tensor();
+    TRY(check_names());
     return schema_->named() ? by_name() : by_position();
   }
 
@@ -433,7 +529,7 @@ class Caster {
     std::vector<float> out;
     out.reserve(cells.size());
     for (const Cell& cell : cells) {
-      const auto value = is_integer_type(type) ? as_integer(cell) : as_real(cell);
+      const auto value = cast_cell(cell, type, frame_.source == Frame::Source::kCsv);
       if (!value) return cast_error(cell, type, name);
       out.push_back(*value);
     }
@@ -441,8 +537,8 @@ class Caster {
   }
 
   Error cast_error(const Cell& cell, ColumnType type, const std::string& name) const {
+    if (frame_.source == Frame::Source::kCsv) return csv_error(not_exact(cell, type, name));
     const std::string why = not_a_number(cell, is_integer_type(type));
-    if (frame_.source == Frame::Source::kCsv) return csv_error(why);
     return bad_input("Data is not compatible with model signature. Failed to convert column " +
                      name + " to type '" + numpy_name(type) + "'. Error: '" + why + "'");
   }
@@ -468,20 +564,30 @@ class Caster {
     return interleave(taken);
   }
 
+  /// Two columns of one name: which is meant?
+  Result<> check_names() const {
+    if (frame_.source != Frame::Source::kTable) return {};
+    std::vector<std::string> names = frame_.names;
+    std::sort(names.begin(), names.end());
+    const auto twice = std::adjacent_find(names.begin(), names.end());
+    if (twice == names.end()) return {};
+    return not_enforced("Column '" + *twice + "' is there more than once");
+  }
+
   bool is_required_column(const std::string& name) const {
     return std::any_of(schema_->columns.begin(), schema_->columns.end(), [&](const Column& column) {
       return column.required && column.name == name;
     });
   }
 
-  /// MLflow looks at required columns first, pandas at the others.
+  /// MLflow looks at required columns of instances first, pandas at the others.
   Result<> check_lengths() const {
     if (frame_.source != Frame::Source::kColumnArrays) return {};
     for (const bool required : {true, false}) {
       for (std::size_t i = 0; i < frame_.columns.size(); ++i) {
         const bool is_required = !schema_->named() || is_required_column(frame_.names[i]);
         if (is_required != required || frame_.columns[i].size() == frame_.rows) continue;
-        if (required)
+        if (required && frame_.from_instances)
           return bad_input("The length of values for each input/column name are not the same");
         return not_enforced("All arrays must be of the same length");
       }
@@ -580,6 +686,15 @@ class Caster {
                         ") does not match expected shape (" + expected + ").");
   }
 
+  /// Flags with a missing one among them are objects to pandas, which XGBoost takes not.
+  static bool mixes_flags(const std::vector<Cell>& cells) {
+    const auto of = [](Cell::Kind kind) {
+      return [kind](const Cell& c) { return c.kind == kind; };
+    };
+    return std::any_of(cells.begin(), cells.end(), of(Cell::Kind::kBool)) &&
+           std::any_of(cells.begin(), cells.end(), of(Cell::Kind::kNull));
+  }
+
   Result<std::vector<float>> without_signature() {
     const bool table =
         frame_.source == Frame::Source::kTable || frame_.source == Frame::Source::kCsv;
@@ -588,6 +703,7 @@ class Caster {
       return unexpected();
     std::vector<std::vector<float>> taken;
     for (const auto& cells : frame_.columns) {
+      if (frame_.source == Frame::Source::kCsv && mixes_flags(cells)) return unexpected();
       auto& column = taken.emplace_back();
       for (const Cell& cell : cells) {
         const bool text = cell.kind == Cell::Kind::kText && frame_.source != Frame::Source::kCsv;
@@ -649,20 +765,24 @@ Result<Frame> read_csv_frame(std::string_view body) {
   frame.source = Frame::Source::kCsv;
   frame.named = true;
   if (!reader.next(frame.names)) return csv_error("No columns to parse from file");
-  frame.columns.resize(frame.names.size());
+  const std::size_t width = frame.names.size();
+  frame.columns.resize(width);
+  std::size_t labels = 0;  // fields before the first column: pandas takes them for the index
   std::vector<std::string> fields;
   while (reader.next(fields)) {
-    if (fields.size() > frame.names.size()) {
+    if (frame.rows == 0) labels = std::max(fields.size(), width) - width;
+    if (fields.size() > labels + width) {
       return csv_error("Error tokenizing data. C error: Expected " +
-                       std::to_string(frame.names.size()) + " fields in line " +
+                       std::to_string(labels + width) + " fields in line " +
                        std::to_string(reader.line()) + ", saw " + std::to_string(fields.size()) +
                        "\n");
     }
-    if (++frame.rows > kCellsMax / frame.names.size()) return bad_input("Too many cells.");
-    fields.resize(frame.names.size());
-    for (std::size_t i = 0; i < fields.size(); ++i)
-      frame.columns[i].push_back(csv_cell(std::move(fields[i])));
+    if (++frame.rows > kCellsMax / (labels + width)) return bad_input("Too many cells.");
+    fields.resize(labels + width);
+    for (std::size_t i = 0; i < width; ++i)
+      frame.columns[i].push_back(csv_cell(std::move(fields[labels + i])));
   }
+  for (auto& column : frame.columns) read_flags(column);
   return frame;
 }
 

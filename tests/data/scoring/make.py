@@ -1,11 +1,13 @@
-"""Makes the models in this folder and records what MLflow's scoring server answers for them: python make.py
+"""Makes the models in this folder and records what MLflow's scoring server answers for them: python make.py [--kept]
 
-Needs mlflow 3 with xgboost. The data are random numbers, drawn here. cases.json is a list of
-{model, name, content_type, body, status, answer}; an answer of kind JSON is kept parsed, without stack traces.
+--kept asks the models that lie here already instead of training them. Needs mlflow 3 with xgboost. The data are random numbers, drawn here. cases.json is a list of
+{model, name, content_type, body, status, answer}; an answer of kind JSON is kept parsed, without stack traces, long
+messages cut off.
 """
 import json
 import pathlib
 import shutil
+import sys
 import tempfile
 import warnings
 
@@ -22,6 +24,7 @@ warnings.filterwarnings("ignore")
 HERE = pathlib.Path(__file__).resolve().parent
 rng = np.random.default_rng(11)
 COLUMNS = ["temp", "wind", "hour"]
+MESSAGE_MAX = 200
 
 
 def frame(n):
@@ -65,11 +68,53 @@ def models():
     yield "tensor", save("tensor", plain, signature=ModelSignature(inputs=tensor))
     optional = Schema([ColSpec("double", "temp"), ColSpec("float", "wind", required=False), ColSpec("long", "hour")])
     yield "optional", save("optional", regressor, signature=ModelSignature(inputs=optional))
+    flags = pd.DataFrame({"temp": data["temp"], "open": data["hour"] > 8, "dry": data["wind"] > 0})
+    yield "flags", save("flags", xgb.XGBRegressor(**small).fit(flags, signal), signature=infer_signature(flags, signal))
+    reals = data.astype(np.float64)
+    yield "reals", save("reals", xgb.XGBRegressor(**small).fit(reals, signal), signature=infer_signature(reals, signal))
+
+
+NAMES = ["regressor", "binary", "three", "booster", "unsigned", "unnamed", "tensor", "optional", "flags", "reals"]
+
+
+def kept():
+    for name in NAMES:
+        yield name, mlflow.pyfunc.load_model(str(HERE / name))
 
 
 ROWS = [[0.5, 1.5, 7], [-1.25, 0.1, 23]]
 RECORDS = [dict(zip(COLUMNS, row)) for row in ROWS]
 COLUMN_LISTS = {name: [row[i] for row in ROWS] for i, name in enumerate(COLUMNS)}
+
+
+FLAGS = ["temp", "open", "dry"]
+FLAG_COLUMNS = {  # cells of a CSV column
+    "capital": ["True", "False"], "lower": ["true", "false"], "upper": ["TRUE", "FALSE"],
+    "mixed_spelling": ["True", "false"], "only_true": ["True", "True"], "odd": ["tRUE", "False"], "zero_one": ["1", "0"],
+    "zero_two": ["2", "0"], "reals": ["1.0", "0.5"], "yes": ["yes", "no"], "t": ["t", "f"], "blank": [" True", "False "],
+    "with_missing": ["True", ""], "with_nan": ["NaN", "False"], "missing": ["", ""], "with_number": ["True", "1"],
+    "with_text": ["True", "maybe"], "whole_reals": ["1.0", "0.0"], "na": ["NA", "True"], "null_word": ["null", "TRUE"], "quoted": ['"True"', '"False"'],
+}
+CSV = {  # whole bodies
+    "csv_flags_in_all": "temp,wind,hour\nTrue,False,True\nFalse,True,True\n",
+    "csv_flag_for_real": "temp,wind,hour\nTrue,1.5,7\n",
+    "csv_flag_for_long": "temp,wind,hour\n0.5,1.5,True\n",
+    "csv_flag_with_missing_for_real": "temp,wind,hour\nTrue,1.5,7\n,1.5,7\n",
+    "csv_flag_with_missing_for_long": "temp,wind,hour\n0.5,1.5,True\n0.5,1.5,\n",
+    "csv_flag_with_number_for_real": "temp,wind,hour\nTrue,1.5,7\n0.5,1.5,7\n",
+    "csv_flag_with_number_for_long": "temp,wind,hour\n0.5,1.5,True\n0.5,1.5,1\n",
+    "csv_short_row": "temp,wind,hour\n0.5,1.5\n",
+    "csv_short_rows_of_reals": "temp,wind,hour\n0.5\n0.5,1.5,7\n",
+    "csv_missing_column": "temp,wind\n0.5,1.5\n",
+    "csv_long_rows": "temp,wind,hour\n9,0.5,1.5,7\n8,0.5,1.5,7\n",
+    "csv_second_row_long": "temp,wind,hour\n0.5,1.5,7\n0.5,1.5,7,8\n",
+    "csv_only_head": "temp,wind,hour\n",
+    "csv_fraction_for_long": "temp,wind,hour\n0.5,1.5,7.5\n",
+    "csv_real_for_long": "temp,wind,hour\n0.5,1.5,7.0\n",
+    "csv_missing_long": "temp,wind,hour\n0.5,1.5,\n0.5,1.5,7\n",
+    "csv_with_index": ",temp,wind,hour\n0,0.5,1.5,7\n",
+    "csv_spaces": "temp,wind,hour\n 0.5 , 1.5 , 7 \n",
+}
 
 
 def bodies():
@@ -104,6 +149,48 @@ def bodies():
     yield "inputs_scalar", {"inputs": 3}
     yield "with_params", {"dataframe_split": {"columns": COLUMNS, "data": ROWS}, "params": {"unknown": 1}}
     yield "other_keys", {"dataframe_split": {"columns": COLUMNS, "data": ROWS}, "more": 1}
+    yield "split_all_rows_short", {"dataframe_split": {"columns": COLUMNS, "data": [[0.5], [1.0]]}}
+    yield "split_all_rows_one_short", {"dataframe_split": {"columns": COLUMNS, "data": [[0.5, 1.5]]}}
+    yield "split_first_row_short", {"dataframe_split": {"columns": COLUMNS, "data": [[0.5, 1.5], [0.5, 1.5, 7]]}}
+    yield "split_row_without_cells", {"dataframe_split": {"columns": COLUMNS, "data": [[]]}}
+    yield "split_scalars", {"dataframe_split": {"columns": COLUMNS, "data": [0.5, 1.5, 7]}}
+    yield "split_no_columns_short", {"dataframe_split": {"data": [[0.5, 1.5]]}}
+    yield "split_no_columns_ragged", {"dataframe_split": {"data": [[0.5, 1.5], [0.5, 1.5, 7]]}}
+    yield "split_short_index", {"dataframe_split": {"columns": COLUMNS, "data": ROWS, "index": [5]}}
+    yield "split_columns_twice", {"dataframe_split": {"columns": ["temp", "wind", "hour", "hour"], "data": [[1.0, 2.0, 3, 4]]}}
+    yield "records_all_lack_a_key", {"dataframe_records": [{"temp": 0.25, "hour": 3}]}
+    yield "records_lack_a_real", {"dataframe_records": [{"wind": 0.5, "hour": 3}, RECORDS[0]]}
+    yield "records_without_keys", {"dataframe_records": [{}]}
+    yield "records_of_rows", {"dataframe_records": ROWS}
+    yield "records_of_scalars", {"dataframe_records": [1, 2, 3]}
+    yield "records_extra_key", {"dataframe_records": [dict(RECORDS[0], x=1)]}
+    yield "instances_short_rows", {"instances": [[0.5, 1.5]]}
+    yield "instances_long_rows", {"instances": [[0.5, 1.5, 7, 8]]}
+    yield "instances_ragged_rows", {"instances": [[0.5, 1.5, 7], [0.5, 1.5]]}
+    yield "instances_empty", {"instances": []}
+    yield "instances_one_row", {"instances": [0.5, 1.5, 7]}
+    yield "instances_records_lack_a_key", {"instances": [{"temp": 0.25, "hour": 3}]}
+    yield "inputs_short_rows", {"inputs": [[0.5, 1.5]]}
+    yield "inputs_long_rows", {"inputs": [[0.5, 1.5, 7, 8]]}
+    yield "inputs_ragged_rows", {"inputs": [[0.5, 1.5, 7], [0.5, 1.5]]}
+    yield "inputs_empty", {"inputs": []}
+    yield "inputs_row_without_cells", {"inputs": [[]]}
+    yield "inputs_one_row", {"inputs": [0.5, 1.5, 7]}
+    yield "inputs_ragged_columns", {"inputs": {"temp": [0.5, 1.0], "wind": [1.5], "hour": [7, 8]}}
+    yield "inputs_missing_column", {"inputs": {"temp": [0.5], "hour": [7]}}
+    yield "inputs_extra_column", {"inputs": dict(COLUMN_LISTS, x=[1, 2])}
+    yield "inputs_without_columns", {"inputs": {}}
+    yield "flags_split", {"dataframe_split": {"columns": FLAGS, "data": [[0.5, True, False]]}}
+    yield "flags_split_whole", {"dataframe_split": {"columns": FLAGS, "data": [[0.5, 1, 0]]}}
+    yield "flags_split_two", {"dataframe_split": {"columns": FLAGS, "data": [[0.5, 2, 0]]}}
+    yield "flags_split_real", {"dataframe_split": {"columns": FLAGS, "data": [[0.5, 1.0, 0.5]]}}
+    yield "flags_split_text", {"dataframe_split": {"columns": FLAGS, "data": [[0.5, "True", "false"]]}}
+    yield "flags_split_null", {"dataframe_split": {"columns": FLAGS, "data": [[0.5, None, True]]}}
+    yield "flags_split_mixed_null", {"dataframe_split": {"columns": FLAGS, "data": [[0.5, None, True], [0.5, True, False]]}}
+    yield "flags_records", {"dataframe_records": [{"temp": 0.5, "open": True, "dry": False}]}
+    yield "flags_inputs", {"inputs": {"temp": [0.5], "open": [True], "dry": [False]}}
+    yield "flags_inputs_whole", {"inputs": {"temp": [0.5], "open": [1], "dry": [0]}}
+    yield "flags_inputs_text", {"inputs": {"temp": [0.5], "open": ["True"], "dry": ["x"]}}
     yield "two_formats", {"inputs": ROWS, "instances": ROWS}
     yield "no_format", {"rows": ROWS}
     yield "list", ROWS
@@ -119,7 +206,7 @@ def answer_of(model, content_type, body):
 
 
 def cases():
-    for model_name, model in models():
+    for model_name, model in kept() if "--kept" in sys.argv[1:] else models():
         tried = [(name, "application/json", json.dumps(body)) for name, body in bodies()]
         tried.append(("broken_json", "application/json", '{"inputs": ['))
         tried.append(("csv", "text/csv", "temp,wind,hour\n0.5,1.5,7\n-1.25,0.1,23\n"))
@@ -129,6 +216,12 @@ def cases():
         tried.append(("csv_text", "text/csv", "temp,wind,hour\nwarm,1.5,7\n"))
         tried.append(("csv_ragged", "text/csv", "temp,wind,hour\n1,2,3,4\n1,2,3,4,5\n"))
         tried.append(("csv_empty", "text/csv", ""))
+        if model_name != "tensor":  # which takes no CSV at all, see above
+            tried += [(name, "text/csv", body) for name, body in CSV.items()]
+        if model_name in ("flags", "unsigned", "unnamed"):
+            for name, (first, second) in FLAG_COLUMNS.items():
+                body = f"temp,open,dry\n0.5,{first},True\n-1.5,{second},False\n"
+                tried.append((f"csv_flags_{name}", "text/csv", body))
         split = json.dumps({"dataframe_split": {"columns": COLUMNS, "data": ROWS}})
         tried.append(("charset", "application/json; charset=utf-8", split))
         tried.append(("other_charset", "application/json; charset=latin1", split))
@@ -139,6 +232,8 @@ def cases():
             answer = json.loads(text) if kind == "application/json" else text
             if isinstance(answer, dict):
                 answer.pop("stack_trace", None)
+                if "message" in answer:
+                    answer["message"] = answer["message"][:MESSAGE_MAX]
             yield {"model": model_name, "name": name, "content_type": content_type, "body": body, "status": status,
                    "kind": kind, "answer": answer}
 
