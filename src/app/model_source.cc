@@ -23,8 +23,9 @@ serving::KnownModel to_known(const registry::KnownModel& model) {
 Result<std::string> read_whole(blob::Reader& reader, std::uint64_t bytes_max,
                                const std::string& key) {
   if (reader.size() > bytes_max) {
-    return invalid("'" + key + "' has " + std::to_string(reader.size()) + " bytes; at most " +
-                   std::to_string(bytes_max) + " are loaded");
+    return with_tag(invalid("'" + key + "' has " + std::to_string(reader.size()) +
+                            " bytes; at most " + std::to_string(bytes_max) + " are loaded"),
+                    "too_large");
   }
   std::string content(static_cast<std::size_t>(reader.size()), '\0');
   for (std::size_t filled = 0; filled < content.size();) {
@@ -49,7 +50,9 @@ Result<std::string> RegistrySource::file(const std::string& model, const std::st
   std::optional<std::int64_t> number = to_int64(version);
   if (!number) return missing("model '" + model + "' has no version '" + version + "'");
   registry::Version found = TRY(registry_.version(model, *number));
-  std::string key = mlflow::below(TRY(mlflow::artifact_key(found.location)), path);
+  auto folder = mlflow::artifact_key(found.location);
+  if (!folder.ok()) return with_tag(std::move(folder.error()), "not_servable");
+  std::string key = mlflow::below(*folder, path);
   std::unique_ptr<blob::Reader> reader = TRY(blobs_.open(key));
   return read_whole(*reader, bytes_max, key);
 }

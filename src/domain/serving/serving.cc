@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <exception>
 #include <set>
 
@@ -13,9 +14,13 @@ namespace {
 
 constexpr std::size_t kLoaderJobsMax = 10'000;
 constexpr std::uint64_t kMlmodelBytesMax = 4u << 20;
+constexpr std::uint64_t kCheckedBytesMax = 32u
+                                           << 20;  // a larger file is looked into when asked for
 constexpr std::size_t kSmallBodyBytes = 64u << 10;
 constexpr std::int64_t kSmallNanoseconds = 200'000;
 constexpr std::chrono::seconds kRetryAfter{5};
+constexpr std::size_t kCheckedAtOnceMax = 64;
+constexpr std::chrono::milliseconds kCheckPause{20};
 
 Error tagged(Code code, std::string message, std::string tag) {
   return {code, std::move(message), std::move(tag)};
@@ -32,9 +37,17 @@ void guarded(F&& f) {
   }
 }
 
+/// What a failed load says about a version. Only what the source calls unavailable may pass by
+/// itself.
+State state_after(const Error& error) {
+  if (error.tag == "not_servable" || error.tag == "too_large") return State::kNotServable;
+  const bool files = error.code == Code::kInvalid || error.code == Code::kMissing;
+  return files ? State::kBroken : State::kFailed;
+}
+
 /// What a failed load leaves behind in the table.
 VersionEntry failed_entry(VersionEntry entry, const Error& error, std::chrono::nanoseconds now) {
-  entry.state = error.tag == "not_servable" ? State::kNotServable : State::kFailed;
+  entry.state = state_after(error);
   entry.reason = error.message;
   entry.failed_at = now;
   entry.loaded = nullptr;
@@ -45,6 +58,7 @@ VersionEntry failed_entry(VersionEntry entry, const Error& error, std::chrono::n
 Error not_ready(const VersionEntry& entry) {
   if (entry.state == State::kNotServable)
     return tagged(Code::kConflict, entry.reason, "not_servable");
+  if (entry.state == State::kBroken) return tagged(Code::kInternal, entry.reason, "broken");
   return tagged(Code::kUnavailable, entry.reason, "not_ready");
 }
 
@@ -159,6 +173,8 @@ void Serving::run_loader() {
     guarded([&] {
       if (job->look)
         run_look(std::move(*job));
+      else if (job->check)
+        run_check();
       else
         job->done(obtain(*job));
     });
@@ -171,8 +187,8 @@ void Serving::run_look(Job job) {
   auto outcome = fresh ? Result<>() : look();
   if (!outcome.ok())
     log_warning("serving can't read the registry", {{"error", outcome.error().message}});
-  if (job.looked) job.looked(outcome);
   if (outcome.ok()) preload();
+  if (job.looked) job.looked(outcome);
 }
 
 Result<> Serving::look() {
@@ -183,6 +199,7 @@ Result<> Serving::look() {
   table_.with([&](auto& current) { current = std::move(fresh); });
   set_gauges();
   started_ = true;
+  queue_check();
   return {};
 }
 
@@ -193,7 +210,8 @@ void Serving::preload() {
     std::set<std::string> wanted{model->meant};
     for (const auto& [alias, version] : model->aliases) wanted.insert(version);
     for (const VersionEntry& entry : model->versions) {
-      if (entry.state != State::kWaiting || !wanted.contains(entry.version)) continue;
+      const bool unloaded = entry.state == State::kWaiting || entry.state == State::kIdle;
+      if (!unloaded || !wanted.contains(entry.version)) continue;
       const bool may_evict = entry.version == model->meant;
       if (auto loaded = load(name, entry, may_evict); !loaded.ok()) {
         log_info("a model version does not serve",
@@ -203,12 +221,44 @@ void Serving::preload() {
   }
 }
 
+void Serving::queue_check() {
+  if (check_queued_) return;
+  Job job;
+  job.check = true;
+  check_queued_ = jobs_.push(job);  // full: the next look asks again
+}
+
+/// Tries versions that nobody has asked for, and lets them go again: the table then tells what
+/// would answer. A few at a time, so that requests in between wait for a moment at most.
+void Serving::run_check() {
+  check_queued_ = false;
+  const auto began = clock_.monotonic();
+  std::vector<Place> tried;
+  for (Place& place : waiting(*table(), kCheckedAtOnceMax)) {
+    place.entry = checked(place.model, std::move(place.entry));
+    tried.push_back(std::move(place));
+    if (clock_.monotonic() - began > kCheckPause) break;
+  }
+  if (tried.empty()) return;
+  publish(tried);
+  queue_check();
+}
+
+VersionEntry Serving::checked(const std::string& model, VersionEntry entry) {
+  const std::uint64_t bytes_max = std::min(kCheckedBytesMax, options_.file_bytes_max);
+  const auto tried = read(model, entry.version, bytes_max);
+  if (!tried.ok() && tried.error().tag != "too_large")
+    return failed_entry(std::move(entry), tried.error(), clock_.monotonic());
+  entry.state = State::kIdle;
+  return entry;
+}
+
 Result<Loaded> Serving::obtain(const Job& job) {
   const VersionEntry entry = TRY(find_known(job));
   if (entry.loaded) return entry.loaded;
   if (entry.state == State::kNotServable) return not_ready(entry);
-  if (entry.state == State::kFailed && clock_.monotonic() - entry.failed_at < kRetryAfter)
-    return not_ready(entry);
+  const bool failed = entry.state == State::kFailed || entry.state == State::kBroken;
+  if (failed && clock_.monotonic() - entry.failed_at < kRetryAfter) return not_ready(entry);
   return load(job.model, entry, /*may_evict=*/true);
 }
 
@@ -237,14 +287,14 @@ Result<VersionEntry> Serving::find_known(const Job& job) {
 }
 
 Result<Loaded> Serving::load(const std::string& model, VersionEntry entry, bool may_evict) {
-  auto loaded = read(model, entry.version);
+  auto loaded = read(model, entry.version, options_.file_bytes_max);
   if (loaded.ok()) {
     if (auto room = make_room((*loaded)->bytes, may_evict); !room.ok())
       return std::move(room.error());
     entry.state = State::kReady;
     entry.reason.clear();
     entry.loaded = *loaded;
-    publish(model, entry);
+    publish({{model, entry}});
     loads_.add();
     log_info("model version loaded",
              {{"model", model},
@@ -255,18 +305,19 @@ Result<Loaded> Serving::load(const std::string& model, VersionEntry entry, bool 
   }
   load_failures_.add();
   entry = failed_entry(std::move(entry), loaded.error(), clock_.monotonic());
-  publish(model, entry);
+  publish({{model, entry}});
   return not_ready(entry);
 }
 
-Result<Loaded> Serving::read(const std::string& model, const std::string& version) {
+Result<Loaded> Serving::read(const std::string& model, const std::string& version,
+                             std::uint64_t file_bytes_max) {
   auto loaded = std::make_shared<LoadedVersion>();
   loaded->model = model;
   loaded->version = version;
   const std::string text = TRY(source_.file(model, version, "MLmodel", kMlmodelBytesMax));
   loaded->mlmodel = TRY(engine::read_mlmodel(text));
   loaded->engine = TRY(engine::load_model(loaded->mlmodel, [&](const std::string& path) {
-    return source_.file(model, version, path, options_.file_bytes_max);
+    return source_.file(model, version, path, file_bytes_max);
   }));
   loaded->bytes = sizeof(LoadedVersion) + text.size() * 4 + loaded->engine->traits().bytes;
   loaded->last_used_ms = clock_.now_ms();
@@ -278,11 +329,11 @@ Result<> Serving::make_room(std::uint64_t bytes, bool may_evict) {
   std::uint64_t used = bytes_of(*now);
   if (used + bytes <= options_.bytes_max) return {};
   if (may_evict) {
-    for (Evictable& victim : eviction_order(*now)) {
+    for (Place& victim : eviction_order(*now)) {
       used -= victim.entry.loaded->bytes;
       victim.entry.loaded = nullptr;
-      victim.entry.state = State::kWaiting;
-      publish(victim.model, victim.entry);
+      victim.entry.state = State::kIdle;
+      publish({victim});
       if (used + bytes <= options_.bytes_max) return {};
     }
   }
@@ -293,9 +344,9 @@ Result<> Serving::make_room(std::uint64_t bytes, bool may_evict) {
                 "no_memory");
 }
 
-void Serving::publish(const std::string& model, const VersionEntry& entry) {
-  auto fresh = with_entry(*table(), model,
-                          entry);  // only the loader thread writes, so nothing is lost in between
+/// Only the loader thread writes, so nothing is lost in between.
+void Serving::publish(const std::vector<Place>& changed) {
+  auto fresh = with_entries(*table(), changed);
   table_.with([&](auto& current) { current = std::move(fresh); });
   set_gauges();
 }

@@ -40,7 +40,8 @@ class ModelSource {
   virtual ~ModelSource() = default;
   virtual Result<std::vector<KnownModel>> models() = 0;
   /// A file of the version's folder by its relative path ("MLmodel", "model.ubj"). kMissing when
-  /// there is none, kInvalid when it is longer than `bytes_max`.
+  /// there is none; kInvalid with tag "too_large" when it is longer than `bytes_max`, with
+  /// "not_servable" when files in such a place can't be read; kUnavailable when it may work later.
   virtual Result<std::string> file(const std::string& model, const std::string& version,
                                    const std::string& path, std::uint64_t bytes_max) = 0;
 };
@@ -57,7 +58,14 @@ struct LoadedVersion {
 };
 using Loaded = std::shared_ptr<const LoadedVersion>;
 
-enum class State { kWaiting, kReady, kNotServable, kFailed };
+enum class State {
+  kWaiting,      // nobody has looked at its files yet
+  kIdle,         // can be loaded, and is when first asked for
+  kReady,        // in memory
+  kNotServable,  // no engine scores it
+  kBroken,       // its files are missing or damaged
+  kFailed        // something stood in the way that may pass
+};
 struct VersionEntry {
   std::string version;
   std::string source;
@@ -65,6 +73,9 @@ struct VersionEntry {
   std::string reason;  // why not: "not servable yet: flavour sklearn"
   std::chrono::nanoseconds failed_at{0};
   Loaded loaded;  // when ready
+
+  /// Whether a prediction asked of it now would be answered.
+  bool answers() const { return state == State::kReady || state == State::kIdle; }
 };
 struct ModelEntry {
   std::string name;
@@ -82,6 +93,12 @@ struct Table {
   std::map<std::string, std::shared_ptr<const ModelEntry>, std::less<>> models;
 };
 
+/// A version and where it belongs.
+struct Place {
+  std::string model;
+  VersionEntry entry;
+};
+
 struct Options {
   std::uint64_t bytes_max = 1u << 30;       // of all loaded versions together
   std::uint64_t file_bytes_max = 1u << 30;  // of one model file
@@ -97,7 +114,7 @@ class Serving {
   ~Serving();
 
   /// Starts the threads: one loader, `workers` scorers. The loader begins with what bare names and
-  /// aliases mean.
+  /// aliases mean; then it looks, between other jobs, whether the rest could be loaded.
   void start();
   /// Finishes what was begun and joins. Waiting requests end with kUnavailable.
   void stop();
@@ -113,12 +130,14 @@ class Serving {
   Loaded ready(std::string_view model, std::string_view version) const;
   /// Looks at the registry and loads the version if need be; `done` is called on the loader thread.
   ///   kMissing, tag "unknown_model", "no_versions" or "unknown_version"; kConflict, tag
-  ///   "not_servable"; kUnavailable, tag "not_ready", when it failed to load; kBusy when too many
-  ///   wait.
+  ///   "not_servable"; kInternal, tag "broken", when its files are missing or damaged;
+  ///   kUnavailable, tag "not_ready", when it failed to load and may not next time; kBusy when too
+  ///   many wait.
   void find_later(std::string model, std::string version, Done<Loaded> done);
 
-  /// Calls `done` on the loader thread once table() is no older than this call; with the error when
-  /// the registry can't be read, with kBusy when too many wait.
+  /// Calls `done` on the loader thread once table() is no older than this call and what bare names
+  /// mean has been tried; with the error when the registry can't be read, with kBusy when too many
+  /// wait.
   void look_later(Done<> done);
 
   /// Whether scoring `rows` rows of a body that long may be done on a loop.
@@ -133,8 +152,9 @@ class Serving {
 
  private:
   struct Job {
-    bool look = false;  // at the registry; else load one version
-    Done<> looked;      // may be empty
+    bool look = false;   // at the registry
+    bool check = false;  // one version that nobody has looked at; else load one
+    Done<> looked;       // may be empty
     std::string model, version;
     Done<Loaded> done;
     std::chrono::nanoseconds asked{0};
@@ -143,13 +163,18 @@ class Serving {
   void run_look(Job job);
   Result<> look();
   void preload();
+  void queue_check();
+  void run_check();
+  /// What an attempt to load it says, without keeping it.
+  VersionEntry checked(const std::string& model, VersionEntry entry);
   Result<Loaded> obtain(const Job& job);
   Result<VersionEntry> find_known(const Job& job);
   /// Loads and publishes the outcome, good or bad.
   Result<Loaded> load(const std::string& model, VersionEntry entry, bool may_evict);
-  Result<Loaded> read(const std::string& model, const std::string& version);
+  Result<Loaded> read(const std::string& model, const std::string& version,
+                      std::uint64_t file_bytes_max);
   Result<> make_room(std::uint64_t bytes, bool may_evict);
-  void publish(const std::string& model, const VersionEntry& entry);
+  void publish(const std::vector<Place>& changed);
   void set_gauges();
 
   ModelSource& source_;
@@ -163,7 +188,8 @@ class Serving {
   Counter& prediction_failures_;
   Guarded<std::shared_ptr<const Table>> table_;
   std::atomic<bool> look_wanted_{false}, started_{false};
-  std::chrono::nanoseconds looked_at_{-1};  // loader thread only
+  std::chrono::nanoseconds looked_at_{-1};  // loader thread only, like the next
+  bool check_queued_ = false;
   Queue<Job> jobs_;
   Queue<UniqueFunction<void()>> scorer_jobs_;
   std::vector<std::thread> threads_;

@@ -4,6 +4,7 @@
 
 #include <fstream>
 
+#include "base/file.h"
 #include "domain/serving/serving_testing.h"
 #include "domain/serving/table.h"
 
@@ -29,7 +30,33 @@ class ServingTest : public testing::Test {
     return found.ok() ? (*found)->version : found.error().message;
   }
 
+  const VersionEntry& entry_of(const std::string& model, const std::string& version) {
+    seen_ = serving_->table();
+    return *seen_->models.at(model)->find(version);
+  }
+  /// Waits until the loader has looked into every version: it does so between its other jobs.
+  void wait_for_checks() {
+    while (!waiting(*serving_->table(), 1).empty() || !serving_->started())
+      (void)find_now(*serving_, "nobody", "");
+  }
+
+  static std::string file_of(const std::string& path) {
+    auto content = read_file(path);
+    EXPECT_TRUE(content.ok()) << path;
+    return content.ok() ? *content : "";
+  }
+  /// A version of `model` whose only file is this.
+  void write_model(const std::string& model, const std::string& content) {
+    const auto folder = std::filesystem::path(testing::TempDir()) / ("serving_test_" + model);
+    std::filesystem::create_directories(folder);
+    std::ofstream(folder / "MLmodel")
+        << "flavors:\n  xgboost:\n    data: model\n    model_class: xgboost.core.Booster\n";
+    std::ofstream(folder / "model", std::ios::binary) << content;
+    source_.add(model, folder);
+  }
+
   FolderSource source_;
+  std::shared_ptr<const Table> seen_;
   SystemClock clock_;
   Metrics metrics_;
   std::unique_ptr<Serving> serving_;
@@ -130,12 +157,80 @@ TEST_F(ServingTest, SaysWhichFlavourNoEngineLoads) {
   EXPECT_EQ(table->models.at("bikes")->versions[0].reason, "not servable yet: flavour sklearn");
 }
 
-TEST_F(ServingTest, AVersionWithoutFilesFailsAndTheOthersServe) {
+TEST_F(ServingTest, AVersionWithoutFilesIsBrokenAndTheOthersServe) {
   source_.add("broken", "/nonexistent");
   add("bikes");
   start();
-  EXPECT_EQ(error_of("broken", "").substr(0, 10), "not_ready:");
+  auto found = find_now(*serving_, "broken", "");
+  ASSERT_FALSE(found.ok());
+  EXPECT_EQ(found.error().code, Code::kInternal);
+  EXPECT_EQ(found.error().tag, "broken");
   EXPECT_EQ(version_of("bikes", ""), "1");
+}
+
+TEST_F(ServingTest, ADamagedFileIsBroken) {
+  write_model("damaged", "{\"learner\": ");
+  start();
+  EXPECT_EQ(error_of("damaged", "").substr(0, 7), "broken:") << error_of("damaged", "");
+  EXPECT_EQ(entry_of("damaged", "1").state, State::kBroken);
+}
+
+TEST_F(ServingTest, WhatTheEngineDoesNotScoreIsNotServable) {
+  for (const char* kind : {"dart", "linear", "vector_leaf"}) {
+    write_model(kind, file_of("tests/data/xgboost/refused_" + std::string(kind) + ".v3.ubj"));
+  }
+  write_model("categorical", file_of("tests/data/xgboost/refused_categorical.v3.json"));
+  start();
+  for (const char* model : {"dart", "linear", "vector_leaf", "categorical"}) {
+    EXPECT_EQ(error_of(model, "").substr(0, 13), "not_servable:") << error_of(model, "");
+    EXPECT_EQ(entry_of(model, "1").state, State::kNotServable);
+  }
+}
+
+TEST_F(ServingTest, ATemporaryFailureIsNotHeldAgainstTheFiles) {
+  add("bikes");
+  add("bikes");
+  start();
+  ASSERT_TRUE(find_now(*serving_, "bikes", "").ok());
+  wait_for_checks();
+  source_.break_down(true);
+  EXPECT_EQ(error_of("bikes", "1"), "not_ready: the disk is gone");
+  EXPECT_EQ(entry_of("bikes", "1").state, State::kFailed);
+}
+
+TEST_F(ServingTest, AVersionThatNobodyAskedForIsKnownToAnswer) {
+  add("bikes");
+  add("bikes");
+  start();
+  wait_for_checks();
+  EXPECT_EQ(entry_of("bikes", "1").state, State::kIdle);
+  EXPECT_TRUE(entry_of("bikes", "1").answers());
+  EXPECT_EQ(serving_->ready("bikes", "1"), nullptr);
+  EXPECT_EQ(version_of("bikes", "1"), "1");
+  EXPECT_EQ(entry_of("bikes", "1").state, State::kReady);
+}
+
+TEST_F(ServingTest, AVersionThatNobodyAskedForIsKnownNotToAnswer) {
+  write_model("bikes", file_of("tests/data/xgboost/refused_dart.v3.ubj"));
+  add("bikes");
+  start();
+  wait_for_checks();
+  EXPECT_EQ(entry_of("bikes", "1").state, State::kNotServable);
+  EXPECT_FALSE(entry_of("bikes", "1").answers());
+}
+
+TEST_F(ServingTest, AVersionThatMadeRoomStillAnswers) {
+  for (int i = 0; i < 2; ++i) add("bikes");
+  start();
+  auto meant = find_now(*serving_, "bikes", "");
+  ASSERT_TRUE(meant.ok());
+  Options options;
+  options.bytes_max = (*meant)->bytes + (*meant)->bytes / 2;
+  serving_.reset();
+  start(options);
+  wait_for_checks();
+  EXPECT_EQ(error_of("bikes", "1").substr(0, 10), "no_memory:");
+  EXPECT_EQ(entry_of("bikes", "1").state, State::kIdle);
 }
 
 TEST_F(ServingTest, ARegistryThatIsAwayLeavesWhatIsLoaded) {
@@ -178,6 +273,7 @@ TEST_F(ServingTest, ManyWhoAskAtOnceCauseOneLoad) {
   for (int i = 0; i < 2; ++i) add("bikes");
   start();
   ASSERT_TRUE(find_now(*serving_, "bikes", "").ok());
+  wait_for_checks();
   const int before = source_.reads();
   std::vector<std::thread> threads;
   for (int i = 0; i < 8; ++i) {
@@ -185,6 +281,27 @@ TEST_F(ServingTest, ManyWhoAskAtOnceCauseOneLoad) {
   }
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(source_.reads() - before, 2);  // MLmodel and model.ubj
+}
+
+TEST(Candidates, AreModelsWhoseBareNameMayAnswer) {
+  Table table;
+  const auto add = [&](const std::string& name, State state) {
+    auto model = std::make_shared<ModelEntry>();
+    VersionEntry& version = model->versions.emplace_back();
+    version.version = model->meant = "1";
+    version.state = state;
+    table.models[name] = std::move(model);
+  };
+  add("broken", State::kBroken);
+  add("idle", State::kIdle);
+  add("failed", State::kFailed);
+  add("ready", State::kReady);
+  add("sklearn", State::kNotServable);
+  table.models["empty"] = std::make_shared<ModelEntry>();
+  EXPECT_EQ(candidates(table).names, (std::vector<std::string>{"failed", "idle", "ready"}));
+  EXPECT_FALSE(candidates(table).untried);
+  add("new", State::kWaiting);
+  EXPECT_TRUE(candidates(table).untried);
 }
 
 TEST(MeantVersion, IsEmptyWithoutVersions) {

@@ -62,7 +62,10 @@ Result<std::string> FolderSource::file(const std::string& model, const std::stri
     }
   });
   if (broken) return unavailable("the disk is gone");
-  return read_file(folder / path, bytes_max);
+  auto content = read_file(folder / path, bytes_max);
+  if (!content.ok() && content.error().code == Code::kInvalid)
+    return with_tag(std::move(content.error()), "too_large");
+  return content;
 }
 
 Result<Loaded> find_now(Serving& serving, const std::string& model, const std::string& version) {

@@ -71,30 +71,56 @@ std::shared_ptr<const Table> updated(const Table& before, const std::vector<Know
   return table;
 }
 
-std::shared_ptr<const Table> with_entry(const Table& before, const std::string& model,
-                                        const VersionEntry& entry) {
+std::shared_ptr<const Table> with_entries(const Table& before, const std::vector<Place>& changed) {
   auto table = std::make_shared<Table>(before);
-  const auto found = table->models.find(model);
-  if (found == table->models.end()) return table;
-  auto changed = std::make_shared<ModelEntry>(*found->second);
-  for (VersionEntry& version : changed->versions) {
-    if (version.version == entry.version && version.source == entry.source) version = entry;
+  std::map<std::string, std::shared_ptr<ModelEntry>> copies;
+  for (const Place& place : changed) {
+    const auto found = table->models.find(place.model);
+    if (found == table->models.end()) continue;
+    auto& copy = copies[place.model];
+    if (!copy) found->second = copy = std::make_shared<ModelEntry>(*found->second);
+    for (VersionEntry& version : copy->versions) {
+      const bool same =
+          version.version == place.entry.version && version.source == place.entry.source;
+      if (same) version = place.entry;
+    }
   }
-  found->second = std::move(changed);
   return table;
 }
 
-std::vector<Evictable> eviction_order(const Table& table) {
-  std::vector<Evictable> order;
+std::vector<Place> eviction_order(const Table& table) {
+  std::vector<Place> order;
   for (const auto& [name, model] : table.models) {
     for (const VersionEntry& version : model->versions) {
       if (version.loaded && version.version != model->meant) order.push_back({name, version});
     }
   }
-  std::sort(order.begin(), order.end(), [](const Evictable& a, const Evictable& b) {
+  std::sort(order.begin(), order.end(), [](const Place& a, const Place& b) {
     return a.entry.loaded->last_used_ms < b.entry.loaded->last_used_ms;
   });
   return order;
+}
+
+std::vector<Place> waiting(const Table& table, std::size_t places_max) {
+  std::vector<Place> places;
+  for (const auto& [name, model] : table.models) {
+    for (const VersionEntry& version : model->versions) {
+      if (places.size() == places_max) return places;
+      if (version.state == State::kWaiting) places.push_back({name, version});
+    }
+  }
+  return places;
+}
+
+Candidates candidates(const Table& table) {
+  Candidates found;
+  for (const auto& [name, model] : table.models) {
+    const VersionEntry* meant = model->find("");
+    if (!meant || meant->state == State::kNotServable || meant->state == State::kBroken) continue;
+    found.names.push_back(name);
+    found.untried = found.untried || meant->state == State::kWaiting;
+  }
+  return found;
 }
 
 std::uint64_t bytes_of(const Table& table) {
