@@ -5,7 +5,7 @@
 
 #include "base/text.h"
 #include "dialects/mlflow/scoring_data.h"
-#include "domain/serving/serving.h"
+#include "domain/serving/table.h"
 #include "io/wire/json.h"
 
 namespace slipway::mlflow {
@@ -37,6 +37,7 @@ struct ErrorRow {
 constexpr ErrorRow kByTag[] = {
     {"bad_request", "BAD_REQUEST", 400},
     {"not_servable", "NOT_IMPLEMENTED", 501},
+    {"broken", "INTERNAL_ERROR", 500},
     {"not_ready", "TEMPORARILY_UNAVAILABLE", 503},
 };
 struct CodeRow {
@@ -181,33 +182,33 @@ void invoke(Serving& serving, const std::string& name, Request request, Reply re
 }
 
 /// The model behind the bare addresses.
-Result<std::string> bare_name(const Serving& serving, const ScoringOptions& options) {
+Result<std::string> bare_name(const serving::Table& table, const ScoringOptions& options) {
   if (!options.default_deployment.empty()) return options.default_deployment;
-  const auto table = serving.table();
-  if (table->models.size() == 1) return table->models.begin()->first;
-  std::vector<std::string> names;
-  for (const auto& [name, model] : table->models) names.push_back(name);
-  const std::string found =
-      names.empty() ? "no model is registered" : "there are several models: " + join(names, ", ");
+  const std::vector<std::string> names = candidates(table).names;
+  if (names.size() == 1) return names[0];
+  std::string found = "there are several models: " + join(names, ", ");
+  if (names.empty())
+    found = table.models.empty() ? "no model is registered" : "no registered model is servable";
   return Error{Code::kInvalid,
                "which model is meant? " + found +
                    ". Ask /deployments/NAME/invocations, or start with --default-deployment NAME.",
                "bad_request"};
 }
 
-/// Calls use(name, reply) with the model behind the bare addresses; looks at the registry when none
-/// is known yet.
+/// Calls use(name, reply) with the model behind the bare addresses; waits for the loader where that
+/// depends on what it has not tried yet.
 template <class Use>
 void with_bare_name(Serving& serving, const ScoringOptions& options, Reply reply, Use use) {
   auto answer = [&serving, options, use = std::move(use)](Reply to) mutable {
-    auto name = bare_name(serving, options);
+    auto name = bare_name(*serving.table(), options);
     if (name.ok())
       use(*name, std::move(to));
     else
       to.finish(name.error());
   };
-  if (!options.default_deployment.empty() || !serving.table()->models.empty())
-    return answer(std::move(reply));
+  const serving::Candidates known = candidates(*serving.table());
+  const bool decided = !known.names.empty() && (known.names.size() == 1 || !known.untried);
+  if (!options.default_deployment.empty() || decided) return answer(std::move(reply));
   serving.look_later(
       [answer = std::move(answer), reply = std::move(reply)](Result<> looked) mutable {
         if (looked.ok())

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <future>
 #include <map>
 
@@ -39,6 +40,12 @@ class ScoringTest : public testing::Test {
   ~ScoringTest() override { serving_.stop(); }
 
   void add(const std::string& name) { source_.add(name, serving::scoring_models() / name); }
+  void add_folder(const std::string& name, const std::string& mlmodel) {
+    const auto folder = std::filesystem::path(testing::TempDir()) / ("scoring_test_" + name);
+    std::filesystem::create_directories(folder);
+    std::ofstream(folder / "MLmodel") << mlmodel;
+    source_.add(name, folder);
+  }
   void start(ScoringOptions options = {}) {
     mount_scoring(router_, serving_, std::move(options));
     serving_.start();
@@ -75,12 +82,21 @@ class ScoringTest : public testing::Test {
 
 /// Where we answer otherwise, knowingly: pandas' object columns make MLflow refuse missing cells
 /// and empty tables when there is no signature, and CSV for a tensor signature fails there for want
-/// of a conversion.
+/// of a conversion. An index before the columns of a CSV shifts the types that it reads for a
+/// signature without names.
 const std::map<std::string, int> kOtherwise = {
-    {"unsigned/split_null", 200},  {"unsigned/split_null_long", 200},
-    {"unsigned/split_empty", 200}, {"tensor/csv", 200},
-    {"tensor/csv_reordered", 200}, {"tensor/csv_missing_value", 200},
-    {"tensor/csv_quoted", 200},    {"tensor/split_empty", 200},
+    {"unsigned/split_null", 200},
+    {"unsigned/split_null_long", 200},
+    {"unsigned/split_empty", 200},
+    {"unsigned/flags_split_null", 200},
+    {"unsigned/flags_split_mixed_null", 200},
+    {"unsigned/csv_only_head", 200},
+    {"unnamed/csv_long_rows", 200},
+    {"tensor/csv", 200},
+    {"tensor/csv_reordered", 200},
+    {"tensor/csv_missing_value", 200},
+    {"tensor/csv_quoted", 200},
+    {"tensor/split_empty", 200},
 };
 
 TEST_F(ScoringTest, AnswersAsMlflowsServerDoes) {
@@ -88,9 +104,9 @@ TEST_F(ScoringTest, AnswersAsMlflowsServerDoes) {
   ASSERT_TRUE(text.ok());
   auto cases = wire::decode<std::vector<Case>>(std::string_view(*text));
   ASSERT_TRUE(cases.ok()) << cases.error().message;
-  ASSERT_GT(cases->size(), 300u);
-  for (const char* name :
-       {"regressor", "binary", "three", "booster", "unsigned", "unnamed", "tensor", "optional"})
+  ASSERT_GT(cases->size(), 1000u);
+  for (const char* name : {"regressor", "binary", "three", "booster", "unsigned", "unnamed",
+                           "tensor", "optional", "flags", "reals"})
     add(name);
   start();
   std::size_t otherwise = 0;
@@ -159,6 +175,39 @@ TEST_F(ScoringTest, OfSeveralModelsWithoutADefaultNoneAnswersTheBareAddress) {
     EXPECT_NE(response.body.find("there are several models: binary, regressor"), std::string::npos)
         << response.body;
   }
+}
+
+TEST_F(ScoringTest, OnlyServableModelsCountForTheBareAddress) {
+  add("regressor");
+  start();
+  EXPECT_EQ(invoke("/invocations").status, 200);
+  add_folder("skm", "flavors:\n  sklearn:\n    pickled_model: model.pkl\n");
+  add_folder("damaged", "flavors:\n  xgboost:\n    data: absent\n");
+  serving_.refresh();
+  EXPECT_EQ(invoke("/invocations").body, kAnswer);
+  EXPECT_EQ(call(Method::kGet, "/ping").status, 200);
+}
+
+TEST_F(ScoringTest, WithoutAServableModelNoneAnswersTheBareAddress) {
+  add_folder("skm", "flavors:\n  sklearn:\n    pickled_model: model.pkl\n");
+  start();
+  const Response response = invoke("/invocations");
+  EXPECT_EQ(response.status, 400);
+  EXPECT_NE(response.body.find("no registered model is servable"), std::string::npos)
+      << response.body;
+}
+
+TEST_F(ScoringTest, WhatNeverServesIsNotCalledTemporary) {
+  add_folder("skm", "flavors:\n  sklearn:\n    pickled_model: model.pkl\n");
+  add_folder("damaged", "flavors:\n  xgboost:\n    data: absent\n");
+  start();
+  const Response skm = invoke("/deployments/skm/invocations");
+  EXPECT_EQ(skm.status, 501);
+  EXPECT_EQ(skm.body,
+            R"({"error_code": "NOT_IMPLEMENTED", "message": "not servable yet: flavour sklearn"})");
+  const Response damaged = invoke("/deployments/damaged/invocations");
+  EXPECT_EQ(damaged.status, 500);
+  EXPECT_EQ(damaged.body.find(R"({"error_code": "INTERNAL_ERROR")"), 0u) << damaged.body;
 }
 
 TEST_F(ScoringTest, AnUnknownModelIsNotFound) {
