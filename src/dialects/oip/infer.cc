@@ -387,6 +387,24 @@ std::vector<std::string> column_names_of(const serving::LoadedVersion& version) 
   return names;
 }
 
+std::vector<engine::Column> columns_of(const serving::LoadedVersion& version) {
+  const auto& schema = version.mlmodel.inputs;
+  const std::vector<engine::Column> declared =
+      schema ? schema->columns : std::vector<engine::Column>();
+  const std::vector<std::string> names = column_names_of(version);
+  if (names.empty())
+    return declared.size() == version.engine->traits().features ? declared
+                                                                : std::vector<engine::Column>();
+  std::vector<engine::Column> columns;
+  for (const std::string& name : names) {
+    const auto found =
+        std::find_if(declared.begin(), declared.end(),
+                     [&](const engine::Column& column) { return column.name == name; });
+    columns.push_back(found == declared.end() ? engine::Column{name, {}, true} : *found);
+  }
+  return columns;
+}
+
 Result<Batch> make_batch(const serving::LoadedVersion& version, std::string_view model,
                          InferRequest& request) {
   return Fitter(version, model, request).run();

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "base/text.h"
@@ -39,18 +40,39 @@ struct TensorMetadata {
 };
 WIRE(TensorMetadata, name, datatype, shape)
 
+struct ColumnMetadata {
+  std::string name;
+  std::optional<std::string> type;  // MLflow's: "double"; nothing without a signature
+  bool required = true;
+};
+WIRE(ColumnMetadata, name, type, required)
+
+/// What the protocol has no member for; MLServer has it in the same place.
+struct ModelParameters {
+  std::string default_version;          // which one the bare name means
+  std::vector<ColumnMetadata> columns;  // of the input matrix, in its order
+};
+WIRE(ModelParameters, default_version, columns)
+
 struct ModelMetadata {
   std::string name;
   std::vector<std::string> versions;
   std::string platform;
   std::vector<TensorMetadata> inputs, outputs;
+  ModelParameters parameters;
 };
-WIRE(ModelMetadata, name, versions, platform, inputs, outputs)
+WIRE(ModelMetadata, name, versions, platform, inputs, outputs, parameters)
+
+struct IndexParameters {
+  bool is_default = false, loaded = false;
+};
+WIRE(IndexParameters, is_default, loaded)
 
 struct IndexEntry {
   std::string name, version, state, reason;
+  IndexParameters parameters;
 };
-WIRE(IndexEntry, name, version, state, reason)
+WIRE(IndexEntry, name, version, state, reason, parameters)
 
 struct IndexRequest {
   bool ready = false;
@@ -91,7 +113,7 @@ Error in_our_words(Error error, const std::string& model, const std::string& ver
     error.message = named + " is not found";
   else if (error.tag == "not_ready")
     error.message = named + " is not at ready state: " + error.message;
-  else if (error.tag == "not_servable")
+  else if (error.tag == "not_servable" || error.tag == "broken")
     error.message = "model '" + model + "': " + error.message;
   return error;
 }
@@ -255,29 +277,50 @@ std::vector<TensorMetadata> metadata_of(const std::vector<TensorFace>& faces) {
   return tensors;
 }
 
-std::vector<std::string> ready_versions(const Serving& serving, const std::string& model) {
-  std::vector<std::string> versions;
+std::vector<ColumnMetadata> column_metadata(const serving::LoadedVersion& version) {
+  std::vector<ColumnMetadata> columns;
+  for (const engine::Column& column : columns_of(version)) {
+    const bool typed = column.type != engine::ColumnType::kOther;
+    columns.push_back(
+        {column.name,
+         typed ? std::optional<std::string>(engine::to_string(column.type)) : std::nullopt,
+         column.required});
+  }
+  return columns;
+}
+
+/// What the table says about a version's model; null when it is gone.
+std::shared_ptr<const serving::ModelEntry> entry_of(const Serving& serving,
+                                                    const std::string& model) {
   const auto table = serving.table();
   const auto found = table->models.find(model);
-  if (found == table->models.end()) return versions;
-  for (const auto& entry : found->second->versions) {
-    if (entry.loaded) versions.push_back(entry.version);
+  return found == table->models.end() ? nullptr : found->second;
+}
+
+ModelMetadata describe(const Serving& serving, const Address& address,
+                       const serving::LoadedVersion& version) {
+  ModelMetadata model{address.model,
+                      {version.version},
+                      version.engine->traits().platform,
+                      metadata_of(inputs_of(version)),
+                      metadata_of(outputs_of(version)),
+                      {"", column_metadata(version)}};
+  const auto entry = entry_of(serving, address.model);
+  if (!entry) return model;
+  model.parameters.default_version = entry->meant;
+  if (!address.version.empty()) return model;
+  model.versions.clear();
+  for (const auto& one : entry->versions) {
+    if (one.answers()) model.versions.push_back(one.version);
   }
-  return versions;
+  return model;
 }
 
 void metadata(Serving& serving, const Request& request, Reply reply) {
   const Address address = address_of(request);
   with_version(serving, address, std::move(reply),
                [&serving, address](Loaded version, Reply to, bool) {
-                 ModelMetadata model{address.model,
-                                     {version->version},
-                                     version->engine->traits().platform,
-                                     metadata_of(inputs_of(*version)),
-                                     metadata_of(outputs_of(*version))};
-                 if (address.version.empty())
-                   model.versions = ready_versions(serving, address.model);
-                 to.finish(Response::json(wire::encode(model)));
+                 to.finish(Response::json(wire::encode(describe(serving, address, *version))));
                });
 }
 
@@ -294,8 +337,16 @@ void model_ready(Serving& serving, const Request& request, Reply reply) {
                      });
 }
 
-const char* state_name(serving::State state) {
-  return state == serving::State::kReady ? "READY" : "UNAVAILABLE";
+/// Triton's READY is a promise to answer, which an idle version keeps: it is loaded on the way.
+IndexEntry index_entry(const serving::ModelEntry& model, const serving::VersionEntry& version) {
+  IndexEntry entry{model.name,
+                   version.version,
+                   version.answers() ? "READY" : "UNAVAILABLE",
+                   version.reason,
+                   {version.version == model.meant, version.loaded != nullptr}};
+  if (version.state == serving::State::kIdle) entry.reason = "loads when first asked";
+  if (version.state == serving::State::kWaiting) entry.reason = "not looked at yet";
+  return entry;
 }
 
 Result<Response> index(const Serving& serving, const Request& request) {
@@ -306,11 +357,7 @@ Result<Response> index(const Serving& serving, const Request& request) {
   const auto table = serving.table();
   for (const auto& [name, model] : table->models) {
     for (const auto& version : model->versions) {
-      const bool ready = version.state == serving::State::kReady;
-      if (wanted.ready && !ready) continue;
-      const bool waits = version.state == serving::State::kWaiting;
-      entries.push_back(
-          {name, version.version, state_name(version.state), waits ? "unloaded" : version.reason});
+      if (!wanted.ready || version.answers()) entries.push_back(index_entry(*model, version));
     }
   }
   return Response::json(wire::encode(entries));

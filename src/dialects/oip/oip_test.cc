@@ -4,10 +4,13 @@
 
 #include <cmath>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <future>
 
 #include "dialects/oip/infer.h"
 #include "domain/serving/serving_testing.h"
+#include "domain/serving/table.h"
 #include "io/http/compress.h"
 #include "io/wire/json.h"
 
@@ -71,6 +74,11 @@ class OipTest : public testing::Test {
                 header_length.empty() ? std::to_string(json.size()) : header_length);
     return call(Method::kPost, "/v2/models/" + model + "/infer", json + tensors, headers);
   }
+  /// Waits until the loader has looked into every version: it does so between its other jobs.
+  void wait_for_checks() {
+    while (!serving::waiting(*serving_.table(), 1).empty() || !serving_.started())
+      (void)serving::find_now(serving_, "nobody", "");
+  }
   /// "400 the message"
   static std::string error_of(const Response& response) {
     auto json = wire::parse(response.body);
@@ -112,10 +120,22 @@ TEST_F(OipTest, UnknownPathsAndMethods) {
 TEST_F(OipTest, ModelMetadata) {
   EXPECT_EQ(
       get("/v2/models/regressor/versions/2").body,
-      R"({"name":"regressor","versions":["2"],"platform":"xgboost_ubj","inputs":[{"name":"input-0","datatype":"FP32","shape":[-1,3]}],"outputs":[{"name":"predict","datatype":"FP32","shape":[-1,1]}]})");
+      R"({"name":"regressor","versions":["2"],"platform":"xgboost_ubj","inputs":[{"name":"input-0","datatype":"FP32","shape":[-1,3]}],"outputs":[{"name":"predict","datatype":"FP32","shape":[-1,1]}],"parameters":{"default_version":"2","columns":[{"name":"temp","type":"double","required":true},{"name":"wind","type":"float","required":true},{"name":"hour","type":"long","required":true}]}})");
   EXPECT_EQ(
       get("/v2/models/three").body,
-      R"({"name":"three","versions":["1"],"platform":"xgboost_ubj","inputs":[{"name":"input-0","datatype":"FP32","shape":[-1,3]}],"outputs":[{"name":"predict","datatype":"INT64","shape":[-1,1]},{"name":"predict_proba","datatype":"FP32","shape":[-1,3]}]})");
+      R"({"name":"three","versions":["1"],"platform":"xgboost_ubj","inputs":[{"name":"input-0","datatype":"FP32","shape":[-1,3]}],"outputs":[{"name":"predict","datatype":"INT64","shape":[-1,1]},{"name":"predict_proba","datatype":"FP32","shape":[-1,3]}],"parameters":{"default_version":"1","columns":[{"name":"temp","type":"double","required":true},{"name":"wind","type":"float","required":true},{"name":"hour","type":"long","required":true}]}})");
+}
+
+TEST_F(OipTest, MetadataOfAModelThatNamesNoColumnsListsNone) {
+  const std::string body = get("/v2/models/unsigned").body;
+  EXPECT_NE(body.find(R"("parameters":{"default_version":"1","columns":[]})"), std::string::npos)
+      << body;
+}
+
+TEST_F(OipTest, MetadataListsTheVersionsThatAnswer) {
+  ASSERT_EQ(get("/v2/models/regressor").status, 200);
+  wait_for_checks();
+  EXPECT_NE(get("/v2/models/regressor").body.find(R"("versions":["1","2"])"), std::string::npos);
 }
 
 TEST_F(OipTest, ModelReadiness) {
@@ -274,14 +294,33 @@ TEST_F(OipTest, TheIndexTellsWhatServesAndWhyNot) {
   source_.add("broken", "/nonexistent");
   serving_.refresh();
   EXPECT_FALSE(serving::find_now(serving_, "broken", "1").ok());
+  wait_for_checks();
   const Response response = call(Method::kPost, "/v2/repository/index");
-  EXPECT_NE(response.body.find(R"({"name":"regressor","version":"2","state":"READY","reason":""})"),
-            std::string::npos);
+  for (
+      const char* entry :
+      {R"({"name":"regressor","version":"2","state":"READY","reason":"","parameters":{"is_default":true,"loaded":true}})",
+       R"({"name":"regressor","version":"1","state":"READY","reason":"loads when first asked","parameters":{"is_default":false,"loaded":false}})"}) {
+    EXPECT_NE(response.body.find(entry), std::string::npos) << entry << "\n" << response.body;
+  }
   EXPECT_NE(
       response.body.find(R"({"name":"broken","version":"1","state":"UNAVAILABLE","reason":")"),
       std::string::npos);
   const Response ready = call(Method::kPost, "/v2/repository/index", "{\"ready\":true}");
   EXPECT_EQ(ready.body.find("broken"), std::string::npos);
+}
+
+TEST_F(OipTest, WhatNeverServesIsNotCalledTemporary) {
+  source_.add("broken", "/nonexistent");
+  const Response broken = infer("broken", kRow);
+  EXPECT_EQ(error_of(broken).substr(0, 20), "500 model 'broken': ") << broken.body;
+  const auto folder = std::filesystem::path(testing::TempDir()) / "oip_test_dart";
+  std::filesystem::create_directories(folder);
+  std::ofstream(folder / "MLmodel") << "flavors:\n  xgboost:\n    data: model.ubj\n";
+  std::filesystem::copy_file("tests/data/xgboost/refused_dart.v3.ubj", folder / "model.ubj",
+                             std::filesystem::copy_options::overwrite_existing);
+  source_.add("dart", folder);
+  EXPECT_EQ(error_of(infer("dart", kRow)),
+            "501 model 'dart': XGBoost model: booster 'dart' is not supported, only gbtree");
 }
 
 TEST_F(OipTest, ListsModels) {
