@@ -145,20 +145,27 @@ Cells category_cells(const ColumnProfile& reference, const ColumnProfile& curren
   return cells;
 }
 
-/// Cells that are too thin for the test are joined into one.
+/// Cells that are too thin for the test are joined into one; if that is thin itself, as a single
+/// value beyond the reference's range makes it, it goes to a cell that is not.
 double noise_p(const Cells& cells) {
   const double r_all = sum_of(cells.reference), c_all = sum_of(cells.current);
+  auto is_thin = [&](double reference, double current) {
+    return (reference + current) * std::min(r_all, c_all) / (r_all + c_all) < kExpectedMin;
+  };
   std::vector<double> r{0}, c{0};
   for (std::size_t i = 0; i < cells.reference.size(); ++i) {
-    const double both = cells.reference[i] + cells.current[i];
-    const double expected = both * std::min(r_all, c_all) / (r_all + c_all);
-    if (expected < kExpectedMin) {
+    if (is_thin(cells.reference[i], cells.current[i])) {
       r[0] += cells.reference[i];
       c[0] += cells.current[i];
     } else {
       r.push_back(cells.reference[i]);
       c.push_back(cells.current[i]);
     }
+  }
+  if (r.size() > 2 && is_thin(r[0], c[0])) {
+    r[1] += r[0];
+    c[1] += c[0];
+    r[0] = c[0] = 0;
   }
   return chi_square_of_two(r, c, /*yates=*/false).p;
 }
@@ -301,6 +308,15 @@ Result<DriftResult> drift_of(Measure measure, const ColumnProfile& reference,
     result.score = distance(measure, cells);
   result.dialect += "; over " + cells.words;
   return result;
+}
+
+Result<double> effect_of(const ColumnProfile& reference, const ColumnProfile& current) {
+  if (reference.bins && current.numeric()) {
+    const Ordered cells = TRY(ordered_cells(reference, current));
+    return ks_statistic_of_bins(cells.reference, cells.current);
+  }
+  const Cells cells = TRY(cells_of(reference, current, /*coarse=*/true));
+  return cramers_v(cells.reference, cells.current);
 }
 
 }  // namespace slipway::checks

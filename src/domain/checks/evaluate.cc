@@ -11,9 +11,10 @@ namespace {
 
 using table::Type;
 
-constexpr double kNoise = 0.001;     // a difference that chance makes this often is noise
-constexpr double kEffectMin = 0.02;  // what a p-value must come with to matter: total variation
-constexpr double kIdShare = 0.95;    // more distinct values than this: an identifier
+constexpr double kNoise = 0.001;      // a difference that chance makes this often is noise
+constexpr double kEffectMin = 0.05;   // what a p-value must come with to matter (effect_of)
+constexpr double kMissingMin = 0.02;  // of the share of missing cells
+constexpr double kIdShare = 0.95;     // more distinct values than this: an identifier
 
 std::string shown(double value) {
   char text[40];
@@ -487,10 +488,10 @@ class Judge {
 
   /// With many rows every p is small: it counts only with a difference that matters.
   void ask_for_effect(const ColumnProfile& reference) {
-    Result<DriftResult> effect = drift_of(Measure::kTotalVariation, reference, *column_);
-    if (!effect.ok() || effect->score >= kEffectMin) return;
+    Result<double> effect = effect_of(reference, *column_);
+    if (!effect.ok() || *effect >= kEffectMin) return;
     verdict_.status = Status::kPass;
-    verdict_.words += "; the difference is real but tiny (tvd " + shown(effect->score) + ")";
+    verdict_.words += "; the difference is too small to matter (effect " + shown(*effect) + ")";
   }
 
   static bool is_blind_to_missing(Measure measure) {
@@ -512,7 +513,7 @@ class Judge {
     more.observed = now;
     more.threshold = before;
     more.words = percent(now) + " without a finite value, " + percent(before) + " in the reference";
-    const bool drifted = z.p < kNoise && std::abs(now - before) >= kEffectMin;
+    const bool drifted = z.p < kNoise && std::abs(now - before) >= kMissingMin;
     more.status = drifted ? weight(Status::kFail) : Status::kPass;
     extra_.push_back(std::move(more));
   }

@@ -44,7 +44,8 @@ std::string scalar(const std::string& text, bool is_text) {
                          std::string::npos &&
                      text.front() != '-' && text.front() != '.';
   const bool text_stays_text =
-      !is_text || yaml::resolve(text, yaml::Schema::kYaml12) == yaml::Type::kString;
+      !is_text || (yaml::resolve(text, yaml::Schema::kYaml12) == yaml::Type::kString &&
+                   yaml::resolve(text, yaml::Schema::kYaml11) == yaml::Type::kString);
   if (plain && text_stays_text) return text;
   if (!is_text) return text;
   std::string out = "\"";

@@ -92,4 +92,8 @@ struct DriftResult {
 Result<DriftResult> drift_of(Measure measure, const ColumnProfile& reference,
                              const ColumnProfile& current);
 
+/// How large a difference is, whatever the number of rows: the Kolmogorov-Smirnov statistic of
+/// numbers, the bias-corrected Cramer's V of categories.
+Result<double> effect_of(const ColumnProfile& reference, const ColumnProfile& current);
+
 }  // namespace slipway::checks

@@ -1,0 +1,380 @@
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "domain/checks/infer.h"
+#include "domain/checks/suite.h"
+#include "io/table/table_testing.h"
+
+namespace slipway::checks {
+namespace {
+
+constexpr char kHead[] =
+    "apiVersion: v3.1.0\nkind: DataContract\nid: t\nschema:\n  - name: t\n    properties:\n";
+
+Contract contract_of(const std::string& text) {
+  auto contract = parse_contract(text, "c.yaml");
+  EXPECT_TRUE(contract.ok()) << (contract.ok() ? "" : contract.error().message);
+  return contract.ok() ? std::move(contract).value() : Contract();
+}
+
+struct Judged {
+  std::vector<Verdict> all;
+  const Verdict& of(const std::string& check) const {
+    for (const Verdict& verdict : all) {
+      if (verdict.check == check) return verdict;
+    }
+    static const Verdict kNone{"none", "", Status::kError, Severity::kFail, {}, {}, 0, "none", ""};
+    ADD_FAILURE() << "no verdict " << check;
+    return kNone;
+  }
+  Status status(const std::string& check) const { return of(check).status; }
+};
+
+Judged judge(const std::string& contract, const std::string& csv, Circumstances where = {}) {
+  table::TestFolder folder;
+  const Suite suite = compile(contract_of(contract), where.references);
+  auto profile = profile_table(folder.write("t.csv", csv), suite.plan);
+  EXPECT_TRUE(profile.ok()) << (profile.ok() ? "" : profile.error().message);
+  return {evaluate(suite, *profile, where)};
+}
+
+TEST(Evaluate, StructureFollowsFromTypesAndOptions) {
+  const std::string contract =
+      std::string(kHead) +
+      R"(      - {name: id, logicalType: integer, unique: true, required: true}
+      - {name: x, logicalType: number, logicalTypeOptions: {minimum: 0, maximum: 1, exclusiveMaximum: true}}
+      - {name: s, logicalType: string, logicalTypeOptions: {maxLength: 3, pattern: "[a-z]+"}}
+      - {name: n, logicalType: number}
+      - {name: gone, required: true, unique: true}
+)";
+  const Judged good = judge(contract, "id,x,s,n,gone\n1,0,abc,1,1\n2,0.5,b,2,2\n");
+  for (const Verdict& verdict : good.all)
+    EXPECT_EQ(verdict.status, Status::kPass) << verdict.check << verdict.words;
+  const Judged bad = judge(contract, "id,x,s,n,more\n1,0,abcd,1,1\n1,1,B,x,2\n,0.5,,3,3\n");
+  EXPECT_EQ(bad.status("id/unique"), Status::kFail);
+  EXPECT_EQ(bad.of("id/unique").observed, 1);
+  EXPECT_EQ(bad.status("id/required"), Status::kFail);
+  EXPECT_EQ(bad.status("x/range"), Status::kFail);
+  EXPECT_EQ(bad.of("x/range").words, "1 cell of 3 not within [0.0, 1.0) (first in row 2: '1.0')");
+  EXPECT_EQ(bad.of("s/length").observed, 1);
+  EXPECT_EQ(bad.of("s/pattern").observed, 1);
+  EXPECT_EQ(bad.status("n/type"), Status::kFail);
+  EXPECT_EQ(bad.of("n/type").words, "1 cell of 3 do not read as real (first in row 2: 'x')");
+  EXPECT_EQ(bad.status("gone/exists"), Status::kFail);
+  EXPECT_EQ(bad.status("gone/unique"), Status::kNoData);
+  EXPECT_EQ(bad.of("columns").words, "1 not in the contract: more");
+  EXPECT_EQ(bad.status("columns"), Status::kPass);  // for information
+  EXPECT_TRUE(failed(bad.all));
+  EXPECT_EQ(overall(bad.all), Status::kFail);
+}
+
+TEST(Evaluate, LibraryMetricsCountAndCompare) {
+  const std::string contract = std::string(kHead) + R"(      - name: a
+        quality:
+          - {metric: nullValues, mustBeLessThan: 50, unit: percent}
+          - {metric: missingValues, arguments: {missingValues: ["n/a"]}, mustBeLessOrEqualTo: 1}
+          - {metric: invalidValues, arguments: {validValues: [x, y, n/a]}, mustBe: 0, severity: warn}
+          - {metric: duplicateValues, mustBe: 0, severity: info}
+      - name: b
+        quality:
+          - {metric: invalidValues, arguments: {validValues: [1, 2]}, mustBe: 0}
+    quality:
+      - {metric: rowCount, mustBeBetween: [0, 5]}
+      - {metric: duplicateValues, arguments: {properties: [a, b]}, mustBeLessThan: 2}
+)";
+  const Judged judged = judge(contract, "a,b\nx,1\nx,1\nn/a,2\n,2\nz,3\n");
+  EXPECT_EQ(judged.status("a/nullValues"), Status::kPass);
+  EXPECT_EQ(judged.of("a/nullValues").observed, 20);
+  EXPECT_EQ(judged.status("a/missingValues"), Status::kFail);
+  EXPECT_EQ(judged.of("a/missingValues").observed, 2);
+  EXPECT_EQ(judged.status("a/invalidValues"), Status::kWarn);
+  EXPECT_EQ(judged.of("a/invalidValues").observed, 1);
+  EXPECT_EQ(judged.status("a/duplicateValues"), Status::kPass);  // info
+  EXPECT_EQ(judged.of("a/duplicateValues").observed, 1);
+  EXPECT_EQ(judged.of("b/invalidValues").observed, 1);
+  EXPECT_EQ(judged.status("rowCount"), Status::kFail);  // between is open
+  EXPECT_EQ(judged.status("duplicateValues"), Status::kPass);
+  EXPECT_EQ(judged.of("duplicateValues").observed, 1);
+}
+
+TEST(Evaluate, ServingSkipsWhatARequestCannotHaveAndListsIt) {
+  const std::string contract =
+      std::string(kHead) + R"(      - {name: x, logicalType: number, required: true}
+      - {name: y, required: true, customProperties: [{property: slipway.role, value: target}]}
+      - {name: day, logicalType: date}
+      - {name: late, customProperties: [{property: slipway.environments, value: [TRAINING]}]}
+    quality:
+      - {metric: rowCount, mustBeGreaterThan: 1000}
+slaProperties: [{property: latency, value: 1, unit: d, element: day}]
+)";
+  Circumstances serving;
+  serving.environment = Environment::kServing;
+  const Judged judged = judge(contract, "x\n1\n2\n", serving);
+  EXPECT_EQ(judged.status("x/required"), Status::kPass);
+  for (const char* skipped : {"rows", "rowCount", "y/exists", "y/required", "day/exists",
+                              "day/type", "day/freshness", "late/exists"})
+    EXPECT_EQ(judged.status(skipped), Status::kSkipped) << skipped;
+  EXPECT_FALSE(failed(judged.all));
+  Circumstances training;
+  const Judged there = judge(contract, "x\n1\n2\n", training);
+  EXPECT_EQ(there.status("y/exists"), Status::kFail);
+  EXPECT_EQ(there.status("rowCount"), Status::kFail);
+  EXPECT_EQ(there.status("late/exists"), Status::kFail);
+}
+
+TEST(Evaluate, AnEmptyTableIsNoDataAndFailsItsVolume) {
+  const std::string contract =
+      std::string(kHead) + "      - {name: x, required: true, logicalTypeOptions: {minimum: 0}}\n";
+  const Judged judged = judge(contract, "x\n");
+  EXPECT_EQ(judged.status("rows"), Status::kFail);
+  EXPECT_EQ(judged.status("x/range"), Status::kNoData);
+  EXPECT_EQ(judged.status("x/required"), Status::kNoData);
+}
+
+TEST(Evaluate, FreshnessIsTheAgeOfTheNewestValue) {
+  const std::string contract =
+      std::string(kHead) +
+      "      - {name: t, logicalType: timestamp}\n"
+      "slaProperties: [{property: latency, value: 2, unit: h, element: t}]\n";
+  Circumstances where;
+  where.now_ms = 1'293'890'400'000;  // 2011-01-01T14:00:00Z
+  const std::string csv = "t\n2011-01-01 11:00:00\n2011-01-01 12:30:00\n";
+  EXPECT_EQ(judge(contract, csv, where).status("t/freshness"), Status::kPass);
+  where.now_ms += 3'600'000;
+  const Judged late = judge(contract, csv, where);
+  EXPECT_EQ(late.status("t/freshness"), Status::kFail);
+  EXPECT_DOUBLE_EQ(*late.of("t/freshness").observed, 9000);
+}
+
+TEST(Evaluate, ConfidentialValuesAreInNoWords) {
+  const std::string contract =
+      std::string(kHead) +
+      "      - {name: s, classification: confidential, logicalTypeOptions: {pattern: 'x'}}\n";
+  const Judged judged = judge(contract, "s\nsecret\n");
+  EXPECT_EQ(judged.status("s/pattern"), Status::kFail);
+  EXPECT_EQ(judged.of("s/pattern").words.find("secret"), std::string::npos);
+}
+
+TEST(Evaluate, AProfileOfAnotherContractIsAnErrorAndNoPass) {
+  const std::string wide =
+      std::string(kHead) + "      - {name: x, logicalTypeOptions: {minimum: 0}}\n";
+  table::TestFolder folder;
+  Plan plan;
+  plan.columns.emplace_back().column = "x";
+  auto profile = profile_table(folder.write("t.csv", "x\n1\n"), plan);
+  ASSERT_TRUE(profile.ok());
+  const Judged judged{evaluate(compile(contract_of(wide)), *profile, {})};
+  EXPECT_EQ(judged.status("x/range"), Status::kError);
+  EXPECT_TRUE(failed(judged.all));
+}
+
+TEST(Evaluate, ForeignEnginesAreListed) {
+  const Judged judged =
+      judge(std::string(kHead) +
+                "      - name: x\n        quality: "
+                "[{type: custom, engine: soda, implementation: z}, {type: sql, query: q}]\n",
+            "x\n1\n");
+  EXPECT_EQ(judged.status("x/engine soda"), Status::kSkipped);
+  EXPECT_EQ(judged.status("x/type sql"), Status::kSkipped);
+}
+
+// --- drift ---
+
+std::string normals(int n, double mean, unsigned seed, int missing_in = 0) {
+  std::mt19937_64 random(seed);
+  std::normal_distribution<double> normal(mean, 1);
+  std::string csv = "x,c,b\n";
+  for (int i = 0; i < n; ++i) {
+    if (missing_in == 0 || random() % static_cast<unsigned>(missing_in) != 0)
+      csv += std::to_string(normal(random));
+    csv += std::string(",") + "abc"[random() % 3] + "," + (random() % 2 ? "true" : "false") + "\n";
+  }
+  return csv;
+}
+
+Profile reference_of(const std::string& csv) {
+  table::TestFolder folder;
+  auto profile = profile_fully(folder.write("r.csv", csv));
+  EXPECT_TRUE(profile.ok());
+  return std::move(profile).value();
+}
+
+std::string drift_contract(const std::string& x, const std::string& c = "{stat: js}") {
+  return std::string(kHead) +
+         "      - name: x\n        quality: [{type: custom, engine: slipway, "
+         "implementation: {drift: " +
+         x +
+         "}}]\n      - name: c\n        logicalType: string\n        "
+         "quality: [{type: custom, engine: slipway, implementation: {drift: " +
+         c + "}}]\n";
+}
+
+Judged against(const Profile& reference, const std::string& contract, const std::string& csv) {
+  Circumstances where;
+  where.references["training"] = &reference;
+  return judge(contract, csv, where);
+}
+
+TEST(Drift, OfTheSameDistributionIsNoneAndOfAShiftIsSeenByEveryMeasure) {
+  const Profile reference = reference_of(normals(6000, 0, 1));
+  for (const char* stat : {"js", "js_divergence", "psi", "hellinger", "tvd", "ks", "wasserstein",
+                           "chi_square_p", "ks_p"}) {
+    const std::string contract = drift_contract(std::string("{stat: ") + stat + "}");
+    const std::string id = std::string("x/drift.") + stat + ".training";
+    const Judged same = against(reference, contract, normals(3000, 0, 2));
+    EXPECT_EQ(same.status(id), Status::kPass) << same.of(id).words;
+    const Judged shifted = against(reference, contract, normals(3000, 0.8, 3));
+    EXPECT_EQ(shifted.status(id), Status::kFail) << shifted.of(id).words;
+    EXPECT_EQ(shifted.of(id).dialect.find("native: "), 0u);
+    EXPECT_EQ(shifted.status("c/drift.js.training"), Status::kPass);
+  }
+}
+
+/// A window of one column, as serving fills it, without a file.
+Profile window(const Suite& suite, std::size_t n, double mean, unsigned seed) {
+  std::mt19937_64 random(seed);
+  std::normal_distribution<double> normal(mean, 1);
+  std::vector<double> values(n);
+  for (double& value : values) value = normal(random);
+  Profiler profiler(suite.plan, {{"x", table::Type::kReal}});
+  table::ColumnView view;
+  view.type = table::Type::kReal;
+  view.reals = values.data();
+  table::Chunk chunk;
+  chunk.rows = n;
+  chunk.columns = {view};
+  profiler.add(chunk);
+  return profiler.profile();
+}
+
+TEST(Drift, OfSmallWindowsIsJudgedWithWhatChanceDoes) {
+  const Profile reference = reference_of(normals(5000, 0, 1));
+  Circumstances serving;
+  serving.environment = Environment::kServing;
+  serving.references["training"] = &reference;
+  const Suite suite = compile(contract_of(drift_contract("{stat: js, fail: 0.1, min_rows: 100}")),
+                              serving.references);
+  auto judged = [&](std::size_t n, double mean, unsigned seed) {
+    return Judged{evaluate(suite, window(suite, n, mean, seed), serving)};
+  };
+  int alarms = 0, seen = 0;
+  for (unsigned seed = 0; seed < 500; ++seed) {
+    alarms += judged(168, 0, seed).status("x/drift.js.training") != Status::kPass;
+    seen += judged(168, 0.5, seed).status("x/drift.js.training") == Status::kFail;
+  }
+  EXPECT_LE(alarms, 3);
+  EXPECT_GE(seen, 450);
+  const Judged few = judged(60, 3, 61);
+  EXPECT_EQ(few.status("x/drift.js.training"), Status::kInsufficient);
+  EXPECT_TRUE(few.of("x/drift.js.training").observed.has_value());
+}
+
+TEST(Drift, OfMissingCellsIsSeenToo) {
+  const Profile reference = reference_of(normals(5000, 0, 1));
+  const std::string csv = normals(5000, 0, 2, /*missing_in=*/4);
+  const Judged js = against(reference, drift_contract("{stat: js}"), csv);
+  EXPECT_EQ(js.status("x/drift.js.training"), Status::kFail);
+  const Judged ks = against(reference, drift_contract("{stat: ks}"), csv);
+  EXPECT_EQ(ks.status("x/drift.ks.training"), Status::kPass);
+  EXPECT_EQ(ks.status("x/drift.ks.training.missing"), Status::kFail);
+}
+
+TEST(Drift, NewAndVanishedCategoriesAreListedAndMassDecides) {
+  const Profile reference = reference_of(normals(3000, 0, 1));
+  std::string csv = "x,c\n";
+  for (int i = 0; i < 3000; ++i)
+    csv += std::string("0,") + (i % 2 ? "a" : i % 100 ? "b" : "new") + "\n";
+  const Judged judged = against(reference, drift_contract("{stat: js}"), csv);
+  const Verdict& verdict = judged.of("c/drift.js.training");
+  EXPECT_EQ(verdict.status, Status::kFail);
+  EXPECT_NE(verdict.words.find("new: new (30)"), std::string::npos) << verdict.words;
+  EXPECT_NE(verdict.words.find("gone: c ("), std::string::npos) << verdict.words;
+}
+
+TEST(Drift, OfConstantsAndIdentifiers) {
+  std::string same = "x,c\n", other = same, ids = same;
+  for (int i = 0; i < 1000; ++i) {
+    same += "7,a\n";
+    other += "8,a\n";
+    ids += std::to_string(i) + ",a\n";
+  }
+  const Profile reference = reference_of(same);
+  for (const char* stat : {"js", "ks", "hellinger", "tvd", "wasserstein", "ks_p", "chi_square_p"}) {
+    const std::string contract = drift_contract(std::string("{stat: ") + stat + "}");
+    const std::string id = std::string("x/drift.") + stat + ".training";
+    const Judged equal = against(reference, contract, same);
+    EXPECT_EQ(equal.status(id), Status::kPass) << equal.of(id).words;
+    EXPECT_NEAR(*equal.of(id).observed, std::string(stat).ends_with("_p") ? 1 : 0, 1e-9);
+    EXPECT_EQ(against(reference, contract, other).status(id), Status::kFail);
+  }
+  EXPECT_NEAR(
+      *against(reference, drift_contract("{stat: js}"), other).of("x/drift.js.training").observed,
+      1, 1e-9);
+  const Profile numbered = reference_of(ids);
+  EXPECT_EQ(against(numbered, drift_contract("{stat: js}"), ids).status("x/drift.js.training"),
+            Status::kSkipped);
+}
+
+TEST(Drift, WithoutItsReferenceIsSkipped) {
+  EXPECT_EQ(judge(drift_contract("{stat: js}"), "x,c\n1,a\n").status("x/drift.js.training"),
+            Status::kSkipped);
+}
+
+// --- infer ---
+
+TEST(Infer, GivesAContractThatItsDataKeeps) {
+  table::TestFolder folder;
+  std::string csv = "id,kind,amount,at,flag,note\n";
+  std::mt19937_64 random(4);
+  for (int i = 0; i < 4000; ++i) {
+    csv += std::to_string(i) + "," + (i % 3 ? "bike" : "yes") + "," +
+           (i % 50 ? std::to_string(static_cast<double>(random() % 10'000) / 100) : "") +
+           ",2011-01-01 0" + std::to_string(i / 3600) + ":" + std::to_string(10 + i / 60 % 50) +
+           ":" + std::to_string(10 + i % 50) + "," + (i % 2 ? "true" : "false") + ",\"text " +
+           std::to_string(random()) + "\"\n";
+  }
+  const auto path = folder.write("t.csv", csv);
+  auto profile = profile_fully(path);
+  ASSERT_TRUE(profile.ok()) << profile.error().message;
+  const std::string text = infer_contract(*profile, {.id = "t", .now_ms = 1'294'000'000'000});
+  const Contract contract = contract_of(text);
+  EXPECT_EQ(contract.structure, Severity::kWarn);
+  ASSERT_EQ(contract.properties.size(), 6u) << text;
+  EXPECT_TRUE(contract.properties[0].unique);
+  EXPECT_TRUE(contract.properties[0].required);
+  EXPECT_FALSE(contract.properties[2].required);
+  EXPECT_EQ(contract.properties[3].type, table::Type::kTimestamp);
+  EXPECT_EQ(contract.properties[4].type, table::Type::kBool);
+  EXPECT_EQ(contract.freshness.size(), 1u) << text;
+  EXPECT_NE(text.find("domain: {values: [bike, \"yes\"]}"), std::string::npos) << text;
+  const Suite suite = compile(contract);
+  auto again = profile_table(path, suite.plan);
+  ASSERT_TRUE(again.ok());
+  for (const Verdict& verdict :
+       evaluate(suite, *again, {Environment::kTraining, 1'294'000'000'000, {}}))
+    EXPECT_TRUE(verdict.status == Status::kPass || verdict.status == Status::kSkipped)
+        << verdict.check << " " << verdict.words << "\n"
+        << text;
+}
+
+// --- reports ---
+
+TEST(Report, TableJsonAndJunitSayTheSame) {
+  const Judged judged = judge(std::string(kHead) +
+                                  "      - {name: x, required: true}\n"
+                                  "      - {name: \"<&\", required: true}\n",
+                              "x\n1\n\n");
+  const std::string text = to_table(judged.all, /*all=*/false);
+  EXPECT_EQ(text.find("fail"), 0u) << text;
+  const wire::Json json = to_json(judged.all);
+  EXPECT_EQ(json.find("status")->as_string(), "fail");
+  EXPECT_EQ(json.find("verdicts")->as_array().size(), judged.all.size());
+  const std::string xml = to_junit(judged.all, "t.csv");
+  EXPECT_NE(xml.find("name=\"&lt;&amp;/exists\"><failure"), std::string::npos) << xml;
+  EXPECT_NE(xml.find("failures=\"" + std::to_string(tally(judged.all).fail) + "\""),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace slipway::checks

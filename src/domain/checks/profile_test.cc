@@ -1,0 +1,283 @@
+#include "domain/checks/profile.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+
+#include "domain/checks/pattern.h"
+#include "domain/checks/plan.h"
+#include "io/table/table_testing.h"
+
+namespace slipway::checks {
+namespace {
+
+using table::ColumnView;
+using table::Type;
+
+/// Rows of four columns in memory, given to a profiler in chunks.
+class Rows {
+ public:
+  static std::vector<table::Field> fields() {
+    return {{"n", Type::kInteger}, {"x", Type::kReal}, {"s", Type::kText}, {"b", Type::kBool}};
+  }
+
+  static Rows random(std::size_t count, unsigned seed) {
+    Rows rows;
+    std::mt19937_64 random(seed);
+    std::normal_distribution<double> normal(5, 2);
+    for (std::size_t i = 0; i < count; ++i) {
+      rows.n_.push_back(static_cast<std::int64_t>(random() % 50));
+      rows.x_.push_back(normal(random));
+      if (random() % 40 == 0) rows.x_.back() = std::nan("");
+      if (random() % 90 == 0) rows.x_.back() = random() % 2 ? INFINITY : -INFINITY;
+      rows.s_.push_back("word " + std::to_string(random() % 300));
+      rows.b_.push_back(random() % 3 == 0);
+      for (auto* valid : {&rows.n_valid_, &rows.x_valid_, &rows.s_valid_})
+        valid->push_back(random() % 10 != 0);
+    }
+    return rows;
+  }
+
+  std::size_t size() const { return n_.size(); }
+
+  void give(Profiler& profiler, std::size_t begin, std::size_t end, std::size_t chunk_rows) const {
+    for (std::size_t at = begin; at < end; at += chunk_rows)
+      give_chunk(profiler, at, std::min(chunk_rows, end - at));
+  }
+
+ private:
+  static std::vector<std::uint64_t> mask(const std::vector<bool>& valid, std::size_t at,
+                                         std::size_t rows) {
+    std::vector<std::uint64_t> bits((rows + 63) / 64);
+    for (std::size_t i = 0; i < rows; ++i) bits[i / 64] |= std::uint64_t{valid[at + i]} << (i % 64);
+    return bits;
+  }
+
+  void give_chunk(Profiler& profiler, std::size_t at, std::size_t rows) const {
+    const auto n = mask(n_valid_, at, rows), x = mask(x_valid_, at, rows),
+               s = mask(s_valid_, at, rows);
+    std::vector<std::string_view> texts(s_.begin() + static_cast<std::ptrdiff_t>(at),
+                                        s_.begin() + static_cast<std::ptrdiff_t>(at + rows));
+    std::unique_ptr<bool[]> bools(new bool[rows]);
+    for (std::size_t i = 0; i < rows; ++i) bools[i] = b_[at + i];
+    table::Chunk chunk;
+    chunk.rows = rows;
+    chunk.columns = {{Type::kInteger, n.data(), nullptr, n_.data() + at, nullptr, nullptr},
+                     {Type::kReal, x.data(), nullptr, nullptr, x_.data() + at, nullptr},
+                     {Type::kText, s.data(), nullptr, nullptr, nullptr, texts.data()},
+                     {Type::kBool, nullptr, bools.get(), nullptr, nullptr, nullptr}};
+    profiler.add(chunk);
+  }
+
+  std::vector<std::int64_t> n_;
+  std::vector<double> x_;
+  std::vector<std::string> s_;
+  std::vector<bool> b_, n_valid_, x_valid_, s_valid_;
+};
+
+Plan everything() {
+  Plan plan = full_plan(Rows::fields());
+  plan.columns[0].edges = {0, 10, 20, 30, 40, 50};
+  plan.columns[1].edges = {1, 3, 5, 7, 9};
+  plan.columns[0].rules.push_back({"n/range", WithinRange{0, 40}});
+  plan.columns[1].rules.push_back({"x/range", WithinRange{0, std::nullopt}});
+  plan.columns[2].rules.push_back({"s/pattern", MatchesPattern{*Pattern::compile("word \\d\\d?")}});
+  plan.columns[2].rules.push_back({"s/length", WithinLength{std::nullopt, 7}});
+  plan.keys.push_back({"n", "s"});
+  return plan;
+}
+
+Profile profile_of(const Rows& rows, std::size_t begin, std::size_t end, std::size_t chunk) {
+  Profiler profiler(everything(), Rows::fields());
+  rows.give(profiler, begin, end, chunk);
+  return profiler.profile();
+}
+
+void expect_same(const ColumnProfile& a, const ColumnProfile& b) {
+  EXPECT_EQ(a.rows, b.rows);
+  EXPECT_EQ(a.nulls, b.nulls);
+  EXPECT_EQ(a.nans, b.nans);
+  EXPECT_EQ(a.infinite_low, b.infinite_low);
+  EXPECT_EQ(a.infinite_high, b.infinite_high);
+  EXPECT_EQ(a.moments.n, b.moments.n);
+  if (a.moments.n > 0) {
+    EXPECT_EQ(a.moments.min, b.moments.min);
+    EXPECT_EQ(a.moments.max, b.moments.max);
+    EXPECT_NEAR(a.moments.mean, b.moments.mean, 1e-9);
+    EXPECT_NEAR(a.moments.m2, b.moments.m2, 1e-6 * (1 + a.moments.m2));
+    EXPECT_NEAR(a.moments.m4, b.moments.m4, 1e-6 * (1 + a.moments.m4));
+  }
+  ASSERT_EQ(a.bins.has_value(), b.bins.has_value());
+  if (a.bins) {
+    EXPECT_EQ(a.bins->all(), b.bins->all());
+  }
+  ASSERT_EQ(a.distinct.has_value(), b.distinct.has_value());
+  if (a.distinct) {
+    EXPECT_TRUE(*a.distinct == *b.distinct);
+  }
+  ASSERT_EQ(a.frequent.has_value(), b.frequent.has_value());
+  if (a.frequent) {
+    EXPECT_EQ(a.frequent->abandoned(), b.frequent->abandoned());
+    const auto x = a.frequent->top(20'000), y = b.frequent->top(20'000);
+    ASSERT_EQ(x.size(), y.size());
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      EXPECT_EQ(x[i].text, y[i].text);
+      EXPECT_EQ(x[i].count, y[i].count);
+      EXPECT_EQ(x[i].first_row, y[i].first_row);
+    }
+  }
+  if (a.lengths) {
+    EXPECT_EQ(a.lengths->min, b.lengths->min);
+    EXPECT_EQ(a.lengths->max, b.lengths->max);
+    EXPECT_EQ(a.lengths->sum, b.lengths->sum);
+  }
+  if (a.order) {
+    EXPECT_EQ(a.order->descents, b.order->descents);
+    EXPECT_EQ(a.order->repeats, b.order->repeats);
+  }
+  ASSERT_EQ(a.rules.size(), b.rules.size());
+  for (const auto& [id, rule] : a.rules) {
+    EXPECT_EQ(rule.violations, b.rules.at(id).violations) << id;
+    EXPECT_EQ(rule.first_rows, b.rules.at(id).first_rows) << id;
+    EXPECT_EQ(rule.first_value, b.rules.at(id).first_value) << id;
+  }
+  if (a.quantiles && a.quantiles->n() > 0) {
+    EXPECT_EQ(a.quantiles->n(), b.quantiles->n());
+    EXPECT_NEAR(a.quantiles->share_until(5), b.quantiles->share_until(5), 0.03);
+  }
+}
+
+TEST(Profile, OfPartsMergesToThatOfTheWholeWhereverTheCutsAre) {
+  std::mt19937 random(2);
+  for (unsigned seed = 0; seed < 25; ++seed) {
+    const Rows rows = Rows::random(1 + random() % 6000, seed);
+    const Profile whole = profile_of(rows, 0, rows.size(), 2048);
+    std::size_t at = 0;
+    std::optional<Profile> all;
+    while (at < rows.size() || !all) {
+      const std::size_t end = std::min(rows.size(), at + random() % (rows.size() / 2 + 2));
+      Profile part = profile_of(rows, at, end, 1 + random() % 2048);
+      all = all ? merged(*all, part).value() : std::move(part);
+      at = end;
+    }
+    EXPECT_EQ(all->rows, whole.rows);
+    ASSERT_EQ(all->columns.size(), whole.columns.size());
+    for (std::size_t i = 0; i < whole.columns.size(); ++i) {
+      SCOPED_TRACE(whole.columns[i].name + " of seed " + std::to_string(seed));
+      expect_same(whole.columns[i], all->columns[i]);
+    }
+  }
+}
+
+TEST(Profile, IsReadBackAsItWasWritten) {
+  const Rows rows = Rows::random(5000, 77);
+  Profile profile = profile_of(rows, 0, 5000, 2048);
+  profile.table = "hour.csv";
+  profile.data = "abc";
+  profile.made_ms = 1'700'000'000'000;
+  profile.others = {"extra"};
+  const std::string text = to_json(profile);
+  auto again = parse_profile(text);
+  ASSERT_TRUE(again.ok()) << again.error().message;
+  EXPECT_EQ(to_json(*again), text);
+  EXPECT_EQ(again->others, profile.others);
+  ASSERT_EQ(again->keys.size(), 1u);
+  EXPECT_EQ(again->keys[0].uniqueness.distinct, profile.keys[0].uniqueness.distinct);
+  for (std::size_t i = 0; i < profile.columns.size(); ++i)
+    expect_same(profile.columns[i], again->columns[i]);
+  EXPECT_LT(text.size(), 200'000u);
+}
+
+TEST(Profile, StaysSmallWhateverTheRows) {
+  Profiler profiler(everything(), Rows::fields());
+  for (unsigned i = 0; i < 40; ++i) Rows::random(2000, i).give(profiler, 0, 2000, 2000);
+  EXPECT_LT(to_json(profiler.profile()).size(), 200'000u);
+}
+
+TEST(Profile, HostileTextIsRefused) {
+  for (const char* text :
+       {"", "[]", "{}", R"({"slipway_profile": 1})",
+        R"({"slipway_profile": 1, "table": "t", "made_ms": 0, "rows": -1, "columns": []})",
+        R"({"slipway_profile":1,"table":"t","made_ms":0,"rows":1,"columns":[{"name":"a"}]})",
+        R"({"slipway_profile":1,"table":"t","made_ms":0,"rows":1,"columns":[
+            {"name":"a","type":"real","rows":1,"nulls":0,"bins":{"edges":[1,1],"counts":[0,0,0]}}]})",
+        R"({"slipway_profile":1,"table":"t","made_ms":0,"rows":1,"columns":[
+            {"name":"a","type":"real","rows":1,"nulls":0,"bins":{"edges":[1,2],"counts":[0,0]}}]})",
+        R"({"slipway_profile":1,"table":"t","made_ms":0,"rows":1,"columns":[
+            {"name":"a","type":"real","rows":1,"nulls":0,"distinct":"z9999."}]})"}) {
+    auto profile = parse_profile(text);
+    ASSERT_FALSE(profile.ok()) << text;
+    EXPECT_EQ(profile.error().code, Code::kInvalid) << text;
+  }
+  auto later = parse_profile(R"({"slipway_profile": 2})");
+  ASSERT_FALSE(later.ok());
+  EXPECT_EQ(later.error().code, Code::kConflict);
+}
+
+TEST(Profile, OfDifferentQuestionsAreNotMerged) {
+  const Rows rows = Rows::random(100, 1);
+  Profile a = profile_of(rows, 0, 100, 100), b = a;
+  b.columns[1].bins = Bins({0, 1});
+  EXPECT_FALSE(merged(a, b).ok());
+  b = a;
+  b.columns[0].type = Type::kReal;
+  EXPECT_FALSE(merged(a, b).ok());
+  b = a;
+  b.columns.pop_back();
+  EXPECT_FALSE(merged(a, b).ok());
+}
+
+TEST(ProfileTable, OfAFileHasBinsOfEqualMassAndExactCounts) {
+  table::TestFolder folder;
+  auto path = folder.parquet("a.parquet",
+                             "select i, i % 7 as day, i * 0.001 as x, 'v' || (i % 3) as s, "
+                             "case when i % 10 = 0 then null else i end as gaps "
+                             "from range(100000) t(i)");
+  auto profile = profile_fully(path);
+  ASSERT_TRUE(profile.ok()) << profile.error().message;
+  EXPECT_EQ(profile->rows, 100'000);
+  const ColumnProfile& x = *profile->find("x");
+  ASSERT_TRUE(x.bins);
+  EXPECT_EQ(x.bins->counts().size(), 64u);
+  EXPECT_EQ(x.bins->under() + x.bins->over(), 0);
+  for (std::int64_t count : x.bins->counts()) EXPECT_NEAR(count, 100'000 / 64.0, 700);
+  EXPECT_EQ(profile->find("day")->bins->counts().size(), 7u);
+  EXPECT_EQ(profile->find("gaps")->nulls, 10'000);
+  EXPECT_TRUE(profile->find("i")->uniqueness->exact);
+  EXPECT_EQ(profile->find("i")->uniqueness->distinct, 100'000);
+  EXPECT_EQ(profile->find("i")->order->descents, 0);
+  EXPECT_EQ(profile->find("s")->frequent->size(), 3u);
+  EXPECT_TRUE(profile->find("i")->frequent->abandoned());
+}
+
+TEST(ProfileTable, ReadsOnlyWhatThePlanNeedsAndSaysWhatElseIsThere) {
+  table::TestFolder folder;
+  auto path = folder.write("a.csv", "a,b,c\n1,2,x\n3,4,y\n");
+  Plan plan;
+  ColumnPlan b, absent;
+  b.column = "b";
+  absent.column = "absent";
+  plan.columns = {b, absent};
+  auto profile = profile_table(path, plan);
+  ASSERT_TRUE(profile.ok()) << profile.error().message;
+  ASSERT_EQ(profile->columns.size(), 1u);
+  EXPECT_EQ(profile->columns[0].moments.mean, 3);
+  EXPECT_EQ(profile->others, (std::vector<std::string>{"a", "c"}));
+  auto none = profile_table(path, Plan());
+  ASSERT_TRUE(none.ok());
+  EXPECT_EQ(none->rows, 2);
+}
+
+TEST(ProfileTable, ALateCellOfAnotherTypeMakesAColumnText) {
+  table::TestFolder folder;
+  std::string text = "n\n";
+  for (int i = 0; i < 100'000; ++i) text += std::to_string(i) + "\n";
+  auto profile = profile_fully(folder.write("late.csv", text + "seven\n"));
+  ASSERT_TRUE(profile.ok()) << profile.error().message;
+  EXPECT_EQ(profile->find("n")->type, Type::kText);
+  EXPECT_EQ(profile->rows, 100'001);
+}
+
+}  // namespace
+}  // namespace slipway::checks
