@@ -28,6 +28,9 @@ slipway_static(prometheus prometheus/registry.h EXTRA prometheus-cpp-core)
 slipway_static(curl curl/curl.h EXTRA ${CMAKE_DL_LIBS})         # opened on first use
 slipway_static(pq postgresql/libpq-fe.h EXTRA ${CMAKE_DL_LIBS}) # opened on first use
 slipway_static(cli11 CLI/CLI.hpp)
+slipway_static(date date/tz.h EXTRA date-tz)
+# As Debian's library was built: its classes differ otherwise.
+target_compile_definitions(dep_date INTERFACE USE_OS_TZDB=1 ONLY_C_LOCALE=1 HAS_STRING_VIEW=1)
 slipway_static(spdlog spdlog/spdlog.h)
 target_compile_definitions(dep_spdlog INTERFACE FMT_HEADER_ONLY)
 slipway_static(gtest gtest/gtest.h EXTRA gtest gmock Threads::Threads)

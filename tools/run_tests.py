@@ -141,7 +141,7 @@ def fuzzers(count, options):
 def load_time(count, options):
     """What the binary needs at load time: libc, libstdc++ and a few small libraries."""
     allowed = {"libc.so.6", "libm.so.6", "libstdc++.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2",
-               "libsimdjson.so.14", "libprometheus-cpp-core.so.1.0"}
+               "libsimdjson.so.14", "libprometheus-cpp-core.so.1.0", "libdate-tz.so.3"}
     listing = subprocess.run(["readelf", "-d", BINARY], capture_output=True, text=True, check=True).stdout
     needed = set(re.findall(r"NEEDED.*\[(.*)\]", listing))
     print("load time:", " ".join(sorted(needed)))
@@ -185,6 +185,7 @@ SUITES = {
     "dvc": pytest_suite("protocol/dvc", "dvc"),
     "triton": pytest_suite("protocol/triton", "triton"),
     "link": pytest_suite("protocol/link", "mlflow3"),
+    "project": pytest_suite("protocol/project", "dvc"),
     "faults": pytest_suite("faults", "mlflow3"),
     "web": web,
     "sanitizers": sanitizers,
