@@ -135,23 +135,30 @@ Result<> Engine::prepare() {
   states_.assign(count, State::kOutside);
   forced_.assign(count, options_.force);
   position_.assign(count, 0);
-  waits_for_.assign(count, 0);
+  waits_.assign(count, 0);
   for (std::size_t i = 0; i < plan_.size(); ++i) {
     states_[plan_[i]] = State::kWaiting;
     position_[plan_[i]] = i;
   }
   for (std::size_t i = 0; i < plan_.size(); ++i) {
     std::size_t step = plan_[i];
-    for (std::size_t cause : graph_->upstream(step)) {
-      if (states_[cause] == State::kWaiting) ++waits_for_[step];
+    for (std::size_t other : graph_->touching(step)) {
+      if (waits_for(step, other)) ++waits_[step];
     }
-    if (waits_for_[step] == 0) ready_.insert(i);
+    if (waits_[step] == 0) ready_.insert(i);
   }
   return {};
 }
 
 bool Engine::is_single() const {
   return options_.single_item && !options_.pipeline && !options_.all_pipelines;
+}
+
+/// Of two that touch each other the plan says which goes first; mostly, but not with --single-item
+/// or a frozen stage, the one that the other depends on.
+bool Engine::waits_for(std::size_t step, std::size_t other) const {
+  return states_[step] == State::kWaiting && states_[other] != State::kOutside &&
+         position_[other] < position_[step];
 }
 
 bool Engine::can_start() const {
@@ -165,6 +172,7 @@ Result<> Engine::start_next() {
   take_interrupts();
   if (stopped_) return {};
   Result<> begun = begin(step);
+  if (broken_) return *broken_;
   if (!begun.ok()) fail(step, begun.error().message);
   return commit_if_due();
 }
@@ -172,20 +180,18 @@ Result<> Engine::start_next() {
 /// `step` is over: what waits for it may go on.
 void Engine::leave(std::size_t step, State state) {
   states_[step] = state;
-  for (std::size_t effect : graph_->downstream(step)) {
-    if (states_[effect] != State::kWaiting || waits_for_[effect] == 0) continue;
-    if (--waits_for_[effect] == 0) ready_.insert(position_[effect]);
+  for (std::size_t other : graph_->touching(step)) {
+    if (waits_for(other, step) && --waits_[other] == 0) ready_.insert(position_[other]);
   }
 }
 
 /// Marks a step that was run, restored or verified.
-bool Engine::ran(std::size_t step) {
+void Engine::ran(std::size_t step) {
   result_.ran.push_back(steps_.all()[step].name);
-  if (options_.force_downstream) {
+  if (options_.force_downstream && !is_single()) {
     for (std::size_t effect : graph_->downstream(step)) forced_[effect] = true;
   }
   leave(step, State::kDone);
-  return true;
 }
 
 void Engine::fail(std::size_t step, const std::string& reason) {
@@ -199,21 +205,25 @@ void Engine::fail(std::size_t step, const std::string& reason) {
   }
   result_.failures_noted = true;
   note(Note::Kind::kFailed, failed, reason + (ignored ? " (ignored)" : ""));
-  if (ignored) {
-    leave(step, State::kFailed);
-    return;
-  }
-  states_[step] = State::kFailed;
-  std::vector<std::string> left_out;
+  if (!ignored && !is_single()) go_on_without(step);
+  leave(step, State::kFailed);
+}
+
+/// Leaves out what depends on `step`.
+void Engine::go_on_without(std::size_t step) {
+  std::vector<std::size_t> left_out;
+  std::vector<std::string> names;
   for (std::size_t effect : graph_->dependents(step)) {
     if (states_[effect] != State::kWaiting) continue;
     states_[effect] = State::kLeftOut;
-    left_out.push_back(steps_.all()[effect].name);
+    left_out.push_back(effect);
+    names.push_back(steps_.all()[effect].name);
   }
-  if (left_out.empty()) return;
-  std::string stages = left_out.size() > 1 ? "Stages " : "Stage ";
-  note(Note::Kind::kLeftOut, failed,
-       stages + quoted_names(left_out) + " will be skipped due to this failure");
+  for (std::size_t effect : left_out) leave(effect, State::kLeftOut);
+  if (names.empty()) return;
+  std::string stages = names.size() > 1 ? "Stages " : "Stage ";
+  note(Note::Kind::kLeftOut, steps_.all()[step],
+       stages + quoted_names(names) + " will be skipped due to this failure");
 }
 
 // --- one step ---
@@ -366,7 +376,7 @@ Result<> Engine::restore(std::size_t step, const data::LockedStage& inputs, cons
   fact.from_run_cache = entry.from_run_cache;
   fact.time_ms = services_.clock.now_ms();
   fact.outputs = data_facts(one, locked.outs, repository_.root());
-  TRY(services_.facts.restored(fact));
+  TRY(keep(services_.facts.restored(fact)));
   TRY(record(step, std::move(locked), remember));
   ran(step);
   return {};
@@ -441,7 +451,7 @@ Result<> Engine::launch(std::size_t step, const data::LockedStage* inputs) {
   fs::path state = TRY(repository_.state_folder());
   AttemptFolder folder =
       TRY(AttemptFolder::create(state, fact.id, one.id, fact.inputs.stage, fact.inputs.pipeline));
-  TRY(services_.facts.started(fact));
+  TRY(keep(services_.facts.started(fact)));
   note(Note::Kind::kRunning, one);
   std::vector<LineRelay> relays;
   if (options_.jobs > 1) {
@@ -504,6 +514,12 @@ Result<> Engine::record(std::size_t step, data::LockedStage locked, bool remembe
   one.fill(&locked);
   finished_.push_back({step, std::move(locked), remember});
   return {};
+}
+
+/// Passes on what became of a fact: work without evidence is not done.
+Result<> Engine::keep(Result<> kept) {
+  if (!kept.ok()) broken_ = kept.error();
+  return kept;
 }
 
 Result<InputFacts> Engine::input_facts(const Step& step, const data::LockedStage* inputs) {
@@ -610,6 +626,7 @@ Result<> Engine::take_over(Running& running, const proc::Outcome& outcome) {
   if (outcome.ok() && !outcome.cancelled) {
     Result<> done = finish_success(running, outcome);
     if (done.ok()) return {};
+    if (broken_) return *broken_;
     reason = done.error().message;
   } else {
     reason = reason_of(steps_.all()[running.step], outcome);
@@ -631,7 +648,7 @@ Result<> Engine::finish_success(Running& running, const proc::Outcome& outcome) 
   AttemptEnded fact = ended_fact(running, outcome);
   fact.state = AttemptEnded::State::kSucceeded;
   fact.outputs = data_facts(step, locked.outs, repository_.root());
-  TRY(services_.facts.ended(fact));
+  TRY(keep(services_.facts.ended(fact)));
   TRY(record(running.step, std::move(locked), remember));
   ran(running.step);
   return {};
@@ -720,7 +737,7 @@ Result<> Engine::recover() {
 }
 
 Result<ReproResult> Engine::run() {
-  TRY(regain_lock());
+  lock_.emplace(TRY(repository_.lock()));
   repository_.sync_later();
   TRY(prepare());
   if (!options_.dry) TRY(recover());

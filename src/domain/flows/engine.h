@@ -92,10 +92,11 @@ class Engine {
   // --- the plan ---
   Result<> prepare();
   bool is_single() const;
+  bool waits_for(std::size_t step, std::size_t other) const;
   bool can_start() const;
   Result<> start_next();
   void leave(std::size_t step, State state);
-  bool ran(std::size_t step);
+  void ran(std::size_t step);
 
   // --- one step; errors are the step's own failure ---
   Result<> begin(std::size_t step);
@@ -115,6 +116,7 @@ class Engine {
   bool is_remembered(const Step& step) const;
   Result<> record(std::size_t step, data::LockedStage locked, bool remember);
   void fail(std::size_t step, const std::string& reason);
+  void go_on_without(std::size_t step);
 
   // --- waiting for commands ---
   Result<> wait();
@@ -129,6 +131,7 @@ class Engine {
   Result<> recover();
   Result<> regain_lock();
 
+  Result<> keep(Result<> kept);
   Result<InputFacts> input_facts(const Step& step, const data::LockedStage* inputs);
   AttemptEnded ended_fact(const Running& running, const proc::Outcome& outcome) const;
   void note(Note::Kind kind, const Step& step, std::string text = {},
@@ -144,11 +147,12 @@ class Engine {
   std::optional<Graph> graph_;
   std::vector<std::size_t> position_;  // of a step in the plan
   std::vector<std::size_t> plan_;
-  std::vector<std::size_t> waits_for_;  // upstream steps of the plan that are not done
+  std::vector<std::size_t> waits_;  // how many steps before it in the plan must be over first
   std::vector<State> states_;
   std::vector<bool> forced_;
   std::set<std::size_t> ready_;  // positions
   bool stopped_ = false;
+  std::optional<Error> broken_;  // no facts can be kept: the run ends, whatever may be ignored
   int interrupts_ = 0;
 
   std::optional<data::RepositoryLock> lock_;

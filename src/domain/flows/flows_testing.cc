@@ -1,5 +1,8 @@
 #include "domain/flows/flows_testing.h"
 
+#include <fcntl.h>
+
+#include "base/file.h"
 #include "domain/flows/record.h"
 
 namespace slipway::flows {
@@ -50,6 +53,71 @@ std::string FlowsTest::text_of(const Differences& found) {
   if (found.command) add("command");
   if (found.always) add("always");
   return text;
+}
+
+void KeptFacts::forget() {
+  starts.clear();
+  ends.clear();
+  restores.clear();
+  order.clear();
+}
+
+Result<> KeptFacts::keep(const std::string& entry) {
+  if (entry == refused) return unavailable("cannot keep " + entry);
+  order.push_back(entry);
+  return {};
+}
+
+Result<> KeptFacts::started(const AttemptStarted& fact) {
+  TRY(keep("started " + fact.inputs.stage));
+  starts.push_back(fact);
+  return {};
+}
+
+Result<> KeptFacts::ended(const AttemptEnded& fact) {
+  TRY(keep("ended " + fact.stage));
+  ends.push_back(fact);
+  return {};
+}
+
+Result<> KeptFacts::restored(const StageRestored& fact) {
+  TRY(keep("restored " + fact.inputs.stage));
+  restores.push_back(fact);
+  return {};
+}
+
+Result<> KeptFacts::flush() {
+  if (on_flush) on_flush();
+  return keep("flush");
+}
+
+ReproTest::ReproTest()
+    : variables_({{"PATH", "/usr/bin:/bin"}}),
+      spawner_(std::move(*proc::Spawner::start())),
+      nowhere_(open("/dev/null", O_WRONLY | O_CLOEXEC)) {}
+
+ReproTest::~ReproTest() = default;
+
+Result<ReproResult> ReproTest::run(ReproOptions options) {
+  notes_.notes.clear();
+  return run(std::move(options), notes_);
+}
+
+Result<ReproResult> ReproTest::run(ReproOptions options, Observer& observer) {
+  if (options.from.empty()) options.from = root_;
+  if (options.output == ReproOptions().output) options.output = nowhere_.get();
+  if (options.error == ReproOptions().error) options.error = nowhere_.get();
+  facts_.forget();
+  ReproServices services{spawner_, clock_, facts_, observer, tracking_, variables_};
+  return repro(repository(), options, services);
+}
+
+std::vector<std::string> ReproTest::ran(ReproOptions options) {
+  Result<ReproResult> result = run(std::move(options));
+  EXPECT_TRUE(result.ok()) << result.error().message;
+  if (!result.ok()) return {};
+  EXPECT_TRUE(result->ok()) << result->message();
+  return result->ran;
 }
 
 }  // namespace slipway::flows

@@ -194,6 +194,7 @@ Result<Graph> Graph::build(std::vector<PlanNode> nodes) {
   graph.downstream_.resize(nodes.size());
   connect(nodes, outputs, graph.upstream_, graph.downstream_);
   TRY(check_acyclic(nodes, graph.upstream_));
+  graph.touching_ = joined(graph.upstream_, graph.downstream_);
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     if (!nodes[i].frozen) continue;
     for (std::size_t cause : graph.upstream_[i]) std::erase(graph.downstream_[cause], i);

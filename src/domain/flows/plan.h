@@ -37,6 +37,9 @@ class Graph {
   /// Direct neighbours; upstream in the order of the dependencies. A frozen node has no upstream.
   const std::vector<std::size_t>& upstream(std::size_t i) const { return upstream_[i]; }
   const std::vector<std::size_t>& downstream(std::size_t i) const { return downstream_[i]; }
+  /// Those that write what node i reads, or read what it writes, frozen or not: they and node i are
+  /// not to work at the same time.
+  const std::vector<std::size_t>& touching(std::size_t i) const { return touching_[i]; }
 
   /// The selected nodes, each after those that it depends on: depth first, in the order of the
   /// nodes and of their dependencies, as DVC runs them. No targets: everything (kOnly: nothing).
@@ -47,7 +50,7 @@ class Graph {
 
  private:
   std::vector<PlanNode> nodes_;
-  std::vector<std::vector<std::size_t>> upstream_, downstream_;
+  std::vector<std::vector<std::size_t>> upstream_, downstream_, touching_;
 };
 
 }  // namespace slipway::flows

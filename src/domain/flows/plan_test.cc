@@ -97,5 +97,16 @@ TEST(Plan, ALongChainNeedsNoStack) {
   EXPECT_EQ(graph.order({}, Selection::kWithUpstream).front(), 19'999u);
 }
 
+TEST(Plan, AFrozenNodeDependsOnNothingButStillTouchesIt) {
+  PlanNode frozen = node("train", {"/p/data"}, {"/p/model"});
+  frozen.frozen = true;
+  Graph graph = graph_of({frozen, node("prepare", {"/p/x"}, {"/p/data"}),
+                          node("evaluate", {"/p/model"}, {}), node("other", {"/p/x"}, {})});
+  EXPECT_EQ(names(graph, graph.upstream(0)), "");
+  EXPECT_EQ(names(graph, graph.touching(0)), "prepare evaluate");
+  EXPECT_EQ(names(graph, graph.touching(1)), "train");
+  EXPECT_EQ(names(graph, graph.touching(3)), "");
+}
+
 }  // namespace
 }  // namespace slipway::flows

@@ -24,8 +24,8 @@ enum class OnError {
 };
 
 struct ReproOptions {
-  std::vector<std::string> targets;  // none: the dvc.yaml in `from`
-  std::filesystem::path from;        // absolute
+  std::vector<std::string> targets = {};  // none: the dvc.yaml in `from`
+  std::filesystem::path from = {};        // absolute
   bool force = false;
   bool single_item = false;
   bool pipeline = false;
