@@ -79,6 +79,11 @@ std::vector<Command> commands() {
                               "slipway repro --downstream prepare"},
                  .raw = true,
                  .run = run_repro});
+  all.push_back(
+      {.name = "lint",
+       .summary = "what this project lacks: owner, purpose, contracts, tests, pages, folders",
+       .examples = {"slipway lint", "slipway --json lint"},
+       .run = run_lint});
   all.push_back({.name = "plan",
                  .summary = "what applying slipway.yaml would change, and whether it can work",
                  .flags = project_flags(),
@@ -89,6 +94,7 @@ std::vector<Command> commands() {
                  .flags = project_flags(),
                  .examples = {"slipway plan && slipway apply"},
                  .run = run_apply});
+  for (Command& command : checks_commands()) all.push_back(std::move(command));
   all.push_back({.name = "explain",
                  .summary = "where a model version, run or piece of data comes from",
                  .positional = "SUBJECT",

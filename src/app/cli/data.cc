@@ -11,12 +11,6 @@ data::Console console_of(const Surroundings& surroundings) {
 
 }  // namespace
 
-int run_init(const Arguments& arguments, const Surroundings& surroundings) {
-  data::Console console = console_of(surroundings);
-  return data::run_init(surroundings.folder, arguments.on("no-scm"), arguments.on("force"),
-                        console);
-}
-
 int run_add(const Arguments& arguments, const Surroundings& surroundings) {
   data::Console console = console_of(surroundings);
   return data::run_add({arguments.positional, surroundings.folder, !arguments.on("no-commit"),

@@ -1,8 +1,12 @@
 #include "app/project.h"
 
+#include <sstream>
+
 #include "app/cli/verbs.h"
 #include "app/project_client.h"
-#include "base/text.h"
+#include "domain/data/commands.h"
+#include "domain/project/layout.h"
+#include "domain/project/lint.h"
 
 namespace slipway::app {
 namespace {
@@ -30,12 +34,63 @@ std::string take_text(wire::Json& answer) {
   return "";
 }
 
+/// Data versioning, unless it is there; the layout of the project is added to what is there either
+/// way.
+int init_data(const Arguments& arguments, const Surroundings& surroundings) {
+  std::error_code ignored;
+  bool there = std::filesystem::exists(surroundings.folder / ".dvc", ignored);
+  if (there && !arguments.on("force")) return kDone;
+  std::ostringstream said;  // run_init says it in its own words
+  data::Console console{said, surroundings.err, surroundings.json};
+  int code =
+      data::run_init(surroundings.folder, arguments.on("no-scm"), arguments.on("force"), console);
+  if (code != kDone) surroundings.out << said.str();
+  return code;
+}
+
 int report_refusal(const Error& error, const Surroundings& surroundings) {
   int code = report(error, surroundings);
   return error.tag == "refused" ? kAnswerIsNo : code;
 }
 
 }  // namespace
+
+int run_init(const Arguments& arguments, const Surroundings& surroundings) {
+  if (int code = init_data(arguments, surroundings); code != kDone) return code;
+  Result<std::vector<std::string>> made = project::lay_out(surroundings.folder);
+  if (!made.ok()) return report(made.error(), surroundings);
+  if (surroundings.json) {
+    wire::Json::Array list;
+    for (const std::string& path : *made) list.emplace_back(path);
+    wire::Json json;
+    json.set("made", std::move(list));
+    surroundings.out << wire::dump(json) << "\n";
+    return kDone;
+  }
+  for (const std::string& path : *made) surroundings.out << "made " << path << "\n";
+  surroundings.out << "a project begins in " << surroundings.folder.string()
+                   << "; `slipway lint` says what it lacks, `slipway add PATH` versions data\n";
+  return kDone;
+}
+
+int run_lint(const Arguments&, const Surroundings& surroundings) {
+  Result<project::RepositoryView> repository =
+      project::view_repository(project_root(surroundings.folder));
+  if (!repository.ok()) return report(repository.error(), surroundings);
+  std::vector<project::Finding> findings = project::lint(*repository);
+  if (surroundings.json) {
+    wire::Json::Array list;
+    for (const project::Finding& finding : findings) list.push_back(project::to_json(finding));
+    wire::Json json;
+    json.set("missing", std::move(list));
+    surroundings.out << wire::dump(json) << "\n";
+  } else {
+    for (const project::Finding& finding : findings)
+      surroundings.out << project::to_text(finding) << "\n";
+    if (findings.empty()) surroundings.out << "nothing is missing\n";
+  }
+  return findings.empty() ? kDone : kAnswerIsNo;
+}
 
 std::vector<Flag> project_flags() {
   return {{"--state", "DIR", "the state folder (.slipway of this project)"},

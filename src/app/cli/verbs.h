@@ -18,9 +18,13 @@ int run_dvc(const Arguments& arguments, const Surroundings& surroundings);
 std::vector<Flag> up_flags();
 int run_up(const Arguments& arguments, const Surroundings& surroundings);
 
+int run_lint(const Arguments& arguments, const Surroundings& surroundings);
 std::vector<Flag> project_flags();
 int run_plan(const Arguments& arguments, const Surroundings& surroundings);
 int run_apply(const Arguments& arguments, const Surroundings& surroundings);
+
+/// check, profile, infer.
+std::vector<Command> checks_commands();
 
 std::vector<Flag> explain_flags();
 int run_explain(const Arguments& arguments, const Surroundings& surroundings);

@@ -2,8 +2,9 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
+#include <set>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "domain/project/bindings.h"
 #include "domain/project/sketch_testing.h"
@@ -362,6 +363,21 @@ TEST(Rate, IsReadAndWritten) {
   for (const char* text : {"24/d", "3/90d", "0.5/h", "1000/s"}) {
     EXPECT_EQ(to_text(*parse_rate(text)), text);
   }
+}
+
+TEST(Reference, DescribesEveryKeyAndNoOther) {
+  Result<std::string> page = read_file(SLIPWAY_SOURCE_DIR "/docs/reference/slipway-yaml.md");
+  ASSERT_TRUE(page.ok()) << page.error().message;
+  std::set<std::string> described;
+  for (std::string_view line : split(*page, '\n')) {
+    if (!line.starts_with("| `")) continue;
+    line.remove_prefix(3);
+    std::string key(line.substr(0, line.find('`')));
+    EXPECT_TRUE(described.insert(key).second) << key << " is described twice";
+  }
+  std::set<std::string> known;
+  for (const std::string& key : known_keys()) known.insert(key);
+  EXPECT_EQ(described, known);
 }
 
 TEST(Bindings, KnowGatesByWhatTheyMeasure) {

@@ -112,15 +112,14 @@ Result<> read_commands(const Reader& reader, const Node& node, Stage& stage) {
 
 Result<> read_deps(const Reader& reader, const Node& node, Stage& stage) {
   if (!node.is_sequence()) return reader.expected(node, "deps", "a list of paths");
-  std::set<std::string> seen;
   for (const Node& item : node.items) {
     std::string path = TRY(reader.text(item, "deps"));
     if (path.find("://") != std::string::npos) {
       return reader.unsupported(item, "a dependency that is no file (" + path + ")",
                                 "let a stage fetch it, and depend on the file it makes");
     }
-    path = normalized(path);
-    if (seen.insert(path).second) stage.deps.push_back({path, item.at});
+    // One that is named twice counts twice, in dvc.lock and in the run cache's key, as with DVC.
+    stage.deps.push_back({normalized(path), item.at});
   }
   return {};
 }
@@ -133,22 +132,39 @@ ParamsSource& params_of(Stage& stage, const std::string& file, yaml::Position at
   return stage.params.back();
 }
 
+/// Files that are named whole anywhere in the list: keys of them that stand beside say nothing more.
+std::set<std::string> whole_params_files(const Node& list) {
+  std::set<std::string> files;
+  for (const Node& item : list.items) {
+    for (const Entry& entry : item.entries) {
+      const bool empty = entry.value.is_sequence() && entry.value.items.empty();
+      if (entry.value.is_null() || empty) files.insert(normalized(entry.key.text));
+    }
+  }
+  return files;
+}
+
 Result<> read_params_list(const Reader& reader, const Node& node, Stage& stage) {
   if (!node.is_sequence()) return reader.expected(node, "params", "a list");
+  const std::set<std::string> whole = whole_params_files(node);
+  const auto add = [&](const std::string& file, yaml::Position at, std::vector<std::string> keys) {
+    ParamsSource& source = params_of(stage, file, at);
+    if (whole.contains(file)) return;
+    for (std::string& key : keys) {
+      bool there = std::find(source.keys.begin(), source.keys.end(), key) != source.keys.end();
+      if (!there) source.keys.push_back(std::move(key));
+    }
+  };
   for (const Node& item : node.items) {
     if (item.is_string()) {
-      std::vector<std::string>& keys = params_of(stage, "params.yaml", item.at).keys;
-      if (std::find(keys.begin(), keys.end(), item.text) == keys.end()) keys.push_back(item.text);
+      add("params.yaml", item.at, {item.text});
       continue;
     }
     if (!item.is_mapping()) return reader.expected(item, "params", "keys, or maps of file to keys");
     for (const Entry& entry : item.entries) {
-      ParamsSource& source = params_of(stage, normalized(entry.key.text), entry.key.at);
-      if (entry.value.is_null()) continue;
-      for (std::string& key : TRY(reader.texts(entry.value, entry.key.text))) {
-        bool there = std::find(source.keys.begin(), source.keys.end(), key) != source.keys.end();
-        if (!there) source.keys.push_back(std::move(key));
-      }
+      std::vector<std::string> keys;
+      if (!entry.value.is_null()) keys = TRY(reader.texts(entry.value, entry.key.text));
+      add(normalized(entry.key.text), entry.key.at, std::move(keys));
     }
   }
   return {};

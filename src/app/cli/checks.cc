@@ -1,0 +1,224 @@
+#include <algorithm>
+#include <iostream>
+
+#include "app/app.h"
+#include "app/cli/verbs.h"
+#include "app/project.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "domain/checks/cell_text.h"
+#include "domain/checks/infer.h"
+#include "domain/checks/suite.h"
+#include "domain/project/project_file.h"
+
+// check, profile, infer: contracts on files.
+namespace slipway::app {
+namespace {
+
+using std::filesystem::path;
+
+constexpr std::uint64_t kContractBytesMax = 4u << 20;
+
+std::string flag(const Arguments& arguments, std::string_view name, const char* otherwise = "") {
+  auto found = arguments.flags.find(name);
+  return found == arguments.flags.end() ? otherwise : found->second;
+}
+
+Error wrong_flag(const std::string& message) {
+  return with_tag(invalid(message), "usage");
+}
+
+/// The file's place as slipway.yaml names it: relative to the repository's root.
+std::string data_path(const path& root, const path& file) {
+  return std::filesystem::absolute(file).lexically_normal().lexically_relative(root).string();
+}
+
+/// --contract, or what the project binds to this file.
+Result<path> contract_of(const Arguments& arguments, const Surroundings& surroundings,
+                         const path& file) {
+  const std::string named = flag(arguments, "contract");
+  if (!named.empty()) return surroundings.folder / named;
+  const path root = project_root(surroundings.folder);
+  Result<project::ProjectFile> project = project::read_project(root);
+  if (!project.ok() && project.error().code == Code::kMissing)
+    return wrong_flag("there is no slipway.yaml that binds a contract to " + file.string() +
+                      ": name one with --contract, or make one with `slipway infer`");
+  if (!project.ok()) return project.error();
+  const std::string data = data_path(root, file);
+  if (const project::ContractBinding* bound = project->find_contract(data))
+    return root / bound->file;
+  std::vector<std::string> known;
+  for (const project::ContractBinding& binding : project->contracts) known.push_back(binding.path);
+  std::string message = "slipway.yaml binds no contract to '" + data + "'";
+  if (auto near = nearest(data, known)) message += "; did you mean '" + *near + "'?";
+  return wrong_flag(message + ": add it under 'contracts:', or name one with --contract");
+}
+
+/// Profiles by name, kept where a References can point to them.
+struct NamedProfiles {
+  std::map<std::string, checks::Profile> owned;
+  checks::References references() const {
+    checks::References all;
+    for (const auto& [name, profile] : owned) all[name] = &profile;
+    return all;
+  }
+};
+
+/// "PROFILE" is the reference "training"; "NAME=PROFILE,NAME=PROFILE" names them.
+Result<NamedProfiles> read_references(const std::string& text, const path& folder) {
+  NamedProfiles profiles;
+  if (text.empty()) return profiles;
+  for (std::string_view part : split(text, ',')) {
+    const std::size_t equals = part.find('=');
+    const bool is_named = equals != std::string_view::npos && part.find('/') > equals;
+    const std::string name(is_named ? part.substr(0, equals) : "training");
+    const path file = folder / part.substr(is_named ? equals + 1 : 0);
+    const std::string content = TRY(read_file(file));
+    Result<checks::Profile> profile = checks::parse_profile(content);
+    if (!profile.ok()) return with_context(file.string(), profile.error());
+    profiles.owned[name] = std::move(profile).value();
+  }
+  return profiles;
+}
+
+/// --as-of, or now.
+Result<UnixMs> time_of(const Arguments& arguments) {
+  const std::string text = flag(arguments, "as-of");
+  if (text.empty()) return SystemClock().now_ms();
+  if (auto micros = checks::parse_time(text)) return *micros / 1000;
+  return wrong_flag("'" + text + "' is no date or time such as 2011-05-01 or 2011-05-01T12:00:00Z");
+}
+
+Result<checks::Environment> environment_of(const Arguments& arguments) {
+  const std::string text = flag(arguments, "env", "TRAINING");
+  if (auto environment = checks::parse_environment(text)) return *environment;
+  return wrong_flag("'" + text +
+                    "' is no environment: TRAINING, CI, VALIDATION or SERVING is expected");
+}
+
+struct CheckResult {
+  std::vector<checks::Verdict> verdicts;
+  checks::Profile profile;
+};
+
+Result<CheckResult> check_file(const Arguments& arguments, const Surroundings& surroundings) {
+  const path file = surroundings.folder / arguments.positional.front();
+  checks::Circumstances circumstances;
+  circumstances.environment = TRY(environment_of(arguments));
+  circumstances.now_ms = TRY(time_of(arguments));
+  const path contract_file = TRY(contract_of(arguments, surroundings, file));
+  const std::string text = TRY(read_file(contract_file, kContractBytesMax));
+  const std::string shown = contract_file.lexically_proximate(surroundings.folder).string();
+  const checks::Contract contract = TRY(checks::parse_contract(text, shown));
+  const NamedProfiles named =
+      TRY(read_references(flag(arguments, "reference"), surroundings.folder));
+  circumstances.references = named.references();
+  const checks::Suite suite = checks::compile(contract, circumstances.references);
+  CheckResult result;
+  result.profile = TRY(checks::profile_table(file, suite.plan));
+  result.verdicts = checks::evaluate(suite, result.profile, circumstances);
+  return result;
+}
+
+Result<std::string> format_of(const Arguments& arguments, const Surroundings& surroundings) {
+  const std::string format = flag(arguments, "format", surroundings.json ? "json" : "table");
+  if (format == "table" || format == "json" || format == "junit") return format;
+  return wrong_flag("'" + format + "' is no format: table, json or junit is expected");
+}
+
+int run_check(const Arguments& arguments, const Surroundings& surroundings) {
+  Result<std::string> format = format_of(arguments, surroundings);
+  if (!format.ok()) return report(format.error(), surroundings);
+  Result<CheckResult> result = check_file(arguments, surroundings);
+  if (!result.ok()) return report(result.error(), surroundings);
+  const std::vector<checks::Verdict>& verdicts = result->verdicts;
+  if (*format == "json")
+    surroundings.out << wire::dump(checks::to_json(verdicts)) << "\n";
+  else if (*format == "junit")
+    surroundings.out << checks::to_junit(verdicts, arguments.positional.front());
+  else
+    surroundings.out << checks::to_table(verdicts, arguments.on("all"));
+  return checks::failed(verdicts) ? kAnswerIsNo : kDone;
+}
+
+/// To a file, or to standard output.
+Result<> put_out(const Arguments& arguments, const Surroundings& surroundings,
+                 const std::string& content, bool keep_existing) {
+  const std::string target = flag(arguments, "output");
+  if (target.empty()) {
+    surroundings.out << content;
+    return {};
+  }
+  const path file = surroundings.folder / target;
+  std::error_code ignored;
+  if (keep_existing && std::filesystem::exists(file, ignored) && !arguments.on("force"))
+    return conflict(file.string() + " exists already: --force replaces it");
+  if (file.has_parent_path()) std::filesystem::create_directories(file.parent_path(), ignored);
+  return write_file_atomic(file, content);
+}
+
+int run_profile(const Arguments& arguments, const Surroundings& surroundings) {
+  Result<checks::Profile> profile =
+      checks::profile_fully(surroundings.folder / arguments.positional.front());
+  if (!profile.ok()) return report(profile.error(), surroundings);
+  profile->made_ms = SystemClock().now_ms();
+  Result<> done = put_out(arguments, surroundings, checks::to_json(*profile), false);
+  return done.ok() ? kDone : report(done.error(), surroundings);
+}
+
+int run_infer(const Arguments& arguments, const Surroundings& surroundings) {
+  Result<UnixMs> now = time_of(arguments);
+  if (!now.ok()) return report(now.error(), surroundings);
+  Result<checks::Profile> profile =
+      checks::profile_fully(surroundings.folder / arguments.positional.front());
+  if (!profile.ok()) return report(profile.error(), surroundings);
+  const std::string contract =
+      checks::infer_contract(*profile, {.id = flag(arguments, "id"), .now_ms = *now});
+  Result<> done = put_out(arguments, surroundings, contract, /*keep_existing=*/true);
+  return done.ok() ? kDone : report(done.error(), surroundings);
+}
+
+}  // namespace
+
+std::vector<Command> checks_commands() {
+  std::vector<Command> all;
+  all.push_back(
+      {.name = "check",
+       .summary = "a table against its contract (exit code 1 if a check fails)",
+       .positional = "FILE",
+       .positional_min = 1,
+       .positional_max = 1,
+       .flags = {{"--contract", "FILE",
+                  "the contract; else the one slipway.yaml binds to the file"},
+                 {"--env", "ENV", "TRAINING (default), CI, VALIDATION or SERVING"},
+                 {"--reference", "PROFILE",
+                  "what drift is measured against: a profile, or NAME=PROFILE,..."},
+                 {"--as-of", "TIME", "the time that freshness counts from (now)"},
+                 {"--format", "FORMAT", "table, json or junit"},
+                 {"--all", "", "list passed checks too"}},
+       .examples = {"slipway check data/hour.csv",
+                    "slipway check data/hour.csv --reference hour.profile.json --format junit"},
+       .run = run_check});
+  all.push_back({.name = "profile",
+                 .summary = "the statistics of a table, to compare others with",
+                 .positional = "FILE",
+                 .positional_min = 1,
+                 .positional_max = 1,
+                 .flags = {{"-o,--output", "FILE", "where to write it (standard output)"}},
+                 .examples = {"slipway profile data/hour.csv -o hour.profile.json"},
+                 .run = run_profile});
+  all.push_back({.name = "infer",
+                 .summary = "a first contract for a table, from what is in it",
+                 .positional = "FILE",
+                 .positional_min = 1,
+                 .positional_max = 1,
+                 .flags = {{"-o,--output", "FILE", "where to write it (standard output)"},
+                           {"--id", "ID", "of the contract (the table's name)"},
+                           {"--as-of", "TIME", "when the data was fresh (now)"},
+                           {"-f,--force", "", "replace an existing file"}},
+                 .examples = {"slipway infer data/hour.csv -o contracts/hour.odcs.yaml"},
+                 .run = run_infer});
+  return all;
+}
+
+}  // namespace slipway::app
