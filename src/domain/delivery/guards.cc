@@ -84,17 +84,15 @@ Evidence flip_evidence(const Guard& guard, const Trials& flips) {
 
 /// Scores may move either way: harm on either side, half of the evidence each; within the margin
 /// when both bounds hold.
-Evidence mean_evidence(const Guard& guard, const MeanDifference& d) {
+Evidence mean_evidence(const std::optional<double>& margin, const MeanDifference& d) {
   Evidence e;
-  if (!guard.margin) {
+  if (!margin) {
     e.log_e_harmful = log_e_different(d);
     return e;
   }
   if (d.count < kMeanMin) return e;
-  e.log_e_harmful =
-      log_half_each(log_e_mean_above(d, *guard.margin), log_e_mean_below(d, -*guard.margin));
-  e.log_e_non_inferior =
-      std::min(log_e_mean_below(d, *guard.margin), log_e_mean_above(d, -*guard.margin));
+  e.log_e_harmful = log_half_each(log_e_mean_above(d, *margin), log_e_mean_below(d, -*margin));
+  e.log_e_non_inferior = std::min(log_e_mean_below(d, *margin), log_e_mean_above(d, -*margin));
   return e;
 }
 
@@ -165,6 +163,12 @@ MeanDifference mean_of(const project::RolloutStep& step, const StepCounts& count
              : split_difference(counts.candidate.scores, counts.stable.scores);
 }
 
+/// In units of the score.
+std::optional<double> mean_margin(const Guard& guard, const StepCounts& counts) {
+  if (!guard.margin) return std::nullopt;
+  return *guard.margin * std::sqrt(counts.stable.scores.variance());
+}
+
 }  // namespace
 
 GuardEvidence weigh(const Guard& guard, const project::RolloutStep& step, const StepCounts& counts,
@@ -181,7 +185,7 @@ GuardEvidence weigh(const Guard& guard, const project::RolloutStep& step, const 
     g.candidate = {g.paired ? d.count : counts.candidate.scores.count, 0};
     g.stable = {g.paired ? d.count : counts.stable.scores.count, 0};
     g.difference = d.difference;
-    g.log_e = mean_evidence(guard, d);
+    g.log_e = mean_evidence(mean_margin(guard, counts), d);
   } else {
     const Counted now =
         g.paired ? paired_counts(guard.measure, counts.pairs) : split_counts(guard.measure, counts);
@@ -205,7 +209,7 @@ std::int64_t needed_answers(const Guard& guard, const project::RolloutStep& step
                             const StepCounts& counts, double alpha) {
   if (!guard.margin) return 0;
   if (guard.measure == Measure::kScoreMean)
-    return mean_answers_needed(mean_of(step, counts), *guard.margin, alpha);
+    return mean_answers_needed(mean_of(step, counts), *mean_margin(guard, counts), alpha);
   if (step.kind == StepKind::kShadow)
     return pairs_needed(*guard.margin, alpha,
                         rate(paired_counts(guard.measure, counts.pairs).candidate));

@@ -178,6 +178,16 @@ std::optional<std::int64_t> answers_needed(const RolloutPlan& plan, const Guard&
   return answers_needed(*guard.margin, plan.alpha(), step.percent / 100, rate);
 }
 
+std::optional<std::int64_t> answers_for(const project::Question& q) {
+  if (q.measure == project::Measure::kMean) return project::answers_needed(q);
+  const bool shadow = q.step == StepKind::kShadow;
+  if (!shadow && (q.measure == project::Measure::kFlips || q.share >= 1)) return std::nullopt;
+  const std::int64_t n = shadow ? pairs_needed(q.margin, q.alpha, q.rate)
+                                : answers_needed(q.margin, q.alpha, q.share, q.rate);
+  if (n == 0) return std::nullopt;
+  return n;
+}
+
 Json to_json(const RolloutPlan& plan) {
   Json::Array steps, guards;
   for (const RolloutStep& step : plan.steps) {

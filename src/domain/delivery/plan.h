@@ -7,6 +7,7 @@
 
 #include "base/result.h"
 #include "domain/delivery/sequential.h"
+#include "domain/project/answers.h"
 #include "domain/project/project_file.h"
 #include "io/wire/json.h"
 
@@ -27,7 +28,7 @@ const char* to_string(Measure measure);
 struct Guard {
   std::string name;  // the metric, or the requirement's id
   Measure measure = Measure::kErrors;
-  std::optional<double> margin;  // share of answers; of a mean: in units of the score
+  std::optional<double> margin;  // share of answers; of a mean: in deviations of the stable scores
   bool critical = false;
   double slow_ms = 0;  // kSlow: an answer that took longer is slow
 };
@@ -58,6 +59,8 @@ Result<RolloutPlan> make_plan(const project::DeploymentSpec& spec,
 /// asked in that step, or depends on the spread of scores; 0 where no number suffices.
 std::optional<std::int64_t> answers_needed(const RolloutPlan& plan, const Guard& guard,
                                            const project::RolloutStep& step, double rate);
+/// The same for `project::plan`: what the rollout itself will ask for. Means are estimated there.
+std::optional<std::int64_t> answers_for(const project::Question& question);
 /// Whether the guard has anything to say in such a step.
 bool applies(const Guard& guard, const project::RolloutStep& step);
 

@@ -243,5 +243,21 @@ TEST(Plan, SaysHowManyAnswersAGuardNeeds) {
   EXPECT_FALSE(answers_needed(*plan, plan->guards[1], plan->steps[1], 0));
 }
 
+TEST(Plan, AnswersThePlanOfTheProject) {
+  project::Question q;
+  q.margin = 0.1;
+  q.alpha = 0.0125;
+  q.rate = 0;
+  EXPECT_EQ(answers_for(q), pairs_needed(0.1, 0.0125, 0));
+  q.step = project::StepKind::kCanary;
+  q.share = 0.5;
+  EXPECT_EQ(answers_for(q), answers_needed(0.1, 0.0125, 0.5, 0));
+  q.share = 1;
+  EXPECT_FALSE(answers_for(q));
+  q.measure = project::Measure::kMean;
+  q.share = 0.5;
+  EXPECT_EQ(answers_for(q), project::answers_needed(q));
+}
+
 }  // namespace
 }  // namespace slipway::delivery
