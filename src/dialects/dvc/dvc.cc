@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "dialects/dvc/later.h"
+#include "domain/flows/commands.h"
 #include "io/wire/json.h"
 
 namespace slipway::dvc {
@@ -46,7 +47,7 @@ struct Face {
 struct Parsed {
   std::set<std::string> flags;
   std::vector<std::string> targets;
-  std::string unknown;
+  std::string unknown;  // the first word that is no flag of the command
   bool has(const char* flag) const { return flags.contains(flag); }
 };
 
@@ -84,13 +85,6 @@ std::map<std::string, std::string> with_common(std::map<std::string, std::string
 int fail(const Face& face, const std::string& message, int code) {
   face.err << "ERROR: " << message << "\n";
   return code;
-}
-
-std::string message_of(const Error& error) {
-  if (error.tag == "no_repository")
-    return "you are not inside of a DVC repository (checked up to mount point '/')";
-  if (error.tag == "locked" && error.message.find("is busy") == std::string::npos) return kLocked;
-  return error.message;
 }
 
 int fail(const Face& face, const Error& error) {
@@ -281,8 +275,6 @@ Result<std::vector<StageStatus>> collect_status(const Face& face, Repository& re
 }
 
 int run_status(const Face& face, Repository& repository, const Parsed& parsed) {
-  if (parsed.has("cloud"))
-    return fail(face, "not supported yet: status of remotes (--cloud)", kFailed);
   Result<std::vector<StageStatus>> all = collect_status(face, repository, parsed);
   if (!all.ok() && all.error().tag == "no_target")
     return fail(face, shown_missing(parsed.targets[0]), kFailed);
@@ -399,12 +391,13 @@ int run_commit(const Face& face, Repository& repository, const Parsed& parsed) {
   }
   if (!added.ok()) return fail(face, head + message_of(added.error()), kFailed);
   if (face.pipelines == nullptr) return kOk;
-  Result<> stages = face.pipelines->commit(parsed.targets, parsed.has("force"));
+  Result<> stages = face.pipelines->commit(parsed.targets, parsed.has("force"), request.relink);
   return stages.ok() ? kOk : fail(face, head + stages.error().message, kFailed);
 }
 
 struct Command {
   std::map<std::string, std::string> flags;
+  std::set<std::string> later;  // flags that DVC has, and we not yet
   int (*run)(const Face&, Repository&, const Parsed&);
 };
 
@@ -415,12 +408,13 @@ const std::map<std::string, Command>& commands() {
                      {"--no-relink", "no-relink"},
                      {"-f", "force"},
                      {"--force", "force"}}),
+        {"--glob", "-o", "--out", "--to-remote", "-r", "--remote", "--remote-jobs"},
         run_add}},
       {"status",
-       {with_common({{"--json", "json"},
-                     {"-c", "cloud"},
-                     {"--cloud", "cloud"},
-                     {"--no-updates", "no-updates"}}),
+       // What --no-updates leaves out, imports from elsewhere, is never looked at.
+       {with_common({{"--json", "json"}, {"--no-updates", "no-updates"}}),
+        {"-c", "--cloud", "-r", "--remote", "-j", "--jobs", "-a", "--all-branches", "-T",
+         "--all-tags", "-A", "--all-commits", "-d", "--with-deps", "-R", "--recursive"},
         run_status}},
       {"checkout",
        {with_common({{"-f", "force"},
@@ -428,9 +422,11 @@ const std::map<std::string, Command>& commands() {
                      {"--relink", "relink"},
                      {"--allow-missing", "allow-missing"},
                      {"--summary", "summary"}}),
+        {"-d", "--with-deps", "-R", "--recursive"},
         run_checkout}},
       {"commit",
        {with_common({{"-f", "force"}, {"--force", "force"}, {"--no-relink", "no-relink"}}),
+        {"-d", "--with-deps", "-R", "--recursive"},
         run_commit}},
   };
   return table;
@@ -450,15 +446,52 @@ int run_repro(const Face& face, const std::vector<std::string>& rest) {
   return face.pipelines->repro(rest, face.out, face.err);
 }
 
+std::map<std::string, std::string> repro_flags() {
+  std::map<std::string, std::string> flags;
+  for (const std::string& name : flows::repro_flags()) flags[name] = name;
+  return flags;
+}
+
+const std::map<std::string, std::string>& init_flags() {
+  static const std::map<std::string, std::string> flags =
+      with_common({{"--no-scm", "no-scm"}, {"-f", "force"}, {"--force", "force"}});
+  return flags;
+}
+
+/// What to say of a word that is no flag of `command`.
+int refuse(const Face& face, const std::string& command, const std::string& word,
+           const std::set<std::string>& later) {
+  if (later.contains(word.substr(0, word.find('='))))
+    return fail(face, "not supported yet: " + command + " " + word, kOther);
+  return fail(face, "unrecognized arguments: " + word, kUsage);
+}
+
 int run_init(const Face& face, const std::vector<std::string>& rest) {
-  Parsed parsed = parse(
-      rest,
-      with_common(
-          {{"--no-scm", "no-scm"}, {"-f", "force"}, {"--force", "force"}, {"--subdir", "subdir"}}));
-  if (!parsed.unknown.empty())
-    return fail(face, "unrecognized arguments: " + parsed.unknown, kUsage);
-  if (parsed.has("subdir")) return fail(face, "not supported yet: init --subdir", kFailed);
+  Parsed parsed = parse(rest, init_flags());
+  if (parsed.unknown.empty() && parsed.targets.size() > 1) parsed.unknown = parsed.targets[1];
+  if (!parsed.unknown.empty()) return refuse(face, "init", parsed.unknown, {"--subdir"});
   return run_init(face, parsed);
+}
+
+bool asks_for_help(const std::vector<std::string>& arguments) {
+  auto end = std::find(arguments.begin(), arguments.end(), "--");
+  return std::any_of(arguments.begin(), end, [](const std::string& argument) {
+    return argument == "-h" || argument == "--help";
+  });
+}
+
+int show_overview(const Face& face) {
+  face.out << "usage: dvc command ...\n\nThe commands of DVC that Slipway has: init, add, status, "
+              "checkout, commit, repro.\nUse `dvc command --help` for their flags.\n";
+  return kOk;
+}
+
+int show_help(const Face& face, const std::string& name,
+              const std::map<std::string, std::string>& flags) {
+  face.out << "usage: dvc " << name;
+  for (const auto& [spelling, flag] : flags) face.out << " [" << spelling << "]";
+  face.out << (name == "init" ? " [directory]\n" : " [targets ...]\n");
+  return kOk;
 }
 
 }  // namespace
@@ -469,22 +502,32 @@ int exit_code(const Error& error) {
   return kOther;
 }
 
+std::string message_of(const Error& error) {
+  if (error.tag == "no_repository")
+    return "you are not inside of a DVC repository (checked up to mount point '/')";
+  if (error.tag == "locked" && error.message.find("is busy") == std::string::npos) return kLocked;
+  return error.message;
+}
+
 int run_dvc(const std::vector<std::string>& arguments, const fs::path& from, std::ostream& out,
             std::ostream& err, Pipelines* pipelines) {
   Face face{from, out, err, pipelines};
   if (arguments.empty()) return fail(face, "the following arguments are required: command", kUsage);
   const std::string& name = arguments[0];
   std::vector<std::string> rest(arguments.begin() + 1, arguments.end());
-  if (name == "init") return run_init(face, rest);
-  if (name == "repro") return run_repro(face, rest);
+  if (asks_for_help({name})) return show_overview(face);
+  if (name.starts_with("-")) return fail(face, "unrecognized arguments: " + name, kUsage);
+  bool help = asks_for_help(rest);
+  if (name == "init") return help ? show_help(face, name, init_flags()) : run_init(face, rest);
+  if (name == "repro") return help ? show_help(face, name, repro_flags()) : run_repro(face, rest);
   auto command = commands().find(name);
   if (command == commands().end()) {
     if (std::optional<std::string> later = not_yet(name)) return fail(face, *later, kOther);
     return fail(face, unknown_command(name), kUsage);
   }
+  if (help) return show_help(face, name, command->second.flags);
   Parsed parsed = parse(rest, command->second.flags);
-  if (!parsed.unknown.empty())
-    return fail(face, "unrecognized arguments: " + parsed.unknown, kUsage);
+  if (!parsed.unknown.empty()) return refuse(face, name, parsed.unknown, command->second.later);
   Result<Repository> repository = Repository::open(from);
   if (!repository.ok()) return fail(face, repository.error());
   return command->second.run(face, *repository, parsed);

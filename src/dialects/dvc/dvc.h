@@ -32,7 +32,7 @@ class Pipelines {
   /// Stages that differ from dvc.lock, in file order; `targets` empty means all.
   virtual Result<std::vector<StageStatus>> status(const std::vector<std::string>& targets) = 0;
   /// Records the present state of stages' dependencies and outputs in dvc.lock.
-  virtual Result<> commit(const std::vector<std::string>& targets, bool force) = 0;
+  virtual Result<> commit(const std::vector<std::string>& targets, bool force, bool relink) = 0;
   /// `dvc repro` with what follows it; prints by itself, returns the exit code.
   virtual int repro(const std::vector<std::string>& arguments, std::ostream& out,
                     std::ostream& err) = 0;
@@ -43,7 +43,8 @@ class Pipelines {
 int run_dvc(const std::vector<std::string>& arguments, const std::filesystem::path& from,
             std::ostream& out, std::ostream& err, Pipelines* pipelines);
 
-/// The exit code DVC ends with for an error.
+/// The exit code DVC ends with for an error, and what it says.
 int exit_code(const Error& error);
+std::string message_of(const Error& error);
 
 }  // namespace slipway::dvc

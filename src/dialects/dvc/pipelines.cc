@@ -50,9 +50,9 @@ Result<std::vector<StageStatus>> FlowPipelines::status(const std::vector<std::st
   return all;
 }
 
-Result<> FlowPipelines::commit(const std::vector<std::string>& targets, bool force) {
+Result<> FlowPipelines::commit(const std::vector<std::string>& targets, bool force, bool relink) {
   data::Repository repository = TRY(data::Repository::open(from_));
-  TRY(flows::commit(repository, flows::StageCommit{targets, from_, force, true}));
+  TRY(flows::commit(repository, flows::StageCommit{targets, from_, force, relink}));
   return {};
 }
 
@@ -69,7 +69,7 @@ int FlowPipelines::repro(const std::vector<std::string>& arguments, std::ostream
   flows::Observer& observer = parsed->quiet ? static_cast<flows::Observer&>(silent) : talking;
   Result<flows::ReproResult> result = flows::repro_here(parsed->options, context_, observer);
   if (!result.ok()) {
-    err << "ERROR: " << result.error().message << "\n";
+    err << "ERROR: " << message_of(result.error()) << "\n";
     return exit_code(result.error());
   }
   if (!parsed->quiet) hint_git_add(out, *result, from_);

@@ -18,7 +18,7 @@ class FlowPipelines final : public Pipelines {
       : from_(from), context_(context) {}
 
   Result<std::vector<StageStatus>> status(const std::vector<std::string>& targets) override;
-  Result<> commit(const std::vector<std::string>& targets, bool force) override;
+  Result<> commit(const std::vector<std::string>& targets, bool force, bool relink) override;
   int repro(const std::vector<std::string>& arguments, std::ostream& out,
             std::ostream& err) override;
 

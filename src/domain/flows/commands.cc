@@ -165,6 +165,13 @@ Result<std::vector<StageStatus>> all_status(data::Repository& repository,
 
 }  // namespace
 
+std::vector<std::string> repro_flags() {
+  std::vector<std::string> names = {"-j", "--jobs"};
+  for (const auto& [name, setter] : flags()) names.push_back(name);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
 Result<ParsedRepro> parse_repro(const std::vector<std::string>& arguments, const fs::path& from) {
   ParsedRepro parsed;
   parsed.options.from = from;

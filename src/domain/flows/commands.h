@@ -31,6 +31,8 @@ struct ParsedRepro {
   ReproOptions options;
   bool quiet = false;
 };
+/// All spellings of flags that parse_repro() takes, sorted.
+std::vector<std::string> repro_flags();
 Result<ParsedRepro> parse_repro(const std::vector<std::string>& arguments,
                                 const std::filesystem::path& from);
 

@@ -1,5 +1,6 @@
 """The same pipeline, reproduced by the real dvc and by slipway: same files, and each tool finds the other's work done."""
 
+import fcntl
 import json
 import os
 import re
@@ -245,7 +246,8 @@ def test_each_restores_what_the_other_ran(pair):
 
 
 @pytest.mark.parametrize("flags", [["--no-run-cache"], ["-f"], ["--no-commit"], ["--dry"], ["-s", "b"], ["b"], ["a"], ["--downstream", "a"],
-                                   ["--force-downstream", "-f", "a"], ["-p", "a"], ["-P"], ["-R", "."], ["dvc.yaml:b"],
+                                   ["--force-downstream", "-f", "a"], ["-s", "b", "a"], ["-s", "-f", "b", "a"],
+                                   ["-s", "--force-downstream", "a", "b"], ["-P", "-s"], ["-p", "-s", "b"], ["-p", "a"], ["-P"], ["-R", "."], ["dvc.yaml:b"],
                                    ["--glob", "[ab]"], ["dvc.yaml"]], ids=" ".join)
 def test_flags(pair, flags):
     for repo in pair:
@@ -337,6 +339,50 @@ def test_going_on_after_a_failure(pair, flag):
     assert theirs == mine
     if flag == "-k":
         assert done[0].stderr.strip().splitlines()[-1] == done[1].stderr.strip().splitlines()[-1]
+
+
+def test_a_failure_among_single_stages_holds_no_other_back(pair):
+    for repo in pair:
+        prepare(repo, "chain")
+    repro_both(pair)
+    for repo in pair:
+        repo.write({"x": "new\n", "y": "by hand\n"})
+        edit(repo, "dvc.yaml", "cat x > y\n    deps: [x]\n    outs: [y]",
+             "cat x > y && false\n    deps: [x]\n    outs: [y: {persist: true}]")
+    assert_same_said(repro_both(pair, "-s", "-k", "a", "b", code=255))
+    assert_same(pair)
+
+
+def test_a_frozen_stage_is_looked_at_though_what_it_reads_from_failed(pair):
+    for repo in pair:
+        prepare(repo, "chain")
+    repro_both(pair)
+    for repo in pair:
+        overwrite(repo.root / "z", "by hand\n")
+        edit(repo, "dvc.yaml", "cat x > y\n    deps: [x]\n    outs: [y]\n  b:\n",
+             "false\n    deps: [x]\n    outs: [y: {persist: true}]\n  b:\n    frozen: true\n")
+    assert_same_said(repro_both(pair, "-k", code=255))
+    assert_same(pair)
+
+
+def test_a_lock_that_is_taken(pair):
+    """Both try for three seconds."""
+    said = []
+    for repo in pair:
+        prepare(repo, "chain")
+        with open(repo.root / ".dvc/tmp/lock", "a+") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            since = time.monotonic()
+            said.append(repro(repo, code=255).stderr)
+            assert time.monotonic() - since < 30
+    assert said[0] == said[1] and "Unable to acquire lock" in said[1]
+    assert_same(pair)
+
+
+def test_repro_outside_of_a_project(pair, tmp_path):
+    (tmp_path / "none").mkdir()
+    theirs, mine = (repo.run(*(("dvc",) if ours(repo) else ()), "repro", cwd=tmp_path / "none", code=253).stderr for repo in pair)
+    assert theirs == mine
 
 
 BAD_GRAPHS = {
@@ -535,7 +581,39 @@ def test_what_is_not_supported_is_said_with_its_place_and_a_way_out(pair, what):
     assert repo.snapshot() == before
 
 
-@pytest.mark.parametrize("arguments", [["exp", "run"], ["push"], ["pull"], ["fetch"], ["remote", "list"], ["repro", "--pull"],
-                                       ["repro", "-i"], ["status", "-c"], ["init", "--subdir"]], ids=" ".join)
-def test_commands_that_come_later_say_so(pair, arguments):
-    assert "not supported yet" in pair[1].run("dvc", *arguments, code=None).stderr
+@pytest.mark.parametrize("arguments", [["repro", "--pull"], ["repro", "-i"], ["status", "-c"], ["init", "--subdir"], ["add", "--glob", "x"],
+                                       ["status", "-j", "2"], ["checkout", "-R"], ["commit", "--with-deps"], ["add", "--out=y", "x"]],
+                         ids=" ".join)
+def test_flags_that_come_later_say_so(pair, arguments):
+    pair[1].write({"x": "1\n"})
+    before = pair[1].snapshot()
+    said = pair[1].run("dvc", *arguments, code=255).stderr
+    assert said.startswith(f"ERROR: not supported yet: {arguments[0]} {arguments[1]}")
+    assert pair[1].snapshot() == before
+
+
+@pytest.mark.parametrize("arguments", [["status", "-x"], ["init", "--foo"], ["add"], [], ["init", "a", "b"]], ids=" ".join)
+def test_wrong_use(pair, arguments):
+    theirs, mine = (repo.run(*(("dvc",) if ours(repo) else ()), *arguments, code=254).stderr.splitlines()[0] for repo in pair)
+    assert theirs == mine
+
+
+@pytest.mark.parametrize("arguments", [["exp", "run"], ["push"], ["pull"], ["fetch", "--all-commits"], ["remote", "list"], ["plots"],
+                                       ["gc", "-w"]], ids=" ".join)
+def test_commands_that_come_later_say_so_and_what_to_do(pair, arguments):
+    before = pair[1].snapshot()
+    dvc = pair[1].run("dvc", *arguments, code=255).stderr
+    own = pair[1].run(*arguments, code=3).stderr
+    assert dvc.startswith(f"ERROR: not supported yet: {arguments[0]}; ") and f"`dvc {arguments[0]}` of DVC 3" in dvc
+    assert own == dvc.replace("ERROR:", "slipway: error:")
+    assert pair[1].snapshot() == before
+
+
+def test_every_command_of_dvc_is_known(pair):
+    """Either it works, or it is said that it comes later."""
+    listed = pair[0].run("--help", code=None).stdout.split("Available Commands:")[1]
+    names = [name for line in re.findall(r"^    (\S.*?)(?:  |$)", listed, re.M) for name in re.findall(r"[a-z-]+", line)]
+    assert {"add", "push", "exp", "experiments", "repro", "doctor"} <= set(names)
+    for name in set(names) - {"command"}:
+        said = pair[1].run("dvc", name, "--help", code=None)
+        assert said.stdout.startswith(f"usage: dvc {name} ") if said.returncode == 0 else "not supported yet: " + name in said.stderr, name
