@@ -102,9 +102,6 @@ struct Console {
 };
 int run_init(const std::filesystem::path& folder, bool no_scm, bool force, Console& console);
 int run_add(const AddRequest& request, Console& console);
-int run_status(const std::vector<std::string>& targets, const std::filesystem::path& from,
-               Console& console);
 int run_checkout(const CheckoutRequest& request, Console& console);
-int run_commit(const CommitRequest& request, Console& console);
 
 }  // namespace slipway::data

@@ -11,21 +11,20 @@ namespace {
 namespace fs = std::filesystem;
 using wire::Json;
 
-int exit_code(Code code) {
-  switch (code) {
-    case Code::kInvalid:
-      return 2;
-    case Code::kUnavailable:
-    case Code::kInternal:
-      return 3;
-    default:
-      return 1;
+/// A path that can't be added is wrong use; what is refused for the state that things are in is an
+/// answer; files that can't be read and locks that are taken keep the command from being done.
+int exit_code(const Error& error) {
+  constexpr int kNo = 1, kUsage = 2, kCouldNot = 3;
+  for (const char* tag : {"outside", "inside_dvc", "symlink"}) {
+    if (error.tag == tag) return kUsage;
   }
+  bool is_answer = error.code == Code::kMissing || error.code == Code::kConflict;
+  return is_answer && error.tag != "no_repository" ? kNo : kCouldNot;
 }
 
 int fail(const Error& error, Console& console) {
   console.err << "slipway: " << error.message << "\n";
-  return error.tag == "no_repository" ? 3 : exit_code(error.code);
+  return exit_code(error);
 }
 
 Json names(const std::vector<fs::path>& paths, const fs::path& from) {
@@ -53,34 +52,6 @@ int with_repository(const fs::path& from, Console& console,
   if (!repository.ok()) return fail(repository.error(), console);
   Result<int> code = work(*repository);
   return code.ok() ? *code : fail(code.error(), console);
-}
-
-Json to_json(const std::vector<std::pair<fs::path, State>>& states, const fs::path& from) {
-  Json json = Json(Json::Object());
-  for (const auto& [path, state] : states) json.set(shown(path, from), to_string(state));
-  return json;
-}
-
-void print_status(const std::vector<OwnerStatus>& owners, const fs::path& from, Console& console) {
-  if (console.json) {
-    Json json = Json(Json::Object());
-    for (const OwnerStatus& owner : owners) {
-      Json one;
-      one.set("deps", to_json(owner.deps, from));
-      one.set("outs", to_json(owner.outs, from));
-      json.set(owner.owner, std::move(one));
-    }
-    console.out << wire::dump(json) << "\n";
-    return;
-  }
-  if (owners.empty()) console.out << "data is as recorded\n";
-  for (const OwnerStatus& owner : owners) {
-    console.out << owner.owner << "\n";
-    for (const auto& [path, state] : owner.deps)
-      console.out << "  input " << shown(path, from) << ": " << to_string(state) << "\n";
-    for (const auto& [path, state] : owner.outs)
-      console.out << "  " << shown(path, from) << ": " << to_string(state) << "\n";
-  }
 }
 
 void print_changes(const CheckedOut& done, const fs::path& from, Console& console) {
@@ -129,14 +100,6 @@ int run_add(const AddRequest& request, Console& console) {
   });
 }
 
-int run_status(const std::vector<std::string>& targets, const fs::path& from, Console& console) {
-  return with_repository(from, console, [&](Repository& repository) -> Result<int> {
-    std::vector<OwnerStatus> owners = TRY(status(repository, targets, from));
-    print_status(owners, from, console);
-    return 0;
-  });
-}
-
 int run_checkout(const CheckoutRequest& request, Console& console) {
   return with_repository(request.from, console, [&](Repository& repository) -> Result<int> {
     CheckedOut done = TRY(checkout(repository, request));
@@ -147,19 +110,6 @@ int run_checkout(const CheckoutRequest& request, Console& console) {
                   << " is not in the cache; it was left as it is\n";
     }
     return 1;
-  });
-}
-
-int run_commit(const CommitRequest& request, Console& console) {
-  return with_repository(request.from, console, [&](Repository& repository) -> Result<int> {
-    Result<Added> added = commit(repository, request);
-    if (!added.ok() && added.error().tag == "changed") {
-      return conflict("what " + added.error().message +
-                      " records has changed; use -f to record the present state");
-    }
-    if (!added.ok()) return added.error();
-    print_written(*added, request.from, console);
-    return 0;
   });
 }
 
