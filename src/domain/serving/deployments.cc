@@ -1,0 +1,463 @@
+#include "domain/serving/deployments.h"
+
+#include <pthread.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <future>
+
+#include "base/hash.h"
+#include "base/log.h"
+
+namespace slipway::serving {
+namespace {
+
+constexpr int kShadowNice = 10;
+
+bool is_finite(std::span<const float> values) {
+  return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
+}
+
+std::shared_ptr<const Layout> layout_of(const Loaded& version) {
+  if (!version) return nullptr;
+  const engine::Model::Traits& traits = version->engine->traits();
+  auto layout = std::make_shared<Layout>();
+  layout->model = version->model;
+  layout->version = version->version;
+  for (std::size_t i = 0; i < traits.features; ++i) {
+    const bool named = i < traits.feature_names.size();
+    layout->columns.push_back(
+        {named ? traits.feature_names[i] : std::to_string(i), Keep::kValue, false});
+  }
+  for (std::size_t i = 0; i < traits.width; ++i) {
+    layout->outputs.push_back(traits.width == 1 ? "predict" : "predict_" + std::to_string(i));
+  }
+  return layout;
+}
+
+/// The first output of each row.
+void add_scores(delivery::Moments& moments, std::span<const float> values, std::size_t width) {
+  for (std::size_t at = 0; at < values.size(); at += width) {
+    if (std::isfinite(values[at])) moments.add(values[at]);
+  }
+}
+
+bool have_different_labels(const LoadedVersion& a, std::span<const float> values_a,
+                           const LoadedVersion& b, std::span<const float> values_b,
+                           std::size_t rows) {
+  if (!a.engine->traits().classifier || !b.engine->traits().classifier) return false;
+  std::vector<std::int64_t> labels_a(rows), labels_b(rows);
+  a.engine->labels(values_a, rows, labels_a);
+  b.engine->labels(values_b, rows, labels_b);
+  return labels_a != labels_b;
+}
+
+bool is_slow(const delivery::DeploymentRoute& route, std::int64_t ns) {
+  return route.slow_ms > 0 && static_cast<double>(ns) > route.slow_ms * 1e6;
+}
+
+Error not_finite() {
+  return {Code::kInternal, "the model's answer is not finite", "not_finite"};
+}
+
+}  // namespace
+
+Loaded Deployed::find(std::string_view version) const {
+  if (stable && stable->version == version) return stable;
+  if (candidate && candidate->version == version) return candidate;
+  return nullptr;
+}
+
+Deployments::Deployments(Serving& serving, PredictionLog& log, const Clock& clock, Metrics& metrics,
+                         DeploymentsOptions options)
+    : serving_(serving),
+      log_(log),
+      clock_(clock),
+      options_(options),
+      answers_(metrics.counter("slipway_predictions_answered_total",
+                               "Requests that deployments answered.")),
+      errors_(metrics.counter("slipway_prediction_errors_total",
+                              "Requests that a version of a deployment failed to answer.")),
+      shadow_dropped_(metrics.counter("slipway_shadow_dropped_total",
+                                      "Sampled requests that no candidate scored.")),
+      table_(std::make_shared<const Table>()),
+      shadows_(static_cast<std::size_t>(options.shadow_jobs_max)) {}
+
+Deployments::~Deployments() {
+  stop();
+}
+
+void Deployments::start() {
+  shadow_thread_ = std::thread([this] { run_shadow(); });
+}
+
+void Deployments::stop() {
+  shadows_.close();
+  if (shadow_thread_.joinable()) shadow_thread_.join();
+}
+
+// --- routes --------------------------------------------------------------------------------------
+
+void Deployments::apply(delivery::DeploymentRoute route, LogRules rules, Done<> done) {
+  if (route.stable == 0 && route.candidate == 0) {
+    finish_apply(std::move(route), std::move(rules), nullptr, nullptr);
+    return done({});
+  }
+  const std::string model = route.model;
+  const std::string first = std::to_string(route.stable != 0 ? route.stable : route.candidate);
+  auto then = [this, route = std::move(route), rules = std::move(rules),
+               done = std::move(done)](Result<Loaded> found) mutable {
+    if (!found.ok()) return done(found.error());
+    if (route.stable == 0) {
+      finish_apply(std::move(route), std::move(rules), nullptr, std::move(*found));
+      return done({});
+    }
+    if (route.candidate == 0) {
+      finish_apply(std::move(route), std::move(rules), std::move(*found), nullptr);
+      return done({});
+    }
+    const std::string model_name = route.model;
+    const std::string second = std::to_string(route.candidate);
+    auto last = [this, route = std::move(route), rules = std::move(rules),
+                 stable = std::move(*found),
+                 done = std::move(done)](Result<Loaded> candidate) mutable {
+      if (!candidate.ok()) return done(candidate.error());
+      finish_apply(std::move(route), std::move(rules), std::move(stable), std::move(*candidate));
+      done({});
+    };
+    serving_.find_later(model_name, second, std::move(last));
+  };
+  serving_.find_later(model, first, std::move(then));
+}
+
+void Deployments::finish_apply(delivery::DeploymentRoute route, LogRules rules, Loaded stable,
+                               Loaded candidate) {
+  auto next = std::make_shared<Deployed>();
+  next->stable_layout = layout_of(stable);
+  next->candidate_layout = layout_of(candidate);
+  next->stable = std::move(stable);
+  next->candidate = std::move(candidate);
+  next->stream = log_.stream(route.deployment, rules);
+  next->counter = counter_for(route);
+  next->route = std::move(route);
+  const std::string name = next->route.deployment;
+  Deployment before = table_.with([&](std::shared_ptr<const Table>& table) -> Deployment {
+    auto known = table->find(name);
+    if (known != table->end() && known->second->route.revision > next->route.revision) return {};
+    Deployment old = known == table->end() ? nullptr : known->second;
+    auto changed = std::make_shared<Table>(*table);
+    (*changed)[name] = next;
+    table = std::move(changed);
+    return old;
+  });
+  if (!before) return;
+  older_.with([&](auto& older) {
+    auto& list = older[name];
+    std::erase_if(list, [](const auto& weak) { return weak.expired(); });
+    list.push_back(before);
+  });
+}
+
+void Deployments::remove(const std::string& deployment) {
+  table_.with([&](std::shared_ptr<const Table>& table) {
+    auto changed = std::make_shared<Table>(*table);
+    changed->erase(deployment);
+    table = std::move(changed);
+  });
+}
+
+bool Deployments::is_settled(const std::string& deployment, std::int64_t revision) const {
+  const Deployment now = find(deployment);
+  if (!now || now->route.deployment != deployment || now->route.revision < revision) return false;
+  return older_.with([&](const auto& older) {
+    auto list = older.find(deployment);
+    return list == older.end() ||
+           std::all_of(list->second.begin(), list->second.end(), [&](const auto& weak) {
+             const Deployment held = weak.lock();
+             return !held || held->route.revision >= revision;
+           });
+  });
+}
+
+Deployment Deployments::find(std::string_view name) const {
+  const std::shared_ptr<const Table> table = table_.with([](const auto& t) { return t; });
+  if (auto known = table->find(name); known != table->end()) return known->second;
+  Deployment of_model;
+  for (const auto& [deployment, deployed] : *table) {
+    if (deployed->route.model != name) continue;
+    if (of_model) return nullptr;
+    of_model = deployed;
+  }
+  return of_model;
+}
+
+std::vector<Deployment> Deployments::all() const {
+  const std::shared_ptr<const Table> table = table_.with([](const auto& t) { return t; });
+  std::vector<Deployment> list;
+  for (const auto& [name, deployed] : *table) list.push_back(deployed);
+  return list;
+}
+
+// --- requests ------------------------------------------------------------------------------------
+
+Result<Assignment> Deployments::assign(const Deployment& deployment, const std::string& key) const {
+  Assignment assignment;
+  assignment.deployment = deployment;
+  assignment.id = make_prediction_id(deployment->route.deployment, clock_.now_ms());
+  const std::string& sticky = key.empty() ? assignment.id.text() : key;
+  assignment.role = delivery::role_of(deployment->route, sticky);
+  const bool candidate = assignment.role == delivery::Role::kCandidate;
+  assignment.version = candidate ? deployment->candidate : deployment->stable;
+  assignment.shadowed = deployment->candidate && delivery::is_shadowed(deployment->route, sticky);
+  if (!key.empty()) {
+    const std::string digest = hmac_sha256_hex(deployment->route.salt, key);
+    assignment.key_hash = std::stoull(digest.substr(0, 16), nullptr, 16);
+  }
+  if (!assignment.version) {
+    return Error{Code::kUnavailable,
+                 "deployment " + deployment->route.deployment + " serves no version yet",
+                 "not_ready"};
+  }
+  return assignment;
+}
+
+namespace {
+
+/// What one version made of a request.
+struct Try {
+  std::vector<float> values;
+  std::int64_t ns = 0;
+  bool finite = false;
+};
+
+Try score(const Loaded& version, const std::vector<float>& cells, std::size_t rows,
+          const Clock& clock) {
+  Try tried;
+  const auto began = clock.monotonic();
+  tried.values.resize(rows * version->engine->traits().width);
+  version->engine->values(cells, rows, tried.values);
+  tried.ns = (clock.monotonic() - began).count();
+  tried.finite = is_finite(tried.values);
+  return tried;
+}
+
+/// Whether the cells made for another version are as many as this one takes.
+bool takes(const Loaded& version, const std::vector<float>& cells, std::size_t rows) {
+  return version && cells.size() == rows * version->engine->traits().features;
+}
+
+delivery::ArmCounts counted(const delivery::DeploymentRoute& route, const Loaded& version,
+                            const Try& tried) {
+  delivery::ArmCounts counts;
+  counts.requests = 1;
+  counts.errors = tried.finite ? 0 : 1;
+  counts.slow = is_slow(route, tried.ns) ? 1 : 0;
+  add_scores(counts.scores, tried.values, version->engine->traits().width);
+  return counts;
+}
+
+Prediction record_of(const Assignment& assignment, const RequestFacts& facts, UnixMs now_ms,
+                     std::vector<float> cells, std::size_t rows) {
+  Prediction p;
+  p.id = assignment.id;
+  p.event_time_ms = facts.event_time_ms != 0 ? facts.event_time_ms : now_ms;
+  p.key_hash = assignment.key_hash;
+  p.client_id = facts.client_id;
+  p.rows = static_cast<std::uint32_t>(rows);
+  p.cells = std::move(cells);
+  return p;
+}
+
+std::uint32_t microseconds(std::int64_t ns) {
+  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(ns / 1000, 0, UINT32_MAX));
+}
+
+}  // namespace
+
+Result<Scored> Deployments::answer(const Assignment& assignment, std::vector<float> cells,
+                                   std::size_t rows, const RequestFacts& facts, UnixMs now_ms) {
+  const Deployed& deployed = *assignment.deployment;
+  const bool candidate = assignment.role == delivery::Role::kCandidate;
+  Prediction record = record_of(assignment, facts, now_ms, {}, rows);
+  delivery::StepCounts counts;
+  Try tried = score(assignment.version, cells, rows, clock_);
+  Scored scored{assignment.version, {}, false};
+  (candidate ? counts.candidate : counts.stable) =
+      counted(deployed.route, assignment.version, tried);
+  serving_.count(*assignment.version, rows, tried.ns, !tried.finite);
+  if (candidate && !tried.finite && takes(deployed.stable, cells, rows)) {
+    // Kept as the candidate's error, then as the answer that was given.
+    Prediction failed = record;
+    failed.role = Role::kCanary;
+    failed.status = 500;
+    failed.error = not_finite().message;
+    failed.latency_us = microseconds(tried.ns);
+    failed.cells = cells;
+    deployed.stream->log(std::move(failed), deployed.candidate_layout);
+    errors_.add();
+    tried = score(deployed.stable, cells, rows, clock_);
+    scored = {deployed.stable, {}, true};
+  }
+  const bool by_candidate = candidate && !scored.fell_back;
+  record.role = by_candidate ? Role::kCanary : Role::kLive;
+  record.latency_us = microseconds(tried.ns);
+  record.cells = cells;
+  if (tried.finite) {
+    record.outputs = tried.values;
+  } else {
+    record.status = 500;
+    record.error = not_finite().message;
+    errors_.add();
+  }
+  deployed.stream->log(std::move(record),
+                       by_candidate ? deployed.candidate_layout : deployed.stable_layout);
+  if (deployed.counter) deployed.counter->add(counts);
+  if (!tried.finite) return not_finite();
+  answers_.add();
+  scored.values = std::move(tried.values);
+  if (assignment.shadowed && !by_candidate) {
+    cast_shadow(assignment, std::move(cells), rows, scored, tried.ns,
+                facts.event_time_ms != 0 ? facts.event_time_ms : now_ms);
+  }
+  return scored;
+}
+
+void Deployments::fail(const Assignment& assignment, const RequestFacts& facts, UnixMs now_ms,
+                       const Error& error) {
+  const Deployed& deployed = *assignment.deployment;
+  const bool candidate = assignment.role == delivery::Role::kCandidate;
+  Prediction record = record_of(assignment, facts, now_ms, {}, 0);
+  record.role = candidate ? Role::kCanary : Role::kLive;
+  record.status = 500;
+  record.error = error.message;
+  deployed.stream->log(std::move(record),
+                       candidate ? deployed.candidate_layout : deployed.stable_layout);
+  errors_.add();
+  if (!deployed.counter) return;
+  delivery::StepCounts counts;
+  delivery::ArmCounts& arm = candidate ? counts.candidate : counts.stable;
+  arm.requests = arm.errors = 1;
+  deployed.counter->add(counts);
+}
+
+// --- shadow --------------------------------------------------------------------------------------
+
+void Deployments::cast_shadow(const Assignment& assignment, std::vector<float> cells,
+                              std::size_t rows, const Scored& scored, std::int64_t stable_ns,
+                              UnixMs event_time_ms) {
+  const std::size_t size = cells.size();
+  Shadow job{assignment.deployment,
+             assignment.id,
+             assignment.key_hash,
+             event_time_ms,
+             std::move(cells),
+             scored.values,
+             rows,
+             stable_ns,
+             {}};
+  const bool fits = shadow_cells_.fetch_add(size) + size <= options_.shadow_cells_max;
+  if (fits && shadows_.push(job)) return;
+  shadow_cells_ -= size;
+  shadow_dropped_.add();
+  if (!assignment.deployment->counter) return;
+  delivery::StepCounts counts;
+  counts.dropped = 1;
+  assignment.deployment->counter->add(counts);
+}
+
+void Deployments::run_shadow() {
+  pthread_setname_np(pthread_self(), "serving-shadow");
+  // Of this thread alone (Linux): answers come first.
+  setpriority(PRIO_PROCESS, 0, kShadowNice);
+  while (std::optional<Shadow> job = shadows_.pop()) {
+    if (job->drained) {
+      job->drained();
+      continue;
+    }
+    shadow_cells_ -= job->cells.size();
+    score_shadow(*job);
+  }
+}
+
+void Deployments::score_shadow(Shadow& job) {
+  const Deployed& deployed = *job.deployment;
+  const Loaded& candidate = deployed.candidate;
+  if (!takes(candidate, job.cells, job.rows)) {
+    shadow_dropped_.add();  // it takes other columns: what the caller sent does not say them
+    return;
+  }
+  Try tried = score(candidate, job.cells, job.rows, clock_);
+  delivery::StepCounts counts;
+  counts.candidate = counted(deployed.route, candidate, tried);
+  delivery::PairCounts& pairs = counts.pairs;
+  pairs.pairs = 1;
+  pairs.errors_candidate_only = tried.finite ? 0 : 1;
+  const bool stable_slow = is_slow(deployed.route, job.stable_ns);
+  pairs.slow_candidate_only = counts.candidate.slow == 1 && !stable_slow ? 1 : 0;
+  pairs.slow_stable_only = counts.candidate.slow == 0 && stable_slow ? 1 : 0;
+  if (tried.finite) {
+    const std::size_t width = candidate->engine->traits().width;
+    const std::size_t stable_width = deployed.stable->engine->traits().width;
+    for (std::size_t row = 0; row < job.rows; ++row) {
+      pairs.differences.add(static_cast<double>(tried.values[row * width]) -
+                            static_cast<double>(job.stable_values[row * stable_width]));
+    }
+    pairs.flips = have_different_labels(*candidate, tried.values, *deployed.stable,
+                                        job.stable_values, job.rows)
+                      ? 1
+                      : 0;
+  }
+  if (deployed.counter) deployed.counter->add(counts);
+  serving_.count(*candidate, job.rows, tried.ns, !tried.finite);
+  Prediction record;
+  record.id = job.id;
+  record.event_time_ms = job.event_time_ms;
+  record.key_hash = job.key_hash;
+  record.role = Role::kShadow;
+  record.latency_us = microseconds(tried.ns);
+  record.rows = static_cast<std::uint32_t>(job.rows);
+  record.cells = std::move(job.cells);
+  if (tried.finite) {
+    record.outputs = std::move(tried.values);
+  } else {
+    record.status = 500;
+    record.error = not_finite().message;
+  }
+  deployed.stream->log(std::move(record), deployed.candidate_layout);
+}
+
+void Deployments::drain_shadow() {
+  if (!shadow_thread_.joinable()) return;
+  std::promise<void> drained;
+  Shadow barrier;
+  barrier.drained = [&drained] { drained.set_value(); };
+  // A full queue takes it as soon as one job is done.
+  while (!shadows_.push(barrier)) std::this_thread::yield();
+  drained.get_future().wait();
+}
+
+// --- counters ------------------------------------------------------------------------------------
+
+std::shared_ptr<StepCounter> Deployments::counter_for(const delivery::DeploymentRoute& route) {
+  if (route.rollout.empty()) return nullptr;
+  return counters_.with([&](auto& known) {
+    for (const auto& counter : known) {
+      if (counter->rollout() == route.rollout && counter->step() == route.step) return counter;
+    }
+    return known.emplace_back(std::make_shared<StepCounter>(route.rollout, route.step));
+  });
+}
+
+std::vector<std::shared_ptr<StepCounter>> Deployments::counters() const {
+  return counters_.with([](const auto& known) { return known; });
+}
+
+void Deployments::forget(const std::string& rollout) {
+  counters_.with([&](auto& known) {
+    std::erase_if(known, [&](const auto& counter) { return counter->rollout() == rollout; });
+  });
+}
+
+}  // namespace slipway::serving

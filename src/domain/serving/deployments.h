@@ -1,0 +1,171 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/function.h"
+#include "base/guarded.h"
+#include "base/metrics.h"
+#include "base/queue.h"
+#include "base/result.h"
+#include "domain/delivery/counters.h"
+#include "domain/delivery/routing.h"
+#include "domain/serving/prediction_log.h"
+#include "domain/serving/serving.h"
+
+// The data plane of deployments: which version answers a request, what is counted and kept of the
+// answer, and the candidate's score in the shadow of it.
+namespace slipway::serving {
+
+/// Counts of one step of one rollout in this process. Any thread.
+class StepCounter {
+ public:
+  StepCounter(std::string rollout, int step) : rollout_(std::move(rollout)), step_(step) {}
+  const std::string& rollout() const { return rollout_; }
+  int step() const { return step_; }
+  delivery::StepCounts counts() const {
+    return counts_.with([](const auto& counts) { return counts; });
+  }
+  void add(const delivery::StepCounts& counts) {
+    counts_.with([&](auto& known) { known.merge(counts); });
+  }
+
+ private:
+  const std::string rollout_;
+  const int step_;
+  Guarded<delivery::StepCounts> counts_;
+};
+
+/// A deployment as requests see it: immutable, swapped as a whole; a request ends on the one it
+/// began with.
+struct Deployed {
+  delivery::DeploymentRoute route;
+  Loaded stable, candidate;  // candidate: null without one
+  std::shared_ptr<const Layout> stable_layout, candidate_layout;
+  std::shared_ptr<PredictionLog::Stream> stream;
+  std::shared_ptr<StepCounter> counter;  // null without a rollout
+
+  /// The version when the route has it: the only ones that may serve.
+  Loaded find(std::string_view version) const;
+};
+using Deployment = std::shared_ptr<const Deployed>;
+
+/// Who answers one request.
+struct Assignment {
+  Deployment deployment;
+  PredictionId id;
+  delivery::Role role = delivery::Role::kStable;
+  Loaded version;
+  bool shadowed = false;
+  std::uint64_t key_hash = 0;
+};
+
+/// What a caller said beside the inputs.
+struct RequestFacts {
+  std::string key;           // sticky; "" for none
+  std::string client_id;     // "" for none
+  UnixMs event_time_ms = 0;  // 0: now
+};
+
+/// An answer: values row by row as the engine gave them, and the version that gave them.
+struct Scored {
+  Loaded version;
+  std::vector<float> values;
+  bool fell_back = false;  // the candidate's were not finite, and the stable version answered
+};
+
+struct DeploymentsOptions {
+  int shadow_jobs_max = 1024;
+  std::size_t shadow_cells_max = 1u << 20;  // waiting; beyond either a sampled request is dropped
+};
+
+/// Any thread.
+class Deployments {
+ public:
+  /// All must outlive it.
+  Deployments(Serving& serving, PredictionLog& log, const Clock& clock, Metrics& metrics,
+              DeploymentsOptions options = {});
+  ~Deployments();
+  void start();
+  /// Scores what waits in the shadow, then ends its thread.
+  void stop();
+
+  /// Loads the versions that the route names and makes it hold, at once for every request that
+  /// begins later; an older revision than the present one changes nothing. `done` is called on the
+  /// loader thread: with the error of the version that can't be loaded, and then nothing has
+  /// changed.
+  void apply(delivery::DeploymentRoute route, LogRules rules, Done<> done);
+  /// The name answers no more.
+  void remove(const std::string& deployment);
+  /// Whether `revision` holds and no request is being answered by an older one.
+  bool is_settled(const std::string& deployment, std::int64_t revision) const;
+
+  /// By the deployment's name, else by that of a model that exactly one deployment serves; null
+  /// when there is none: then the registry decides, as it does without deployments.
+  Deployment find(std::string_view name) const;
+  std::vector<Deployment> all() const;
+
+  /// Fails when nothing is served yet: kUnavailable, tag "not_ready".
+  Result<Assignment> assign(const Deployment& deployment, const std::string& key) const;
+
+  /// Scores, counts and logs one request; the shadow follows when the answer is on its way. An
+  /// answer that is not finite is an error: a candidate's is replaced by the stable version's, for
+  /// nobody should suffer from a trial; kInternal, tag "not_finite", when that is no better.
+  Result<Scored> answer(const Assignment& assignment, std::vector<float> cells, std::size_t rows,
+                        const RequestFacts& facts, UnixMs now_ms);
+  /// A request that an assigned version could not answer though the caller did nothing wrong.
+  void fail(const Assignment& assignment, const RequestFacts& facts, UnixMs now_ms,
+            const Error& error);
+
+  /// Everything counted since the start, per step; for delivery's store.
+  std::vector<std::shared_ptr<StepCounter>> counters() const;
+  /// Forgets the counter of a rollout that is over.
+  void forget(const std::string& rollout);
+  /// Returns once every request that was sampled before the call has been scored in the shadow.
+  void drain_shadow();
+
+ private:
+  struct Shadow {
+    Deployment deployment;
+    PredictionId id;
+    std::uint64_t key_hash = 0;
+    UnixMs event_time_ms = 0;
+    std::vector<float> cells, stable_values;
+    std::size_t rows = 0;
+    std::int64_t stable_ns = 0;
+    UniqueFunction<void()> drained;  // a barrier, and nothing else
+  };
+  using Table = std::map<std::string, Deployment, std::less<>>;
+
+  void finish_apply(delivery::DeploymentRoute route, LogRules rules, Loaded stable,
+                    Loaded candidate);
+  std::shared_ptr<StepCounter> counter_for(const delivery::DeploymentRoute& route);
+  void cast_shadow(const Assignment& assignment, std::vector<float> cells, std::size_t rows,
+                   const Scored& scored, std::int64_t stable_ns, UnixMs event_time_ms);
+  void run_shadow();
+  void score_shadow(Shadow& job);
+
+  Serving& serving_;
+  PredictionLog& log_;
+  const Clock& clock_;
+  const DeploymentsOptions options_;
+  Counter& answers_;
+  Counter& errors_;
+  Counter& shadow_dropped_;
+  Guarded<std::shared_ptr<const Table>> table_;
+  // Of each deployment the snapshots that a request may still hold.
+  Guarded<std::map<std::string, std::vector<std::weak_ptr<const Deployed>>>> older_;
+  Guarded<std::vector<std::shared_ptr<StepCounter>>> counters_;
+  Queue<Shadow> shadows_;
+  std::atomic<std::size_t> shadow_cells_{0};
+  std::thread shadow_thread_;
+};
+
+}  // namespace slipway::serving
