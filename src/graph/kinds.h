@@ -17,6 +17,8 @@ inline constexpr char kRegisteredModel[] = "registered_model";  // NAME; subject
 inline constexpr char kFeatureViewVersion[] = "feature_view_version";  // NAME@DIGEST, SHA-256 of its meaning
 inline constexpr char kRolloutStep[] = "rollout_step";   // ROLLOUT/NUMBER: one change of a rollout
 inline constexpr char kVerdict[] = "verdict";            // ROLLOUT/GATE, ROLLOUT/NUMBER/GUARD, or UUIDv7
+inline constexpr char kContractVersion[] = "contract_version";  // SHA-256 of its text
+inline constexpr char kProfile[] = "profile";            // SHA-256 of its JSON
 // What slipway.yaml declares: subjects of events.
 inline constexpr char kProject[] = "project";            // NAME
 inline constexpr char kUseCase[] = "use_case";           // that of its project

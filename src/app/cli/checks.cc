@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <iostream>
 
-#include "app/app.h"
 #include "app/cli/verbs.h"
 #include "app/project.h"
 #include "base/file.h"

@@ -53,6 +53,11 @@ std::string escaped(std::string_view text) {
   return out;
 }
 
+/// JSON has no infinity: a text then.
+Json number(double value) {
+  return std::isfinite(value) ? Json(value) : Json(python_repr(value));
+}
+
 std::string summary(const Tally& t) {
   std::string text;
   auto say = [&](int n, const char* what) {
@@ -103,8 +108,8 @@ Json to_json(const Verdict& verdict) {
   json.set("column", verdict.column);
   json.set("status", to_string(verdict.status));
   json.set("severity", to_string(verdict.severity));
-  if (verdict.observed) json.set("observed", *verdict.observed);
-  if (verdict.threshold) json.set("threshold", *verdict.threshold);
+  if (verdict.observed) json.set("observed", number(*verdict.observed));
+  if (verdict.threshold) json.set("threshold", number(*verdict.threshold));
   json.set("n", verdict.n);
   json.set("words", verdict.words);
   if (!verdict.dialect.empty()) json.set("dialect", verdict.dialect);
