@@ -237,6 +237,43 @@ TEST(FolderBlobs, KeepsEveryCommittedObjectThroughAPowerCut) {
   }
 }
 
+TEST(FolderBlobs, KeepsWhatWasPutInAFolderThatWasMadeAgain) {
+  TemporaryFolder folder;
+  const fs::path root = folder.path() / "before";
+  ForgetfulDisk disk;
+  auto blobs = open_at(disk, root);
+  ASSERT_TRUE(put(*blobs, "e/run/model/old", "1").ok());
+  ASSERT_TRUE(blobs->remove("e/run").ok());
+  ASSERT_TRUE(put(*blobs, "e/run/model/new", "2").ok());
+  fs::remove_all(root / "e");  // by somebody else
+  ASSERT_TRUE(put(*blobs, "e/run/model/newest", "3").ok());
+  disk.cut_power(root, folder.path() / "after");
+  Disk good;
+  auto survivor = open_at(good, folder.path() / "after");
+  EXPECT_EQ(*get(*survivor, "e/run/model/newest"), "3");
+}
+
+TEST(FolderBlobs, SyncsAFolderThatIsKnownToBeDurableOnlyForItsOwnEntries) {
+  class CountingDisk final : public Disk {
+   public:
+    Result<> sync(int file_or_folder) override {
+      ++syncs;
+      return Disk::sync(file_or_folder);
+    }
+    int syncs = 0;
+  };
+  TemporaryFolder folder;
+  CountingDisk disk;
+  auto blobs = open_at(disk, folder.path() / "artifacts");
+  ASSERT_TRUE(put(*blobs, "1/run/artifacts/model/a", "x").ok());
+  disk.syncs = 0;
+  ASSERT_TRUE(put(*blobs, "1/run/artifacts/model/b", "x").ok());
+  EXPECT_EQ(disk.syncs, 2);  // the file, its folder
+  disk.syncs = 0;
+  ASSERT_TRUE(put(*blobs, "1/run/artifacts/new/b", "x").ok());
+  EXPECT_EQ(disk.syncs, 3);  // and the one that has the new folder
+}
+
 TEST(FolderBlobs, ShowsNothingUncommittedAfterAPowerCut) {
   TemporaryFolder folder;
   fs::path root = folder.path() / "before";

@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <mutex>
+#include <unordered_set>
 
 #include "base/ids.h"
 #include "base/text.h"
@@ -149,24 +151,85 @@ class FolderReader final : public Reader {
   std::uint64_t size_;
 };
 
+/// Folders whose own entry, and those of all folders above, are known to be durable. Any thread.
+class DurableFolders {
+ public:
+  /// Before folders are synced. What add() tells later counts unless something was removed since.
+  std::uint64_t begin() {
+    std::lock_guard lock(mutex_);
+    return epoch_;
+  }
+  bool contains(const std::string& folder) {
+    std::lock_guard lock(mutex_);
+    return removing_ == 0 && folders_.contains(folder);
+  }
+  void add(const std::string& folder, std::uint64_t begun) {
+    std::lock_guard lock(mutex_);
+    if (removing_ > 0 || begun != epoch_) return;
+    if (folders_.size() >= kFoldersMax) folders_.clear();
+    folders_.insert(folder);
+  }
+  /// `folder` was made anew: somebody has taken it away from outside.
+  void forget(const std::string& folder) {
+    std::lock_guard lock(mutex_);
+    ++epoch_;
+    std::erase_if(folders_, [&](const std::string& known) {
+      return known == folder || known.starts_with(folder + "/");
+    });
+  }
+
+  /// A removal, from before it begins until it is over: what is made in its place is new.
+  class Removal {
+   public:
+    explicit Removal(DurableFolders& folders) : folders_(folders) { folders_.change(+1); }
+    ~Removal() { folders_.change(-1); }
+    Removal(const Removal&) = delete;
+
+   private:
+    DurableFolders& folders_;
+  };
+
+ private:
+  static constexpr std::size_t kFoldersMax = 10'000;
+
+  void change(int removals) {
+    std::lock_guard lock(mutex_);
+    removing_ += removals;
+    ++epoch_;
+    folders_.clear();
+  }
+
+  std::mutex mutex_;
+  std::unordered_set<std::string> folders_;
+  std::uint64_t epoch_ = 0;
+  int removing_ = 0;
+};
+
 /// What writers share with their store; it lives as long as any of them.
 struct Roots {
+  Roots(Disk& on, Fd at, Fd growing)
+      : disk(on), root(std::move(at)), incoming(std::move(growing)) {}
   Disk& disk;
   Fd root;
   Fd incoming;
+  DurableFolders durable;
 };
 
 /// Opens the folder, making what is missing of it.
-Result<Fd> make_folder(const Roots& roots, const std::string& folder) {
+Result<Fd> make_folder(Roots& roots, const std::string& folder) {
+  // Most often it is there.
+  if (Fd there = open_beneath(roots.root.get(), folder, kFolderFlags)) return there;
   for (std::size_t end = 0; !folder.empty() && end != std::string::npos;) {
     end = folder.find('/', end + 1);
     Place place = place_of(folder.substr(0, end));
     Fd parent = open_beneath(roots.root.get(), place.folder, kFolderFlags);
     if (!parent) return open_error(folder, errno);
-    if (mkdirat(parent.get(), place.name.c_str(), 0777) != 0 && errno != EEXIST) {
-      if (errno == ENOENT) return missing("the folder of '" + place.name + "' is gone");
-      return system_error("cannot make folder " + folder, errno);
-    }
+    const bool made = mkdirat(parent.get(), place.name.c_str(), 0777) == 0;
+    const int reason = made ? 0 : errno;
+    if (made) roots.durable.forget(folder.substr(0, end));
+    if (made || reason == EEXIST) continue;
+    if (reason == ENOENT) return missing("the folder of '" + place.name + "' is gone");
+    return system_error("cannot make folder " + folder, reason);
   }
   Fd made = open_beneath(roots.root.get(), folder, kFolderFlags);
   if (!made && errno == ENOTDIR) return conflict("a file lies on the way to " + folder);
@@ -174,17 +237,25 @@ Result<Fd> make_folder(const Roots& roots, const std::string& folder) {
   return made;
 }
 
-/// Up to the root every time: a folder that another thread, or a process that was killed, has just
-/// made is there for all to see before it is durable.
-Result<> sync_chain(const Roots& roots, std::string folder) {
-  while (true) {
+/// The folder of a new entry, and those above up to the first that is known to be durable: a folder
+/// that another thread, or a process that was killed, has just made is there for all to see before
+/// it is.
+Result<> sync_chain(Roots& roots, const std::string& changed) {
+  const std::uint64_t begun = roots.durable.begin();
+  std::vector<std::string> synced;
+  bool whole = true;  // nothing was removed meanwhile
+  for (std::string folder = changed;; folder = place_of(folder).folder) {
     Fd fd = open_beneath(roots.root.get(), folder, kFolderFlags);
     bool removed_meanwhile = !fd && is_absent(errno) && !folder.empty();
     if (!fd && !removed_meanwhile) return open_error(folder, errno);
     if (fd) TRY(roots.disk.sync(fd.get()));
-    if (folder.empty()) return {};
-    folder = place_of(folder).folder;
+    whole &= !removed_meanwhile;
+    if (folder.empty() || roots.durable.contains(folder)) break;
+    synced.push_back(folder);
   }
+  if (!whole) return {};
+  for (const std::string& folder : synced) roots.durable.add(folder, begun);
+  return {};
 }
 
 class FolderWriter final : public Writer {
@@ -301,6 +372,7 @@ class FolderBlobs final : public Blobs {
     if (!folder) return open_error(key, errno);
     // Aside first, so that a folder goes as a whole; what a crash leaves there is swept by the next
     // open.
+    DurableFolders::Removal removal(roots_->durable);
     std::string aside = random_hex32();
     Result<> moved = roots_->disk.rename(folder.get(), place.name, roots_->incoming.get(), aside);
     if (!moved.ok() && moved.error().code == Code::kMissing) return {};
@@ -334,7 +406,7 @@ Result<std::unique_ptr<Blobs>> open_folder_on(Disk& disk, const std::filesystem:
   for (const std::string& name : names_in(incoming.get())) delete_tree(incoming.get(), name);
   TRY(disk.sync(fd.get()));
   TRY(sync_folder(root.parent_path()));
-  auto roots = std::make_shared<Roots>(Roots{disk, std::move(fd), std::move(incoming)});
+  auto roots = std::make_shared<Roots>(disk, std::move(fd), std::move(incoming));
   return std::unique_ptr<Blobs>(std::make_unique<FolderBlobs>(std::move(roots)));
 }
 
