@@ -14,7 +14,7 @@ namespace {
 
 // What indices of both engines can hold, and what a fact may weigh.
 constexpr std::size_t kKindBytesMax = 64;
-constexpr std::size_t kIdBytesMax = 1024;
+constexpr std::size_t kIdBytesMax = 2048;  // a model name of 256 characters of 4 bytes, and more
 constexpr std::size_t kJsonBytesMax = 1u << 20;
 constexpr int kJsonDepthMax = 64;  // below what reading back allows
 
