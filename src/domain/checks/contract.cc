@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdio>
 #include <set>
 
 #include "base/hash.h"
@@ -575,6 +576,16 @@ const char* to_string(Severity severity) {
   return kNames[static_cast<std::size_t>(severity)];
 }
 
+namespace {
+
+std::string short_text(double value) {
+  char text[40];
+  std::snprintf(text, sizeof text, "%.10g", value);
+  return text;
+}
+
+}  // namespace
+
 bool Bound::holds(double value) const {
   return (!equal || value == *equal) && (!not_equal || value != *not_equal) &&
          (!above || value > *above) && (!at_least || value >= *at_least) &&
@@ -586,7 +597,7 @@ bool Bound::holds(double value) const {
 std::string Bound::words() const {
   std::vector<std::string> all;
   auto say = [&](const char* words, const std::optional<double>& value) {
-    if (value) all.push_back(words + number_text(*value, Type::kReal));
+    if (value) all.push_back(words + short_text(*value));
   };
   say("exactly ", equal);
   say("not ", not_equal);
@@ -595,9 +606,7 @@ std::string Bound::words() const {
   say("less than ", below);
   say("at most ", at_most);
   auto say_pair = [&](const char* words, const std::optional<std::pair<double, double>>& pair) {
-    if (pair)
-      all.push_back(words + number_text(pair->first, Type::kReal) + " and " +
-                    number_text(pair->second, Type::kReal));
+    if (pair) all.push_back(words + short_text(pair->first) + " and " + short_text(pair->second));
   };
   say_pair("between ", between);
   say_pair("not between ", not_between);

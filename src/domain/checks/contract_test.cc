@@ -147,7 +147,7 @@ TEST(Bound, SaysWhatItAsksFor) {
   Bound bound;
   bound.at_least = 1;
   bound.below = 5;
-  EXPECT_EQ(bound.words(), "at least 1.0 and less than 5.0");
+  EXPECT_EQ(bound.words(), "at least 1 and less than 5");
   EXPECT_TRUE(bound.holds(1));
   EXPECT_FALSE(bound.holds(5));
   Bound outside;

@@ -2,6 +2,7 @@
 
 #include <random>
 
+#include "base/file.h"
 #include "domain/checks/infer.h"
 #include "domain/checks/suite.h"
 #include "io/table/table_testing.h"
@@ -356,6 +357,27 @@ TEST(Infer, GivesAContractThatItsDataKeeps) {
     EXPECT_TRUE(verdict.status == Status::kPass || verdict.status == Status::kSkipped)
         << verdict.check << " " << verdict.words << "\n"
         << text;
+}
+
+TEST(Example, TheBikesKeepTheirContractEverywhere) {
+  const std::filesystem::path bikes = SLIPWAY_SOURCE_DIR "/examples/bikes";
+  auto text = read_file(bikes / "contracts/hour.odcs.yaml");
+  ASSERT_TRUE(text.ok());
+  const Contract contract = contract_of(*text);
+  auto reference = profile_fully(bikes / "data/hour.csv");
+  ASSERT_TRUE(reference.ok()) << reference.error().message;
+  Circumstances where;
+  where.references["training"] = &*reference;
+  const Suite suite = compile(contract, where.references);
+  auto profile = profile_table(bikes / "data/hour.csv", suite.plan);
+  ASSERT_TRUE(profile.ok()) << profile.error().message;
+  for (Environment environment : {Environment::kTraining, Environment::kCi,
+                                  Environment::kValidation, Environment::kServing}) {
+    where.environment = environment;
+    const auto verdicts = evaluate(suite, *profile, where);
+    EXPECT_EQ(overall(verdicts), Status::kPass) << to_table(verdicts, false);
+    EXPECT_EQ(tally(verdicts).warn, 0);
+  }
 }
 
 // --- reports ---

@@ -121,12 +121,17 @@ class Writer {
     return text;
   }
 
+  static bool is_exact(const ColumnProfile& column) {
+    return (column.frequent && column.frequent->exact()) ||
+           (column.uniqueness && column.uniqueness->exact);
+  }
+
   std::string seen(const ColumnProfile& column) const {
     std::string text;
     if (column.nulls > 0) text += std::to_string(column.nulls) + " null, ";
     if (auto distinct = column.distinct_count())
-      text += (column.frequent && column.frequent->exact() ? "" : "about ") +
-              std::to_string(std::llround(*distinct)) + " different, ";
+      text += (is_exact(column) ? "" : "about ") + std::to_string(std::llround(*distinct)) +
+              " different, ";
     if (column.numeric() && column.moments.n > 0) {
       text += "from " + number_text(column.moments.min, column.type) + " to " +
               number_text(column.moments.max, column.type) + ", ";

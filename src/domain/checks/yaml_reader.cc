@@ -40,8 +40,9 @@ void YamlReader::fail_type(const Node& found, std::string_view expected) {
 
 void YamlReader::fail_word(const Node& found, std::string_view what,
                            const std::vector<std::string>& known) {
-  std::string message = "found " + shown(found) + ", which is no " + std::string(what) +
-                        "; expected one of " + join(known, ", ");
+  constexpr std::size_t kListed = 16;
+  std::string message = "found " + shown(found) + ", which is no " + std::string(what);
+  if (known.size() <= kListed) message += "; expected one of " + join(known, ", ");
   if (auto near = nearest(found.text, known)) message += "; did you mean '" + *near + "'?";
   fail(at(found), message);
 }
