@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable
 
+import delivery
 import inference
 import measure
 import repro
@@ -24,6 +25,7 @@ GROUPS: dict[str, Callable[[Bench], list[Line]]] = {
     "tracking": tracking.lines,
     "inference": inference.lines,
     "repro": repro.lines,
+    "delivery": delivery.lines,
 }
 
 

@@ -163,6 +163,15 @@ MeanDifference mean_of(const project::RolloutStep& step, const StepCounts& count
              : split_difference(counts.candidate.scores, counts.stable.scores);
 }
 
+/// By all that it answered in the step, alone or in pairs.
+bool stable_misses(const Guard& guard, const StepCounts& counts, double alpha) {
+  if (!guard.allowed) return false;
+  const Trials stable = split_counts(guard.measure, counts).stable;
+  // Of a requirement that allows none, one is a miss.
+  if (*guard.allowed <= 0) return stable.events > 0;
+  return log_e_above(*guard.allowed, stable.trials, stable.events) >= -std::log(alpha);
+}
+
 /// In units of the score.
 std::optional<double> mean_margin(const Guard& guard, const StepCounts& counts) {
   if (!guard.margin) return std::nullopt;
@@ -197,6 +206,7 @@ GuardEvidence weigh(const Guard& guard, const project::RolloutStep& step, const 
                                                     : split_evidence(guard, now, canary_parts);
   }
   g.share = Counted{g.candidate, g.stable}.share();
+  g.stable_misses = stable_misses(guard, counts, alpha);
   g.has_data = g.candidate.trials > 0 && g.stable.trials > 0;
   g.finding = g.has_data ? decide(g.log_e, alpha) : Finding::kUndecided;
   const bool good = g.finding == Finding::kSuperior || g.finding == Finding::kNonInferior;

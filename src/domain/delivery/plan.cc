@@ -30,16 +30,20 @@ Result<Guard> guard_of_requirement(const project::GuardSpec& spec,
                                   [&](const auto& r) { return r.id == spec.requirement; });
   if (found == requirements.end())
     return invalid(place(spec.at) + "there is no requirement \"" + spec.requirement + "\"");
-  Guard guard{spec.requirement, Measure::kErrors, spec.margin, spec.critical, 0};
-  if (found->metric == "error_rate") return guard;
+  Guard guard{spec.requirement, Measure::kErrors, spec.margin, spec.critical, 0, {}};
+  if (found->metric == "error_rate" && found->at_most) {
+    guard.allowed = *found->at_most;
+    return guard;
+  }
   if (found->metric == "latency_ms" && found->at_most) {
     guard.measure = Measure::kSlow;
     guard.slow_ms = *found->at_most;
+    guard.allowed = 1 - found->share;
     return guard;
   }
   return invalid(place(spec.at) + "requirement \"" + spec.requirement + "\" is about " +
                  found->metric +
-                 ": a guard needs one about error_rate, or latency_ms with at_most");
+                 ": a guard needs one about error_rate or latency_ms, with at_most");
 }
 
 Result<Guard> make_guard(const project::GuardSpec& spec,
@@ -47,7 +51,7 @@ Result<Guard> make_guard(const project::GuardSpec& spec,
   if (!spec.requirement.empty()) return guard_of_requirement(spec, requirements);
   for (const MeasureName& known : kMeasures) {
     if (known.measure != Measure::kSlow && spec.metric == known.name)
-      return Guard{spec.metric, known.measure, spec.margin, spec.critical, 0};
+      return Guard{spec.metric, known.measure, spec.margin, spec.critical, 0, {}};
   }
   return invalid(place(spec.at) + "a guard can't watch \"" + spec.metric +
                  "\": expected error_rate, score_mean or label_flips, or a requirement");
@@ -129,6 +133,7 @@ Result<Guard> guard_from(const Json& json) {
   guard.measure = known->measure;
   if (json.find("margin")) guard.margin = TRY(number(json, "margin"));
   guard.slow_ms = TRY(number(json, "slow_ms"));
+  if (json.find("allowed")) guard.allowed = TRY(number(json, "allowed"));
   return guard;
 }
 
@@ -204,6 +209,7 @@ Json to_json(const RolloutPlan& plan) {
                           {"critical", guard.critical},
                           {"slow_ms", guard.slow_ms}});
     if (guard.margin) one.set("margin", *guard.margin);
+    if (guard.allowed) one.set("allowed", *guard.allowed);
     guards.push_back(std::move(one));
   }
   return Json(Json::Object{{"steps", std::move(steps)}, {"guards", std::move(guards)}});

@@ -31,6 +31,9 @@ struct Guard {
   std::optional<double> margin;  // share of answers; of a mean: in deviations of the stable scores
   bool critical = false;
   double slow_ms = 0;  // kSlow: an answer that took longer is slow
+  /// Of a requirement: the share of answers that may be so at most. While the stable version itself
+  /// is shown to miss it, a candidate that is not shown to be better gets no further.
+  std::optional<double> allowed = {};
 };
 
 /// The chance that a healthy candidate is rolled back at all, or a harmful one passes a guard with

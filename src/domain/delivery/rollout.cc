@@ -129,6 +129,9 @@ std::string hindrance(const RolloutSnapshot& s, const std::vector<GuardEvidence>
   for (const GuardEvidence& g : all)
     if (!g.clear) words.push_back(g.words);
   if (!words.empty()) return join(words, "; ");
+  for (const GuardEvidence& g : all)
+    if (g.stable_misses && g.finding != Finding::kSuperior)
+      return "the stable version itself misses " + g.guard;
   if (!s.stable_breach.empty()) return "the stable version itself misses " + s.stable_breach;
   if (!s.frozen_by.empty()) return "frozen by " + s.frozen_by;
   return {};
@@ -282,6 +285,7 @@ Json to_json(const GuardEvidence& g) {
                            {"paired", g.paired},
                            {"finding", to_string(g.finding)},
                            {"clear", g.clear},
+                           {"stable_misses", g.stable_misses},
                            {"log_e_harmful", finite(g.log_e.log_e_harmful)},
                            {"log_e_non_inferior", finite(g.log_e.log_e_non_inferior)},
                            {"log_e_superior", finite(g.log_e.log_e_superior)},

@@ -76,7 +76,8 @@ struct GuardEvidence {
   double share = 0;          // of the answers, the candidate's
   double difference = 0;     // of rates, or of means: candidate less stable
   bool has_data = false;
-  bool clear = false;  // the candidate may go on, as far as this guard sees
+  bool stable_misses = false;  // the stable version is shown to miss the guard's requirement itself
+  bool clear = false;          // the candidate may go on, as far as this guard sees
   std::int64_t needed =
       0;  // candidate answers until it is shown within its margin; 0: none, or unknown
   std::string words;

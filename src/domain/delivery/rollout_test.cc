@@ -30,7 +30,7 @@ RolloutPlan plan() {
     p.steps.push_back(step);
   }
   p.guards = {{"error_rate", Measure::kErrors, 0.1, true, 0},
-              {"latency", Measure::kSlow, {}, false, 5}};
+              {"latency", Measure::kSlow, {}, false, 5, 0.01}};
   return p;
 }
 
@@ -221,6 +221,14 @@ TEST(NextAction, InCanary) {
       {"the stable version itself is bad",
        with(canarying(), [](auto& s) { s.stable_breach = "latency"; }), Kind::kWait,
        "the stable version itself misses latency"},
+      {"the stable version is shown to be too slow",
+       with(canarying(),
+            [](auto& s) { s.counts[1] = canary_counts(arm(500, 0, 40), arm(500, 0, 40)); }),
+       Kind::kWait, "the stable version itself misses latency"},
+      {"and the candidate is the cure",
+       with(canarying(),
+            [](auto& s) { s.counts[1] = canary_counts(arm(500, 0, 2), arm(500, 0, 40)); }),
+       Kind::kPromote, ""},
       {"the counters can't be read", with(canarying(), [](auto& s) { s.counts_known = false; }),
        Kind::kWait, "can't be read"},
       {"frozen", with(canarying(), [](auto& s) { s.frozen_by = "ann"; }), Kind::kWait,

@@ -173,6 +173,7 @@ std::vector<project::Requirement> requirements() {
   r[0].id = "latency";
   r[0].metric = "latency_ms";
   r[0].at_most = 5;
+  r[0].share = 0.99;
   r[1].id = "freshness";
   r[1].metric = "model_age";
   r[1].at_most = 400;
@@ -185,6 +186,7 @@ TEST(Plan, BindsGuardsToWhatTheyMeasure) {
   EXPECT_EQ(plan->guards[0].measure, Measure::kErrors);
   EXPECT_EQ(plan->guards[1].measure, Measure::kSlow);
   EXPECT_EQ(plan->guards[1].slow_ms, 5);
+  EXPECT_NEAR(*plan->guards[1].allowed, 0.01, 1e-12);
   EXPECT_EQ(plan->slow_ms(), 5);
   EXPECT_DOUBLE_EQ(plan->alpha(), 0.05 / 4);
 }
