@@ -8,6 +8,7 @@
 #include "app/facts.h"
 #include "app/model_source.h"
 #include "app/project_api.h"
+#include "app/project_facts.h"
 #include "app/web_assets.h"
 #include "base/ids.h"
 #include "base/log.h"
@@ -142,7 +143,9 @@ Result<> App::start() {
   mount_web(s.router);
   mount_metrics(s.router, s.metrics);
   mount_api(s.router, *s.pool, s.clock);
-  mount_project(s.router, *s.pool, s.clock, [](db::Tx&) { return project::Facts(); });
+  mount_project(s.router, *s.pool, s.clock, [&s](const project::ProjectFile& file) {
+    return measured_facts(s.options.state, file, s.clock.now_ms());
+  });
   s.mount_mlflow();
   http::Router& data_plane = s.options.listen_serving ? s.serving_router : s.router;
   oip::mount(data_plane, *s.serving);

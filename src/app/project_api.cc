@@ -1,7 +1,9 @@
 #include "app/project_api.h"
 
 #include "app/api.h"
+#include "app/project_judges.h"
 #include "base/text.h"
+#include "domain/delivery/plan.h"
 #include "domain/project/applied.h"
 
 namespace slipway::app {
@@ -19,6 +21,7 @@ Result<project::Declared> declared_of(const ProjectRequest& request) {
     return invalid("commit and actor are at most 256 bytes long");
   }
   project::Declared declared = TRY(project::declare(request.text, request.documents));
+  TRY(check_declared(declared));
   declared.commit = request.commit;
   declared.dirty = request.dirty;
   return declared;
@@ -34,10 +37,16 @@ Result<std::optional<project::Applied>> readable(db::Tx& tx) {
 }
 
 Result<project::Plan> plan_in(db::Tx& tx, const project::Declared& declared,
-                              const ProjectFacts& facts) {
+                              const project::Facts& facts) {
   std::optional<project::Applied> applied = TRY(readable(tx));
-  project::Facts known = TRY(facts(tx));
-  return project::plan(applied ? &applied->declared : nullptr, declared, known);
+  return project::plan(applied ? &applied->declared : nullptr, declared, facts,
+                       delivery::answers_for);
+}
+
+Json with_text(const project::Plan& plan) {
+  Json json = project::to_json(plan);
+  json.set("text", project::to_text(plan));
+  return json;
 }
 
 Json json_of(const project::Applied& applied) {
@@ -96,18 +105,23 @@ Result<http::Response> answer_history(const http::Request& request, db::Pool& po
 Result<Json> plan_project(db::Pool& pool, const ProjectRequest& request,
                           const ProjectFacts& facts) {
   project::Declared declared = TRY(declared_of(request));
-  project::Plan plan = TRY(pool.read([&](db::Tx& tx) { return plan_in(tx, declared, facts); }));
-  Json json = project::to_json(plan);
-  json.set("text", project::to_text(plan));
-  return json;
+  project::Facts known = TRY(facts(declared.file));
+  project::Plan plan = TRY(pool.read([&](db::Tx& tx) { return plan_in(tx, declared, known); }));
+  return with_text(plan);
+}
+
+Result<Json> plan_first(const ProjectRequest& request) {
+  project::Declared declared = TRY(declared_of(request));
+  return with_text(project::plan(nullptr, declared, {}, delivery::answers_for));
 }
 
 Result<Json> apply_project(db::Pool& pool, const Clock& clock, const ProjectRequest& request,
                            const ProjectFacts& facts) {
   project::Declared declared = TRY(declared_of(request));
+  project::Facts known = TRY(facts(declared.file));
   UnixMs now = clock.now_ms();
   return pool.write([&](db::Tx& tx) -> Result<Json> {
-    project::Plan plan = TRY(plan_in(tx, declared, facts));
+    project::Plan plan = TRY(plan_in(tx, declared, known));
     if (!plan.refusals.empty()) {
       return with_tag(conflict(join(plan.refusals, "\n")), "refused");
     }

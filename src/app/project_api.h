@@ -24,12 +24,14 @@ struct ProjectRequest {
 };
 WIRE(ProjectRequest, text, documents, commit, dirty, actor)
 
-/// What was measured of the deployments, read in the same transaction as what is applied.
-using ProjectFacts = std::function<Result<project::Facts>(db::Tx&)>;
+/// What was measured of the deployments of a file.
+using ProjectFacts = std::function<Result<project::Facts>(const project::ProjectFile&)>;
 
 /// What applying would do; with the member "text" for people.
 Result<wire::Json> plan_project(db::Pool& pool, const ProjectRequest& request,
                                 const ProjectFacts& facts);
+/// The same where nothing was applied and nothing measured.
+Result<wire::Json> plan_first(const ProjectRequest& request);
 /// The same, done: {"changed", "number", "digest", "event_seq", "plan"}. kConflict with tag
 /// "refused", and the refusals as message, when the plan has any; nothing is written then.
 Result<wire::Json> apply_project(db::Pool& pool, const Clock& clock, const ProjectRequest& request,

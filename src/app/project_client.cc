@@ -7,8 +7,9 @@
 #include <thread>
 
 #include "app/app.h"
+#include "app/project_facts.h"
 #include "app/state.h"
-#include "domain/project/applied.h"
+#include "domain/project/declared.h"
 #include "io/git/git.h"
 #include "io/http/client.h"
 
@@ -24,9 +25,11 @@ std::string user_name() {
   return entry != nullptr ? entry->pw_name : std::to_string(geteuid());
 }
 
-/// Nothing was measured where no server runs.
-Result<project::Facts> no_facts(db::Tx&) {
-  return project::Facts();
+/// The state folder's log is there without a server too.
+ProjectFacts facts_of(const ProjectPlace& place) {
+  return [state = place.state](const project::ProjectFile& file) {
+    return measured_facts(state, file, SystemClock().now_ms());
+  };
 }
 
 /// The message of an error body; the whole body of anything else.
@@ -58,31 +61,22 @@ std::string store_of(const ProjectPlace& place) {
   return place.store.empty() ? catalogue_uri(place.state) : place.store;
 }
 
-/// Of a project without a catalogue: all of it would be new.
-Result<wire::Json> first_plan(const ProjectRequest& request) {
-  project::Declared declared = TRY(project::declare(request.text, request.documents));
-  project::Plan plan = project::plan(nullptr, declared, {});
-  wire::Json json = project::to_json(plan);
-  json.set("text", project::to_text(plan));
-  return json;
-}
-
 Result<wire::Json> plan_here(const ProjectPlace& place, const ProjectRequest& request) {
   Metrics metrics;
   db::PoolOptions options;
   options.read_only = true;
   Result<std::unique_ptr<db::Pool>> pool =
       db::Pool::open(store_of(place), all_migrations(), metrics, options);
-  if (!pool.ok() && pool.error().code == Code::kMissing) return first_plan(request);
+  if (!pool.ok() && pool.error().code == Code::kMissing) return plan_first(request);
   if (!pool.ok()) return pool.error();
-  return plan_project(**pool, request, no_facts);
+  return plan_project(**pool, request, facts_of(place));
 }
 
 Result<wire::Json> apply_here(const ProjectPlace& place, const ProjectRequest& request) {
   Metrics metrics;
   SystemClock clock;
   std::unique_ptr<db::Pool> pool = TRY(db::Pool::open(store_of(place), all_migrations(), metrics));
-  return apply_project(*pool, clock, request, no_facts);
+  return apply_project(*pool, clock, request, facts_of(place));
 }
 
 }  // namespace

@@ -4,6 +4,8 @@
 
 #include "app/cli/verbs.h"
 #include "app/project_client.h"
+#include "app/project_judges.h"
+#include "base/text.h"
 #include "domain/data/commands.h"
 #include "domain/project/layout.h"
 #include "domain/project/lint.h"
@@ -48,6 +50,21 @@ int init_data(const Arguments& arguments, const Surroundings& surroundings) {
   return code;
 }
 
+/// What the modules that will act on the project say of it. What it doesn't parse for is said by
+/// lint already.
+void append_judgement(const Surroundings& surroundings, std::vector<project::Finding>& findings) {
+  Result<project::Declared> declared = project::read_declared(project_root(surroundings.folder));
+  if (!declared.ok()) return;
+  Result<> judged = check_declared(*declared);
+  if (judged.ok()) return;
+  for (std::string_view line : split(judged.error().message, '\n')) {
+    std::size_t end = line.find(": ");
+    bool placed = end != std::string_view::npos;
+    findings.push_back({"declaration", std::string(placed ? line.substr(0, end) : ""),
+                        std::string(placed ? line.substr(end + 2) : line)});
+  }
+}
+
 int report_refusal(const Error& error, const Surroundings& surroundings) {
   int code = report(error, surroundings);
   return error.tag == "refused" ? kAnswerIsNo : code;
@@ -78,6 +95,7 @@ int run_lint(const Arguments&, const Surroundings& surroundings) {
       project::view_repository(project_root(surroundings.folder));
   if (!repository.ok()) return report(repository.error(), surroundings);
   std::vector<project::Finding> findings = project::lint(*repository);
+  append_judgement(surroundings, findings);
   if (surroundings.json) {
     wire::Json::Array list;
     for (const project::Finding& finding : findings) list.push_back(project::to_json(finding));

@@ -20,6 +20,16 @@ Result<> check_document(const std::string& path, const std::string& text) {
   return {};
 }
 
+/// A link may not lead what is read, and kept, out of the repository.
+bool is_inside(const std::filesystem::path& root, const std::string& path) {
+  std::error_code error;
+  std::filesystem::path real = std::filesystem::canonical(root / path, error);
+  if (error) return true;  // not there: said by whoever reads it
+  std::filesystem::path from_root =
+      real.lexically_relative(std::filesystem::canonical(root, error));
+  return !error && !from_root.empty() && *from_root.begin() != "..";
+}
+
 }  // namespace
 
 std::vector<std::string> document_paths(const ProjectFile& file) {
@@ -63,6 +73,7 @@ Result<Declared> read_declared(const std::filesystem::path& root) {
   std::string text = TRY(read_file(root / kProjectFile));
   std::map<std::string, std::string> documents;
   for (const std::string& path : document_paths(file)) {
+    if (!is_inside(root, path)) return invalid(path + " is a link that leaves the repository");
     Result<std::string> document = read_file(root / path, kDocumentBytesMax);
     if (!document.ok() && document.error().code == Code::kMissing) continue;  // declare() tells all
     if (!document.ok()) return with_context("reading " + path, document.error());

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/file.h"
+#include "base/ids.h"
 #include "base/text.h"
 #include "domain/project/sketch_testing.h"
 
@@ -49,6 +51,23 @@ TEST(Declare, TakesTextsOnly) {
                 .error()
                 .message.find("is longer than 1048576 bytes"),
             std::string::npos);
+}
+
+TEST(ReadDeclared, FollowsNoLinkOutOfTheRepository) {
+  std::filesystem::path root =
+      std::filesystem::temp_directory_path() / ("slipway-" + random_hex32());
+  std::filesystem::create_directories(root / "p/contracts");
+  ASSERT_TRUE(write_file_quick(root / "p/slipway.yaml", kSketch).ok());
+  ASSERT_TRUE(write_file_quick(root / "secret", "s").ok());
+  std::filesystem::create_symlink("../../secret", root / "p/contracts/hour.odcs.yaml");
+  EXPECT_EQ(read_declared(root / "p").error().message,
+            "contracts/hour.odcs.yaml is a link that leaves the repository");
+  std::filesystem::remove(root / "p/contracts/hour.odcs.yaml");
+  EXPECT_EQ(read_declared(root / "p").error().message,
+            "slipway.yaml names files that are not there: contracts/hour.odcs.yaml");
+  ASSERT_TRUE(write_file_quick(root / "p/contracts/hour.odcs.yaml", "a: 1\n").ok());
+  EXPECT_EQ(read_declared(root / "p")->documents, kDocuments);
+  std::filesystem::remove_all(root);
 }
 
 TEST(Declare, LeavesOutWhatNothingNames) {

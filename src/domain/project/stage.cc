@@ -132,7 +132,8 @@ ParamsSource& params_of(Stage& stage, const std::string& file, yaml::Position at
   return stage.params.back();
 }
 
-/// Files that are named whole anywhere in the list: keys of them that stand beside say nothing more.
+/// Files that are named whole anywhere in the list: keys of them that stand beside say nothing
+/// more.
 std::set<std::string> whole_params_files(const Node& list) {
   std::set<std::string> files;
   for (const Node& item : list.items) {

@@ -104,7 +104,7 @@ def pair(tmp_path, dvc_server):
         folder.mkdir()
         subprocess.run(["git", "init", "-q", "."], cwd=folder, check=True, env=ENV)
         repo = Repo(folder, tool, tmp_path / ("site-" + name), dvc_server)
-        repo.run("init")
+        repo.run(*(["dvc"] if tool is SLIPWAY else []), "init")  # `slipway init` lays out a whole project
         repos.append(repo)
     return repos
 

@@ -14,6 +14,13 @@ from server import Server, call  # noqa: E402
 SLIPWAY = os.environ["SLIPWAY_BINARY"]
 SKETCH = (ROOT / "fuzz" / "corpus" / "project_file" / "sketch").read_text()
 API = "/api/slipway/v1"
+CONTRACT = """apiVersion: v3.1.0
+kind: DataContract
+id: hour
+version: 1.0.0
+status: active
+schema: [{name: hour, properties: [{name: cnt, logicalType: integer}]}]
+"""
 
 
 class Project:
@@ -48,7 +55,7 @@ class Project:
             text = text.replace(old, new)
         (self.root / "slipway.yaml").write_text(text)
         (self.root / "contracts").mkdir(exist_ok=True)
-        (self.root / "contracts" / "hour.odcs.yaml").write_text(changes.get("contract", "apiVersion: v3.1.0\n"))
+        (self.root / "contracts" / "hour.odcs.yaml").write_text(changes.get("contract", CONTRACT))
 
 
 @pytest.fixture
@@ -83,11 +90,10 @@ def test_init_adds_to_what_is_there(project):
 
 def test_lint_says_nothing_of_a_complete_project(project):
     project.slipway("init")
-    project.write(contract="""
+    project.write(contract=CONTRACT.replace("integer", "integer, description: rentals") + """
 team: {name: Operations}
 description: {purpose: demand, limitations: one city}
 customProperties: [{property: source, value: docks}, {property: labelling, value: counted}]
-schema: [{name: hour, properties: [{name: cnt, description: rentals}]}]
 """)
     stages = ["prepare", "train", "evaluate", "build-app"]
     (project.root / "dvc.yaml").write_text("stages:\n" + "".join(f"  {s}: {{cmd: 'true'}}\n" for s in stages))
@@ -113,6 +119,18 @@ def test_every_fault_is_reported_and_nothing_applied(project):
     assert 'slipway.yaml:30:5: found the key "gtes"' in text
     project.write()
     assert project.json("plan")["first"]
+
+
+def test_what_a_module_could_not_act_on_is_refused(project):
+    project.write(contract="apiVersion: v3.1.0\nschma: []\n",
+                  replace={'cron: "30 2 * * *", tz: Europe/Berlin': 'cron: "61 2 * * *", tz: Europe/Berlni',
+                           "percent: 50": "percent: 100"})
+    text = project.slipway("apply", code=3)
+    assert "slipway.yaml:15:3: " in text and "Europe/Berlni" in text and "61" in text
+    assert "contracts/hour.odcs.yaml:2:1: " in text
+    assert "slipway.yaml:34:" in text and "nothing to compare with" in text
+    places = [finding["where"] for finding in project.json("lint", code=1)["missing"] if finding["rule"] == "declaration"]
+    assert "contracts/hour.odcs.yaml:2:1" in places
 
 
 def test_a_contract_that_is_not_there_is_named(project):
@@ -149,7 +167,7 @@ def test_the_owner_of_the_state_applies(project, server):
     status, applied = call(connection, "GET", f"{API}/project")
     assert status == 200
     assert applied["text"] == SKETCH
-    assert applied["documents"] == {"contracts/hour.odcs.yaml": "apiVersion: v3.1.0\n"}
+    assert applied["documents"] == {"contracts/hour.odcs.yaml": CONTRACT}
     assert applied["bindings"][1] == {"requirement": "latency", "enforced_by": [
         {"kind": "guard", "deployment": "bikes", "name": "latency"}]}
     assert {"kind": "monitor", "name": "bikes/age"} == {k: v for k, v in applied["objects"][18].items() if k != "value"}

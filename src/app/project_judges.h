@@ -1,0 +1,15 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "domain/project/plan.h"
+
+namespace slipway::app {
+
+/// What only the modules that will act on a declaration can tell: whether calendar rules and zones,
+/// contracts, feature views and rollouts make sense. kInvalid with every fault, one a line, each
+/// with its place. Pure, but for the system's time zones.
+Result<> check_declared(const project::Declared& declared);
+
+}  // namespace slipway::app
