@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <cmath>
+#include <fstream>
+#include <optional>
 #include <vector>
 
 #include "io/table/table_testing.h"
@@ -155,6 +157,51 @@ TEST(Scan, WhatIsNoTableIsRefused) {
   std::filesystem::path pipe = folder.path() / "c.csv.gz";
   folder.write("c.csv.gz", "this is not compressed\n");
   EXPECT_EQ(code(pipe), Code::kInvalid);
+}
+
+std::string bytes_of(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+/// The error that ends a scan, or nothing.
+std::optional<Error> ended_by(const std::filesystem::path& path, const ScanOptions& options = {}) {
+  auto scan = Scan::open(path, options);
+  if (!scan.ok()) return scan.error();
+  for (;;) {
+    auto chunk = (*scan)->next();
+    if (!chunk.ok()) return chunk.error();
+    if (*chunk == nullptr) return std::nullopt;
+  }
+}
+
+TEST(Scan, DamagedParquetEndsWithAnErrorThatNamesTheFile) {
+  TestFolder folder;
+  const std::string whole = bytes_of(
+      folder.parquet("whole.parquet", "select i, hash(i) % 1000 as h from range(30000) t(i)"));
+  ASSERT_GT(whole.size(), 1000u);
+  for (std::size_t keep : {whole.size() / 2, whole.size() - 1, std::size_t{12}}) {
+    auto error = ended_by(folder.write("short.parquet", whole.substr(0, keep)));
+    ASSERT_TRUE(error.has_value()) << keep;
+    EXPECT_NE(error->message.find("short.parquet"), std::string::npos) << error->message;
+  }
+  for (std::size_t at = 4; at < whole.size(); at += whole.size() / 12) {
+    std::string damaged = whole;
+    for (std::size_t i = at; i < std::min(at + 16, whole.size()); ++i) damaged[i] = '\xa5';
+    ended_by(folder.write("damaged.parquet", damaged));  // an error or not, and no crash
+  }
+}
+
+TEST(Scan, KeepsToItsLimitOfMemory) {
+  TestFolder folder;
+  ScanOptions options;
+  options.memory_bytes_max = 1 << 20;
+  auto error =
+      ended_by(folder.parquet("wide.parquet",
+                              "select repeat(hash(i)::varchar, 20000) as t from range(300) t(i)"),
+               options);
+  ASSERT_TRUE(error.has_value());
+  EXPECT_EQ(error->code, Code::kBusy) << error->message;
 }
 
 TEST(Scan, ManyScansAtOnceDoNotMix) {
