@@ -1,5 +1,5 @@
 """The unmodified tritonclient.http against slipway; models come in through MLflow's REST (train.py)."""
-import concurrent.futures
+import time
 
 import numpy as np
 import pytest
@@ -52,6 +52,12 @@ def test_model_metadata(client):
         "platform": "xgboost_ubj",
         "inputs": [{"name": "input-0", "datatype": "FP32", "shape": [-1, 3]}],
         "outputs": [{"name": "predict", "datatype": "FP32", "shape": [-1, 1]}],
+        "parameters": {
+            "default_version": "1",
+            "columns": [{"name": "temp", "type": "float", "required": True},
+                        {"name": "wind", "type": "float", "required": False},  # it has missing cells
+                        {"name": "hour", "type": "float", "required": True}],
+        },
     }
     assert "1" in client.get_model_metadata("bikes")["versions"]
 
@@ -59,8 +65,23 @@ def test_model_metadata(client):
 def test_repository_index(client):
     index = {(entry["name"], entry["version"]): entry for entry in client.get_model_repository_index()}
     assert index["bikes", "1"]["state"] == "READY"
+    assert index["bikes", "1"]["parameters"] == {"is_default": True, "loaded": True}
     assert index["linear", "1"]["state"] == "UNAVAILABLE"
     assert index["linear", "1"]["reason"] == "not servable yet: flavour sklearn"
+
+
+def test_a_version_that_nobody_asked_for_is_ready_and_answers(served, client):
+    deadline = time.monotonic() + 60
+    while True:
+        index = {(entry["name"], entry["version"]): entry for entry in client.get_model_repository_index()}
+        entry = index["bikes", "3"]
+        if entry["reason"] != "not looked at yet" or time.monotonic() > deadline:
+            break
+    assert (entry["state"], entry["reason"]) == ("READY", "loads when first asked")
+    assert entry["parameters"] == {"is_default": False, "loaded": False}
+    assert client.get_model_metadata("bikes")["versions"] == ["1", "2", "3"]
+    result = client.infer("bikes", [matrix(served.rows)], model_version="3")
+    assert np.array_equal(result.as_numpy("predict")[:, 0], served.floats("bikes/1"))
 
 
 @pytest.mark.parametrize("binary_in", [True, False])
@@ -134,6 +155,8 @@ def test_refusals(served, client):
         "404", "Request for unknown model: 'bikes' version 9 is not found")
     assert refusal(client.infer, "linear", [matrix(rows)]) == (
         "501", "model 'linear': not servable yet: flavour sklearn")
+    assert refusal(client.infer, "dart", [matrix(rows)]) == (
+        "501", "model 'dart': XGBoost model: booster 'dart' is not supported, only gbtree")
     assert refusal(client.infer, "bikes", [matrix(rows[:, :2].copy())], request_id="5") == (
         "400", "[request id: 5] unexpected shape for input 'input-0' for model 'bikes'. Expected [-1,3], got [8,2].")
     assert refusal(client.infer, "bikes", [matrix(rows)], outputs=[triton.InferRequestedOutput("y")]) == (

@@ -39,8 +39,10 @@ register("bikes", second)
 classes = np.digitize(signal, [-1, 1])
 classifier = xgb.XGBClassifier(n_estimators=5, max_depth=3).fit(data, classes)
 register("weather kinds", classifier)
+register("dart", xgb.XGBRegressor(booster="dart", n_estimators=2).fit(data, signal))
 register("linear", LinearRegression().fit(data.fillna(0), signal), mlflow.sklearn)
 MlflowClient().set_registered_model_alias("bikes", "champion", "1")
+register("bikes", first)  # version 3 is what neither a name nor an alias ever meant
 
 with open(sys.argv[1], "w") as out:
     json.dump({
