@@ -29,6 +29,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::uint64_t kLogsMax = 16;  // more are made into a snapshot at a start
 constexpr char kLockName[] = "lock";
 constexpr std::string_view kLogPrefix = "log-";
 constexpr std::string_view kSnapshotPrefix = "snapshot-";
@@ -193,6 +194,7 @@ class MemoryStore final : public OnlineStore {
     TRY(begin_log(next_generation_));
     writer_ = std::thread([this] { run_writer(); });
     compactor_ = std::thread([this] { run_compactor(); });
+    if (log_generation_ - oldest_log_ > kLogsMax) compactions_.push(true);
     return {};
   }
 
@@ -330,8 +332,14 @@ class MemoryStore final : public OnlineStore {
       if (generation != next_generation_) {
         return gap(folder_ / name_of(kLogPrefix, next_generation_));
       }
-      TRY(load_log(path, generation));
+      const std::uint64_t before = acknowledged_bytes_;
+      const bool used = TRY(load_log(path, generation));
       ++next_generation_;
+      // One that nothing was written to is begun again, so that restarts don't pile up files.
+      if (!used && generation == files.logs.rbegin()->first && generation > first) {
+        next_generation_ = generation;
+        acknowledged_bytes_ = before;
+      }
     }
     // A log is in its place before a snapshot names it.
     if (next_generation_ == first && !files.snapshots.empty()) {
@@ -379,10 +387,11 @@ class MemoryStore final : public OnlineStore {
     return {};
   }
 
-  Result<> load_log(const fs::path& path, std::uint64_t generation) {
+  /// Whether anything stands in it.
+  Result<bool> load_log(const fs::path& path, std::uint64_t generation) {
     const MappedFile file = TRY(MappedFile::open(path));
     const log::Contents contents = TRY(log::parse(file.bytes(), path.string()));
-    if (!contents.header) return {};  // the power went before it was used
+    if (!contents.header) return false;  // the power went before it was used
     if (contents.header->kind != log::Kind::kLog || contents.header->generation != generation) {
       return misplaced(path);
     }
@@ -408,7 +417,7 @@ class MemoryStore final : public OnlineStore {
       TRY(log::visit(frame, path.string(), visitor));
     }
     log_bytes_ += file.bytes().size();
-    return {};
+    return !contents.frames.empty() || contents.torn;
   }
 
   static Error no_such_view(const fs::path& path) {

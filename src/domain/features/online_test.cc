@@ -177,6 +177,22 @@ TEST(Online, RefusesWhatDoesNotFit) {
   EXPECT_EQ(store->size().entities, 0u);
 }
 
+TEST(Online, RestartsDoNotPileUpFiles) {
+  TemporaryFolder folder;
+  for (int i = 0; i < 5; ++i) {
+    auto store = open_store(folder.path());
+    EXPECT_LE(store->size().logs, 2u);
+    if (i > 0) continue;
+    ASSERT_TRUE(store->put(*store->define(kView), {put_of(1, 1, 1)}).ok());
+  }
+  for (int i = 0; i < 40; ++i) {
+    auto store = open_store(folder.path());
+    EXPECT_LE(store->size().logs, 20u);
+    ASSERT_TRUE(store->put(0, {put_of(1, 1, i)}).ok());
+  }
+  EXPECT_EQ(x_of(open_store(folder.path())->get(0, key_of(1))), 39);
+}
+
 TEST(Online, HasOneOwner) {
   TemporaryFolder folder;
   auto store = open_store(folder.path());
@@ -357,7 +373,10 @@ TEST(OnlineLog, AByteThatChangedIsFoundUnlessItIsInTheLastFrame) {
 TEST(OnlineLog, AnAcknowledgedEndThatIsMissingIsFoundByTheNextLog) {
   TemporaryFolder folder;
   write_five(folder.path());
-  { auto store = open_store(folder.path()); }  // a second log
+  {
+    auto store = open_store(folder.path());  // a second log
+    ASSERT_TRUE(store->put(0, {put_of(6, 6, 6)}).ok());
+  }
   fs::resize_file(log_path(folder.path(), 1), fs::file_size(log_path(folder.path(), 1)) - 1);
   EXPECT_EQ(open_error(folder.path()).substr(0, 9), "damaged: ");
 }
