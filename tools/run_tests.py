@@ -186,6 +186,7 @@ SUITES = {
     "triton": pytest_suite("protocol/triton", "triton"),
     "link": pytest_suite("protocol/link", "mlflow3"),
     "project": pytest_suite("protocol/project", "dvc"),
+    "checks": pytest_suite("protocol/checks", "dvc"),
     "faults": pytest_suite("faults", "mlflow3"),
     "web": web,
     "sanitizers": sanitizers,
