@@ -84,6 +84,7 @@ Result<> resume(db::Tx& tx, const std::string& deployment, const std::string& ac
   Rollout r = TRY(get_active(tx, deployment));
   if (r.paused.empty()) return conflict("the rollout is not paused");
   r.paused = "";
+  r.undecided = false;
   r.waiting_since_ms = now_ms;
   return keep(tx, r, "resume", "rollout.resumed", actor, "", now_ms);
 }
@@ -115,6 +116,7 @@ Result<> ask_promotion(db::Tx& tx, const std::string& deployment, const std::str
     return conflict("the rollout is being rolled back: " + r.reason);
   r.promote_asked = by(actor, reason);
   r.paused = "";
+  r.undecided = false;
   return keep(tx, r, "ask_promotion", "rollout.promotion_asked", actor, reason, now_ms);
 }
 

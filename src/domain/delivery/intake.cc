@@ -120,10 +120,19 @@ Result<std::vector<Requested>> request_rollouts(db::Tx& tx, const project::Proje
     if (spec.model != model) continue;
     auto requested = request_rollout(
         tx, {&spec, &file.use_case.requirements, version, asked_by, cause_seq, false}, now_ms);
-    if (requested.ok())
+    if (requested.ok()) {
       all.push_back(std::move(*requested));
-    else if (requested.error().tag != "already_live" && requested.error().tag != "quarantined")
-      return requested.error();
+      continue;
+    }
+    const Error& error = requested.error();
+    if (error.tag != "already_live" && error.tag != "quarantined") return error;
+    Requested refused;
+    refused.refused = error.message;
+    all.push_back(std::move(refused));
+    if (error.tag == "already_live") continue;
+    TRY(tell(tx, "rollout.refused", spec.name, asked_by, cause_seq,
+             Json(Json::Object{{"model", model}, {"version", version}, {"reason", error.message}}),
+             now_ms));
   }
   return all;
 }

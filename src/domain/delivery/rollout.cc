@@ -166,6 +166,8 @@ Action decide_step(const RolloutSnapshot& s) {
   std::vector<GuardEvidence> all = weigh_all(s);
   if (std::string harm = harm_in_words(all, /*critical_only=*/true); !harm.empty())
     return roll_back(std::move(harm), true, std::move(all));
+  if (s.paused && s.undecided && s.newer_waits && s.frozen_by.empty())
+    return roll_back("undecided, and a newer candidate waits", false, std::move(all));
   if (s.paused) return action(Kind::kWait, "paused", std::move(all));
   if (!s.promote_asked.empty())
     return action(Kind::kPromote, "asked for by " + s.promote_asked, std::move(all));

@@ -56,6 +56,8 @@ struct RolloutSnapshot {
   bool has_stable = true;       // false: nothing is served yet
   bool route_settled = false;   // promoting, aborting: no answer is on the old route any more
   bool paused = false;          // by a person, or undecided for too long
+  bool undecided = false;       // and that because a step was, not by a person
+  bool newer_waits = false;     // another candidate waits for this one to end
   bool quarantined = false;     // the candidate, and nobody forced it
   std::string frozen_by;        // who froze the deployment; "" when nobody
   std::string abort_asked;      // who asked for a rollback, and why; "" when nobody
@@ -107,7 +109,8 @@ const char* to_string(Action::Kind kind);
 /// The rules, in this order while a candidate has traffic:
 ///  1. a person's rollback, a fault of the candidate, quarantine, harm on a critical guard: back at
 ///     once, paused and frozen or not;
-///  2. paused: wait; a person's promotion: promote;
+///  2. paused: wait, or back, without quarantine, when that is because it was undecided and a newer
+///     candidate waits; a person's promotion: promote;
 ///  3. after min_time and min_requests: harm on any guard: back; else, when every guard is clear,
 ///     its counters can be read, the stable version itself keeps what it must and nobody froze the
 ///     deployment: on to the next step, after the last one promote;

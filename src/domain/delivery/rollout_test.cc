@@ -248,6 +248,13 @@ TEST(NextAction, InCanary) {
             }),
        Kind::kRollBack, "harmful"},
       {"paused", with(canarying(), [](auto& s) { s.paused = true; }), Kind::kWait, "paused"},
+      {"paused by a person while a newer one waits",
+       with(canarying(), [](auto& s) { s.paused = s.newer_waits = true; }), Kind::kWait, "paused"},
+      {"paused as undecided, nobody waits",
+       with(canarying(), [](auto& s) { s.paused = s.undecided = true; }), Kind::kWait, "paused"},
+      {"paused as undecided while a newer one waits",
+       with(canarying(), [](auto& s) { s.paused = s.undecided = s.newer_waits = true; }),
+       Kind::kRollBack, "a newer candidate waits"},
       {"paused and harmful",
        with(canarying(),
             [](auto& s) {
@@ -332,6 +339,9 @@ TEST(NextAction, QuarantinesWhatItRollsBack) {
   s.counts[1] = canary_counts(arm(100, 60), arm(100));
   EXPECT_TRUE(next_action(s).quarantine);
   EXPECT_FALSE(next_action(canarying()).quarantine);
+  RolloutSnapshot undecided = canarying();
+  undecided.paused = undecided.undecided = undecided.newer_waits = true;
+  EXPECT_FALSE(next_action(undecided).quarantine) << "nothing is known against it";
 }
 
 TEST(NextAction, CarriesTheEvidenceOfEachGuard) {

@@ -31,6 +31,7 @@ create table rollouts (
   phase text not null,
   step bigint not null,
   paused text not null,
+  undecided bigint not null,
   forced bigint not null,
   reason text not null,
   plan text not null,
@@ -139,19 +140,20 @@ struct RolloutRow {
   std::string phase;
   std::int64_t step = 0;
   std::string paused;
-  bool forced = false;
+  bool undecided = false, forced = false;
   std::string reason, plan, gates, asked_by;
   std::int64_t cause_seq = 0, last_seq = 0;
   std::string abort_asked, promote_asked;
   std::int64_t revision = 0, created_ms = 0, step_started_ms = 0, waiting_since_ms = 0;
   std::int64_t ended_ms = 0;
 };
-WIRE(RolloutRow, id, deployment, slot, model, version, replaces, phase, step, paused, forced,
-     reason, plan, gates, asked_by, cause_seq, last_seq, abort_asked, promote_asked, revision,
-     created_ms, step_started_ms, waiting_since_ms, ended_ms)
+WIRE(RolloutRow, id, deployment, slot, model, version, replaces, phase, step, paused, undecided,
+     forced, reason, plan, gates, asked_by, cause_seq, last_seq, abort_asked, promote_asked,
+     revision, created_ms, step_started_ms, waiting_since_ms, ended_ms)
 
 constexpr char kRollout[] =
-    "select id, deployment, slot, model, version, replaces, phase, step, paused, forced, reason, "
+    "select id, deployment, slot, model, version, replaces, phase, step, paused, undecided, "
+    "forced, reason, "
     "plan, gates, asked_by, cause_seq, last_seq, abort_asked, promote_asked, revision, created_ms, "
     "step_started_ms, waiting_since_ms, ended_ms from rollouts";
 
@@ -180,6 +182,7 @@ Result<Rollout> value_of(RolloutRow row) {
   r.waiting = row.slot == "waiting";
   r.step = static_cast<int>(row.step);
   r.paused = std::move(row.paused);
+  r.undecided = row.undecided;
   r.forced = row.forced;
   r.reason = std::move(row.reason);
   r.asked_by = std::move(row.asked_by);
@@ -244,27 +247,27 @@ Result<> update_deployment(db::Tx& tx, const Deployment& d) {
 }
 
 Result<> insert_rollout(db::Tx& tx, const Rollout& r) {
-  TRY(
-      tx.run("insert into rollouts (id, deployment, slot, model, version, replaces, phase, step, "
-             "paused, forced, reason, plan, gates, asked_by, cause_seq, last_seq, abort_asked, "
-             "promote_asked, revision, created_ms, step_started_ms, waiting_since_ms, ended_ms) "
-             "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-             r.id, r.deployment, slot_of(r), r.model, r.version, r.replaces, to_string(r.phase),
-             r.step, r.paused, r.forced, r.reason, wire::dump(to_json(r.plan)), text_of(r.gates),
-             r.asked_by, r.cause_seq, r.last_seq, r.abort_asked, r.promote_asked, r.revision,
-             r.created_ms, r.step_started_ms, r.waiting_since_ms, r.ended_ms));
+  TRY(tx.run(
+      "insert into rollouts (id, deployment, slot, model, version, replaces, phase, step, "
+      "paused, undecided, forced, reason, plan, gates, asked_by, cause_seq, last_seq, abort_asked, "
+      "promote_asked, revision, created_ms, step_started_ms, waiting_since_ms, ended_ms) "
+      "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      r.id, r.deployment, slot_of(r), r.model, r.version, r.replaces, to_string(r.phase), r.step,
+      r.paused, r.undecided, r.forced, r.reason, wire::dump(to_json(r.plan)), text_of(r.gates),
+      r.asked_by, r.cause_seq, r.last_seq, r.abort_asked, r.promote_asked, r.revision, r.created_ms,
+      r.step_started_ms, r.waiting_since_ms, r.ended_ms));
   return {};
 }
 
 Result<> update_rollout(db::Tx& tx, const Rollout& r) {
-  const std::int64_t changed =
-      TRY(tx.run("update rollouts set slot = ?, replaces = ?, phase = ?, step = ?, paused = ?, "
-                 "reason = ?, last_seq = ?, abort_asked = ?, promote_asked = ?, revision = ?, "
-                 "step_started_ms = ?, waiting_since_ms = ?, ended_ms = ? "
-                 "where id = ? and revision = ?",
-                 slot_of(r), r.replaces, to_string(r.phase), r.step, r.paused, r.reason, r.last_seq,
-                 r.abort_asked, r.promote_asked, r.revision, r.step_started_ms, r.waiting_since_ms,
-                 r.ended_ms, r.id, r.revision - 1));
+  const std::int64_t changed = TRY(tx.run(
+      "update rollouts set slot = ?, replaces = ?, phase = ?, step = ?, paused = ?, undecided = ?, "
+      "reason = ?, last_seq = ?, abort_asked = ?, promote_asked = ?, revision = ?, "
+      "step_started_ms = ?, waiting_since_ms = ?, ended_ms = ? "
+      "where id = ? and revision = ?",
+      slot_of(r), r.replaces, to_string(r.phase), r.step, r.paused, r.undecided, r.reason,
+      r.last_seq, r.abort_asked, r.promote_asked, r.revision, r.step_started_ms, r.waiting_since_ms,
+      r.ended_ms, r.id, r.revision - 1));
   if (changed == 1) return {};
   return Error{Code::kConflict, "rollout " + r.id + " has changed meanwhile", "stale"};
 }

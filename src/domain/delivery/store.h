@@ -45,7 +45,8 @@ struct Rollout {
   Phase phase = Phase::kPending;
   bool waiting = false;  // another one is under way
   int step = 0;
-  std::string paused;  // who or what holds it; "" when nothing
+  std::string paused;      // who or what holds it; "" when nothing
+  bool undecided = false;  // and it was a step that could not be decided
   bool forced = false;
   std::string reason;  // of the last change
   RolloutPlan plan;
@@ -71,6 +72,7 @@ struct Requested {
   std::string rollout;
   bool made = false;  // false: the same cause has asked before, or that version is under way
   bool waiting = false;
+  std::string refused;     // why there is no rollout at all; ""
   std::string superseded;  // the rollout whose place it took; ""
 };
 /// Makes the deployment on first use. One rollout per cause and deployment, however often it asks.
@@ -78,8 +80,8 @@ struct Requested {
 ///   forced; tag "already_live": it is the stable version.
 Result<Requested> request_rollout(db::Tx& tx, const Request& request, UnixMs now_ms);
 
-/// The same for every deployment of `file` that serves `model`; those that refuse because it is
-/// live there or in quarantine are left out.
+/// The same for every deployment of `file` that serves `model`. One where it is live already or in
+/// quarantine answers with `refused`, the latter with an event "rollout.refused" as well.
 Result<std::vector<Requested>> request_rollouts(db::Tx& tx, const project::ProjectFile& file,
                                                 const std::string& model, std::int64_t version,
                                                 const std::string& asked_by, std::int64_t cause_seq,

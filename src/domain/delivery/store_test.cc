@@ -667,6 +667,21 @@ TEST_P(DeliveryStore, KnowsTheStepByWhichAVersionAnswered) {
   ASSERT_TRUE(read.ok()) << read.error().message;
 }
 
+TEST_P(DeliveryStore, AnUndecidedOneMakesWayForANewer) {
+  go_live();
+  start_shadow();
+  write([](db::Tx& tx, Journey& j) -> Result<> {
+    j.now += 14 * kDay;
+    TRY(j.decide());
+    EXPECT_FALSE(TRY(j.decide()).changed) << "nobody waits";
+    const Requested third = TRY(j.request(3));
+    EXPECT_EQ(TRY(j.decide()).phase, Phase::kAborting);
+    EXPECT_EQ(TRY(j.decide(settled())).started, third.rollout);
+    EXPECT_FALSE(TRY(is_quarantined(tx, "rides", 2)));
+    return {};
+  });
+}
+
 TEST_P(DeliveryStore, EveryDeploymentOfAModelIsAsked) {
   write([](db::Tx& tx, Journey& j) -> Result<> {
     project::ProjectFile file;
@@ -680,6 +695,15 @@ TEST_P(DeliveryStore, EveryDeploymentOfAModelIsAsked) {
     asked = TRY(request_rollouts(tx, file, "rides", 1, "ann", 5, j.now));
     EXPECT_FALSE(asked[0].made || asked[1].made);
     EXPECT_EQ(TRY(open_rollouts(tx)).size(), 2u);
+
+    TRY(ask_rollback(tx, "bikes", "ann", "", j.now));
+    TRY(j.decide());
+    TRY(j.decide(settled()));
+    asked = TRY(request_rollouts(tx, file, "rides", 1, "ann", 6, j.now));
+    EXPECT_NE(asked[0].refused.find("quarantine"), std::string::npos);
+    const auto told = TRY(graph::events_about(tx, {graph::kind::kDeployment, "bikes"}, 1));
+    EXPECT_EQ(told[0].event.type, "rollout.refused");
+    EXPECT_EQ(told[0].event.cause_seq, 6);
     return {};
   });
 }

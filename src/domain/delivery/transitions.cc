@@ -145,7 +145,10 @@ Json evidence_of(const Action& action) {
 }
 
 void enter(Rollout& r, const Action& action, int step, UnixMs now_ms) {
-  if (action.kind == Kind::kPause) r.paused = action.reason;
+  if (action.kind == Kind::kPause) {
+    r.paused = action.reason;
+    r.undecided = true;
+  }
   if (action.kind != Kind::kAdvance) return;
   r.step = step;
   r.step_started_ms = r.waiting_since_ms = now_ms;
@@ -209,6 +212,8 @@ Result<Decidable> load_snapshot(db::Tx& tx, const std::string& rollout, const Ob
   s.route_settled = observed.route_settled;
   // One that waits does nothing; whoever asks is told so.
   s.paused = !r.paused.empty() || r.waiting;
+  s.undecided = r.undecided;
+  s.newer_waits = TRY(rows::in_slot(tx, r.deployment, "waiting")).has_value() && !r.waiting;
   s.quarantined = !r.forced && TRY(is_quarantined(tx, r.model, r.version));
   s.frozen_by = deployment.frozen_by;
   s.abort_asked = r.abort_asked;
