@@ -46,10 +46,15 @@ Response no_endpoint(const Request& request, bool wrong_method) {
   return response;
 }
 
-void mount_server(http::Router& router) {
+Response health_of(tracking::Tracking& tracking) {
+  const Result<> health = tracking.health();
+  return health.ok() ? Response::text("OK") : Response::text(health.error().message, 503);
+}
+
+void mount_server(http::Router& router, tracking::Tracking& tracking) {
   http::Router::Group root = router.group("", render_error);
   root.add({Method::kGet, "/health", http::kPublic, Place::kInline},
-           [](Request&) -> Result<Response> { return Response::text("OK"); });
+           [&tracking](Request&) -> Result<Response> { return health_of(tracking); });
   root.add({Method::kGet, "/version", http::kPublic, Place::kInline},
            [](Request&) -> Result<Response> { return Response::text(kMlflowVersion); });
   for (const char* prefix : {"/api/3.0/mlflow", "/ajax-api/3.0/mlflow"}) {
@@ -65,7 +70,7 @@ void mount_server(http::Router& router) {
 }  // namespace
 
 void mount_tracking(http::Router& router, tracking::Tracking& tracking) {
-  mount_server(router);
+  mount_server(router, tracking);
   Api api(router, "2.0");
   mount_experiments(api, tracking);
   mount_runs(api, tracking);

@@ -39,6 +39,9 @@ class Connection : public Tx {
   virtual bool usable() const = 0;
   /// The last commit() failed in a way that leaves open whether it was done.
   virtual bool outcome_unknown() const { return false; }
+  /// kUnavailable (tag "moved") when what is written here is not what the database's name leads to
+  /// any more: nobody would find it.
+  virtual Result<> check_place() { return {}; }
   /// Housekeeping between groups, after the writes were answered.
   virtual void after_group() {}
 
@@ -77,6 +80,11 @@ class Source {
 
 Result<std::unique_ptr<Source>> sqlite_source(const std::string& path, const PoolOptions& options);
 Result<std::unique_ptr<Source>> postgres_source(const std::string& uri, const PoolOptions& options);
+
+/// `message` without anything that stands in the user info or the query of `uri`, percent-decoded
+/// or not: people put passwords there, and a client library repeats what it cannot read. Where a
+/// piece is too short to be cut out and leave sense, nothing of the message is left.
+std::string without_secrets(std::string message, std::string_view uri);
 
 /// What must hold for a bound value on both engines.
 Result<> check_value(const Value& value);

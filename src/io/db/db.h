@@ -120,6 +120,9 @@ class Pool {
                                             Metrics& metrics, PoolOptions options = {});
   virtual ~Pool() = default;  // finishes what was queued
   virtual Engine engine() const = 0;
+  /// Why writes are refused at present: the database file was deleted or replaced under us, say.
+  /// Asks no disk, so any thread may; at most a second old.
+  virtual Result<> health() = 0;
 
   /// Runs `f` on a snapshot, on this thread; it may wait for a free connection and for the disk.
   template <class F>

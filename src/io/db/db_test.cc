@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "io/db/connection.h"
 #include "io/db/db_testing.h"
 #include "io/db/statements.h"
 
@@ -565,6 +566,56 @@ TEST(Uri, ThatNamesNoDatabaseIsRefusedWithoutItsPassword) {
   auto nobody = Pool::open("postgresql://u:hunter2@127.0.0.1:1/none", kItems, metrics);
   EXPECT_EQ(nobody.error().code, Code::kUnavailable);
   EXPECT_EQ(nobody.error().message.find("hunter2"), std::string::npos);
+}
+
+TEST(Uri, IsNeverRepeatedWhereItMayHoldAPassword) {
+  Metrics metrics;
+  for (const char* uri :
+       {"postgresql://bob:s3%zzcr3t@127.0.0.1:1/db",
+        "postgresql://bob:s3cr3t@s3cr3t@127.0.0.1:1/db",
+        "postgresql://127.0.0.1:1/db?password=s3cr3t&no_such=s3cr3t", "sqlite://bob:s3cr3t@h/x.db",
+        "postgresql://127.0.0.1:1/db?password=s3=cr3t", "postgresql://bob:s3/cr3t@127.0.0.1:1/db",
+        "postgresql://bob:s3cr3t@[127.0.0.1:1/db", "sqlite:///no/such/x.db?password=s3cr3t",
+        "postgresql://127.0.0.1:port/db?s3cr3t", "postgresql://bob:%73%33cr3t@127.0.0.1:1/db"}) {
+    auto refused = Pool::open(uri, kItems, metrics);
+    ASSERT_FALSE(refused.ok()) << uri;
+    for (const char* part : {"s3cr3t", "cr3t", "bob", "s3%zz", "%73"}) {
+      EXPECT_EQ(refused.error().message.find(part), std::string::npos)
+          << uri << ": " << refused.error().message;
+    }
+  }
+}
+
+TEST(Secrets, AreCutOutAndLeaveTheReason) {
+  constexpr char kUri[] = "postgresql://bob:s3cr3t@h/db?sslmode=disable";
+  EXPECT_EQ(without_secrets("connection to \"h\" refused", kUri), "connection to \"h\" refused");
+  EXPECT_EQ(without_secrets("user \"bob\" said s3cr3t", kUri), "user \"***\" said ***");
+  EXPECT_EQ(without_secrets("no host \"x@h\"", "postgresql://b:p@x@h/db").find("x@h"),
+            std::string::npos);
+}
+
+TEST(SqliteFile, ThatIsDeletedOrReplacedUnderAServerRefusesWrites) {
+  for (const bool replaced : {false, true}) {
+    TemporaryFolder folder;
+    Metrics metrics;
+    const std::string uri = "sqlite://" + (folder.path() / "a.db").string();
+    auto pool = Pool::open(uri, kItems, metrics);
+    ASSERT_TRUE(pool.ok());
+    ASSERT_TRUE((*pool)->write([](Tx& tx) { return insert(tx, 1, "one"); }).ok());
+    EXPECT_TRUE((*pool)->health().ok());
+    for (const char* name : {"a.db", "a.db-wal", "a.db-shm"}) {
+      std::filesystem::remove(folder.path() / name);
+    }
+    std::unique_ptr<Pool> second;
+    if (replaced) second = std::move(*Pool::open(uri, kItems, metrics));
+    auto lost = (*pool)->write([](Tx& tx) { return insert(tx, 2, "two"); });
+    ASSERT_FALSE(lost.ok());
+    EXPECT_EQ(lost.error().code, Code::kUnavailable);
+    EXPECT_NE(lost.error().message.find("deleted or replaced"), std::string::npos);
+    EXPECT_EQ((*pool)->health().error().tag, "moved");
+    if (!second) continue;
+    EXPECT_TRUE(second->write([](Tx& tx) { return insert(tx, 1, "one"); }).ok());
+  }
 }
 
 TEST(Placeholders, AreNumberedOutsideOfQuotesAndComments) {

@@ -77,6 +77,10 @@ class SharedPool final : public Pool {
   }
 
   Engine engine() const override { return source_->engine(); }
+  Result<> health() override {
+    if (writer_) return writer_->health();
+    return {};
+  }
 
  protected:
   Result<> read_erased(const std::function<Result<>(Tx&)>& f) override {

@@ -355,8 +355,9 @@ class PostgresSource final : public Source {
     Session session(pq_.connectdb_params(keys, values, /*expand_dbname=*/1),
                     FinishConnection{&pq_});
     if (pq_.status(session.get()) != CONNECTION_OK) {
-      return unavailable("cannot connect to PostgreSQL: " +
-                         std::string(trim(pq_.error_message(session.get()))));
+      return unavailable(
+          "cannot connect to PostgreSQL: " +
+          without_secrets(std::string(trim(pq_.error_message(session.get()))), uri_));
     }
     pq_.set_notice_processor(
         session.get(), [](void*, const char*) {}, nullptr);

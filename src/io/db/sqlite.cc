@@ -58,6 +58,12 @@ constexpr Kind kKinds[] = {
     {SQLITE_TOOBIG, Code::kInvalid, "too_big"},
 };
 
+/// A path in a message; who takes SQLite's URIs for PostgreSQL's may have written a password behind
+/// the '?'.
+std::string shown(std::string_view path) {
+  return std::string(path.substr(0, path.find('?')));
+}
+
 const Kind* find_kind(int sqlite_code) {
   for (const Kind& kind : kKinds) {
     if (kind.sqlite_code == sqlite_code) return &kind;
@@ -173,6 +179,17 @@ class SqliteConnection final : public Connection {
 
   bool in_transaction() const override { return sqlite3_get_autocommit(database_.get()) == 0; }
   bool usable() const override { return true; }
+
+  Result<> check_place() override {
+    int moved = 0;  // stays 0 on a file system that cannot tell
+    sqlite3_file_control(database_.get(), "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+    if (moved == 0) return {};
+    return Error{Code::kUnavailable,
+                 "the database file " + shown(sqlite3_db_filename(database_.get(), "main")) +
+                     " was deleted or replaced while this server ran, so nothing is written any "
+                     "more; put it back and restart the server",
+                 "moved"};
+  }
 
   void after_group() override {
     if (log_pages_ < kCheckpointPages) return;
@@ -366,10 +383,10 @@ class SqliteSource final : public Source {
     int code = sqlite3_open_v2(path_.c_str(), &opened, flags,
                                options_.sqlite_vfs.empty() ? nullptr : options_.sqlite_vfs.c_str());
     Database database(opened);
-    if (code != SQLITE_OK) return error_of(opened, code, "opening " + path_);
+    if (code != SQLITE_OK) return error_of(opened, code, "opening " + shown(path_));
     auto connection = std::make_unique<SqliteConnection>(std::move(database));
     if (Result<> set = connection->configure(options_, access); !set.ok()) {
-      return with_context("opening " + path_, set.error());
+      return with_context("opening " + shown(path_), set.error());
     }
     return std::unique_ptr<Connection>(std::move(connection));
   }
@@ -409,11 +426,13 @@ class SqliteSource final : public Source {
 
 Result<std::unique_ptr<Source>> sqlite_source(const std::string& path, const PoolOptions& options) {
   if (!path.starts_with('/')) {
-    return invalid("a SQLite database is named by an absolute path, sqlite:///abs/path; got " +
-                   path);
+    // The rest may hold a password.
+    return invalid(
+        "a SQLite database is named by an absolute path, sqlite:///abs/path; three "
+        "slashes, no host and no user");
   }
   if (options.read_only && access(path.c_str(), F_OK) != 0) {
-    return missing("there is no database at " + path);
+    return missing("there is no database at " + shown(path));
   }
   return std::unique_ptr<Source>(std::make_unique<SqliteSource>(path, options));
 }

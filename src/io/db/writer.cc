@@ -5,12 +5,16 @@
 #include <chrono>
 #include <exception>
 
+#include "base/log.h"
+
 namespace slipway::db {
 namespace {
 
 const std::vector<double> kGroupBounds = {1, 2, 4, 8, 16, 32, 64, 128, 256};
 const std::vector<double> kSecondsBounds = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
                                             0.05,   0.1,   0.25,   0.5,   1,    5};
+
+constexpr std::chrono::seconds kIdleCheck{1};
 
 Result<> call(UniqueFunction<Result<>(Tx&)>& f, Tx& tx) {
   try {
@@ -106,7 +110,10 @@ bool Writer::take(Group& group) {
   std::unique_lock lock(mutex_);
   while (queue_.empty() && !closed_) {
     sleeping_ = true;
-    ready_.wait(lock, [&] { return !sleeping_ || closed_; });
+    if (ready_.wait_for(lock, kIdleCheck, [&] { return !sleeping_ || closed_; })) continue;
+    lock.unlock();
+    (void)check_place();  // what it finds is kept for health()
+    lock.lock();
   }
   queue_depth_.set(static_cast<double>(queue_.size()));
   while (!queue_.empty() && group.size() < group_max_) {
@@ -185,6 +192,11 @@ Result<> Writer::run_one(Write& write, bool alone) {
 }
 
 Writer::Ended Writer::commit(Write* first, std::size_t count) {
+  if (Result<> there = check_place(); !there.ok()) {
+    connection_->rollback();
+    fail_all(first, count, there.error());
+    return Ended::kFailed;
+  }
   auto start = std::chrono::steady_clock::now();
   Result<> committed = connection_->commit();
   commit_seconds_.observe(
@@ -192,6 +204,21 @@ Writer::Ended Writer::commit(Write* first, std::size_t count) {
   if (committed.ok()) return Ended::kCommitted;
   fail_all(first, count, committed.error());
   return gave_way(committed) ? Ended::kRetryAlone : Ended::kFailed;
+}
+
+Result<> Writer::check_place() {
+  Result<> there = connection_->check_place();
+  if (!there.ok() && health().ok())
+    log_error("writes are refused", {{"why", there.error().message}});
+  std::lock_guard lock(mutex_);
+  trouble_ = there.ok() ? std::nullopt : std::optional<Error>(there.error());
+  return there;
+}
+
+Result<> Writer::health() {
+  std::lock_guard lock(mutex_);
+  if (trouble_) return *trouble_;
+  return {};
 }
 
 void Writer::fail_all(Write* first, std::size_t count, const Error& error) {

@@ -21,6 +21,8 @@ class Writer {
   void enqueue(UniqueFunction<Result<>(Tx&)> f, Done<> done);
   /// Runs `f` as a queued write and waits for its commit.
   Result<> wait_for(const std::function<Result<>(Tx&)>& f);
+  /// Why writes are refused, as of the last one or the last second without any.
+  Result<> health();
 
  private:
   struct Write {
@@ -40,6 +42,7 @@ class Writer {
   Result<> run_one(Write& write, bool alone);
   Ended commit(Write* first, std::size_t count);
   Result<> begin();
+  Result<> check_place();
   static void fail_all(Write* first, std::size_t count, const Error& error);
 
   Source& source_;
@@ -56,6 +59,7 @@ class Writer {
   std::deque<Write> queue_;  // guarded by mutex_, as the two below
   bool sleeping_ = false;
   bool closed_ = false;
+  std::optional<Error> trouble_;
   std::thread thread_;
 };
 
