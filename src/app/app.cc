@@ -84,8 +84,10 @@ Result<http::Principal> principal_of(const http::Request& request, const std::st
   return http::Principal{};  // a token of some other service that the client was configured with
 }
 
-http::ServerOptions server_options(const Address& address) {
+http::ServerOptions server_options(const AppOptions& app, const Address& address) {
   http::ServerOptions options;
+  options.body_buffers_max = app.body_memory_bytes;
+  options.body_bytes_per_second_min = app.body_bytes_per_second_min;
   options.host = address.host;
   options.port = address.port;
   return options;
@@ -152,10 +154,10 @@ Result<> App::start() {
   mlflow::mount_scoring(data_plane, *s.serving, {s.options.default_deployment});
   if (s.options.listen_serving) mount_metrics(s.serving_router, s.metrics);
 
-  s.server =
-      TRY(http::Server::open(server_options(s.options.listen), s.router, s.metrics, authenticate));
+  s.server = TRY(http::Server::open(server_options(s.options, s.options.listen), s.router,
+                                    s.metrics, authenticate));
   if (s.options.listen_serving) {
-    s.serving_server = TRY(http::Server::open(server_options(*s.options.listen_serving),
+    s.serving_server = TRY(http::Server::open(server_options(s.options, *s.options.listen_serving),
                                               s.serving_router, s.metrics, authenticate));
   }
   s.serving->start();

@@ -24,6 +24,10 @@ const std::vector<Setting>& up_settings() {
        "catalogue: sqlite:///PATH or postgresql://... (catalog.db in the state folder)"},
       {"artifacts", "DIR", "", "folder of artifacts (artifacts in the state folder)"},
       {"default_deployment", "NAME", "", "the model that answers the bare /invocations"},
+      {"body_memory", "MIB", "256",
+       "memory for request bodies, all together; beyond it 503 with Retry-After"},
+      {"body_rate", "BYTES", "1024",
+       "a request's body that comes at fewer bytes a second, over half a minute, is given up"},
       {"log_level", "LEVEL", "info", "debug, info, warning, error or off"},
       {"log_format", "FORMAT", "text", "text or json"},
   };
@@ -63,6 +67,16 @@ Result<> set_up_log(const Settings& settings) {
   return {};
 }
 
+Result<std::int64_t> bounded(const Settings& settings, const char* name, std::int64_t least,
+                             std::int64_t most) {
+  const std::int64_t value = TRY(settings.integer(name));
+  if (value >= least && value <= most) return value;
+  return Error{Code::kInvalid,
+               std::string(name) + " must be between " + std::to_string(least) + " and " +
+                   std::to_string(most) + ", got " + std::to_string(value),
+               "usage"};
+}
+
 Result<AppOptions> options_of(const Settings& settings, const std::filesystem::path& folder) {
   AppOptions options;
   const std::string& state = settings.text("state");
@@ -85,6 +99,10 @@ Result<AppOptions> options_of(const Settings& settings, const std::filesystem::p
   options.store = settings.text("store");
   if (!settings.text("artifacts").empty()) options.artifacts = folder / settings.text("artifacts");
   options.default_deployment = settings.text("default_deployment");
+  options.body_memory_bytes =
+      static_cast<std::uint64_t>(TRY(bounded(settings, "body_memory", 1, 1 << 20))) << 20;
+  options.body_bytes_per_second_min =
+      static_cast<std::uint64_t>(TRY(bounded(settings, "body_rate", 0, 1 << 30)));
   return options;
 }
 

@@ -57,7 +57,9 @@ Site::Site(const ServerOptions& server_options, const Router& server_router, Met
       limits(to_limits(server_options)),
       metrics(server_router, registry),
       buffered(std::make_shared<std::atomic<std::int64_t>>(0)),
-      workers(server_options.workers, server_options.worker_queue_max, registry) {}
+      workers("http-work", server_options.workers, server_options.worker_queue_max, registry),
+      body_workers("http-body", server_options.body_workers, server_options.worker_queue_max,
+                   registry) {}
 
 bool Charge::grow_to(const std::shared_ptr<std::atomic<std::int64_t>>& total, std::size_t bytes,
                      std::uint64_t max) {
@@ -174,7 +176,9 @@ void Conversation::tick() {
   };
   const bool reads_body = reading_ == Reading::kBody && !paused_ && !body_broken_;
   if (broken_ || (closing_ && output_.empty())) return;
-  if (!output_.empty()) {
+  if (reads_body && is_too_slow()) {
+    fail_body(408, unavailable("the body comes too slowly"));
+  } else if (!output_.empty()) {
     if (!stalled(progress_ms_, site_.options.body_timeout)) return;
     broken_ = true;
   } else if (reads_body) {
@@ -377,6 +381,7 @@ void Conversation::answer_early(Response response) {
     reading_ = Reading::kBody;
     target_ = Target::kNowhere;
     body_left_ = *framing_.content_length;
+    begin_window();
   }
   deliver(std::move(response));
 }
@@ -393,6 +398,7 @@ void Conversation::start_body() {
   chunks_ = ChunkDecoder(site_.limits);
   reading_ = has_body ? Reading::kBody : Reading::kHead;
   progress_ms_ = loop_.now_ms;
+  begin_window();
   if (has_body) say_continue();
 
   if (!entry.route.streams_body) {
@@ -409,11 +415,34 @@ void Conversation::start_body() {
     });
   });
   request_.body_stream = pipe_;
-  if (!has_body) {
-    pipe_->end();
-    pipe_.reset();
-  }
-  run_on_worker(entry, std::move(exchange));
+  stream_waits_ = true;
+  if (has_body) return;
+  pipe_->end();
+  pipe_.reset();
+  start_stream_handler();
+}
+
+/// Not before the pipe is full or has the whole body: whoever sends little, slowly, keeps no thread
+/// waiting.
+void Conversation::start_stream_handler() {
+  if (!std::exchange(stream_waits_, false)) return;
+  run_on_worker(*turn_.entry, turns_.back());
+}
+
+void Conversation::begin_window() {
+  window_ms_ = loop_.now_ms;
+  window_taken_ = body_taken_;
+}
+
+/// Judged once a window, which is also the time of grace at the start.
+bool Conversation::is_too_slow() {
+  const std::int64_t passed = loop_.now_ms - window_ms_;
+  if (passed < site_.options.body_window.count()) return false;
+  const std::uint64_t came = body_taken_ - window_taken_;
+  const std::uint64_t least =
+      site_.options.body_bytes_per_second_min * static_cast<std::uint64_t>(passed) / 1000;
+  begin_window();
+  return came < least;
 }
 
 void Conversation::say_continue() {
@@ -463,10 +492,14 @@ void Conversation::keep_payload(std::string_view payload) {
         return reject(503, with_retry(turn_.entry->errors(
                                unavailable("the server holds too many bodies in memory"))));
       }
+      // Who has sent that much is believed: growing by doubling would take up to thrice the space.
+      if (request_.body.size() + payload.size() > request_.body.capacity())
+        request_.body.reserve(request_.body.size() + payload.size() + body_left_);
       request_.body.append(payload);
       return;
     case Target::kPipe:
       if (!payload.empty()) paused_ = !pipe_->put(payload);
+      if (paused_) start_stream_handler();
       return;
     case Target::kNowhere:
       return;
@@ -479,6 +512,7 @@ void Conversation::end_body() {
   if (target_ == Target::kPipe) {
     pipe_->end();
     pipe_.reset();
+    start_stream_handler();
   } else if (target_ == Target::kMemory) {
     dispatch();
   }
@@ -498,6 +532,7 @@ void Conversation::fail_body(int status, Error error) {
       body_broken_ = true;
       no_more_requests_ = true;
       turns_.back()->turn_.keep_alive = false;
+      start_stream_handler();
       return;
     case Target::kNowhere:
       broken_ = true;
@@ -525,6 +560,7 @@ void Conversation::resume_body(const Exchange& exchange) {
   if (!paused_ || turns_.empty() || turns_.front().get() != &exchange) return;
   paused_ = false;
   progress_ms_ = loop_.now_ms;
+  begin_window();
   after_outside_event();
 }
 
@@ -566,7 +602,8 @@ void Conversation::run_on_worker(const Router::Entry& entry, std::shared_ptr<Exc
                         reply = Reply(exchange, entry.errors)]() mutable {
     entry.run(std::move(request), std::move(reply));
   };
-  if (site_.workers.push(task)) return;
+  Workers& workers = entry.route.streams_body ? site_.body_workers : site_.workers;
+  if (workers.push(task)) return;
   site_.metrics.refused_requests.add();
   // Sent before `task` drops its Reply, so that one has nothing left to say.
   exchange->send(with_retry(entry.errors(unavailable("too many requests wait already"))));

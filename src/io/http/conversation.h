@@ -37,7 +37,7 @@ struct Site {
   ServerMetrics metrics;
   std::shared_ptr<std::atomic<std::int64_t>> buffered;  // bytes of bodies held in memory
   std::atomic<int> connections{0};                      // open ones
-  Workers workers;                                      // last: its threads use the others
+  Workers workers, body_workers;                        // last: their threads use the others
 };
 
 /// What the conversations of one loop share.
@@ -168,6 +168,9 @@ class Conversation {
   // Bodies.
   void start_body();
   void say_continue();
+  void begin_window();
+  bool is_too_slow();
+  void start_stream_handler();
   bool take_body();
   std::string_view next_payload();
   void keep_payload(std::string_view payload);
@@ -216,6 +219,9 @@ class Conversation {
   Target target_ = Target::kMemory;
   ChunkDecoder chunks_;
   std::uint64_t body_left_ = 0, body_taken_ = 0, body_max_ = 0;
+  std::uint64_t window_taken_ = 0;  // body_taken_ when the window began
+  std::int64_t window_ms_ = 0;
+  bool stream_waits_ = false;  // the handler of a streamed body has not been started yet
   std::shared_ptr<BodyPipe> pipe_;
   bool paused_ = false;       // the pipe is full
   bool body_broken_ = false;  // no more of it can come; the connection ends with its answer

@@ -141,6 +141,7 @@ void EpollServer::end(std::chrono::milliseconds limit) {
   for (const auto& loop : loops_) loop->end_within(limit);
   for (const auto& loop : loops_) in_time &= loop->join();
   site_.workers.stop(/*finish=*/in_time);
+  site_.body_workers.stop(/*finish=*/in_time);
 }
 
 /// Before any loop ends, so that none is dealt a connection that it cannot take any more.

@@ -26,11 +26,15 @@ struct ServerOptions {
   std::uint64_t header_bytes_max = 32u << 10;
   std::uint64_t target_bytes_max = 16u << 10;  // longer: 414
   int pipeline_max = 16;                       // requests of one connection in flight
+  int body_workers = 32;  // threads for handlers that read a body while it comes
   std::uint64_t body_buffers_max =
-      1u << 30;  // of all bodies held in memory; more: 503 with Retry-After
+      256u << 20;  // of all bodies held in memory; more: 503 with Retry-After
   std::chrono::milliseconds header_timeout{10'000};  // slow loris
   std::chrono::milliseconds idle_timeout{75'000};
   std::chrono::milliseconds body_timeout{60'000};  // without any progress
+  /// A body that comes slower than this, on average over one window, is given up: 408.
+  std::uint64_t body_bytes_per_second_min = 1024;
+  std::chrono::milliseconds body_window{30'000};
   std::chrono::milliseconds drain_timeout{30'000};
   /// Extra names allowed in Host, beside loopback and private addresses ("*" wildcards); and extra
   /// Origins.

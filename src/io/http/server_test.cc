@@ -570,6 +570,68 @@ TEST(Server, EndsConnectionsThatMakeNoProgress) {
   EXPECT_EQ(server.metric("slipway_http_timeouts_total"), 2);
 }
 
+void mount_streams(Router& router);
+
+TEST(Server, EndsBodiesThatTrickle) {
+  ServerOptions options;
+  options.body_window = milliseconds(100);
+  options.body_bytes_per_second_min = 1000;
+  TestServer server(
+      [](Router& router) {
+        mount_basics(router);
+        router.group("", render_plain_error)
+            .add({Method::kPut, "/stream", writes("server"), Place::kBlocking, 1u << 20, true},
+                 [](Request& request) -> Result<Response> {
+                   std::string buffer(1000, 'x');
+                   while (TRY(request.body_stream->read(buffer)) > 0) continue;
+                   return Response::text("whole");
+                 });
+      },
+      options);
+  for (const char* head : {"POST /echo", "PUT /stream", "POST /none"}) {
+    Socket slow = server.connect();
+    slow.send(std::string(head) + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n");
+    // A byte at a time is progress, and still too slow: the server gives up before the body is
+    // there, or the peer is told by a reset.
+    Socket other = server.connect();
+    while (server.metric("slipway_http_connections") != 2) other.ask(get("/hello"));
+    int sent = 0;
+    while (server.metric("slipway_http_connections") > 1 && sent < 100'000) {
+      if (!slow.send("x")) break;
+      ++sent;
+      other.ask(get("/hello"));
+    }
+    EXPECT_LT(sent, 100'000) << head;
+  }
+  Socket fast = server.connect();
+  EXPECT_EQ(fast.ask("PUT /stream HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n" +
+                     std::string(100'000, 'x'))
+                .body,
+            "whole");
+}
+
+TEST(Server, ASlowBodyKeepsNoThreadWaiting) {
+  ServerOptions options;
+  options.workers = options.body_workers = 1;
+  TestServer server(
+      [](Router& router) {
+        mount_basics(router);
+        mount_streams(router);
+      },
+      options);
+  const std::string head = "PUT /count HTTP/1.1\r\nHost: localhost\r\nContent-Length: ";
+  Socket slow = server.connect(), fast = server.connect(), long_one = server.connect();
+  slow.send(head + "1000\r\n\r\nabc");
+  EXPECT_EQ(fast.ask(head + "5\r\n\r\nabcde").body, "5");
+  // One that is long may: of the threads that do nothing else.
+  long_one.send(head + "1000000\r\n\r\n" + std::string(300'000, 'x'));
+  EXPECT_EQ(fast.ask(get("/slow")).body, "from a worker");
+  long_one.send(std::string(700'000, 'x'));
+  EXPECT_EQ(long_one.receive().body, "1000000");
+  slow.send(std::string(997, 'x'));
+  EXPECT_EQ(slow.receive().body, "1000");
+}
+
 TEST(Server, EndsConnectionsThatDoNotTakeTheirAnswer) {
   ServerOptions options;
   options.body_timeout = milliseconds(50);
@@ -704,7 +766,7 @@ TEST(Server, ABodyThatNobodyReadsIsSkippedOrEndsTheConnection) {
   EXPECT_EQ(small.ask(head + "100000\r\n\r\n" + std::string(100'000, 'x')).body, "not needed");
   EXPECT_EQ(small.ask(head + "2\r\n\r\nxy").body, "not needed");
   Socket large = server.connect();
-  const Answer answer = large.ask(head + "1000000000\r\n\r\n" + std::string(10'000, 'x'));
+  const Answer answer = large.ask(head + "1000000000\r\n\r\n" + std::string(300'000, 'x'));
   EXPECT_EQ(answer.body, "not needed");
   EXPECT_EQ(answer.headers.get("Connection"), "close");
 }
@@ -896,7 +958,8 @@ TEST(Server, AbortEndsEverythingButRunningHandlers) {
              });
   });
   Socket socket = server.connect();
-  socket.send("PUT /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nabc");
+  socket.send("PUT /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n" +
+              std::string(300'000, 'x'));  // enough for the handler to start
   started.wait();
   server.server().abort();
   EXPECT_EQ(seen.get_future().get().code, Code::kUnavailable);

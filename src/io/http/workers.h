@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <deque>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -12,12 +13,12 @@
 
 namespace slipway::http {
 
-/// The threads for handlers that wait. Any thread may push.
+/// Threads for handlers that wait, started when they are needed first. Any thread may push.
 class Workers {
  public:
   using Task = UniqueFunction<void()>;
 
-  Workers(int threads, int queue_max, Metrics& metrics);
+  Workers(std::string name, int threads_max, int queue_max, Metrics& metrics);
   ~Workers();  // drops what waits, joins
 
   /// False, and `task` is left as it was, when as many tasks wait as may, or after stop().
@@ -30,13 +31,17 @@ class Workers {
 
  private:
   void run();
+  void add(Task task);
 
+  const std::string name_;
+  const std::size_t threads_max_;
   const std::size_t queue_max_;
   Gauge& waiting_;
   Counter& exceptions_;
   std::mutex mutex_;
   std::condition_variable ready_;
   std::deque<Task> tasks_;
+  std::size_t idle_ = 0;  // threads that wait for a task
   bool stopped_ = false;
   std::vector<std::thread> threads_;
 };
