@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
+import { promisify } from "node:util";
 import { startBrowser, startServer, startTraining } from "./server.mjs";
 
 let server, training, browser, context, page, done;
@@ -27,7 +29,7 @@ before(async () => {
   page.on("pageerror", (error) => complaints.push(`${page.url()}: ${error.message}`));
   page.on("request", (request) => { if (!request.url().startsWith(server.url + "/") && !request.url().startsWith("data:")) strangers.push(request.url()); });
   done = await training.fact("done");
-}, { timeout: 120_000 });
+}, { timeout: 240_000 });
 
 after(async () => {
   await browser?.close();
@@ -103,6 +105,54 @@ test("runs can be filtered and ordered", async () => {
   }
 });
 
+test("what differs between runs comes first", async () => {
+  await open(`#/experiments/${done.experiment}`);
+  await page.getByRole("link", { name: "live-run" }).waitFor();
+  const heads = () => page.locator("thead th").allInnerTexts();
+  const params = (await heads()).filter((text) => /^(a\d|depth|objective)$/.test(text));
+  assert.deepEqual(params, ["depth", "objective", "a0", "a1", "a2", "a3"]);
+  await page.getByLabel("only differing").check();
+  await page.getByRole("button", { name: "a0" }).waitFor({ state: "detached" });
+  assert.deepEqual((await heads()).filter((text) => /^(a\d|depth|objective)$/.test(text)), ["depth", "objective"]);
+});
+
+test("chosen runs are compared side by side", async () => {
+  await open(`#/experiments/${done.experiment}`);
+  await page.getByLabel("Compare done-run").check();
+  await page.getByLabel("Compare live-run").check();
+  await page.getByRole("link", { name: "Compare", exact: true }).click();
+  await page.getByRole("heading", { name: "Runs side by side" }).waitFor();
+  await page.getByRole("link", { name: "live-run" }).waitFor();
+  const row = (key) => page.locator("tr", { has: page.getByRole("rowheader", { name: key, exact: true }) });
+  assert.deepEqual(await row("depth").locator("td").allInnerTexts(), ["4", "5"]);
+  assert.deepEqual(await row("objective").locator("td").allInnerTexts(), ["reg:squarederror", "absent"]);
+  assert.equal(await row("a0").count(), 1);
+  await page.getByLabel("only differing").check();
+  await row("a0").waitFor({ state: "detached" });
+  assert.equal(await row("depth").count(), 1);
+});
+
+test("a run says which stage made it, from which commit, and leads to its lineage", async () => {
+  const made = await server.repro();
+  await page.goto(made.link);
+  const origin = page.getByRole("region", { name: "Where it comes from" });
+  await origin.getByText("python stage.py").waitFor();
+  await origin.getByText("dirty", { exact: true }).waitFor();
+  await origin.getByRole("link", { name: `commit ${made.commit.slice(0, 12)}` }).click();
+  await page.getByRole("heading", { name: `commit ${made.commit.slice(0, 12)}` }).waitFor();
+  await page.getByRole("link", { name: "attempt of staged" }).click();
+  await page.getByRole("heading", { name: "attempt of staged" }).waitFor();
+  await says("python stage.py");
+  await page.getByRole("link", { name: /^run / }).click();
+  await page.getByRole("heading", { name: "staged-run" }).waitFor();
+  assert.equal(page.url(), made.link);
+});
+
+test("a run that no stage made says so", async () => {
+  await open(`#/experiments/${done.experiment}/runs/${done.run}`);
+  await says("No stage of a pipeline made this run.");
+});
+
 test("many runs come page by page", async () => {
   const { experiment_id } = await post("experiments/create", { name: "many " + Date.now() });
   for (let i = 0; i < 130; ++i) await post("runs/create", { experiment_id, run_name: `run-${i}`, start_time: 1_700_000_000_000 + i });
@@ -129,17 +179,58 @@ test("models and versions are shown", async () => {
   await page.getByRole("link", { name: "page model" }).click();
   await page.getByRole("heading", { name: "page model" }).waitFor();
   await says("@champion");
-  await page.getByRole("link", { name: "version 1" }).click();
+  await page.getByRole("rowheader").getByRole("link", { name: "version 1" }).click();
   await page.getByRole("heading", { name: "page model version 1" }).waitFor();
   await page.getByRole("link", { name: "done-run" }).waitFor();
   assert.match(page.url(), /#\/models\/page%20model\/versions\/1$/);
 });
 
-test("the serving page says what serves", async () => {
+test("a model links its runs where they are", async () => {
+  await open("#/models/page%20model");
+  await says("The bare name means");
+  await page.getByRole("link", { name: done.run.slice(0, 8) }).click();
+  await page.getByRole("heading", { name: "done-run" }).waitFor();
+  assert.match(page.url(), new RegExp(`#/experiments/${done.experiment}/runs/${done.run}$`));
+});
+
+test("the serving page says what serves, loaded or not, and what a bare name means", async () => {
   await open("#/serving");
-  const row = page.locator("tr", { hasText: "page model" });
-  await row.getByText("ready", { exact: true }).waitFor();
+  const ready = page.getByRole("region", { name: "Answers predictions" });
+  const row = (name, version) => ready.locator("tr", { has: page.getByRole("rowheader", { name, exact: true }) }).filter({ has: page.getByRole("link", { name: version, exact: true }) });
+  await row("page model", "1").getByText("ready", { exact: true }).waitFor();
   await says("/v2/models/page%20model/versions/1/infer");
+  await row("named", "2").getByText("loads when first asked").waitFor();
+  await row("named", "1").getByText("/deployments/named/invocations").waitFor();
+  assert.equal(await row("named", "2").getByText("/deployments/named/invocations").count(), 0);
+});
+
+test("a version's page lists its columns, and its requests work as copied", async () => {
+  for (const [version, requests] of [["1", 2], ["2", 1]]) {
+    await open(`#/models/named/versions/${version}`);
+    const serving = page.getByRole("region", { name: "Serving" });
+    await serving.getByRole("rowheader", { name: "it's warm", exact: true }).waitFor();
+    const cells = await serving.locator("table.inputs tbody tr").allInnerTexts();
+    assert.deepEqual(cells.map((text) => text.split(/\s*\t\s*/)), [["it's warm", "boolean", "yes"], ["wind", "double", "yes"], ["hour", "long", "yes"]]);
+    await serving.getByText(version === "1" ? "means this version" : "version 1").first().waitFor();
+    const lines = (await serving.locator("pre").allInnerTexts()).filter((text) => text.startsWith("curl "));
+    assert.equal(lines.length, requests);
+    for (const line of lines) {
+      const { stdout } = await promisify(execFile)("sh", ["-c", line.replace(/^curl /, "curl -sS ")]);
+      assert.ok((JSON.parse(stdout).predictions ?? JSON.parse(stdout).outputs)?.length > 0, line + "\n" + stdout);
+    }
+  }
+});
+
+test("requests of a model without names work as copied", async () => {
+  await open("#/models/page%20model/versions/1");
+  const serving = page.getByRole("region", { name: "Serving" });
+  await serving.getByText("means this version").waitFor();
+  const lines = (await serving.locator("pre").allInnerTexts()).filter((text) => text.startsWith("curl "));
+  assert.equal(lines.length, 2);
+  for (const line of lines) {
+    const { stdout } = await promisify(execFile)("sh", ["-c", line.replace(/^curl /, "curl -sS ")]);
+    assert.ok((JSON.parse(stdout).predictions ?? JSON.parse(stdout).outputs)?.length > 0, line + "\n" + stdout);
+  }
 });
 
 test("what is missing is said", async () => {

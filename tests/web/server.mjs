@@ -1,8 +1,9 @@
 // Starts what the page is tested with: the server, a client that trains, a browser.
-import { spawn } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { execFile, spawn } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
+import { promisify } from "node:util";
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
@@ -16,11 +17,46 @@ function ended(child) {
   return child.exitCode !== null || child.signalCode !== null ? Promise.resolve() : new Promise((done) => child.once("exit", done));
 }
 
-/// A server of its own, or the one at SLIPWAY_URL.
+const pipeline = `stages:
+  staged:
+    cmd: python stage.py
+    deps: [stage.py]
+    outs: [made.txt]
+`;
+const stage = `import mlflow
+
+mlflow.set_experiment("staged")
+with mlflow.start_run(run_name="staged-run"):
+    mlflow.log_metric("loss", 0.5)
+open("made.txt", "w").write("made")
+`;
+
+/// A git repository with one stage that logs a run.
+async function makeProject(folder) {
+  const python = dirname(required("SLIPWAY_PYTHON_MLFLOW3"));
+  const env = { ...process.env, PATH: python + delimiter + process.env.PATH, MLFLOW_DISABLE_TELEMETRY: "true", DO_NOT_TRACK: "true", GIT_PYTHON_REFRESH: "quiet" };
+  const run = async (...command) => (await promisify(execFile)(command[0], command.slice(1), { cwd: folder, env })).stdout;
+  const write = (files) => Promise.all(Object.entries(files).map(([name, text]) => writeFile(join(folder, name), text)));
+  await run("git", "init", "-q", ".");
+  await run(required("SLIPWAY_BINARY"), "init");
+  await write({ "dvc.yaml": pipeline, "stage.py": stage, "notes.txt": "clean\n" });
+  await run("git", "add", "-A");
+  await run("git", "-c", "user.name=Test", "-c", "user.email=test@localhost", "commit", "-qm", "one stage");
+  /// The commit and the link to the run, which is made with a changed file in the work tree.
+  return async () => {
+    await write({ "notes.txt": "changed\n" });
+    const said = await run(required("SLIPWAY_BINARY"), "repro");
+    const link = /View run staged-run at: (\S+)/.exec(said);
+    if (!link) throw new Error("the stage printed no link: " + said);
+    return { commit: (await run("git", "rev-parse", "HEAD")).trim(), link: link[1] };
+  };
+}
+
+/// A server in a project of its own; `repro` runs that project's only stage.
 export async function startServer() {
-  if (process.env.SLIPWAY_URL) return { url: process.env.SLIPWAY_URL, stop: async () => {} };
-  const state = await mkdtemp(join(tmpdir(), "slipway-web-"));
-  const child = spawn(required("SLIPWAY_BINARY"), ["up", "--listen", "127.0.0.1:0", "--state", state], { stdio: ["ignore", "pipe", "pipe"] });
+  const folder = await mkdtemp(join(tmpdir(), "slipway-web-"));
+  const repro = await makeProject(folder);
+  const child = spawn(required("SLIPWAY_BINARY"), ["up", "--listen", "127.0.0.1:0", "--state", join(folder, ".slipway")], { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
   const url = await new Promise((found, failed) => {
     const read = (chunk) => {
@@ -36,9 +72,9 @@ export async function startServer() {
   const stop = async () => {
     child.kill("SIGTERM");
     await ended(child);
-    await rm(state, { recursive: true });
+    await rm(folder, { recursive: true });
   };
-  return { url, stop };
+  return { url, stop, repro };
 }
 
 /// The training script. `fact(step)` waits for the line that says so; `links` are those the client printed.

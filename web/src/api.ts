@@ -34,12 +34,21 @@ export interface LoggedModel {
   data?: { params?: KeyValue[]; metrics?: Metric[] };
 }
 export interface FileInfo { path: string; is_dir: boolean; file_size?: number }
-export interface Served { name: string; version?: string; state?: string; reason?: string }
+export interface Served {
+  name: string; version?: string; state?: string; reason?: string;
+  parameters?: { is_default?: boolean; loaded?: boolean };
+}
+export interface Column { name: string; type?: string; required?: boolean }
 export interface ServedMetadata {
   name: string; versions?: string[]; platform?: string;
   inputs?: { name: string; datatype: string; shape: number[] }[];
   outputs?: { name: string; datatype: string; shape: number[] }[];
+  parameters?: { default_version?: string; columns?: Column[] };
 }
+/// A thing of the asset graph; things are named "kind:id" by edges.
+export interface GraphNode { kind: string; id: string; created_ms?: number; attributes: Record<string, unknown> }
+export interface GraphEdge { effect: string; relation: string; cause: string; attributes: Record<string, unknown> }
+export interface Chain { subject: string; truncated: boolean; nodes: GraphNode[]; edges: GraphEdge[] }
 export interface Page<T> { items: T[]; next?: string }
 
 export class ApiError extends Error {
@@ -152,3 +161,13 @@ export const getLoggedModel = async (id: string, signal?: AbortSignal): Promise<
 export const servedModels = (signal?: AbortSignal) => call<Served[]>("POST", "/v2/repository/index", null, {}, signal);
 export const servedMetadata = (name: string, version: string | undefined, signal?: AbortSignal) =>
   call<ServedMetadata>("GET", "/v2/models/" + encodeURIComponent(name) + (version ? "/versions/" + encodeURIComponent(version) : ""), null, undefined, signal);
+
+/// Everything that a thing comes from, or everything that came from it; undefined when nothing is known of it.
+export async function explain(subject: string, direction: "causes" | "effects", signal?: AbortSignal): Promise<Chain | undefined> {
+  try {
+    return await call<Chain>("GET", "/api/slipway/v1/explain", { subject, direction }, undefined, signal);
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return undefined;
+    throw error;
+  }
+}

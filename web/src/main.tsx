@@ -2,7 +2,9 @@ import { HashRouter, Route, useLocation, type RouteSectionProps } from "@solidjs
 import { For } from "solid-js";
 import { render } from "solid-js/web";
 import { Empty, Page } from "./pieces";
+import { Compare } from "./pages/compare";
 import { Experiments } from "./pages/experiments";
+import { LineagePage, RunById } from "./pages/lineage";
 import { LoggedModelPage } from "./pages/logged_model";
 import { ModelPage, Models } from "./pages/models";
 import { RunPage } from "./pages/run";
@@ -36,9 +38,12 @@ render(() => (
     <Route path="/" component={Experiments} />
     <Route path="/experiments" component={Experiments} />
     <Route path="/experiments/:experiment" component={Runs} />
+    <Route path="/experiments/:experiment/compare" component={Compare} />
     <Route path="/experiments/:experiment/runs" component={Runs} />
     <Route path="/experiments/:experiment/runs/:run/*rest" component={RunPage} />
     <Route path="/experiments/:experiment/models/:model/*rest" component={LoggedModelPage} />
+    <Route path="/runs/:run" component={RunById} />
+    <Route path="/lineage/:subject" component={LineagePage} />
     <Route path="/models" component={Models} />
     <Route path="/models/:name" component={ModelPage} />
     <Route path="/models/:name/versions/:version" component={VersionPage} />

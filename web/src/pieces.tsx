@@ -99,6 +99,9 @@ export function Pager(props: { pages: ReturnType<typeof createPages>; next?: str
 export const paths = {
   experiment: (id: string) => `#/experiments/${encodeURIComponent(id)}`,
   run: (experiment: string, id: string) => `#/experiments/${encodeURIComponent(experiment)}/runs/${encodeURIComponent(id)}`,
+  runById: (id: string) => `#/runs/${encodeURIComponent(id)}`,
+  compare: (experiment: string, ids: string[]) => `#/experiments/${encodeURIComponent(experiment)}/compare?runs=${ids.map(encodeURIComponent).join(",")}`,
+  lineage: (subject: string) => `#/lineage/${encodeURIComponent(subject)}`,
   logged: (experiment: string, id: string) => `#/experiments/${encodeURIComponent(experiment)}/models/${encodeURIComponent(id)}`,
   model: (name: string) => `#/models/${encodeURIComponent(name)}`,
   version: (name: string, version: string) => `#/models/${encodeURIComponent(name)}/versions/${encodeURIComponent(version)}`,

@@ -38,6 +38,7 @@ export function ModelPage() {
   const versions = createPolled(() => ({ name: name(), token: pages.token() }), (k, signal) => versionsOf(k.name, k.token, signal), () => 10_000);
   const served = createPolled(() => 0, (_, signal) => servedModels(signal), () => 10_000);
   const states = createMemo(() => new Map((served.data() ?? []).filter((s) => s.name === name()).map((s) => [s.version ?? "", s])));
+  const meant = () => [...states().values()].find((s) => s.parameters?.is_default)?.version;
   const aliases = (version: string) => (model.data()?.aliases ?? []).filter((a) => a.version === version);
   return (
     <Page title={name()} trail={[["Models", "#/models"]]}>
@@ -46,6 +47,7 @@ export function ModelPage() {
           <Show when={data().description}><p class="note">{data().description}</p></Show>
           <Facts rows={[["Registered", <Time ms={data().creation_timestamp} />], ["Changed", <Time ms={data().last_updated_timestamp} />]]} />
           <section aria-labelledby="versions"><h2 id="versions">Versions</h2>
+            <Show when={meant()}>{(v) => <p>The bare name means <a href={paths.version(name(), v())}>version {v()}</a>: <code>/deployments/{encodeURIComponent(name())}/invocations</code>, <code>/v2/models/{encodeURIComponent(name())}/infer</code></p>}</Show>
             <Loaded from={versions}>{(list) => (
               <Show when={list().items.length} fallback={<p class="quiet">No versions.</p>}>
                 <div class="scroll"><table><caption class="sr">Versions of {name()}</caption>
@@ -56,8 +58,8 @@ export function ModelPage() {
                       <td><For each={aliases(v.version)}>{(a) => <span class="tag">@{a.alias}</span>}</For></td>
                       <td>{v.current_stage === "None" ? "" : v.current_stage}</td>
                       <td><State of={v.status} /></td>
-                      <Show when={served.data()}><td><Show when={states().get(v.version)} fallback={<span class="quiet">unknown</span>}>{(s) => <><State of={s().state} /> <span class="quiet">{s().reason}</span></>}</Show></td></Show>
-                      <td><Show when={v.run_id}>{(id) => <a href={paths.run("0", id())}><code>{id().slice(0, 8)}</code></a>}</Show></td>
+                      <Show when={served.data()}><td><Show when={states().get(v.version)} fallback={<span class="quiet">unknown</span>}>{(s) => <><State of={s().state} /> <Show when={s().parameters?.is_default}><span class="tag">default</span></Show><span class="quiet">{s().reason}</span></>}</Show></td></Show>
+                      <td><Show when={v.run_id}>{(id) => <a href={paths.runById(id())}><code>{id().slice(0, 8)}</code></a>}</Show></td>
                       <td><Time ms={v.creation_timestamp} /></td>
                     </tr>
                   )}</For></tbody>

@@ -5,6 +5,7 @@ import { Chart, type Axis } from "../chart";
 import { bytes, duration, number } from "../format";
 import { Empty, Facts, Loaded, Page, Pairs, paths, Problem, State, Tags, Time } from "../pieces";
 import { createPolled } from "../polled";
+import { RunOrigin } from "./lineage";
 
 const livePauseMs = 2000;
 const cardsAtFirst = 24;
@@ -130,6 +131,7 @@ export function RunPage() {
             ["Commit", tag("mlflow.source.git.commit") && <code>{tag("mlflow.source.git.commit")}</code>],
           ]} />
           <Metrics run={data()} />
+          <RunOrigin run={data().info.run_id} live={data().info.status === "RUNNING"} />
           <div class="columns2">
             <section aria-labelledby="params"><h2 id="params">Params</h2><Pairs caption="Params" rows={data().data.params} none="No params." /></section>
             <section aria-labelledby="tags"><h2 id="tags">Tags</h2><Tags tags={data().data.tags} /></section>

@@ -1,23 +1,15 @@
 import { useParams, useSearchParams } from "@solidjs/router";
 import { createEffect, createMemo, createSignal, For, on, Show } from "solid-js";
-import { getExperiment, searchRuns, type Run } from "../api";
-import { duration, number } from "../format";
+import { getExperiment, searchRuns } from "../api";
+import { columnsOf, valuesOf, type Kind } from "../differing";
+import { duration } from "../format";
 import { Code, createPages, Empty, Loaded, Page, Pager, paths, Problem, State, Time } from "../pieces";
 import { createPolled } from "../polled";
 import { firstScript } from "./experiments";
 
 const rowsPerPage = 100;
 const shownAtFirst = 6;
-
-type Kind = "metrics" | "params";
-interface Column { kind: Kind; key: string; id: string }
-
-const quote = (key: string) => (key.includes("`") ? `"${key}"` : `\`${key}\``);
-const columnsOf = (runs: Run[], kind: Kind): Column[] => {
-  const keys = new Set<string>();
-  for (const run of runs) for (const entry of run.data[kind]) keys.add(entry.key);
-  return [...keys].sort().map((key) => ({ kind, key, id: `${kind}.${quote(key)}` }));
-};
+const comparedMax = 20;
 
 export function Runs() {
   const params = useParams<{ experiment: string }>();
@@ -31,12 +23,16 @@ export function Runs() {
   const runs = createPolled(asked, searchRuns, (data) => (data?.items.some((r) => r.info.status === "RUNNING") ? 3000 : 15_000));
 
   const [picked, setPicked] = createSignal<Record<string, boolean>>({});
+  const [onlyDiffering, setOnlyDiffering] = createSignal(false);
+  const [chosen, setChosen] = createSignal<string[]>([]);
+  createEffect(on(() => params.experiment, () => setChosen([]), { defer: true }));
+  const choose = (id: string, on: boolean) => setChosen(on ? [...chosen(), id] : chosen().filter((c) => c !== id));
   const all = createMemo(() => {
     const items = runs.data()?.items ?? [];
     return { metrics: columnsOf(items, "metrics"), params: columnsOf(items, "params") };
   }, undefined, { equals: (a, b) => JSON.stringify(a) === JSON.stringify(b) });
   const shown = createMemo(() => (["metrics", "params"] as Kind[]).flatMap((kind) =>
-    all()[kind].filter((c, i) => picked()[c.id] ?? i < shownAtFirst)));
+    all()[kind].filter((c, i) => (onlyDiffering() ? c.differs && (picked()[c.id] ?? true) : picked()[c.id] ?? i < shownAtFirst))));
 
   const direction = (id: string) => (order() === `${id} ASC` ? "ascending" : order() === `${id} DESC` ? "descending" : undefined);
   const turn = (id: string) => setQuery({ order: direction(id) === "ascending" ? `${id} DESC` : direction(id) === "descending" ? undefined : `${id} ASC` });
@@ -63,6 +59,7 @@ export function Runs() {
           <input id="filter" name="filter" value={filter()} spellcheck={false} autocomplete="off"
             placeholder={'metrics.rmse < 0.5 and params.depth = "6" and attributes.status = "FINISHED"'} />
           <button type="submit">Apply</button>
+          <label><input type="checkbox" onChange={(e) => setOnlyDiffering(e.currentTarget.checked)} /> only differing</label>
           <details class="columns"><summary>Columns</summary>
             <div class="menu"><For each={["metrics", "params"] as Kind[]}>{(kind) => (
               <fieldset><legend>{kind === "metrics" ? "Metrics" : "Params"}</legend>
@@ -74,6 +71,15 @@ export function Runs() {
             )}</For></div>
           </details>
         </form>
+        <Show when={chosen().length}>
+          <p class="bar" role="status">
+            <span>{chosen().length} chosen</span>
+            <Show when={chosen().length > 1 && chosen().length <= comparedMax} fallback={<span class="quiet">{chosen().length < 2 ? "choose another one to compare with" : `at most ${comparedMax} are compared`}</span>}>
+              <a href={paths.compare(params.experiment, chosen())}>Compare</a>
+            </Show>
+            <button onClick={() => setChosen([])}>Choose none</button>
+          </p>
+        </Show>
         <Loaded from={runs}>{(data) => (
           <Show when={data().items.length} fallback={
             <Show when={filter()} fallback={<Empty title="No runs yet"><p>The next script that logs here appears within seconds:</p><Code text={firstScript().replace('"first"', JSON.stringify(experiment.data()?.name ?? "first"))} /></Empty>}>
@@ -82,21 +88,21 @@ export function Runs() {
             <div class="scroll"><table class="runs">
               <caption class="sr">Runs of {experiment.data()?.name}</caption>
               <thead><tr>
-                <th scope="col">Run</th><th scope="col">State</th><Sortable id="attributes.start_time" text="Started" />
+                <th scope="col"><span class="sr">Compare</span></th><th scope="col">Run</th><th scope="col">State</th><Sortable id="attributes.start_time" text="Started" />
                 <th scope="col" class="number">Took</th>
                 <For each={shown()}>{(c) => <Sortable id={c.id} text={c.key} numeric={c.kind === "metrics"} />}</For>
               </tr></thead>
               <tbody><For each={data().items}>{(run) => {
-                const values = new Map<string, string>();
-                for (const m of run.data.metrics) values.set("metrics." + m.key, number(m.value));
-                for (const p of run.data.params) values.set("params." + p.key, p.value ?? "");
+                const values = { metrics: valuesOf(run, "metrics"), params: valuesOf(run, "params") };
+                const name = run.info.run_name || run.info.run_id.slice(0, 8);
                 return (
                   <tr>
-                    <th scope="row"><a href={paths.run(run.info.experiment_id, run.info.run_id)}>{run.info.run_name || run.info.run_id.slice(0, 8)}</a></th>
+                    <td><input type="checkbox" aria-label={`Compare ${name}`} checked={chosen().includes(run.info.run_id)} onChange={(e) => choose(run.info.run_id, e.currentTarget.checked)} /></td>
+                    <th scope="row"><a href={paths.run(run.info.experiment_id, run.info.run_id)}>{name}</a></th>
                     <td><State of={run.info.status} /></td>
                     <td><Time ms={run.info.start_time} /></td>
                     <td class="number">{run.info.end_time && run.info.start_time ? duration(run.info.end_time - run.info.start_time) : ""}</td>
-                    <For each={shown()}>{(c) => <td classList={{ number: c.kind === "metrics", param: c.kind === "params" }}>{values.get(`${c.kind}.${c.key}`) ?? ""}</td>}</For>
+                    <For each={shown()}>{(c) => <td classList={{ number: c.kind === "metrics", param: c.kind === "params" }}>{values[c.kind].get(c.key) ?? ""}</td>}</For>
                   </tr>
                 );
               }}</For></tbody>

@@ -14,13 +14,14 @@ export function Serving() {
       <Loaded from={served}>{(data) => (
         <Show when={data().length} fallback={<Empty title="Nothing to serve yet"><p>A model serves as soon as it is registered, if an engine can load its flavour:</p><Code text={'mlflow.xgboost.log_model(model, name="model", registered_model_name="bikes")'} /></Empty>}>
           <section aria-labelledby="ready"><h2 id="ready">Answers predictions <span class="count">{ready().length}</span></h2>
-            <Show when={ready().length} fallback={<p class="quiet">No version is loaded.</p>}>
+            <Show when={ready().length} fallback={<p class="quiet">None.</p>}>
               <div class="scroll"><table><caption class="sr">Versions that serve</caption>
-                <thead><tr><th scope="col">Model</th><th scope="col">Version</th><th scope="col">State</th><th scope="col">Address</th></tr></thead>
+                <thead><tr><th scope="col">Model</th><th scope="col">Version</th><th scope="col">State</th><th scope="col">Addresses</th></tr></thead>
                 <tbody><For each={ready()}>{(s) => (
                   <tr><th scope="row"><a href={paths.model(s.name)}>{s.name}</a></th><td><Show when={s.version}>{(v) => <a href={paths.version(s.name, v())}>{v()}</a>}</Show></td>
-                    <td><State of={s.state} /></td>
-                    <td><code>/v2/models/{encodeURIComponent(s.name)}{s.version ? `/versions/${s.version}` : ""}/infer</code></td></tr>
+                    <td><State of={s.state} /> <span class="quiet">{s.reason}</span></td>
+                    <td><code>/v2/models/{encodeURIComponent(s.name)}{s.version ? `/versions/${s.version}` : ""}/infer</code>
+                      <Show when={s.parameters?.is_default}><br /><code>/deployments/{encodeURIComponent(s.name)}/invocations</code><br /><code>/v2/models/{encodeURIComponent(s.name)}/infer</code> <span class="quiet">the bare name means this version</span></Show></td></tr>
                 )}</For></tbody>
               </table></div>
             </Show>
