@@ -7,7 +7,7 @@ namespace slipway::app {
 namespace {
 
 constexpr std::chrono::milliseconds kWeek = std::chrono::hours(7 * 24);
-constexpr int kErrorStatus = 400;
+constexpr int kErrorStatus = 500;  // below it the caller was wrong, not the version
 
 struct Counts {
   double answered = 0, failed = 0;  // of requests that were given an answer: shadow is none

@@ -50,7 +50,8 @@ struct Question {
   double share = 1;  // of the answers that the candidate gives in a canary
   double margin = 0;
   double alpha = kAlpha;
-  double rate = kAssumedRate;  // of kEvents and kFlips
+  /// Of kEvents and kFlips; in shadow how often only the candidate shows them.
+  double rate = kAssumedRate;
 };
 /// Nothing when no number is enough: a canary that leaves the live version no answers, flips in a
 /// canary, a margin of flips that the assumed rate reaches already.

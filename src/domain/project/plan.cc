@@ -29,23 +29,28 @@ std::string name_of(const GuardSpec& guard) {
   return guard.requirement.empty() ? guard.metric : "requirement " + guard.requirement;
 }
 
+/// What a healthy version is expected to show of the events that a guard counts.
+double expected_rate(const GuardSpec& guard, const Requirement* requirement, StepKind step,
+                     const DeploymentFacts& facts) {
+  // In shadow both answer the same requests, and what counts is where only the candidate fails.
+  if (step == StepKind::kShadow) return std::min(kAssumedRate, *guard.margin / 2);
+  // A share of the answers may be slow.
+  if (requirement != nullptr) return std::max(kAssumedRate, 1 - requirement->share);
+  return std::max(kAssumedRate, facts.error_rate.value_or(0));
+}
+
 /// How a guard is tested; nothing for a metric whose spread nobody knows beforehand.
-std::optional<Question> question_of(const GuardSpec& guard, const ProjectFile& file,
+std::optional<Question> question_of(const GuardSpec& guard, StepKind step, const ProjectFile& file,
                                     const DeploymentFacts& facts) {
+  const Requirement* requirement = file.find_requirement(guard.requirement);
+  bool has_one = !guard.requirement.empty();
+  if (has_one && (requirement == nullptr || requirement->metric != "latency_ms")) return {};
   Question question;
-  question.rate = std::max(kAssumedRate, facts.error_rate.value_or(0));
-  if (!guard.requirement.empty()) {
-    const Requirement* requirement = file.find_requirement(guard.requirement);
-    if (requirement == nullptr || requirement->metric != "latency_ms") return {};
-    // A share of the answers may be slow, so that is what a healthy version is expected to show.
-    question.rate = std::max(kAssumedRate, 1 - requirement->share);
-  } else if (guard.metric == "label_flips") {
-    question.measure = Measure::kFlips;
-    question.rate = std::min(kAssumedRate, *guard.margin / 2);
-  } else if (guard.metric == "score_mean") {
-    question.measure = Measure::kMean;
-  }
+  if (guard.metric == "label_flips") question.measure = Measure::kFlips;
+  if (guard.metric == "score_mean") question.measure = Measure::kMean;
+  question.step = step;
   question.margin = *guard.margin;
+  question.rate = expected_rate(guard, has_one ? requirement : nullptr, step, facts);
   return question;
 }
 
@@ -67,12 +72,11 @@ GuardNeed need_of(const Rollout& rollout, const GuardSpec& guard, const RolloutS
   GuardNeed need;
   need.guard = name_of(guard);
   need.margin = *guard.margin;
-  std::optional<Question> question = question_of(guard, rollout.file, rollout.facts);
+  std::optional<Question> question = question_of(guard, step.kind, rollout.file, rollout.facts);
   if (!question) {
     need.unknown = "the spread of its metric is not known beforehand";
     return need;
   }
-  question->step = step.kind;
   question->share = step.percent / 100;
   question->alpha = alpha;
   if (question->measure == Measure::kFlips && step.kind == StepKind::kCanary) {
