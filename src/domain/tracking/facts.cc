@@ -6,35 +6,107 @@ namespace slipway::tracking {
 
 using wire::Json;
 
-std::string actor_name(const Actor& actor) {
-  if (!actor.attempt.empty()) return "attempt:" + actor.attempt;
-  return actor.name.empty() ? "anonymous" : actor.name;
+namespace {
+
+constexpr char kAnonymous[] = "anonymous";
+
+/// "" for an attempt that is not known.
+Result<std::string> state_of(db::Tx& tx, const std::string& attempt) {
+  std::optional<graph::Node> node = TRY(graph::find_node(tx, {graph::kind::kAttempt, attempt}));
+  const Json* state = node ? node->attributes.find("state") : nullptr;
+  return state != nullptr && state->is_string() ? state->as_string() : std::string();
+}
+
+/// Whether a token of this attempt proves something. A token can't be made up, so one of an attempt
+/// that nobody has told of yet is as good as one of an attempt that runs.
+Result<bool> speaks_for_itself(db::Tx& tx, const std::string& attempt) {
+  std::string state = TRY(state_of(tx, attempt));
+  return state.empty() || state == "running";
+}
+
+Result<bool> has_attempt(db::Tx& tx, const std::string& run_id) {
+  for (const graph::Edge& edge : TRY(graph::causes_of(tx, {graph::kind::kRun, run_id}))) {
+    if (edge.cause.kind == graph::kind::kAttempt) return true;
+  }
+  return false;
+}
+
+Result<> tie_to_attempt(db::Tx& tx, const std::string& run_id, const std::string& attempt,
+                        Json attributes, UnixMs now_ms) {
+  graph::Edge edge{{graph::kind::kRun, run_id},
+                   graph::relation::kProducedBy,
+                   {graph::kind::kAttempt, attempt},
+                   std::move(attributes)};
+  return graph::put_edge(tx, edge, now_ms);
+}
+
+/// What the tag alone says: nothing of an attempt that does not run, or of a run whose attempt is
+/// known.
+Result<> claim_attempt(db::Tx& tx, const std::string& run_id, const std::string& attempt,
+                       UnixMs now_ms) {
+  constexpr std::size_t kIdBytesMax = 64;
+  if (attempt.empty() || attempt.size() > kIdBytesMax) return {};
+  if (TRY(state_of(tx, attempt)) != "running" || TRY(has_attempt(tx, run_id))) return {};
+  Json claimed{Json::Object{}};
+  claimed.set("claimed", true);
+  return tie_to_attempt(tx, run_id, attempt, std::move(claimed), now_ms);
+}
+
+bool is_commit_id(const std::string& text) {
+  bool has_length = text.size() == 40 || text.size() == 64;
+  return has_length && text.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
+/// An attempt knows its commit better than its client does.
+Result<> tell_commit(db::Tx& tx, const std::string& run_id, const std::string& commit,
+                     UnixMs now_ms) {
+  if (!is_commit_id(commit) || TRY(has_attempt(tx, run_id))) return {};
+  Json told{Json::Object{}};
+  told.set("told_by", "client");
+  graph::Edge edge{{graph::kind::kRun, run_id},
+                   graph::relation::kUsed,
+                   {graph::kind::kCommit, commit},
+                   std::move(told)};
+  return graph::put_edge(tx, edge, now_ms);
+}
+
+}  // namespace
+
+Result<std::string> actor_name(db::Tx& tx, const Actor& actor) {
+  if (actor.attempt.empty()) return actor.name.empty() ? std::string(kAnonymous) : actor.name;
+  if (TRY(speaks_for_itself(tx, actor.attempt))) return "attempt:" + actor.attempt;
+  return std::string(kAnonymous);
 }
 
 Result<> tell(db::Tx& tx, const char* kind, const std::string& id, const std::string& type,
               const Actor& actor, Json data, UnixMs now_ms) {
-  graph::Event event{type, {kind, id}, actor_name(actor), /*cause_seq=*/0, std::move(data)};
+  std::string name = TRY(actor_name(tx, actor));
+  graph::Event event{type, {kind, id}, std::move(name), /*cause_seq=*/0, std::move(data)};
   TRY(graph::append_event(tx, event, now_ms));
   return {};
 }
 
-Result<> tie_to_attempt(db::Tx& tx, const std::string& run_id, const std::string& attempt,
-                        UnixMs now_ms) {
-  graph::Edge edge{{graph::kind::kRun, run_id},
-                   graph::relation::kProducedBy,
-                   {graph::kind::kAttempt, attempt},
-                   Json::Object{}};
-  return graph::put_edge(tx, edge, now_ms);
-}
-
-Result<> put_run_facts(db::Tx& tx, const Run& run, const std::string& experiment,
-                       const std::string& attempt, UnixMs now_ms) {
+Result<> put_run_facts(db::Tx& tx, const RunInfo& run, const std::string& experiment,
+                       const Actor& actor, UnixMs now_ms) {
   Json attributes{Json::Object{}};
   attributes.set("experiment", experiment);
-  attributes.set("name", run.info.name);
-  attributes.set("start_ms", run.info.start_ms);
-  TRY(graph::put_node(tx, {graph::kind::kRun, run.info.id}, attributes, now_ms));
-  return attempt.empty() ? Result<>() : tie_to_attempt(tx, run.info.id, attempt, now_ms);
+  attributes.set("name", run.name);
+  attributes.set("start_ms", run.start_ms);
+  TRY(graph::put_node(tx, {graph::kind::kRun, run.id}, attributes, now_ms));
+  bool is_proven = !actor.attempt.empty() && TRY(speaks_for_itself(tx, actor.attempt));
+  if (!is_proven) return {};
+  return tie_to_attempt(tx, run.id, actor.attempt, Json::Object{}, now_ms);
+}
+
+Result<> put_tag_facts(db::Tx& tx, const std::string& run_id, std::span<const Tag> tags,
+                       UnixMs now_ms) {
+  for (const Tag& tag : tags) {
+    if (tag.key == kAttemptTag) TRY(claim_attempt(tx, run_id, tag.value, now_ms));
+  }
+  for (const Tag& tag : tags) {
+    if (tag.key == kCommitTag) TRY(tell_commit(tx, run_id, tag.value, now_ms));
+  }
+  return {};
 }
 
 }  // namespace slipway::tracking

@@ -219,11 +219,8 @@ Result<> write_tags(db::Tx& tx, std::int64_t run, const std::string& run_id,
         tx.run("insert into run_tags (run, key, value) values (?, ?, ?) "
                "on conflict (run, key) do update set value = excluded.value",
                run, tag.key, tag.value));
-    if (tag.key == kAttemptTag && !tag.value.empty()) {
-      TRY(tie_to_attempt(tx, run_id, tag.value, now_ms));
-    }
   }
-  return {};
+  return put_tag_facts(tx, run_id, tags, now_ms);
 }
 
 Result<> delete_tag(db::Tx& tx, const std::string& run_id, const std::string& key) {

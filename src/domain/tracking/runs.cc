@@ -152,15 +152,6 @@ const char* event_of(RunStatus status) {
   return "run.changed";
 }
 
-/// The attempt that a run says it belongs to: the caller's token counts more than a tag.
-std::string attempt_of(const Actor& actor, std::span<const Tag> tags) {
-  if (!actor.attempt.empty()) return actor.attempt;
-  for (const Tag& tag : tags) {
-    if (tag.key == kAttemptTag) return tag.value;
-  }
-  return "";
-}
-
 wire::Json run_data(std::int64_t experiment, const std::string& name) {
   wire::Json data{wire::Json::Object{}};
   data.set("experiment_id", std::to_string(experiment));
@@ -237,9 +228,10 @@ Result<Run> create_run(db::Tx& tx, const NewRun& run, const std::string& run_id,
       "deleted) values (?, ?, ?, ?, 'RUNNING', ?, ?, 0) returning id",
       run_id, experiment.id, run.name, run.user_id, run.start_ms, uri));
   if (!key) return internal("a new run has no key");
+  RunInfo info = TRY(read_run_info(tx, run_id));
+  TRY(put_run_facts(tx, info, experiment.name, actor, now_ms));
   TRY(write_tags(tx, *key, run_id, run.tags, now_ms));
   Run made = TRY(read_run(tx, run_id));
-  TRY(put_run_facts(tx, made, experiment.name, attempt_of(actor, run.tags), now_ms));
   TRY(tell(tx, graph::kind::kRun, run_id, "run.created", actor, run_data(experiment.id, run.name),
            now_ms));
   return made;

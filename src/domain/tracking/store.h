@@ -93,14 +93,16 @@ Result<> add_chunks(db::Tx& tx, std::int64_t series, std::vector<Point> points);
 Result<bool> compact_run(db::Tx& tx, std::int64_t run);
 
 // facts.cc
-std::string actor_name(const Actor& actor);
+/// Who an event is told of; the token of an attempt that is over names nobody.
+Result<std::string> actor_name(db::Tx& tx, const Actor& actor);
 Result<> tell(db::Tx& tx, const char* kind, const std::string& id, const std::string& type,
               const Actor& actor, wire::Json data, UnixMs now_ms);
-/// The node of a run and, when it is tied to one, the edge to its attempt.
-Result<> put_run_facts(db::Tx& tx, const Run& run, const std::string& experiment,
-                       const std::string& attempt, UnixMs now_ms);
-Result<> tie_to_attempt(db::Tx& tx, const std::string& run_id, const std::string& attempt,
-                        UnixMs now_ms);
+/// The node of a run and, when the caller proves to be a living attempt, the edge to it.
+Result<> put_run_facts(db::Tx& tx, const RunInfo& run, const std::string& experiment,
+                       const Actor& actor, UnixMs now_ms);
+/// What a run's tags tell of its attempt and commit: claims, which never stand against a proof.
+Result<> put_tag_facts(db::Tx& tx, const std::string& run_id, std::span<const Tag> tags,
+                       UnixMs now_ms);
 
 /// "1,2,3" for `in (...)`: whole numbers need no quoting.
 std::string to_list(std::span<const std::int64_t> keys);

@@ -30,8 +30,10 @@ namespace slipway::tracking {
 
 std::vector<db::Migration> migrations();
 
-/// The tag that ties a run to the attempt that made it.
+/// The tag with which a run claims to be made by an attempt. Proof is the token of a living one.
 inline constexpr char kAttemptTag[] = "slipway.attempt";
+/// The tag in which clients tell the commit that their script is at.
+inline constexpr char kCommitTag[] = "mlflow.source.git.commit";
 
 struct NewExperiment {
   std::string name;

@@ -498,29 +498,90 @@ TEST_P(TrackingTest, ModelsThatARunMadeComeFromIt) {
   EXPECT_EQ(made[0].cause, (graph::NodeRef{graph::kind::kRun, id}));
 }
 
-TEST_P(TrackingTest, ARunIsTiedToItsAttemptByTheCallersTokenOrByATag) {
-  NewRun tagged;
-  tagged.tags = {{kAttemptTag, "by-tag"}};
-  const std::string by_tag = start(tagged)->info.id;
-  const std::string by_token = start(tagged, {"", "by-token"})->info.id;
-  const std::string later = run(), free = run();
-  Batch batch;
-  batch.tags = {{kAttemptTag, "later"}};
-  ASSERT_TRUE(log(later, batch).ok());
-  auto attempts_of = [&](const std::string& id) {
+class AttemptTest : public TrackingTest {
+ protected:
+  void put_attempt(const std::string& id, const std::string& state) {
+    wire::Json attributes;
+    attributes.set("state", state);
+    Result<> put = pool_->write([&](db::Tx& tx) {
+      return graph::put_node(tx, {graph::kind::kAttempt, id}, attributes, clock_.now_ms());
+    });
+    ASSERT_TRUE(put.ok()) << put.error().message;
+  }
+  std::string run_of(const Actor& actor, const std::string& tag = "") {
+    NewRun run;
+    if (!tag.empty()) run.tags = {{kAttemptTag, tag}};
+    return start(run, actor)->info.id;
+  }
+  /// "a" for a proof, "a (claimed)" for a claim.
+  std::vector<std::string> attempts_of(const std::string& id) {
     std::vector<std::string> attempts;
     for (const graph::Edge& edge : causes_of({graph::kind::kRun, id})) {
       EXPECT_EQ(edge.relation, graph::relation::kProducedBy);
-      EXPECT_EQ(edge.cause.kind, graph::kind::kAttempt);
-      attempts.push_back(edge.cause.id);
+      const wire::Json* claimed = edge.attributes.find("claimed");
+      attempts.push_back(edge.cause.id + (claimed != nullptr ? " (claimed)" : ""));
     }
     return attempts;
-  };
-  EXPECT_EQ(attempts_of(by_tag), (std::vector<std::string>{"by-tag"}));
-  // What was started with a token is proven; what a tag says is claimed besides.
-  EXPECT_EQ(attempts_of(by_token).size(), 2u);
-  EXPECT_EQ(attempts_of(later), (std::vector<std::string>{"later"}));
-  EXPECT_TRUE(attempts_of(free).empty());
+  }
+  using Names = std::vector<std::string>;
+};
+INSTANTIATE_TEST_SUITE_P(Engines, AttemptTest, db::every_engine(), db::engine_name);
+
+TEST_P(AttemptTest, ItsTokenProvesThatARunIsItsOwn) {
+  put_attempt("a", "running");
+  EXPECT_EQ(attempts_of(run_of({"", "a"})), Names{"a"});
+  EXPECT_EQ(attempts_of(run_of({"", "a"}, "a")), Names{"a"});
+  EXPECT_EQ(attempts_of(run_of({"", "not-told-of-yet"})), Names{"not-told-of-yet"});
+  EXPECT_EQ(attempts_of(run_of({})), Names{});
+}
+
+TEST_P(AttemptTest, ItsTokenProvesNothingOnceItIsOver) {
+  put_attempt("over", "succeeded");
+  const std::string id = run_of({"", "over"}, "over");
+  EXPECT_EQ(attempts_of(id), Names{});
+  auto events = pool_->read([&](db::Tx& tx) {
+    return graph::events_about(tx, {graph::kind::kRun, id}, 10);
+  });
+  ASSERT_TRUE(events.ok() && !events->empty());
+  EXPECT_EQ(events->front().event.actor, "anonymous");
+}
+
+TEST_P(AttemptTest, ATagAloneOnlyClaimsAnAttemptThatRuns) {
+  put_attempt("a", "running");
+  put_attempt("over", "failed");
+  EXPECT_EQ(attempts_of(run_of({}, "a")), Names{"a (claimed)"});
+  EXPECT_EQ(attempts_of(run_of({}, "over")), Names{});
+  EXPECT_EQ(attempts_of(run_of({}, "made-up")), Names{});
+  Batch batch;
+  batch.tags = {{kAttemptTag, "a"}};
+  const std::string later = run();
+  ASSERT_TRUE(log(later, batch).ok());
+  EXPECT_EQ(attempts_of(later), Names{"a (claimed)"});
+}
+
+TEST_P(AttemptTest, ATokenCountsMoreThanATag) {
+  put_attempt("a", "running");
+  put_attempt("b", "running");
+  const std::string id = run_of({"", "a"}, "b");
+  Batch batch;
+  batch.tags = {{kAttemptTag, "b"}};
+  ASSERT_TRUE(log(id, batch).ok());
+  EXPECT_EQ(attempts_of(id), Names{"a"});
+}
+
+TEST_P(AttemptTest, TheCommitThatAClientTellsIsKeptForRunsWithoutOne) {
+  const std::string commit(40, 'c');
+  NewRun told;
+  told.tags = {{kCommitTag, commit}};
+  const std::vector<graph::Edge> causes = causes_of({graph::kind::kRun, start(told)->info.id});
+  ASSERT_EQ(causes.size(), 1u);
+  EXPECT_EQ(causes[0].relation, graph::relation::kUsed);
+  EXPECT_EQ(causes[0].cause, (graph::NodeRef{graph::kind::kCommit, commit}));
+  EXPECT_EQ(causes[0].attributes.find("told_by")->as_string(), "client");
+  put_attempt("a", "running");
+  EXPECT_EQ(attempts_of(start(told, {"", "a"})->info.id), Names{"a"});
+  told.tags = {{kCommitTag, "no commit"}};
+  EXPECT_TRUE(causes_of({graph::kind::kRun, start(told)->info.id}).empty());
 }
 
 TEST_P(TrackingTest, ARunIsANodeWithItsName) {
