@@ -1,0 +1,154 @@
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "app/project_facts.h"
+#include "app/project_judges.h"
+#include "base/ids.h"
+#include "base/text.h"
+#include "domain/delivery/plan.h"
+#include "domain/project/sketch_testing.h"
+#include "domain/serving/prediction_log.h"
+#include "io/blob/disk.h"
+
+namespace slipway::app {
+namespace {
+
+constexpr char kContract[] =
+    "apiVersion: v3.1.0\nkind: DataContract\nid: hour\nversion: 1.0.0\nstatus: active\n"
+    "schema: [{name: hour, properties: [{name: cnt, logicalType: integer}]}]\n";
+
+project::Declared declared(const std::string& text, const std::string& contract = kContract) {
+  Result<project::Declared> result =
+      project::declare(text, {{"contracts/hour.odcs.yaml", contract}, {"view.yaml", "name: ["}});
+  EXPECT_TRUE(result.ok()) << result.error().message;
+  return result.ok() ? std::move(*result) : project::Declared();
+}
+
+std::string judged(const std::string& text, const std::string& contract = kContract) {
+  Result<> result = check_declared(declared(text, contract));
+  return result.ok() ? "right" : result.error().message;
+}
+
+std::string sketch_with(std::string_view from, std::string_view to) {
+  std::string text = replace_all(project::kSketch, from, to);
+  EXPECT_NE(text, project::kSketch) << from;
+  return text;
+}
+
+TEST(CheckDeclared, TakesTheExampleOfTheProduct) {
+  EXPECT_EQ(judged(project::kSketch), "right");
+}
+
+TEST(CheckDeclared, KnowsTheCalendar) {
+  EXPECT_TRUE(judged(sketch_with("30 2 * * *", "61 2 * * *")).starts_with("slipway.yaml:16:3: "));
+  std::string zone = judged(sketch_with("Europe/Berlin", "Europe/Berlni"));
+  EXPECT_TRUE(zone.starts_with("slipway.yaml:16:3: ")) << zone;
+  EXPECT_NE(zone.find("Europe/Berlin"), std::string::npos) << zone;
+}
+
+TEST(CheckDeclared, KnowsContractsAndViews) {
+  std::string contract = judged(project::kSketch, "schma: []\n");
+  EXPECT_TRUE(contract.starts_with("contracts/hour.odcs.yaml:1:1: ")) << contract;
+  EXPECT_EQ(
+      split(contract, '\n').size(),
+      split(judged(sketch_with("data/live.parquet:", "data/other.parquet:"), "schma: []\n"), '\n')
+          .size());
+  std::string view = judged(std::string(project::kSketch) + "features: [view.yaml]\n");
+  EXPECT_TRUE(view.starts_with("view.yaml:2:1: ")) << view;
+  EXPECT_NE(judged(sketch_with("    model: bikes\n", "    model: bikes\n    features: weather\n"))
+                .find("found the feature view \"weather\", expected none, as none is declared"),
+            std::string::npos);
+}
+
+TEST(CheckDeclared, KnowsRollouts) {
+  std::string text = judged(sketch_with("canary: {percent: 50", "canary: {percent: 100"));
+  EXPECT_TRUE(text.starts_with("slipway.yaml:34:")) << text;
+  EXPECT_NE(text.find("nothing to compare with"), std::string::npos) << text;
+}
+
+TEST(CheckDeclared, TellsEverythingAtOnce) {
+  std::string text = judged(sketch_with("30 2 * * *", "61 2 * * *"), "schma: []\n");
+  EXPECT_GE(split(text, '\n').size(), 2u) << text;
+}
+
+TEST(PlanWithTheTestsOfTheRollout, DoesNotRefuseTheExampleOfTheProduct) {
+  project::Plan plan =
+      project::plan(nullptr, declared(project::kSketch), {}, delivery::answers_for);
+  EXPECT_TRUE(plan.refusals.empty()) << join(plan.refusals, "\n");
+  ASSERT_TRUE(plan.rollouts[0].steps[1].guards[0].answers);
+  EXPECT_GT(*plan.rollouts[0].steps[1].guards[0].answers, 0);
+}
+
+class MeasuredFacts : public testing::Test {
+ protected:
+  static constexpr UnixMs kHour = 3'600'000, kDay = 24 * kHour;
+  static constexpr UnixMs kNow = 1'306'800'000'000;  // 2011-05-31
+
+  void TearDown() override { std::filesystem::remove_all(state); }
+
+  /// One request an hour for so many days until now; every `failing`-th one fails.
+  void answer(int days, int failing) {
+    Metrics metrics;
+    blob::Disk disk;
+    serving::PredictionLogOptions options;
+    options.root = state / "predictions";
+    serving::PredictionLog log(disk, metrics, options);
+    auto layout = std::make_shared<serving::Layout>(
+        serving::Layout{"bikes", "1", {{"hr", {}, false}}, {"predict"}});
+    auto stream = log.stream("bikes", {});
+    for (int hour = 1; hour <= days * 24; ++hour) {
+      serving::Prediction one;
+      one.event_time_ms = kNow - hour * kHour;
+      one.id = serving::make_prediction_id("bikes", one.event_time_ms);
+      bool failed = failing > 0 && hour % failing == 0;
+      one.status = failed ? 500 : 200;
+      one.rows = failed ? 0 : 1;
+      if (!failed) {
+        one.cells = {1};
+        one.outputs = {2};
+      }
+      stream->log(one, layout);
+      one.role = serving::Role::kShadow;  // another version's answer to the same request
+      stream->log(one, layout);
+    }
+    ASSERT_TRUE(log.flush().ok());
+    log.stop();
+  }
+
+  project::DeploymentFacts measure(const std::string& text = project::kSketch) {
+    Result<project::Facts> facts = measured_facts(state, declared(text).file, kNow);
+    EXPECT_TRUE(facts.ok()) << facts.error().message;
+    return facts.ok() ? facts->deployments["bikes"] : project::DeploymentFacts();
+  }
+
+  std::filesystem::path state =
+      std::filesystem::temp_directory_path() / ("slipway-" + random_hex32());
+};
+
+TEST_F(MeasuredFacts, AreNoneWithoutALog) {
+  EXPECT_FALSE(measure().traffic);
+}
+
+TEST_F(MeasuredFacts, AreNoneBeforeAWeek) {
+  answer(5, 0);
+  EXPECT_FALSE(measure().traffic);
+}
+
+TEST_F(MeasuredFacts, CountWhatWasAnsweredInTheLastWeek) {
+  answer(20, 10);
+  project::DeploymentFacts facts = measure();
+  ASSERT_TRUE(facts.traffic);
+  EXPECT_EQ(project::to_text(*facts.traffic), "168/7d");
+  EXPECT_NEAR(*facts.error_rate, 0.1, 0.01);
+}
+
+TEST_F(MeasuredFacts, UndoTheSampling) {
+  answer(8, 0);
+  project::DeploymentFacts facts =
+      measure(sketch_with("    model: bikes\n", "    model: bikes\n    log: {sample: 0.5}\n"));
+  EXPECT_EQ(facts.traffic->count, 336);
+}
+
+}  // namespace
+}  // namespace slipway::app
