@@ -306,6 +306,20 @@ Result<std::optional<Node>> find_node(db::Tx& tx, const NodeRef& ref) {
   return std::optional<Node>(TRY(to_node(*stored)));
 }
 
+Result<std::vector<NodeRef>> find_by_prefix(db::Tx& tx, const NodeRef& prefix, int limit) {
+  TRY(check_ref(prefix));
+  // The next text of that length: what begins like `prefix` lies between them.
+  std::string end = prefix.id;
+  if (static_cast<unsigned char>(end.back()) >= 0x7f) return std::vector<NodeRef>();
+  ++end.back();
+  std::vector<NodeRef> found;
+  for (std::string& id : TRY(tx.all<std::string>(schema::kIdsFrom, prefix.kind, prefix.id, end,
+                                                 limit))) {
+    found.push_back({prefix.kind, std::move(id)});
+  }
+  return found;
+}
+
 Result<std::vector<Edge>> causes_of(db::Tx& tx, const NodeRef& effect, int limit) {
   return edges_at(tx, effect, Direction::kToCauses, limit);
 }

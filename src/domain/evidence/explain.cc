@@ -7,6 +7,8 @@
 
 #include "base/text.h"
 #include "domain/evidence/lines.h"
+#include "domain/evidence/makers.h"
+#include "domain/evidence/walk.h"
 #include "graph/kinds.h"
 
 namespace slipway::evidence {
@@ -17,9 +19,8 @@ using wire::Json;
 namespace kind = graph::kind;
 
 constexpr std::string_view kForms =
-    "models:/NAME/VERSION, models:/NAME@ALIAS, run:ID, data:MD5, model:ID, attempt:ID, commit:ID, "
-    "environment:DIGEST, "
-    "params:DIGEST";
+    "models:/NAME/VERSION, models:/NAME@ALIAS, run:ID, data:MD5, the path of data in the project, "
+    "model:ID, attempt:ID, commit:ID, environment:DIGEST, params:DIGEST";
 
 /// A control character in a stored name must not move the reader's cursor.
 std::string harmless(std::string text) {
@@ -37,30 +38,108 @@ std::size_t rank_of(const std::string& kind_name) {
   return static_cast<std::size_t>(found - std::begin(order));
 }
 
+/// What an edge says when it is read from its cause to its effect.
+std::string word_of(const graph::Edge& edge, graph::Direction direction) {
+  if (is_same_bytes(edge)) return "the same bytes were also produced by";
+  if (direction == graph::Direction::kToCauses) return replace_all(edge.relation, "_", " ");
+  static const std::map<std::string, std::string, std::less<>> backwards = {
+      {graph::relation::kUsed, "used by"},        {graph::relation::kProducedBy, "produced"},
+      {graph::relation::kDrawnFrom, "made into"}, {graph::relation::kDecidedBy, "decided"},
+      {graph::relation::kAbout, "judged by"},     {graph::relation::kBy, "applied in"},
+      {graph::relation::kOf, "served in"}};
+  auto found = backwards.find(edge.relation);
+  return found == backwards.end() ? edge.relation + " of" : found->second;
+}
+
 class Tree {
  public:
   Tree(const graph::Closure& closure, graph::Direction direction) : direction_(direction) {
     for (const graph::Node& node : closure.nodes) nodes_[node.ref] = &node;
     for (const graph::Edge& edge : closure.edges) {
-      children_[direction == graph::Direction::kToCauses ? edge.effect : edge.cause].push_back(
-          &edge);
+      (is_to_causes() ? far_[edge.effect] : far_[edge.cause]).push_back(&edge);
     }
-    for (auto& [parent, edges] : children_) {
+    for (auto& [parent, edges] : far_) {
       std::stable_sort(edges.begin(), edges.end(), [&](const auto* a, const auto* b) {
-        return rank_of(far_end(*a).kind) < rank_of(far_end(*b).kind);
+        return std::pair(is_same_bytes(*a), rank_of(far_end(*a).kind)) <
+               std::pair(is_same_bytes(*b), rank_of(far_end(*b).kind));
       });
     }
   }
 
   std::string draw(const NodeRef& root) {
     add_line("", root, "");
-    add_children(root, "");
+    add_children({root, nullptr}, children_of({root, nullptr}), "");
     return std::move(text_);
   }
 
  private:
+  /// A thing where it is drawn; data by whom of its makers, when it is known who made it there.
+  struct Place {
+    NodeRef ref;
+    const graph::Edge* made = nullptr;
+    auto operator<=>(const Place&) const = default;
+  };
+  using Edges = std::vector<const graph::Edge*>;
+
+  bool is_to_causes() const { return direction_ == graph::Direction::kToCauses; }
+
   const NodeRef& far_end(const graph::Edge& edge) const {
-    return direction_ == graph::Direction::kToCauses ? edge.cause : edge.effect;
+    return is_to_causes() ? edge.cause : edge.effect;
+  }
+
+  Place place_behind(const graph::Edge& edge) const {
+    Place place{far_end(edge), nullptr};
+    auto user = nodes_.find(edge.effect);
+    bool is_use = edge.effect.kind == kind::kAttempt && edge.cause.kind == kind::kData;
+    if (!is_to_causes() || !is_use || user == nodes_.end()) return place;
+    auto makers = makers_at(place.ref);
+    const Maker* maker = maker_of(makers, path_of(edge), begun_ms(*user->second));
+    if (maker == nullptr) return place;
+    for (const graph::Edge* one : far_.at(place.ref)) {
+      if (one->cause == maker->edge.cause && path_of(*one) == path_of(edge) && !is_same_bytes(*one))
+        place.made = one;
+    }
+    return place;
+  }
+
+  std::vector<Maker> makers_at(const NodeRef& data) const {
+    std::vector<Maker> makers;
+    auto found = far_.find(data);
+    if (found == far_.end()) return makers;
+    for (const graph::Edge* edge : found->second) {
+      auto attempt = nodes_.find(edge->cause);
+      if (edge->cause.kind != kind::kAttempt || is_same_bytes(*edge) || attempt == nodes_.end())
+        continue;
+      makers.push_back({*edge, made_ms(*attempt->second)});
+    }
+    return makers;
+  }
+
+  Edges children_of(const Place& place) const {
+    Edges children;
+    auto found = far_.find(place.ref);
+    if (found == far_.end()) return children;
+    for (const graph::Edge* edge : found->second) {
+      bool is_other_maker = place.made != nullptr && edge != place.made &&
+                            edge->relation == graph::relation::kProducedBy && !is_same_bytes(*edge);
+      if (!is_other_maker && !is_said_deeper(*edge)) children.push_back(edge);
+    }
+    return children;
+  }
+
+  /// A version of a model of a run comes from both; below the run it stands once, at the model.
+  bool is_said_deeper(const graph::Edge& edge) const {
+    if (is_to_causes() || edge.effect.kind != kind::kModelVersion || edge.cause.kind != kind::kRun)
+      return false;
+    for (const graph::Edge* sibling : far_.at(edge.cause)) {
+      if (sibling->effect.kind != kind::kModel) continue;
+      auto made = far_.find(sibling->effect);
+      if (made == far_.end()) continue;
+      for (const graph::Edge* next : made->second) {
+        if (next->effect == edge.effect) return true;
+      }
+    }
+    return false;
   }
 
   void add_line(const std::string& lead, const NodeRef& ref, const std::string& extra) {
@@ -69,30 +148,49 @@ class Tree {
     text_ += lead + harmless(line + extra) + "\n";
   }
 
-  void add_children(const NodeRef& parent, const std::string& indent) {
+  void add_children(const Place& parent, const Edges& edges, const std::string& indent) {
     seen_.insert(parent);
-    const std::vector<const graph::Edge*>& edges = children_[parent];
     for (std::size_t i = 0; i < edges.size(); ++i) {
       bool last = i + 1 == edges.size();
       const graph::Edge& edge = *edges[i];
-      const NodeRef& child = far_end(edge);
-      bool known = seen_.count(child) > 0 && !children_[child].empty();
-      std::string relation = replace_all(edge.relation, "_", " ");
-      std::string lead = indent + (last ? "└─ " : "├─ ") + relation + " ";
-      add_line(lead, child, addition_of(edge) + (known ? "  (see above)" : ""));
-      if (!known) add_children(child, indent + (last ? "   " : "│  "));
+      Place child = place_behind(edge);
+      Edges next = is_same_bytes(edge) ? Edges() : children_of(child);
+      bool known = seen_.contains(child) && !next.empty();
+      std::string lead = indent + (last ? "└─ " : "├─ ") + word_of(edge, direction_) + " ";
+      add_line(lead, child.ref, addition_of(edge) + (known ? "  (see above)" : ""));
+      if (!known) add_children(child, next, indent + (last ? "   " : "│  "));
     }
   }
 
   graph::Direction direction_;
   std::map<NodeRef, const graph::Node*> nodes_;
-  std::map<NodeRef, std::vector<const graph::Edge*>> children_;
-  std::set<NodeRef> seen_;
+  std::map<NodeRef, Edges> far_;
+  std::set<Place> seen_;
   std::string text_;
 };
 
 std::string joined(const NodeRef& ref) {
   return ref.kind + ":" + ref.id;
+}
+
+/// The thing itself, or the only one whose id begins so.
+Result<NodeRef> completed(db::Tx& tx, const NodeRef& subject) {
+  constexpr std::size_t kPrefixMin = 6, kListedMax = 10;
+  if (TRY(graph::find_node(tx, subject))) return subject;
+  auto unknown = [&] {
+    return missing("nothing is known of " + replace_all(subject.kind, "_", " ") + " '" +
+                   subject.id + "' here");
+  };
+  if (subject.id.size() < kPrefixMin) return unknown();
+  std::vector<NodeRef> found = TRY(graph::find_by_prefix(tx, subject, kListedMax + 1));
+  if (found.empty()) return unknown();
+  if (found.size() == 1) return found.front();
+  std::vector<std::string> ids;
+  for (const NodeRef& one : found) ids.push_back(one.id);
+  bool is_more = ids.size() > kListedMax;
+  if (is_more) ids.back() = "...";
+  return conflict("'" + subject.id + "' begins the id of more than one " +
+                  replace_all(subject.kind, "_", " ") + ": " + join(ids, ", "));
 }
 
 }  // namespace
@@ -122,12 +220,10 @@ Result<NodeRef> parse_subject(std::string_view text) {
 }
 
 Result<graph::Closure> explain(db::Tx& tx, const NodeRef& subject, graph::Direction direction) {
-  Result<graph::Closure> found = graph::closure(tx, subject, direction);
-  if (!found.ok() && found.error().code == Code::kMissing) {
-    return missing("nothing is known of " + replace_all(subject.kind, "_", " ") + " '" +
-                   subject.id + "' here");
-  }
-  return found;
+  constexpr int kNodesMax = 10'000;
+  NodeRef whole = TRY(completed(tx, subject));
+  return direction == graph::Direction::kToCauses ? walk_to_causes(tx, whole, kNodesMax)
+                                                  : walk_to_effects(tx, whole, kNodesMax);
 }
 
 std::string to_tree(const graph::Closure& closure, graph::Direction direction) {

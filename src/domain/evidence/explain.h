@@ -15,8 +15,9 @@ namespace slipway::evidence {
 /// ("models:/NAME@ALIAS") are the registry's business: resolve them first.
 Result<graph::NodeRef> parse_subject(std::string_view text);
 
-/// Everything `subject` comes from (or, with kToEffects, everything that came from it). kMissing
-/// when nothing is known of it.
+/// Everything `subject` comes from (or, with kToEffects, everything that came from it), by the
+/// rules in graph/README.md. The beginning of an id is enough, from 6 characters on. kMissing when
+/// nothing is known of it, kConflict (with a list) for a beginning of several.
 Result<graph::Closure> explain(db::Tx& tx, const graph::NodeRef& subject,
                                graph::Direction direction);
 

@@ -92,7 +92,8 @@ std::string attempt_text(const Json& all) {
 std::string environment_text(const Json& all) {
   std::string text;
   if (const Json* found = all.find("interpreter"); found != nullptr && found->is_object()) {
-    text += part(text_at(*found, "kind"), text_at(*found, "version"));
+    std::string version = text_at(*found, "version"), name = text_at(*found, "kind");
+    text += name == "unknown" ? part("", "interpreter not known") : part(name, version);
     const Json* packages = found->find("packages");
     if (packages != nullptr && packages->is_array()) {
       text += part("", std::to_string(packages->as_array().size()) + " packages");
@@ -112,12 +113,39 @@ std::string data_text(const Json& all) {
   std::string text;
   if (auto size = number_at(all, "size")) text += part("", size_text(*size));
   if (auto files = number_at(all, "nfiles")) text += part("in", std::to_string(*files) + " files");
+  std::string record = text_at(all, "tracked_by");
+  if (record.empty()) return text;
+  std::string commit = text_at(all, "tracked_in");
+  text += part("tracked by", record) + (commit.empty() ? "" : " in commit " + commit);
+  text += ", made by no attempt that is known here";
   return text;
 }
 
 std::string run_text(const Json& all) {
   return part("", text_at(all, "name")) + part("in experiment", text_at(all, "experiment")) +
          time_part(all, "start_ms");
+}
+
+/// Sources are JSON: a place in one of these members, or the code that made the data.
+std::string source_text(const std::string& source) {
+  Result<Json> json = wire::parse(source);
+  if (!json.ok() || !json->is_object()) return cut(source);
+  for (const char* key : {"uri", "url", "path", "table_name", "table", "sql", "name"}) {
+    if (std::string value = text_at(*json, key); !value.empty()) return value;
+  }
+  const Json* tags = json->find("tags");
+  if (tags == nullptr) return "";
+  std::string program = text_at(*tags, "mlflow.source.name");
+  return program.empty() ? "" : "code: " + program;
+}
+
+std::string dataset_text(const Json& all) {
+  const Json* source = all.find("source");
+  std::string text =
+      source != nullptr && source->is_string() ? source_text(source->as_string()) : "";
+  std::string type = text_at(all, "source_type");
+  if (text.empty()) return part("from", type);
+  return part("from", text) + (type.empty() ? "" : " (" + type + ")");
 }
 
 std::string every_attribute(const Json& attributes) {
@@ -144,7 +172,7 @@ std::string attributes_text(const Node& node) {
          return part("", text_at(all, "name")) + time_part(all, "created_ms");
        }},
       {kind::kModelVersion, [](const Json& all) { return time_part(all, "created_ms"); }},
-      {kind::kDataset, [](const Json& all) { return part("from", text_at(all, "source")); }},
+      {kind::kDataset, dataset_text},
   };
   if (!node.attributes.is_object()) return "";
   auto found = table.find(node.ref.kind);
@@ -167,6 +195,13 @@ std::string line_of(const graph::Node& node) {
 std::string addition_of(const graph::Edge& edge) {
   if (!edge.attributes.is_object()) return "";
   std::string text = part("as", text_at(edge.attributes, "path"));
+  if (text_at(edge.attributes, "claimed") == "true") text += "  claimed by a tag";
+  if (text_at(edge.attributes, "told_by") == "client")
+    text += "  as the client told; whether the work tree had changes is not known";
+  if (auto untracked = number_at(edge.attributes, "untracked"); untracked && *untracked > 0) {
+    text +=
+        "  with " + std::to_string(*untracked) + " untracked file" + (*untracked > 1 ? "s" : "");
+  }
   if (text_at(edge.attributes, "dirty") == "true") {
     std::string digest = text_at(edge.attributes, "diff");
     text += "  dirty: the work tree had changes";

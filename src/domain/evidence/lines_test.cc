@@ -58,5 +58,35 @@ TEST(Lines, AnEdgeSaysPathAndDirt) {
   EXPECT_EQ(addition_of(edge), "");
 }
 
+TEST(Lines, AnEdgeSaysWhatIsNotProven) {
+  graph::Edge edge;
+  edge.attributes.set("claimed", true);
+  EXPECT_EQ(addition_of(edge), "  claimed by a tag");
+  edge.attributes = {};
+  edge.attributes.set("told_by", "client");
+  EXPECT_EQ(addition_of(edge),
+            "  as the client told; whether the work tree had changes is not known");
+}
+
+TEST(Lines, ACommitSaysHowManyFilesItDoesNotHave) {
+  graph::Edge edge;
+  edge.attributes.set("dirty", false);
+  edge.attributes.set("untracked", 2);
+  EXPECT_EQ(addition_of(edge), "  with 2 untracked files");
+  edge.attributes.set("untracked", 1);
+  EXPECT_EQ(addition_of(edge), "  with 1 untracked file");
+}
+
+TEST(Lines, ADatasetSaysWhereItIsFrom) {
+  EXPECT_EQ(line_of(node("dataset", "hours@1a2b", R"({"name":"hours","digest":"1a2b",
+      "source_type":"local","source":"{\"uri\": \"data/hour.csv\"}"})")),
+            "dataset hours@1a2b  from data/hour.csv (local)");
+  EXPECT_EQ(line_of(node("dataset", "d@1", R"({"source_type":"code",
+      "source":"{\"tags\": {\"mlflow.user\": \"u\", \"mlflow.source.name\": \"train.py\"}}"})")),
+            "dataset d@1  from code: train.py (code)");
+  EXPECT_EQ(line_of(node("dataset", "d@2", R"({"source_type":"code","source":"{}"})")),
+            "dataset d@2  from code");
+}
+
 }  // namespace
 }  // namespace slipway::evidence
