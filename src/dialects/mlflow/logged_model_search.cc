@@ -53,6 +53,10 @@ std::string status_word(std::string_view name) {
   constexpr std::string_view kPrefix = "LOGGED_MODEL_";
   if (name.starts_with(kPrefix)) name.remove_prefix(kPrefix.size());
   if (name == "UPLOAD_FAILED") name = "FAILED";
+  // Or by its number.
+  if (name == "1") name = "PENDING";
+  if (name == "2") name = "READY";
+  if (name == "3") name = "FAILED";
   return to_lower(name);
 }
 
@@ -96,7 +100,8 @@ Json order_of(const SearchLoggedModels& search) {
   Json::Array terms;
   for (const SearchOrder& order : search.order_by) {
     Json term;
-    term.set("field_name", order.field_name).set("ascending", order.ascending);
+    term.set("field_name", order.field_name);
+    term.set("ascending", order.ascending);
     if (order.dataset_name) term.set("dataset_name", *order.dataset_name);
     if (order.dataset_digest) term.set("dataset_digest", *order.dataset_digest);
     terms.push_back(std::move(term));
