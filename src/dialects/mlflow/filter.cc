@@ -594,7 +594,6 @@ constexpr AttributeRule kRegisteredModelAttributes[] = {
     {.name = "name", .lists = true},
     {.name = "timestamp", .filters = false, .stands_for = "last_updated_timestamp"},
     {.name = "last_updated_timestamp", .filters = false},
-    {.name = "creation_timestamp", .filters = false},
 };
 constexpr AttributeRule kModelVersionAttributes[] = {
     {.name = "name", .lists = true},

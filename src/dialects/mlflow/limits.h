@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 
 #include "base/result.h"
 
@@ -30,6 +31,19 @@ Result<> check_name(std::string_view name, std::string_view path);
 Result<> check_length(std::string_view value, std::size_t max, std::string_view name);
 /// Cuts what is too long, between two characters.
 void truncate(std::string& value, std::size_t max);
+/// kInvalid when a key comes twice among `what`: none of its values is the right one.
+template <class Pairs>
+Result<> check_distinct_keys(const Pairs& pairs, std::string_view what) {
+  std::unordered_set<std::string_view> seen;
+  for (const auto& pair : pairs) {
+    if (seen.insert(pair.key).second) continue;
+    return Error{Code::kInvalid,
+                 "The " + std::string(what) + " have the key '" + pair.key.substr(0, 250) +
+                     "' more than once.",
+                 "bad_request"};
+  }
+  return {};
+}
 /// "A batch logging request can contain at most N WHAT..."
 Result<> check_batch_size(std::size_t count, std::size_t max, std::string_view what);
 

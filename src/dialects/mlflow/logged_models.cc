@@ -92,6 +92,8 @@ std::string random_name() {
 
 Result<> create(LoggedModels& models, Tracking& tracking, const Request& request, Reply& reply) {
   auto call = TRY(read_request<CreateModel>(request, kCreate));
+  TRY(check_distinct_keys(call.params, "params"));
+  TRY(check_distinct_keys(call.tags, "tags"));
   const std::int64_t id = TRY(to_experiment_id(call.experiment_id));
   const tracking::Experiment experiment = TRY(tracking.experiment(id));
   if (experiment.deleted) {
@@ -157,6 +159,7 @@ Result<> delete_tag(LoggedModels& models, const Request& request, Reply& reply) 
 
 Result<> log_params(LoggedModels& models, const Request& request, Reply& reply) {
   auto call = TRY(read_request<LogParams>(request, kLogParams));
+  TRY(check_distinct_keys(call.params, "params"));
   models.log_params(request.capture("model_id"), std::move(call.params), then_empty(reply));
   return {};
 }

@@ -1,4 +1,5 @@
 #include "base/text.h"
+#include "dialects/mlflow/limits.h"
 #include "dialects/mlflow/registry_messages.h"
 #include "dialects/mlflow/registry_routes.h"
 #include "dialects/mlflow/request.h"
@@ -180,6 +181,7 @@ Result<> settle_source(const Sources& sources, registry::NewVersion& version) {
 
 Result<> create(const Sources& sources, const Request& request, Reply& reply) {
   auto call = TRY(read_request<CreateVersion>(request, kCreate));
+  TRY(check_tag_keys(call.tags));
   registry::NewVersion version;
   version.model = std::move(call.name);
   version.source = std::move(call.source);
@@ -237,6 +239,7 @@ Result<> set_tag(Registry& registry, const Request& request, Reply& reply) {
   auto call = TRY(read_request<TagVersion>(request, kTag));
   TRY(registry::check_model_name(call.name));
   const std::int64_t number = TRY(to_version_number(call.version));
+  TRY(check_name(call.key, "key"));
   registry.set_version_tag(std::move(call.name), number,
                            {std::move(call.key), std::move(call.value)}, then_empty(reply));
   return {};
@@ -246,6 +249,7 @@ Result<> delete_tag(Registry& registry, const Request& request, Reply& reply) {
   auto call = TRY(read_request<TagVersion>(request, kTag));
   TRY(registry::check_model_name(call.name));
   const std::int64_t number = TRY(to_version_number(call.version));
+  TRY(check_name(call.key, "key"));
   registry.delete_version_tag(std::move(call.name), number, std::move(call.key), then_empty(reply));
   return {};
 }

@@ -1,3 +1,4 @@
+#include "dialects/mlflow/limits.h"
 #include "dialects/mlflow/registry_messages.h"
 #include "dialects/mlflow/registry_routes.h"
 #include "dialects/mlflow/request.h"
@@ -101,6 +102,7 @@ Result<> check_name_is_free(Registry& registry, const CreateModel& call) {
 Result<> create(Registry& registry, const Request& request, Reply& reply) {
   auto call = TRY(read_request<CreateModel>(request, kCreate));
   TRY(registry::check_model_name(call.name));
+  TRY(check_tag_keys(call.tags));
   TRY(check_name_is_free(registry, call));
   registry.create_model(request.principal.name,
                         {std::move(call.name), std::move(call.description), std::move(call.tags)},
@@ -163,6 +165,7 @@ Result<Response> latest_versions(Registry& registry, const Request& request) {
 Result<> set_tag(Registry& registry, const Request& request, Reply& reply) {
   auto call = TRY(read_request<TagModel>(request, kTag));
   TRY(registry::check_model_name(call.name));
+  TRY(check_name(call.key, "key"));
   registry.set_model_tag(std::move(call.name), {std::move(call.key), std::move(call.value)},
                          then_empty(reply));
   return {};
@@ -171,6 +174,7 @@ Result<> set_tag(Registry& registry, const Request& request, Reply& reply) {
 Result<> delete_tag(Registry& registry, const Request& request, Reply& reply) {
   auto call = TRY(read_request<TagModel>(request, kTag));
   TRY(registry::check_model_name(call.name));
+  TRY(check_name(call.key, "key"));
   registry.delete_model_tag(std::move(call.name), std::move(call.key), then_empty(reply));
   return {};
 }

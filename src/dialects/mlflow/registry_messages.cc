@@ -1,6 +1,7 @@
 #include "dialects/mlflow/registry_messages.h"
 
 #include "base/text.h"
+#include "dialects/mlflow/limits.h"
 
 namespace slipway::mlflow {
 namespace {
@@ -62,6 +63,11 @@ Result<Stage> to_stage(const std::string& name) {
 Result<std::int64_t> to_version_number(const std::string& text) {
   if (std::optional<std::int64_t> number = to_int64(trim(text))) return *number;
   return invalid("Parameter 'version' must be an integer, got '" + text + "'.");
+}
+
+Result<> check_tag_keys(const registry::Tags& tags) {
+  for (const registry::Tag& tag : tags) TRY(check_name(tag.key, "key"));
+  return {};
 }
 
 bool is_prompt(const registry::Tags& tags) {

@@ -82,6 +82,8 @@ Result<registry::Stage> to_stage(const std::string& name);
 /// kInvalid in MLflow's words.
 Result<std::int64_t> to_version_number(const std::string& text);
 /// Whether the tags, the last of each key counting, make a prompt.
+/// The characters that clients may use in the keys of tags.
+Result<> check_tag_keys(const registry::Tags& tags);
 bool is_prompt(const registry::Tags& tags);
 
 VersionMessage to_message(registry::Version version);

@@ -86,6 +86,9 @@ Result<> create(Tracking& tracking, const Request& request, Reply& reply) {
   if (!call.artifact_location.empty()) TRY(check_artifact_location(call.artifact_location));
   TRY(check_length(call.name, kExperimentNameMax, "name"));
   for (const TagMessage& tag : call.tags) TRY(check_tag(tag));
+  if (Result<> distinct = check_distinct_keys(call.tags, "tags"); !distinct.ok()) {
+    return Error{Code::kConflict, distinct.error().message, "already_exists"};  // as upstream
+  }
   tracking.create_experiment(
       {std::move(call.name), absolute_location(std::move(call.artifact_location)),
        to_tags(std::move(call.tags))},
@@ -143,12 +146,21 @@ Result<Response> search(Tracking& tracking, Request& request) {
   return to_response(reply);
 }
 
+/// A name that is taken has a code of its own only for a new experiment.
+Done<> as_bad_request_if_taken(Done<> done) {
+  return [done = std::move(done)](Result<> renamed) mutable {
+    const bool taken = !renamed.ok() && renamed.error().tag == "already_exists";
+    if (taken) return done(Error{Code::kInvalid, renamed.error().message, "bad_request"});
+    done(std::move(renamed));
+  };
+}
+
 Result<> update(Tracking& tracking, const Request& request, Reply& reply) {
   ExperimentCall call = TRY(read_request<ExperimentCall>(request, kUpdate));
   TRY(check_length(call.new_name, kExperimentNameMax, "name"));
   const std::int64_t id = TRY(to_experiment_id(call.experiment_id));
   tracking.rename_experiment(id, std::move(call.new_name), to_actor(request.principal),
-                             then_empty(reply));
+                             as_bad_request_if_taken(then_empty(reply)));
   return {};
 }
 

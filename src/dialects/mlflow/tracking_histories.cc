@@ -78,9 +78,12 @@ std::string to_token(const Point& last) {
 Result<std::optional<Point>> to_place(const std::string& token) {
   if (token.empty()) return std::optional<Point>();
   std::string text = TRY(from_base64(token));
-  Result<Place> place =
-      wire::decode<Place>(text, {.bytes_max = 4096, .depth_max = 4, .values_max = 64});
-  if (!place.ok() || !std::isfinite(place->value)) {
+  constexpr wire::Limits kLimits{.bytes_max = 4096, .depth_max = 4, .values_max = 64};
+  Result<wire::Json> json = wire::parse(text, kLimits);
+  Result<Place> place = wire::decode<Place>(text, kLimits);
+  const auto has = [&](const char* member) { return json.ok() && json->find(member) != nullptr; };
+  const bool whole = has("timestamp") && has("step") && has("value") && has("nan");
+  if (!whole || !place.ok() || !std::isfinite(place->value)) {
     return invalid("Invalid page token, parsed value=" + text.substr(0, 200));
   }
   return std::optional<Point>({place->timestamp, place->step, place->value, place->nan});

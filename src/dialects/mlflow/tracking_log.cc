@@ -134,6 +134,12 @@ Result<> check_tag(tracking::Tag& tag, const std::string& path) {
   return {};
 }
 
+/// A digest says nothing without the name of what it is of, nor a name without the digest.
+Result<> check_dataset(std::string_view name, std::string_view digest) {
+  if (name.empty() == digest.empty()) return {};
+  return invalid("Both dataset_name and dataset_digest must be provided if one is provided");
+}
+
 Error missing_member(const char* list, std::size_t index, const char* member) {
   return missing_parameter(at(item(list, index), member));
 }
@@ -144,6 +150,7 @@ Result<> check_members_present(const LogBatch& call) {
     if (metric.key.empty()) return missing_member("metrics", i, "key");
     if (!metric.value) return missing_member("metrics", i, "value");
     if (!metric.timestamp) return missing_member("metrics", i, "timestamp");
+    TRY(check_dataset(metric.dataset_name, metric.dataset_digest));
   }
   for (std::size_t i = 0; i < call.params.size(); ++i) {
     if (call.params[i].key.empty()) return missing_member("params", i, "key");
@@ -250,6 +257,7 @@ Result<> log_metric(Tracking& tracking, const Request& request, Reply& reply) {
   tracking::Batch batch;
   tracking::Metric metric{std::move(call.key), *call.value, *call.timestamp, call.step.value_or(0)};
   TRY(check_metric(metric, ""));
+  TRY(check_dataset(call.dataset_name, call.dataset_digest));
   if (!call.model_id.empty()) {
     batch.with =
         then_log({{std::move(call.model_id), run_id, metric.key, metric.value, metric.timestamp_ms,

@@ -83,12 +83,10 @@ Result<> check_names_agree(const CreateRun& call) {
   return {};
 }
 
-/// Of a new run, whose tags come from the client's environment: any name is taken.
+/// Of a new run, whose tags come from the client's environment: any name of any length is taken.
 Result<> check_tags(std::vector<TagMessage>& tags) {
-  for (std::size_t i = 0; i < tags.size(); ++i) {
-    TRY(check_length(tags[i].key, kKeyMax, "tags[" + std::to_string(i) + "].key"));
-    truncate(tags[i].value, kTagValueMax);
-  }
+  TRY(check_distinct_keys(tags, "tags"));
+  for (TagMessage& tag : tags) truncate(tag.value, kTagValueMax);
   return {};
 }
 

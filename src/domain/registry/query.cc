@@ -30,8 +30,8 @@ void add_page(Sql& sql, int limit, std::int64_t offset) {
   sql.add(" limit ? offset ?").bind(std::int64_t{limit} + 1).bind(offset);
 }
 
-// Ends every subquery of a condition: with an offset PostgreSQL answers hundreds of them one by one.
-// Without, it plans their joins together, in memory that grows without bound.
+// Ends every subquery of a condition: with an offset PostgreSQL answers hundreds of them one by
+// one. Without, it plans their joins together, in memory that grows without bound.
 constexpr const char* kEndOfExists = " limit 1 offset 0)";
 
 /// Whether rows `t` of `tags` hold a key with a value; a key that must be absent is asked for with
@@ -183,6 +183,18 @@ const char* logged_column(LoggedField field) {
   return nullptr;
 }
 
+/// What models are ordered by: their status by how far they have come.
+std::string logged_order(LoggedField field) {
+  if (field != LoggedField::kStatus) return logged_column(field);
+  std::string by_progress = "case l.status";
+  int place = 0;
+  for (LoggedModelStatus status :
+       {LoggedModelStatus::kPending, LoggedModelStatus::kReady, LoggedModelStatus::kFailed}) {
+    by_progress += " when '" + std::string(to_string(status)) + "' then " + std::to_string(++place);
+  }
+  return by_progress + " end";
+}
+
 /// " and (one of the datasets)", of rows of the metrics table `alias`.
 void add_datasets(Sql& sql, const std::string& alias, const std::vector<DatasetRef>& datasets) {
   for (std::size_t i = 0; i < datasets.size(); ++i) {
@@ -240,7 +252,7 @@ Result<> add_order(Sql& sql, const std::vector<LoggedOrder>& orders) {
     if (!metric && logged_column(order.field) == nullptr) {
       return invalid("that attribute can't be ordered by");
     }
-    append(sql, metric ? latest_metric(order) : Sql{logged_column(order.field), {}});
+    append(sql, metric ? latest_metric(order) : Sql{logged_order(order.field), {}});
     sql.add(order.ascending ? " asc nulls last, " : " desc nulls last, ");
     seen.insert(order.field);
   }

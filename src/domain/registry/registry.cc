@@ -116,7 +116,7 @@ Result<Model> rename(db::Tx& tx, const std::string& actor, const std::string& na
   const ModelRow row = TRY(rows::find_model(tx, name));
   auto taken =
       TRY(tx.one<std::int64_t>("select id from registered_models where name = ?", new_name));
-  if (taken) {
+  if (taken && *taken != row.id) {
     return Error{Code::kConflict, "Registered Model (name=" + new_name + ") already exists.",
                  "already_exists"};
   }
@@ -381,7 +381,9 @@ Result<Version> Registry::version_by_alias(const std::string& name, const std::s
   if (to_lower(alias) == "latest") {
     std::vector<Version> latest = TRY(latest_versions(name, {}));
     if (latest.empty()) return missing("Latest version not found for model " + name + ".");
-    return std::move(latest.back());
+    return *std::max_element(latest.begin(), latest.end(), [](const Version& a, const Version& b) {
+      return a.number < b.number;
+    });
   }
   Reference reference;
   reference.model = name;

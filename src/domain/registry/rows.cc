@@ -60,18 +60,25 @@ std::unordered_map<std::int64_t, std::size_t> positions_of(const std::vector<Ite
   return positions;
 }
 
-/// The newest version of each stage of several models.
-Result<> add_latest(db::Tx& tx, const std::vector<std::int64_t>& ids, std::vector<Model>& models) {
+// As clients know it: of one model, stages in the order in which their first version came; of many,
+// by name.
+constexpr char kStagesAsTheyCame[] = "first_number";
+constexpr char kStagesByName[] = "stage";
+
+/// The newest version of each stage of several models, by `order`.
+Result<> add_latest(db::Tx& tx, const std::vector<std::int64_t>& ids, const char* order,
+                    std::vector<Model>& models) {
   struct Newest {
     std::int64_t id = 0, model = 0;
   };
   std::vector<std::int64_t> versions, owners;
   TRY(tx.query(
-      "select id, model from (select id, model, number, row_number() over "
-      "(partition by model, stage order by number desc) as place from model_versions "
+      "select id, model from (select id, model, stage, row_number() over "
+      "(partition by model, stage order by number desc) as place, min(number) over "
+      "(partition by model, stage) as first_number from model_versions "
       "where deleted_ms is null and " +
           schema::in_list(tx.engine(), "model", /*texts=*/false) +
-          ") as ranked where place = 1 order by model, number",
+          ") as ranked where place = 1 order by model, " + order,
       std::vector<db::Value>{schema::list_value(ids)}, [&](const db::Columns& row) -> Result<> {
         versions.push_back(row.int64(0));
         owners.push_back(row.int64(1));
@@ -137,14 +144,17 @@ Result<Version> load_version(db::Tx& tx, std::int64_t id) {
 
 Result<std::vector<Version>> load_latest(db::Tx& tx, std::int64_t model_id) {
   std::vector<Model> models(1);
-  TRY(add_latest(tx, {model_id}, models));
+  TRY(add_latest(tx, {model_id}, kStagesAsTheyCame, models));
   for (Version& version : models.front().latest) {
     version.aliases = TRY(aliases_of(tx, version.model, version.number));
   }
   return std::move(models.front().latest);
 }
 
-Result<std::vector<Model>> load_models(db::Tx& tx, const std::vector<std::int64_t>& ids) {
+namespace {
+
+/// Without their versions.
+Result<std::vector<Model>> load_plain_models(db::Tx& tx, const std::vector<std::int64_t>& ids) {
   std::vector<Model> models(ids.size());
   const auto places = positions_of(ids);
   for (ModelRow& row : TRY(all_in<ModelRow>(tx, kModelColumns, "id", ids))) {
@@ -163,12 +173,20 @@ Result<std::vector<Model>> load_models(db::Tx& tx, const std::vector<std::int64_
        TRY(all_in<OwnedAlias>(tx, kAliases, "model", ids, " order by model, alias"))) {
     models[places.at(alias.owner)].aliases.push_back({std::move(alias.alias), alias.number});
   }
-  TRY(add_latest(tx, ids, models));
+  return models;
+}
+
+}  // namespace
+
+Result<std::vector<Model>> load_models(db::Tx& tx, const std::vector<std::int64_t>& ids) {
+  std::vector<Model> models = TRY(load_plain_models(tx, ids));
+  TRY(add_latest(tx, ids, kStagesByName, models));
   return models;
 }
 
 Result<Model> load_model(db::Tx& tx, std::int64_t id) {
-  std::vector<Model> models = TRY(load_models(tx, {id}));
+  std::vector<Model> models = TRY(load_plain_models(tx, {id}));
+  TRY(add_latest(tx, {id}, kStagesAsTheyCame, models));
   return std::move(models.front());
 }
 

@@ -212,11 +212,15 @@ Result<> append_order_terms(Sql& sql, const Ordering& ordering, std::size_t inde
   return {};
 }
 
-Result<> check_distinct(const std::vector<Ordering>& order) {
+Result<> check_count(const std::vector<Ordering>& order) {
   constexpr std::size_t kTermsMax = 30;  // each may be a join
   if (order.size() > kTermsMax) {
     return invalid("there are more than " + std::to_string(kTermsMax) + " terms to order by");
   }
+  return {};
+}
+
+Result<> check_distinct(const std::vector<Ordering>& order) {
   for (std::size_t i = 0; i < order.size(); ++i) {
     for (std::size_t j = 0; j < i; ++j) {
       if (order[i].field == order[j].field && order[i].key == order[j].key) {
@@ -237,6 +241,7 @@ bool orders_by(const std::vector<Ordering>& order, std::string_view key) {
 }  // namespace
 
 Result<Sql> run_search_sql(db::Engine engine, const RunQuery& query) {
+  TRY(check_count(query.order));
   TRY(check_distinct(query.order));
   Sql sql;
   sql.add("select runs.id from runs");
@@ -264,7 +269,7 @@ Result<Sql> run_search_sql(db::Engine engine, const RunQuery& query) {
 }
 
 Result<Sql> experiment_search_sql(db::Engine engine, const ExperimentQuery& query) {
-  TRY(check_distinct(query.order));
+  TRY(check_count(query.order));
   Sql sql;
   sql.add("select experiments.id from experiments where 1 = 1");
   append_view(sql, "experiments", query.view);
