@@ -73,25 +73,68 @@ bool same_node(const Node& a, const Node& b) {
   return yaml::equal(a, b);
 }
 
-/// Drops what does not count for the run cache.
-wire::Json without_sizes(const wire::Json& json) {
-  if (json.is_array()) {
-    wire::Json::Array items;
-    for (const wire::Json& item : json.as_array()) items.push_back(without_sizes(item));
-    return items;
-  }
-  if (!json.is_object()) return json;
-  wire::Json::Object members;
-  for (const auto& [key, value] : json.as_object()) {
-    if (key != "size" && key != "nfiles") members.emplace_back(key, without_sizes(value));
-  }
-  return members;
+/// The digits of an integer that no machine word holds; nothing if it is not written in decimal.
+std::optional<std::string> long_digits(std::string_view text) {
+  const bool negative = text.starts_with('-');
+  if (negative || text.starts_with('+')) text.remove_prefix(1);
+  std::string digits = replace_all(std::string(text), "_", "");
+  digits.erase(0, std::min(digits.find_first_not_of('0'), digits.size()));
+  const bool decimal =
+      !digits.empty() && digits.find_first_not_of("0123456789") == std::string::npos;
+  if (!decimal) return std::nullopt;
+  return (negative ? "-" : "") + digits;
 }
 
-std::string digest_of(const wire::Json& json) {
+Result<> append_json(std::string& out, const Node& node);
+
+Result<> append_object(std::string& out, const Node& map) {
+  std::vector<std::pair<std::string, const Node*>> members;
+  for (const Entry& entry : map.entries) {
+    std::string key = entry.key.is_string() ? entry.key.text : entry.key.canonical();
+    // They do not count for the run cache.
+    if (key != "size" && key != "nfiles") members.emplace_back(std::move(key), &entry.value);
+  }
+  std::stable_sort(members.begin(), members.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  out += '{';
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    if (i > 0) out += ", ";
+    wire::append_quoted(out, members[i].first, /*ascii=*/true);
+    out += ": ";
+    TRY(append_json(out, *members[i].second));
+  }
+  out += '}';
+  return {};
+}
+
+/// As Python's json writes it with sorted keys: DVC's digests are of that text.
+Result<> append_json(std::string& out, const Node& node) {
+  if (node.is_mapping()) return append_object(out, node);
+  if (node.is_sequence()) {
+    out += '[';
+    for (std::size_t i = 0; i < node.items.size(); ++i) {
+      if (i > 0) out += ", ";
+      TRY(append_json(out, node.items[i]));
+    }
+    out += ']';
+    return {};
+  }
+  if (node.type == yaml::Type::kInteger && !node.as_int64().ok()) {
+    if (std::optional<std::string> digits = long_digits(node.text)) {
+      out += *digits;
+      return {};
+    }
+  }
   wire::DumpStyle style;
-  style.sort_keys = style.ascii = style.spaces = true;
-  return sha256_hex(wire::dump(json, style));
+  style.ascii = true;
+  out += wire::dump(TRY(project::to_json(node)), style);
+  return {};
+}
+
+Result<std::string> digest_of(const Node& node) {
+  std::string text;
+  TRY(append_json(text, node));
+  return sha256_hex(text);
 }
 
 std::string emit_stage(const std::string& name, const LockedStage& locked) {
@@ -162,15 +205,15 @@ Result<LockedStage> LockedStage::from_node(const Node& node, const std::string& 
 }
 
 Result<RunCacheKey> run_cache_key(const LockedStage& stage) {
-  wire::Json value = without_sizes(TRY(project::to_json(stage.to_node())));
-  wire::Json key = value;
-  wire::Json::Array paths;
-  for (const Record& out : stage.outs) paths.emplace_back(out.path);
+  const Node value = stage.to_node();
+  Node key = value;
+  Node paths = Node::sequence();
+  for (const Record& out : stage.outs) paths.add(Node::string(out.path));
   key.set("outs", std::move(paths));
-  return RunCacheKey{digest_of(key), digest_of(value)};
+  return RunCacheKey{TRY(digest_of(key)), TRY(digest_of(value))};
 }
 
-Result<LockFile> LockFile::read(const std::filesystem::path& file) {
+Result<LockFile> LockFile::read(const std::filesystem::path& file, std::string name) {
   constexpr std::uint64_t kBytesMax = 64u << 20;
   Result<std::string> text = read_file(file, kBytesMax);
   if (!text.ok() && text.error().code == Code::kMissing) {
@@ -180,17 +223,25 @@ Result<LockFile> LockFile::read(const std::filesystem::path& file) {
     return empty;
   }
   if (!text.ok()) return text.error();
-  return parse(*text, file);
+  if (name.empty()) name = file.filename().string();
+  LockFile lock = TRY(parse(*text, file, name));
+  if (!lock.blank_) return lock;
+  // Something went wrong with it: taken for a new one, every stage would seem to have never run.
+  return invalid("'" + name +
+                 "' validation failed: the file is empty; delete it, and the next reproduction "
+                 "writes a new one");
 }
 
-Result<LockFile> LockFile::parse(std::string_view text, const std::filesystem::path& file) {
-  std::string name = file.filename().string();
+Result<LockFile> LockFile::parse(std::string_view text, const std::filesystem::path& file,
+                                 std::string name) {
+  if (name.empty()) name = file.filename().string();
   LockFile lock;
   lock.file_ = file;
   lock.existed_ = true;
   lock.head_ = kHead;
   Node root = TRY(yaml::parse(text, name));
-  if (root.is_null()) return lock;
+  lock.blank_ = root.is_null();
+  if (lock.blank_) return lock;
   if (!root.is_mapping()) return fail(name, root, "the file must be a map");
   const Node* schema = root.find("schema");
   if (schema == nullptr || schema->text != "2.0") {

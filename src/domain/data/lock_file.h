@@ -45,9 +45,11 @@ Result<RunCacheKey> run_cache_key(const LockedStage& stage);
 /// A dvc.lock in memory. Stages that are not touched keep their bytes. Not thread-safe.
 class LockFile {
  public:
-  /// An absent file is an empty lock. kInvalid with position.
-  static Result<LockFile> read(const std::filesystem::path& file);
-  static Result<LockFile> parse(std::string_view text, const std::filesystem::path& file);
+  /// An absent file is an empty lock; an empty one is broken. kInvalid with position; `name` is how
+  /// messages call the file (without its folder unless said).
+  static Result<LockFile> read(const std::filesystem::path& file, std::string name = {});
+  static Result<LockFile> parse(std::string_view text, const std::filesystem::path& file,
+                                std::string name = {});
 
   const LockedStage* find(std::string_view stage) const;
   /// Normalizes, then replaces the entry where it stands. A new one comes before the first entry
@@ -69,6 +71,7 @@ class LockFile {
   };
   std::filesystem::path file_;
   bool existed_ = false;
+  bool blank_ = false;       // the text held nothing
   std::string head_, tail_;  // text before the first and after the last stage
   std::vector<Item> items_;
 };

@@ -4,19 +4,32 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <set>
 
 #include "base/file.h"
-#include "base/hash.h"
 #include "base/text.h"
 #include "domain/data/commands.h"
 #include "domain/project/params.h"
-#include "io/git/git.h"
 
 namespace slipway::flows {
 namespace {
 
 namespace fs = std::filesystem;
+
+/// Values that dvc.lock can't hold: DVC would refuse the file.
+Result<> check_values(const yaml::Node& value, const std::string& name) {
+  if (value.type == yaml::Type::kDate) {
+    const bool has_time = value.text.find(':') != std::string::npos;
+    return invalid(std::string("Unsupported value of type '") + (has_time ? "datetime" : "date") +
+                   "' in '" + name + "'; put it in quotes, and it is a text");
+  }
+  for (std::size_t i = 0; i < value.items.size(); ++i) {
+    TRY(check_values(value.items[i], name + "." + std::to_string(i)));
+  }
+  for (const yaml::Entry& entry : value.entries) {
+    TRY(check_values(entry.value, name + "." + entry.key.text));
+  }
+  return {};
+}
 
 Result<data::LockedParams> params_now(const StepParams& source, ParamsFiles& params,
                                       const fs::path& from) {
@@ -24,6 +37,7 @@ Result<data::LockedParams> params_now(const StepParams& source, ParamsFiles& par
   std::string name = data::shown(source.absolute, from);
   if (file == nullptr) return missing("dependency '" + name + "' does not exist");
   data::LockedParams locked{source.file, values_of(source, *file)};
+  for (const auto& [key, value] : locked.values) TRY(check_values(value, name + ":" + key));
   std::vector<std::string> absent;
   for (const std::string& key : source.keys) {
     bool there = std::any_of(locked.values.begin(), locked.values.end(),
@@ -32,6 +46,15 @@ Result<data::LockedParams> params_now(const StepParams& source, ParamsFiles& par
   }
   if (absent.empty()) return locked;
   return missing("Parameters '" + join(absent, ", ") + "' are missing from '" + name + "'.");
+}
+
+Result<> check_outs_inside(const Step& step, const fs::path& root) {
+  for (const StepOut& out : step.outs) {
+    if (!out.cache || out.absolute.native().starts_with(root.native() + "/")) continue;
+    return invalid("Cached output(s) outside of DVC project: " + out.path +
+                   "; let the stage write inside, or say `cache: false`");
+  }
+  return {};
 }
 
 /// As DVC guesses it: no NUL in the first 512 bytes, and at most 30 % that is no text.
@@ -66,54 +89,11 @@ Result<std::optional<data::Version>> save_out(data::Repository& repository, cons
       TRY(repository.save(out.absolute, out.cache && options.relink)));
 }
 
-std::string text_of(const git::Outcome& outcome) {
-  return std::string(trim(outcome.err.empty() ? outcome.out : outcome.err));
-}
-
-bool lies_at_or_in(const std::string& inner, const std::string& outer) {
-  return inner == outer ||
-         (inner.size() > outer.size() && inner.starts_with(outer) && inner[outer.size()] == '/');
-}
-
-/// Lines that `repro` may add to the .gitignore files, by the file's path.
-std::set<std::string> own_ignore_lines(const Steps& steps, const fs::path& file) {
-  std::set<std::string> lines;
-  for (const Step& step : steps.all()) {
-    for (const StepOut& out : step.outs) {
-      if (out.absolute.parent_path() != file.parent_path()) continue;
-      std::string line = "+/";
-      for (char c : out.absolute.filename().string()) {
-        if (std::string_view("\\[]!*#?").find(c) != std::string_view::npos) line.push_back('\\');
-        line.push_back(c);
-      }
-      lines.insert(line);
-    }
-  }
-  return lines;
-}
-
-/// Whether a .gitignore differs from HEAD by nothing but lines for outputs.
-Result<bool> is_own_ignore_change(const fs::path& top, const std::string& name,
-                                  const Steps& steps) {
-  std::set<std::string> own = own_ignore_lines(steps, top / name);
-  git::Outcome outcome = TRY(git::run(top, {"--literal-pathspecs", "diff", "HEAD", "-U0",
-                                            "--no-color", "--no-ext-diff", "--", name}));
-  bool in_hunk = false;
-  for (std::string_view line : split(outcome.out, '\n')) {
-    if (line.starts_with("@@"))
-      in_hunk = true;
-    else if (in_hunk && line.starts_with("-"))
-      return false;
-    else if (in_hunk && line.starts_with("+") && !own.contains(std::string(line)))
-      return false;
-  }
-  return true;
-}
-
 }  // namespace
 
 Result<data::LockedStage> inputs_now(data::Repository& repository, const Step& step,
                                      ParamsFiles& params, const fs::path& from) {
+  TRY(check_outs_inside(step, repository.root()));
   data::LockedStage locked;
   locked.cmd = step.stage.cmd();
   for (const StepDep& dep : step.deps) {
@@ -170,44 +150,6 @@ std::vector<DataFact> data_facts(const Step& step, const std::vector<data::Recor
     facts.push_back(std::move(fact));
   }
   return facts;
-}
-
-Result<CommitFact> commit_now(const data::Repository& repository, const Steps& steps) {
-  CommitFact fact;
-  if (!repository.uses_git()) return fact;
-  std::optional<git::WorkTree> tree = git::WorkTree::find(repository.root());
-  std::optional<std::string> head = tree ? TRY(tree->head()) : std::nullopt;
-  if (!head) return fact;
-  fact.commit = *head;
-  const fs::path& top = tree->root();
-  git::Outcome names = TRY(git::run(top, {"diff", "HEAD", "--name-only", "--no-renames", "-z"}));
-  if (names.status != 0) return unavailable("git diff failed: " + text_of(names));
-  std::set<std::string> own;  // relative to the top of the work tree
-  for (const Step& step : steps.all()) {
-    if (!step.is_data) own.insert(lock_path_of(step.file).lexically_relative(top).string());
-    for (const StepOut& out : step.outs) own.insert(out.absolute.lexically_relative(top).string());
-  }
-  std::vector<std::string> changed;
-  for (std::string_view name : split(names.out, '\0')) {
-    std::string path(name);
-    bool is_own = path.empty() || own.contains(path) ||
-                  std::any_of(own.begin(), own.end(),
-                              [&](const std::string& one) { return lies_at_or_in(path, one); });
-    if (is_own) continue;
-    bool is_ignore_file = fs::path(path).filename() == ".gitignore";
-    if (is_ignore_file && TRY(is_own_ignore_change(top, path, steps))) continue;
-    changed.push_back(std::move(path));
-  }
-  if (changed.empty()) return fact;
-  std::vector<std::string> arguments = {
-      "--literal-pathspecs", "diff",          "HEAD",         "--binary", "--full-index",
-      "--no-color",          "--no-ext-diff", "--no-renames", "--"};
-  arguments.insert(arguments.end(), changed.begin(), changed.end());
-  git::Outcome diff = TRY(git::run(top, arguments));
-  if (diff.status != 0) return unavailable("git diff failed: " + text_of(diff));
-  fact.dirty = true;
-  fact.diff = sha256_hex(diff.out);
-  return fact;
 }
 
 }  // namespace slipway::flows

@@ -134,7 +134,8 @@ Result<Steps> Steps::load(const data::Repository& repository, const fs::path& fr
   }
   for (const fs::path& file : files.pipelines) {
     project::Pipeline pipeline = TRY(project::read_pipeline(file));
-    data::LockFile lock = TRY(data::LockFile::read(lock_path_of(file)));
+    const fs::path lock_path = lock_path_of(file);
+    data::LockFile lock = TRY(data::LockFile::read(lock_path, data::shown(lock_path, from)));
     for (const project::Stage& stage : pipeline.stages) {
       steps.steps_.push_back(to_step(stage, from, repository.root()));
       steps.steps_.back().fill(lock.find(stage.name));
