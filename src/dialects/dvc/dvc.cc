@@ -264,6 +264,62 @@ StageStatus to_stage_status(const data::OwnerStatus& owner, const fs::path& from
   return status;
 }
 
+/// The file that a section of the status stands for, relative to where it was asked.
+std::string file_of(const std::string& owner) {
+  if (owner.ends_with(".dvc")) return owner;
+  const std::size_t colon = owner.rfind(':');
+  return colon == std::string::npos ? "dvc.yaml" : owner.substr(0, colon);
+}
+
+/// As os.walk meets the files: those of a folder in its own order, then those of its sub-folders.
+class WalkOrder {
+ public:
+  explicit WalkOrder(fs::path from) : from_(std::move(from)) {}
+
+  /// Sorts before another file's key where the walk meets it before.
+  std::vector<std::pair<bool, std::size_t>> key(const std::string& file) {
+    std::vector<std::pair<bool, std::size_t>> key;
+    fs::path folder = from_.root_path();
+    const fs::path path = (from_ / file).lexically_normal();
+    for (const fs::path& part : path.relative_path()) {
+      const fs::path child = folder / part;
+      key.emplace_back(child != path, position(folder, part.string()));  // files come first
+      folder = child;
+    }
+    return key;
+  }
+
+ private:
+  std::size_t position(const fs::path& folder, const std::string& name) {
+    auto known = folders_.find(folder);
+    if (known == folders_.end()) {
+      known = folders_.emplace(folder, std::map<std::string, std::size_t>()).first;
+      std::error_code failed;
+      for (const fs::directory_entry& entry : fs::directory_iterator(folder, failed)) {
+        known->second.emplace(entry.path().filename().string(), known->second.size());
+      }
+    }
+    auto found = known->second.find(name);
+    return found == known->second.end() ? known->second.size() : found->second;
+  }
+
+  fs::path from_;
+  std::map<fs::path, std::map<std::string, std::size_t>> folders_;
+};
+
+void order_as_walked(std::vector<StageStatus>& all, const fs::path& from) {
+  WalkOrder order(from);
+  std::vector<std::pair<std::vector<std::pair<bool, std::size_t>>, StageStatus>> keyed;
+  for (StageStatus& status : all) {
+    auto key = order.key(file_of(status.owner));
+    keyed.emplace_back(std::move(key), std::move(status));
+  }
+  std::stable_sort(keyed.begin(), keyed.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  all.clear();
+  for (auto& [key, status] : keyed) all.push_back(std::move(status));
+}
+
 Result<std::vector<StageStatus>> collect_status(const Face& face, Repository& repository,
                                                 const Parsed& parsed) {
   std::vector<StageStatus> all;
@@ -271,6 +327,7 @@ Result<std::vector<StageStatus>> collect_status(const Face& face, Repository& re
   for (const data::OwnerStatus& owner : TRY(data::status(repository, parsed.targets, face.from))) {
     all.push_back(to_stage_status(owner, face.from));
   }
+  if (parsed.targets.empty()) order_as_walked(all, face.from);
   return all;
 }
 
