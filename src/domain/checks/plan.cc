@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "domain/checks/lanes.h"
 
 namespace slipway::checks {
 namespace {
@@ -12,9 +13,10 @@ using table::Type;
 Result<Profile> one_pass(const std::filesystem::path& path, const Plan& plan,
                          const table::ScanOptions& options) {
   auto scan = TRY(table::Scan::open(path, options));
-  Profiler profiler(plan, scan->fields());
-  while (const table::Chunk* chunk = TRY(scan->next())) profiler.add(*chunk);
-  Profile profile = profiler.profile();
+  Lanes lanes(plan, scan->fields(), options.threads);
+  while (std::shared_ptr<const table::Chunk> chunk = TRY(scan->take()))
+    lanes.give(std::move(chunk));
+  Profile profile = lanes.finish();
   profile.table = path.filename().string();
   return profile;
 }

@@ -251,6 +251,18 @@ TEST(ProfileTable, OfAFileHasBinsOfEqualMassAndExactCounts) {
   EXPECT_TRUE(profile->find("i")->frequent->abandoned());
 }
 
+TEST(ProfileTable, IsTheSameForAnyNumberOfThreads) {
+  table::TestFolder folder;
+  auto path = folder.parquet("a.parquet",
+                             "select i, hash(i) % 1000 as h, (i * 7 % 13)::double / 3 as x, "
+                             "'v' || (i % 700) as s, i % 2 = 0 as b from range(200000) t(i)");
+  auto one = profile_fully(path, {1, 1u << 30});
+  auto three = profile_fully(path, {3, 1u << 30});
+  ASSERT_TRUE(one.ok() && three.ok());
+  EXPECT_EQ(to_json(*one), to_json(*three));
+  EXPECT_EQ(one->rows, 200'000);
+}
+
 TEST(ProfileTable, ReadsOnlyWhatThePlanNeedsAndSaysWhatElseIsThere) {
   table::TestFolder folder;
   auto path = folder.write("a.csv", "a,b,c\n1,2,x\n3,4,y\n");

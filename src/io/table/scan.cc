@@ -63,16 +63,11 @@ class Handles {
   Handles(const Handles&) = delete;
   Handles& operator=(const Handles&) = delete;
   ~Handles() {
-    end_chunk();
     end_answer();
     if (connection != nullptr) duck.disconnect(&connection);
     if (database != nullptr) duck.close(&database);
   }
 
-  void end_chunk() {
-    if (chunk != nullptr) duck.destroy_chunk(&chunk);
-    chunk = nullptr;
-  }
   void end_answer() {
     if (has_answer) duck.destroy_answer(&answer);
     has_answer = false;
@@ -84,7 +79,6 @@ class Handles {
   duck::Connection connection = nullptr;
   duck::Answer answer{};
   bool has_answer = false;
-  duck::Chunk chunk = nullptr;
 };
 
 Result<> open_database(Handles& handles, const ScanOptions& options) {
@@ -204,18 +198,93 @@ Error wrong_cell(const std::filesystem::path& path, const char* text) {
   return cell ? with_tag(std::move(error), "cell_type") : error;
 }
 
+/// A chunk that holds DuckDB's memory, and what of it had to be put differently.
+struct DuckChunk final : Chunk {
+  DuckChunk(std::shared_ptr<const Handles> handles, duck::Chunk fetched,
+            const std::vector<Field>& fields)
+      : handles_(std::move(handles)), duck_(handles_->duck), chunk_(fetched) {
+    rows = duck_.chunk_rows(chunk_);
+    columns.resize(fields.size());
+    texts_.resize(fields.size());
+    masks_.resize(fields.size());
+    for (std::size_t i = 0; i < fields.size(); ++i) view(i, fields[i].type);
+  }
+  DuckChunk(const DuckChunk&) = delete;
+  DuckChunk& operator=(const DuckChunk&) = delete;
+  ~DuckChunk() { duck_.destroy_chunk(&chunk_); }
+
+ private:
+  void view(std::size_t column, Type type) {
+    duck::Vector vector = duck_.chunk_vector(chunk_, column);
+    const void* data = duck_.vector_data(vector);
+    ColumnView& out = columns[column];
+    out = {};
+    out.type = type;
+    out.valid = duck_.vector_validity(vector);
+    switch (out.type) {
+      case Type::kBool:
+        out.bools = static_cast<const bool*>(data);
+        break;
+      case Type::kInteger:
+      case Type::kDate:
+      case Type::kTimestamp:
+        out.integers = static_cast<const std::int64_t*>(data);
+        break;
+      case Type::kReal:
+        out.reals = static_cast<const double*>(data);
+        break;
+      case Type::kText:
+        out.texts = texts(column, out, static_cast<const duck::Text*>(data));
+        break;
+      case Type::kOther:
+        out.valid = presence(column, static_cast<const bool*>(data));
+        break;
+    }
+  }
+
+  const std::string_view* texts(std::size_t column, const ColumnView& view,
+                                const duck::Text* data) {
+    std::vector<std::string_view>& out = texts_[column];
+    out.resize(kChunkRowsMax);
+    for (std::size_t i = 0; i < rows; ++i) {
+      if (!view.is_valid(i)) {
+        out[i] = {};
+        continue;
+      }
+      const duck::Text& text = data[i];
+      out[i] = {text.length <= 12 ? text.head : text.far, text.length};
+    }
+    return out.data();
+  }
+
+  const std::uint64_t* presence(std::size_t column, const bool* present) {
+    std::vector<std::uint64_t>& mask = masks_[column];
+    mask.assign(kChunkRowsMax / 64, 0);
+    for (std::size_t i = 0; i < rows; ++i) mask[i / 64] |= std::uint64_t{present[i]} << (i % 64);
+    return mask.data();
+  }
+
+  std::shared_ptr<const Handles> handles_;  // the database goes after its chunks
+  const Library& duck_;
+  duck::Chunk chunk_;
+  std::vector<std::vector<std::string_view>> texts_;
+  std::vector<std::vector<std::uint64_t>> masks_;
+};
+
 class DuckScan final : public Scan {
  public:
   DuckScan(std::filesystem::path path, Fd file, const Library& library)
-      : path_(std::move(path)), file_(std::move(file)), handles_(library) {}
+      : path_(std::move(path)),
+        file_(std::move(file)),
+        handles_(std::make_shared<Handles>(library)) {}
 
   Result<> start(const Format& format, const ScanOptions& options) {
-    TRY(open_database(handles_, options));
+    TRY(open_database(*handles_, options));
     const std::string file = "/proc/self/fd/" + std::to_string(file_.get());
-    TRY(lock(handles_, file));
+    TRY(lock(*handles_, file));
     const std::string source = source_of(format, file, options);
-    if (!run(handles_, "select * from " + source + " limit 0").ok()) {
-      return wrong_cell(path_, handles_.duck.answer_error(&handles_.answer));
+    if (!run(*handles_, "select * from " + source + " limit 0").ok()) {
+      return wrong_cell(path_, handles_->duck.answer_error(&handles_->answer));
     }
     std::vector<Field> all = described();
     fields_ = TRY(chosen(std::move(all), options.columns));
@@ -224,18 +293,17 @@ class DuckScan final : public Scan {
 
   const std::vector<Field>& fields() const override { return fields_; }
 
-  Result<const Chunk*> next() override {
-    handles_.end_chunk();
-    handles_.chunk = handles_.duck.fetch_chunk(handles_.answer);
-    if (handles_.chunk == nullptr) {
-      const char* text = handles_.duck.answer_error(&handles_.answer);
+  Result<std::shared_ptr<const Chunk>> take() override {
+    const Library& duck = handles_->duck;
+    duck::Chunk fetched = duck.fetch_chunk(handles_->answer);
+    if (fetched == nullptr) {
+      const char* text = duck.answer_error(&handles_->answer);
       if (text != nullptr && *text != '\0') return wrong_cell(path_, text);
-      return nullptr;
+      return std::shared_ptr<const Chunk>();
     }
-    chunk_.rows = handles_.duck.chunk_rows(handles_.chunk);
-    if (chunk_.rows == 0) return nullptr;
-    for (std::size_t i = 0; i < fields_.size(); ++i) view(i);
-    return &chunk_;
+    auto chunk = std::make_shared<DuckChunk>(handles_, fetched, fields_);
+    if (chunk->rows == 0) return std::shared_ptr<const Chunk>();
+    return std::shared_ptr<const Chunk>(std::move(chunk));
   }
 
  private:
@@ -249,10 +317,10 @@ class DuckScan final : public Scan {
 
   std::vector<Field> described() {
     std::vector<Field> fields;
-    const std::uint64_t count = handles_.duck.column_count(&handles_.answer);
+    const std::uint64_t count = handles_->duck.column_count(&handles_->answer);
     for (std::uint64_t i = 0; i < count; ++i) {
-      fields.push_back({handles_.duck.column_name(&handles_.answer, i),
-                        type_of(handles_.duck.column_type(&handles_.answer, i))});
+      fields.push_back({handles_->duck.column_name(&handles_->answer, i),
+                        type_of(handles_->duck.column_type(&handles_->answer, i))});
     }
     return fields;
   }
@@ -280,90 +348,39 @@ class DuckScan final : public Scan {
     for (const Field& field : fields_) sql += selected(field) + ", ";
     sql.resize(sql.size() - 2);
     sql += " from " + source;
-    handles_.end_answer();
-    const Library& duck = handles_.duck;
+    handles_->end_answer();
+    const Library& duck = handles_->duck;
     duck::Prepared prepared = nullptr;
     duck::Pending pending = nullptr;
-    bool ok = duck.prepare(handles_.connection, sql.c_str(), &prepared) == duck::Outcome::kSuccess;
+    bool ok = duck.prepare(handles_->connection, sql.c_str(), &prepared) == duck::Outcome::kSuccess;
     Result<> result;
     if (!ok) {
       result = wrong_cell(path_, duck.prepare_error(prepared));
     } else if (duck.pending_streaming(prepared, &pending) != duck::Outcome::kSuccess) {
       result = wrong_cell(path_, duck.pending_error(pending));
     } else {
-      handles_.has_answer = true;
-      if (duck.execute_pending(pending, &handles_.answer) != duck::Outcome::kSuccess)
-        result = wrong_cell(path_, duck.answer_error(&handles_.answer));
+      handles_->has_answer = true;
+      if (duck.execute_pending(pending, &handles_->answer) != duck::Outcome::kSuccess)
+        result = wrong_cell(path_, duck.answer_error(&handles_->answer));
     }
     if (pending != nullptr) duck.destroy_pending(&pending);
     if (prepared != nullptr) duck.destroy_prepared(&prepared);
-    chunk_.columns.resize(fields_.size());
-    texts_.resize(fields_.size());
     return result;
-  }
-
-  void view(std::size_t column) {
-    duck::Vector vector = handles_.duck.chunk_vector(handles_.chunk, column);
-    const void* data = handles_.duck.vector_data(vector);
-    ColumnView& out = chunk_.columns[column];
-    out = {};
-    out.type = fields_[column].type;
-    out.valid = handles_.duck.vector_validity(vector);
-    switch (out.type) {
-      case Type::kBool:
-        out.bools = static_cast<const bool*>(data);
-        break;
-      case Type::kInteger:
-      case Type::kDate:
-      case Type::kTimestamp:
-        out.integers = static_cast<const std::int64_t*>(data);
-        break;
-      case Type::kReal:
-        out.reals = static_cast<const double*>(data);
-        break;
-      case Type::kText:
-        out.texts = texts(column, out, static_cast<const duck::Text*>(data));
-        break;
-      case Type::kOther:
-        out.valid = presence(column, static_cast<const bool*>(data));
-        break;
-    }
-  }
-
-  const std::string_view* texts(std::size_t column, const ColumnView& view,
-                                const duck::Text* data) {
-    std::vector<std::string_view>& out = texts_[column];
-    out.resize(kChunkRowsMax);
-    for (std::size_t i = 0; i < chunk_.rows; ++i) {
-      if (!view.is_valid(i)) {
-        out[i] = {};
-        continue;
-      }
-      const duck::Text& text = data[i];
-      out[i] = {text.length <= 12 ? text.head : text.far, text.length};
-    }
-    return out.data();
-  }
-
-  const std::uint64_t* presence(std::size_t column, const bool* present) {
-    masks_.resize(fields_.size());
-    std::vector<std::uint64_t>& mask = masks_[column];
-    mask.assign(kChunkRowsMax / 64, 0);
-    for (std::size_t i = 0; i < chunk_.rows; ++i)
-      mask[i / 64] |= std::uint64_t{present[i]} << (i % 64);
-    return mask.data();
   }
 
   std::filesystem::path path_;
   Fd file_;
-  Handles handles_;
+  std::shared_ptr<Handles> handles_;
   std::vector<Field> fields_;
-  Chunk chunk_;
-  std::vector<std::vector<std::string_view>> texts_;
-  std::vector<std::vector<std::uint64_t>> masks_;
 };
 
 }  // namespace
+
+Result<const Chunk*> Scan::next() {
+  current_.reset();  // its memory can be used for the next one
+  current_ = TRY(take());
+  return current_.get();
+}
 
 const char* to_string(Type type) {
   static constexpr const char* kNames[] = {"bool", "integer",   "real", "text",

@@ -66,7 +66,12 @@ class Scan {
   virtual const std::vector<Field>& fields() const = 0;
   /// The next rows, valid until the next call; nullptr after the last. kInvalid with the tag
   /// "cell_type" when a cell of a CSV file is not of its column's type (types_from_all_rows helps).
-  virtual Result<const Chunk*> next() = 0;
+  Result<const Chunk*> next();
+  /// The same, for keeping or for another thread: valid as long as it is held.
+  virtual Result<std::shared_ptr<const Chunk>> take() = 0;
+
+ private:
+  std::shared_ptr<const Chunk> current_;
 };
 
 /// "DuckDB v1.5.4"; kUnavailable says how to get it.
