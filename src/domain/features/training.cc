@@ -211,7 +211,8 @@ Result<TrainingSet> make_training_set(const Table& entities, const std::vector<V
   for (std::size_t i = 0; i < uses.size(); ++i) {
     for (const auto& [key, column] : uses[i].keys) {
       const std::vector<Input>& known = uses[i].plan.view().entity;
-      if (std::any_of(known.begin(), known.end(), [&](const Input& k) { return k.name == key; })) {
+      if (std::any_of(known.begin(), known.end(),
+                      [&, name = key](const Input& k) { return k.name == name; })) {
         continue;
       }
       return invalid("'" + key + "' (mapped to '" + column + "') is no key of " +
