@@ -190,6 +190,35 @@ def test_logged_models_are_searched(client, booster, experiment):
 
 
 @pytest.mark.since(3)
+@pytest.mark.parametrize("field, ascending", [("name", True), ("name", False), ("metrics.acc", True),
+                                              ("metrics.acc", False), ("source_run_id", True)])
+def test_found_logged_models_come_in_pages_in_any_order(client, experiment, field, ascending):
+    values = {"c": 0.5, "a": None, "d": None, "b": 0.25, "e": 0.75}
+    for name, value in values.items():
+        model = mlflow.initialize_logged_model(name)
+        if value is not None:
+            with mlflow.start_run():
+                mlflow.log_metric("acc", value, model_id=model.model_id)
+    order = [{"field_name": field, "ascending": ascending}]
+    whole = client.search_logged_models([experiment], order_by=order)
+    assert len(whole) == len(values) and not whole.token
+    found, token = [], None
+    while True:
+        page = client.search_logged_models([experiment], max_results=2, order_by=order, page_token=token)
+        found += page
+        token = page.token
+        if not token:
+            break
+        assert len(page) == 2
+    assert [model.model_id for model in found] == [model.model_id for model in whole]
+    names = [model.name for model in found]
+    if field == "name":
+        assert names == sorted(values, reverse=not ascending)
+    if field == "metrics.acc":  # those without it come last, either way
+        assert names[:3] == (["b", "c", "e"] if ascending else ["e", "c", "b"])
+
+
+@pytest.mark.since(3)
 def test_a_model_without_a_run_is_finalized_and_deleted(client, experiment):
     model = mlflow.initialize_logged_model("lonely", params={"a": "1"})
     assert client.get_logged_model(model.model_id).status.value == "PENDING"
