@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable
 
+import checks
 import delivery
 import inference
 import measure
@@ -26,6 +27,7 @@ GROUPS: dict[str, Callable[[Bench], list[Line]]] = {
     "inference": inference.lines,
     "repro": repro.lines,
     "delivery": delivery.lines,
+    "checks": checks.lines,
 }
 
 

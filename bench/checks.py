@@ -1,0 +1,91 @@
+"""Profile, 20 checks and the drift of 20 numeric columns: beside DuckDB's own decoding, Evidently, Great Expectations."""
+from __future__ import annotations
+
+import pathlib
+import subprocess
+
+import measure
+import peers
+from measure import Timed
+from peers import ROOT, Bench
+from report import Line, cpu_pair, times
+
+COLUMNS = 20
+DECODE_MAX = 3
+PEER_MIN = 30
+ROWS, PEER_ROWS = 10_000_000, 1_000_000
+
+
+def contract(folder: pathlib.Path) -> pathlib.Path:
+    """Of each column: one check of its range, and its drift."""
+    text = "apiVersion: v3.1.0\nkind: DataContract\nid: bench\nschema:\n  - name: bench\n    properties:\n"
+    for column in range(COLUMNS):
+        text += (f"      - name: x{column}\n        logicalTypeOptions: {{minimum: 0, maximum: 1000}}\n"
+                 "        quality: [{type: custom, engine: slipway, implementation: "
+                 "{drift: {stat: wasserstein, fail: 0.1}}}]\n")
+    file = folder / "bench.odcs.yaml"
+    file.write_text(text)
+    return file
+
+
+def made(bench: Bench, folder: pathlib.Path, name: str, rows: int, shift: float) -> pathlib.Path:
+    file = folder / name
+    subprocess.run([bench.tool("scan_bench"), "make", file, str(rows), str(shift)], check=True)
+    return file
+
+
+def plus(a: Timed, b: Timed) -> Timed:
+    return Timed(a.wall_s + b.wall_s, a.cpu_s + b.cpu_s)
+
+
+def best(bench: Bench, command: list[object], folder: pathlib.Path) -> Timed:
+    runs = [measure.timed(command, folder, peers.environment()) for _ in range(bench.rounds)]
+    return min(runs, key=lambda run: run.cpu_s)
+
+
+def check_command(bench: Bench, file: pathlib.Path, reference: pathlib.Path, rules: pathlib.Path) -> list[object]:
+    return [bench.slipway, "check", file, "--contract", rules, "--reference", reference]
+
+
+def decode_line(bench: Bench, folder: pathlib.Path, rules: pathlib.Path) -> Line:
+    small = made(bench, folder, "reference.parquet", 200_000, 0)
+    large = made(bench, folder, "large.parquet", ROWS, 0)
+    reference = folder / "reference.json"
+    measure.timed([bench.slipway, "profile", small, "-o", reference], folder, peers.environment())
+    decode = best(bench, [bench.tool("scan_bench"), "decode", large], folder)
+    ours = best(bench, check_command(bench, large, reference, rules), folder)
+    large.unlink()
+    ratio = ours.wall_s / decode.wall_s
+    return Line(f"checks and drift, {ROWS / 1e6:.0f} M x {COLUMNS} Parquet", f"<= {DECODE_MAX}x DuckDB's decoding",
+                f"{ours.wall_s:.2f} s, DuckDB {decode.wall_s:.2f} s", ratio <= DECODE_MAX, times(ratio),
+                cpu_pair(ours.cpu_s, decode.cpu_s))
+
+
+def peer_line(bench: Bench, folder: pathlib.Path, name: str, ours: Timed, files: list[pathlib.Path]) -> Line:
+    python = bench.client(name, "python")
+    title = f"checks and drift, {PEER_ROWS / 1e6:.0f} M x {COLUMNS}, beside {name}"
+    theirs = measure.timed([python, ROOT / "bench" / "checks_peer.py", name, *files], folder, peers.environment())
+    ratio = theirs.cpu_s / ours.cpu_s
+    return Line(title, f">= {PEER_MIN}x less CPU", f"{ours.cpu_s:.2f} s, {name} {theirs.cpu_s:.1f} s",
+                ratio >= PEER_MIN, times(ratio), cpu_pair(ours.cpu_s, theirs.cpu_s),
+                ["CPU seconds of whole processes, both files read and both profiled; ours includes the reference"])
+
+
+def peer_lines(bench: Bench, folder: pathlib.Path, rules: pathlib.Path) -> list[Line]:
+    files = [made(bench, folder, "before.parquet", PEER_ROWS, 0), made(bench, folder, "after.parquet", PEER_ROWS, 0.05)]
+    reference = folder / "before.json"
+    profile = best(bench, [bench.slipway, "profile", files[0], "-o", reference], folder)
+    ours = plus(profile, best_allowing_drift(bench, check_command(bench, files[1], reference, rules), folder))
+    return [peer_line(bench, folder, name, ours, files) for name in ("evidently", "great_expectations")]
+
+
+def best_allowing_drift(bench: Bench, command: list[object], folder: pathlib.Path) -> Timed:
+    """The shifted columns may well fail: 1 is an answer here."""
+    shell = ["sh", "-c", '"$@" || [ $? = 1 ]', "sh", *command]
+    return best(bench, shell, folder)
+
+
+def lines(bench: Bench) -> list[Line]:
+    folder = bench.fresh("checks")
+    rules = contract(folder)
+    return [decode_line(bench, folder, rules), *peer_lines(bench, folder, rules)]
