@@ -345,9 +345,14 @@ TEST_P(DeliveryStore, HarmRollsBackAndQuarantines) {
   EXPECT_EQ(tag, "quarantined");
   write([](db::Tx&, Journey& j) { return ignore(j.request(2, 0, /*force=*/true)); });
   EXPECT_TRUE(active().forced);
-  write([](db::Tx&, Journey& j) -> Result<> {
+  write([](db::Tx& tx, Journey& j) -> Result<> {
     const Transition t = TRY(j.decide());
     EXPECT_EQ(t.phase, Phase::kGating) << "forced: quarantine does not hold it";
+    TRY(j.judge("signature"));
+    TRY(j.judge("parity"));
+    TRY(ask_promotion(tx, "bikes", "ann", "found the cause", j.now));
+    EXPECT_EQ(TRY(j.decide()).phase, Phase::kPromoting);
+    EXPECT_FALSE(TRY(is_quarantined(tx, "rides", 2))) << "it stood the test";
     return {};
   });
 }

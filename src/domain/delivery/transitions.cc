@@ -179,6 +179,9 @@ Result<Transition> apply(db::Tx& tx, const std::string& rollout, std::int64_t re
   TRY(put_step(tx, r, from, action, now_ms));
   if (action.kind == Kind::kRollBack && action.quarantine)
     TRY(put_in_quarantine(tx, r, action.reason, now_ms));
+  // A person let it try again, and it stood the test.
+  if (action.kind == Kind::kPromote && r.forced)
+    TRY(tx.run("delete from quarantine where model = ? and version = ?", r.model, r.version));
 
   Deployment deployment = TRY(rows::get_deployment(tx, r.deployment));
   if (change_deployment(deployment, r, from, action.kind)) {
