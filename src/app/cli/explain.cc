@@ -4,6 +4,11 @@
 #include "app/cli/verbs.h"
 #include "app/explain.h"
 #include "app/project.h"
+#include "domain/data/repository.h"
+#include "domain/flows/steps.h"
+#include "domain/flows/tracked.h"
+#include "graph/kinds.h"
+#include "io/git/git.h"
 #include "io/wire/json.h"
 
 namespace slipway::app {
@@ -29,6 +34,57 @@ Result<std::unique_ptr<db::Pool>> open_catalogue(const Arguments& arguments,
   return pool;
 }
 
+/// What the project's .dvc files and dvc.lock say of the data that `subject` names by path or
+/// digest.
+Result<std::optional<flows::TrackedData>> tracked_data(const std::filesystem::path& folder,
+                                                       const std::string& subject) {
+  constexpr std::string_view kByDigest = "data:";
+  bool is_path = subject.find(':') == std::string::npos;
+  if (!is_path && !subject.starts_with(kByDigest)) return std::optional<flows::TrackedData>();
+  Result<data::Repository> project = data::Repository::open(folder);
+  if (!project.ok()) return std::optional<flows::TrackedData>();
+  flows::Steps steps = TRY(flows::Steps::load(*project, folder));
+  return is_path ? flows::tracked_at(steps, project->root(), folder / subject)
+                 : flows::tracked_as(steps, project->root(), subject.substr(kByDigest.size()));
+}
+
+/// The commit that has `file` as it is; "" when there is none.
+std::string commit_of(const std::filesystem::path& root, const std::string& file) {
+  Result<git::Outcome> changed =
+      git::run(root, {"--literal-pathspecs", "status", "--porcelain", "--", file});
+  Result<git::Outcome> log =
+      git::run(root, {"--literal-pathspecs", "log", "-1", "--format=%H", "--", file});
+  bool is_kept = changed.ok() && changed->status == 0 && changed->out.empty() && log.ok() &&
+                 log->status == 0 && log->out.size() > 12;
+  return is_kept ? log->out.substr(0, 12) : "";
+}
+
+/// Data that nobody is known to have made come from where they are recorded.
+void tell_record(graph::Node& data, const flows::TrackedData& record,
+                 const std::filesystem::path& folder) {
+  if (!data.attributes.is_object()) data.attributes = wire::Json(wire::Json::Object());
+  if (record.version.size) data.attributes.set("size", *record.version.size);
+  if (record.version.nfiles) data.attributes.set("nfiles", *record.version.nfiles);
+  data.attributes.set("tracked_by", record.by);
+  std::string commit = commit_of(project_root(folder), record.by);
+  if (!commit.empty()) data.attributes.set("tracked_in", commit);
+}
+
+Result<graph::Closure> explain_here(db::Pool& pool, const std::string& subject,
+                                    graph::Direction direction,
+                                    const std::filesystem::path& folder) {
+  std::optional<flows::TrackedData> record = TRY(tracked_data(folder, subject));
+  if (!record) return explain(pool, subject, direction);
+  const graph::NodeRef ref{graph::kind::kData, record->version.md5};
+  Result<graph::Closure> found = explain(pool, "data:" + ref.id, direction);
+  if (!found.ok() && found.error().code != Code::kMissing) return found;
+  graph::Closure closure = found.ok() ? std::move(*found) : graph::Closure();
+  if (closure.nodes.empty()) closure.nodes.push_back({ref, wire::Json(wire::Json::Object()), 0});
+  if (closure.edges.empty() && direction == graph::Direction::kToCauses)
+    tell_record(closure.nodes.front(), *record, folder);
+  return closure;
+}
+
 }  // namespace
 
 std::vector<Flag> explain_flags() {
@@ -43,7 +99,8 @@ int run_explain(const Arguments& arguments, const Surroundings& surroundings) {
   if (!pool.ok()) return report(pool.error(), surroundings);
   auto direction =
       arguments.on("effects") ? graph::Direction::kToEffects : graph::Direction::kToCauses;
-  Result<graph::Closure> closure = explain(**pool, arguments.positional.front(), direction);
+  Result<graph::Closure> closure =
+      explain_here(**pool, arguments.positional.front(), direction, surroundings.folder);
   if (!closure.ok()) return report(closure.error(), surroundings);
   if (surroundings.json) {
     surroundings.out << wire::dump(evidence::to_json(*closure)) << "\n";

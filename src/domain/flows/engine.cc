@@ -523,8 +523,8 @@ Result<> Engine::keep(Result<> kept) {
 }
 
 Result<InputFacts> Engine::input_facts(const Step& step, const data::LockedStage* inputs) {
-  if (!commit_fact_) commit_fact_ = TRY(commit_now(repository_, steps_));
   InputFacts facts;
+  facts.commit = TRY(commit_.now());
   facts.stage = step.stage.name;
   facts.pipeline = data::shown(step.file, repository_.root());
   if (step.stage.is_command_list) {
@@ -534,7 +534,6 @@ Result<InputFacts> Engine::input_facts(const Step& step, const data::LockedStage
   } else if (!step.stage.commands.empty()) {
     facts.command = step.stage.commands[0];
   }
-  facts.commit = *commit_fact_;
   if (inputs == nullptr) return facts;
   facts.data = data_facts(step, inputs->deps, repository_.root());
   facts.params = described(params_json(*inputs));

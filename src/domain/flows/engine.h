@@ -10,6 +10,7 @@
 
 #include "domain/flows/attempts.h"
 #include "domain/flows/changes.h"
+#include "domain/flows/commit.h"
 #include "domain/flows/environment.h"
 #include "domain/flows/plan.h"
 #include "domain/flows/record.h"
@@ -164,7 +165,7 @@ class Engine {
   ParamsFiles params_;
   RunCache run_cache_;
   Environments environments_;
-  std::optional<CommitFact> commit_fact_;
+  CommitWatch commit_{repository_, steps_};
   std::optional<std::set<std::filesystem::path>> tracked_;
   std::optional<std::string> url_;
   std::set<std::filesystem::path> files_;

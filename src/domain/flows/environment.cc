@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/text.h"
+#include "domain/flows/command_line.h"
 
 namespace slipway::flows {
 namespace {
@@ -26,7 +27,7 @@ bool is_python_name(std::string_view name) {
   return name.substr(6).find_first_not_of("0123456789.") == std::string_view::npos;
 }
 
-/// Words of a command line, roughly: enough to find a program's name, never to run anything.
+/// Words of the first line of a script.
 std::vector<std::string> words(std::string_view command) {
   std::vector<std::string> result;
   std::string word;
@@ -233,24 +234,132 @@ void collect_seeds(const std::string& prefix, const Json& value, Json& seeds) {
   }
 }
 
+bool is_script(const fs::path& program) {
+  char mark[2] = {};
+  Fd file(::open(program.c_str(), O_RDONLY | O_CLOEXEC));
+  return file && read(file.get(), mark, 2) == 2 && mark[0] == '#' && mark[1] == '!';
+}
+
+bool is_assignment(const std::string& word) {
+  std::size_t end = word.find('=');
+  if (end == std::string::npos || end == 0) return false;
+  return std::all_of(word.begin(), word.begin() + static_cast<std::ptrdiff_t>(end), [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
+  });
+}
+
+/// What a shell knows between the programs of one line.
+class Shell {
+ public:
+  Shell(fs::path folder, std::string_view path) : folder_(std::move(folder)), path_(path) {}
+
+  PythonFound run(const SimpleCommand& command) {
+    std::optional<std::string> path = path_;
+    std::size_t i = 0;
+    while (i < command.words.size() && is_prefix(command.words[i])) {
+      take_path(command.words[i], path);
+      ++i;
+    }
+    if (i == command.words.size()) {  // nothing but assignments: they stay
+      path_ = path;
+      return {};
+    }
+    if (changes_shell(command, i)) return {};
+    PythonFound found = start(command.words[i], path);
+    if (found.python && !command.is_certain) return {std::nullopt, true};
+    return found;
+  }
+
+ private:
+  static bool is_prefix(const Word& word) {
+    static const std::set<std::string, std::less<>> kBefore = {"exec", "command", "nohup", "time",
+                                                               "env"};
+    return is_assignment(word.text) || kBefore.contains(word.text);
+  }
+
+  static void take_path(const Word& word, std::optional<std::string>& path) {
+    constexpr std::string_view kPath = "PATH=";
+    if (!word.text.starts_with(kPath)) return;
+    path =
+        word.is_known ? std::optional<std::string>(word.text.substr(kPath.size())) : std::nullopt;
+  }
+
+  /// Commands of the shell itself.
+  bool changes_shell(const SimpleCommand& command, std::size_t i) {
+    const std::string& name = command.words[i].text;
+    const Word argument = i + 1 < command.words.size() ? command.words[i + 1] : Word();
+    if (name == "cd") {
+      bool is_plain = argument.is_known && !argument.text.empty() && argument.text[0] != '-';
+      folder_ = is_plain && folder_ && command.is_certain
+                    ? std::optional<fs::path>(*folder_ / argument.text)
+                    : std::nullopt;
+    } else if (name == "export") {
+      take_path(argument, path_);
+      if (!command.is_certain) path_.reset();
+    } else if (name == "." || name == "source") {
+      path_ = path_ && command.is_certain ? activated(argument) : std::nullopt;
+    } else if (name == "eval" || name == "alias" || name == "conda" || name == "mamba" ||
+               name == "micromamba" || name == "module" || name == "workon" || name == "set") {
+      path_.reset();
+      folder_.reset();
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  /// PATH after a venv's own script.
+  std::optional<std::string> activated(const Word& script) const {
+    if (!script.is_known || !folder_) return std::nullopt;
+    fs::path file = (*folder_ / script.text).lexically_normal();
+    fs::path programs = file.parent_path();
+    std::error_code failure;
+    bool is_venv =
+        file.filename() == "activate" && fs::exists(programs.parent_path() / "pyvenv.cfg", failure);
+    if (!is_venv) return std::nullopt;
+    return programs.string() + ":" + *path_;
+  }
+
+  PythonFound start(const Word& word, const std::optional<std::string>& path) const {
+    // They start others, of which this line says little.
+    static const std::set<std::string, std::less<>> kStarters = {
+        "sh",     "bash",   "dash",    "zsh",     "fish",  "ksh",    "uv",   "poetry",   "pipenv",
+        "pdm",    "hatch",  "tox",     "nox",     "make",  "xargs",  "find", "parallel", "sudo",
+        "su",     "ssh",    "docker",  "podman",  "srun",  "mpirun", "nice", "ionice",   "timeout",
+        "stdbuf", "strace", "taskset", "numactl", "pyenv", "direnv", "just", "ninja"};
+    constexpr PythonFound kUnknown{std::nullopt, true};
+    if (!word.is_known || kStarters.contains(fs::path(word.text).filename().string()))
+      return kUnknown;
+    bool has_folder = word.text.find('/') != std::string::npos;
+    bool is_absolute = word.text.starts_with('/');
+    bool is_told = has_folder ? is_absolute || folder_.has_value() : path.has_value();
+    bool is_python = is_python_name(fs::path(word.text).filename().string());
+    if (!is_told) return {std::nullopt, is_python};
+    fs::path folder = folder_.value_or("/");
+    std::optional<fs::path> program = resolve(word.text, folder, path.value_or(""));
+    if (!program) return {};
+    if (!is_script(*program)) return is_python ? PythonFound{program, false} : PythonFound{};
+    if (is_python) return kUnknown;  // a shim, which looks for one by rules of its own
+    std::optional<fs::path> python = from_first_line(*program, folder, path.value_or(""));
+    bool is_shim = python && is_script(*python);
+    return python && !is_shim ? PythonFound{python, false} : kUnknown;
+  }
+
+  std::optional<fs::path> folder_;
+  std::optional<std::string> path_;
+};
+
 }  // namespace
 
-std::optional<fs::path> python_of(std::string_view command, const fs::path& folder,
-                                  std::string_view path) {
-  bool is_first = true;
-  for (const std::string& word : words(command)) {
-    bool is_assignment = is_first && word.find('=') != std::string::npos;
-    if (is_assignment) continue;
-    if (is_python_name(fs::path(word).filename().string())) return resolve(word, folder, path);
-    if (is_first) {
-      std::optional<fs::path> program = resolve(word, folder, path);
-      std::optional<fs::path> python =
-          program ? from_first_line(*program, folder, path) : std::nullopt;
-      if (python) return python;
-    }
-    is_first = false;
+PythonFound python_of(std::string_view command, const fs::path& folder, std::string_view path) {
+  Shell shell(folder, path);
+  PythonFound found;
+  for (const SimpleCommand& one : simple_commands(command, path)) {
+    PythonFound next = shell.run(one);
+    if (next.python) return next;
+    found.is_unknown = found.is_unknown || next.is_unknown;
   }
-  return std::nullopt;
+  return found;
 }
 
 std::vector<std::string> installed_distributions(const std::vector<fs::path>& folders) {
@@ -283,11 +392,15 @@ DescribedFact Environments::describe(const std::vector<std::string>& commands,
   if (!machine_) machine_ = describe_machine();
   Json description;
   description.set("interpreter", Json());
+  Json unknown;
+  unknown.set("kind", "unknown");
   for (const std::string& command : commands) {
-    std::optional<fs::path> python = python_of(command, folder, variable("PATH"));
-    if (!python) continue;
-    description.set("interpreter", interpreter(*python));
-    break;
+    PythonFound found = python_of(command, folder, variable("PATH"));
+    if (found.python) {
+      description.set("interpreter", interpreter(*found.python));
+      break;
+    }
+    if (found.is_unknown) description.set("interpreter", unknown);
   }
   for (const auto& [key, value] : machine_->as_object()) description.set(key, value);
   Json all = seeds.is_object() ? seeds : Json(Json::Object());

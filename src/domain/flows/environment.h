@@ -14,11 +14,17 @@
 // system, processor, seeds.
 namespace slipway::flows {
 
-/// The Python that a command line leads to: one named in it, or the one in the first line of the
-/// script that it starts. Nothing for others. `path`: the value of PATH.
-std::optional<std::filesystem::path> python_of(std::string_view command,
-                                               const std::filesystem::path& folder,
-                                               std::string_view path);
+/// The Python that a command line starts.
+struct PythonFound {
+  std::optional<std::filesystem::path> python;
+  bool is_unknown = false;  // one may be started, and which can't be told
+};
+/// As the shell will see it: a program that is a Python, or a script whose first line names one,
+/// with the PATH and the folder that the line itself sets, a venv's `activate` included. Shells,
+/// other scripts, variables and what only runs on a condition are unknown; programs of other kinds
+/// are no Python. `path`: the value of PATH.
+PythonFound python_of(std::string_view command, const std::filesystem::path& folder,
+                      std::string_view path);
 
 /// "name==version" of every distribution below the folders, sorted. Reads METADATA and PKG-INFO;
 /// runs no code. At most 10,000.
@@ -31,7 +37,8 @@ class Environments {
   explicit Environments(std::map<std::string, std::string> variables)
       : variables_(std::move(variables)) {}
 
-  /// Description: {"interpreter": {...} or null, "system": {...}, "processor": {...}, "seeds":
+  /// Description: {"interpreter": {...}, {"kind": "unknown"} or null (no Python), "system": {...},
+  /// "processor": {...}, "seeds":
   /// {...}}. `seeds`: of the parameters.
   DescribedFact describe(const std::vector<std::string>& commands,
                          const std::filesystem::path& folder, const wire::Json& seeds);

@@ -23,7 +23,8 @@ class Environment : public testing::Test {
   }
   std::string python(std::string_view command) {
     auto found = python_of(command, folder_, (folder_ / "bin").string());
-    return found ? found->lexically_relative(folder_).string() : "";
+    if (found.python) return found.python->lexically_relative(folder_).string();
+    return found.is_unknown ? "unknown" : "";
   }
 
   fs::path folder_ = fs::temp_directory_path() / ("slipway-environment-" + random_hex32());
@@ -35,13 +36,44 @@ TEST_F(Environment, FindsThePythonOfACommand) {
   write("run.py", "#!/usr/bin/env python3\n", 0755);
   write("run.sh", "#!/bin/sh\n", 0755);
   EXPECT_EQ(python("python3 train.py"), "bin/python3");
-  EXPECT_EQ(python("cd x && LR=3 exec 'python3' -m train"), "bin/python3");
+  EXPECT_EQ(python("cd x && LR=3 exec 'python3' -m train > log 2>&1"), "bin/python3");
   EXPECT_EQ(python("venv/bin/python train.py"), "venv/bin/python");
   EXPECT_EQ(python("./run.py --fast"), "bin/python3");
-  EXPECT_EQ(python("./run.sh"), "");
+  EXPECT_EQ(python("./run.sh"), "unknown");
   EXPECT_EQ(python("python3.99 train.py"), "");
   EXPECT_EQ(python("cat pythonic.txt"), "");
   EXPECT_EQ(python(""), "");
+}
+
+TEST_F(Environment, SeesPathAndFolderAsTheShellWill) {
+  write("bin/python3", "", 0755);
+  write("venv/bin/python3", "", 0755);
+  write("venv/bin/activate", "");
+  write("venv/pyvenv.cfg", "");
+  const std::string venv = (folder_ / "venv/bin").string();
+  for (const std::string& command :
+       {"PATH=" + venv + ":$PATH python3 t.py",
+        "export PATH=\"" + venv + ":${PATH}\"; python3 t.py", "PATH=" + venv + "\npython3 t.py",
+        std::string(". venv/bin/activate && python3 t.py"),
+        std::string("cd venv && bin/python3 t.py"), "env PATH=" + venv + " python3 t.py"}) {
+    EXPECT_EQ(python(command), "venv/bin/python3") << command;
+  }
+}
+
+TEST_F(Environment, ClaimsNoPythonThatItDoesNotSeeStarted) {
+  write("bin/python3", "", 0755);
+  write("bin/echo", "", 0755);
+  write("bin/python3.9", "#!/bin/sh\nexec pyenv\n", 0755);
+  for (const char* command : {"echo \"python3 is not used here\"", "echo python3",
+                              "echo a # python3", "echo a > python3", "echo 'a; python3'"}) {
+    EXPECT_EQ(python(command), "") << command;
+  }
+  for (const char* command :
+       {"sh wrap.sh python3", "python3.9 t.py", ". ./set-up.sh && python3 t.py", "$PYTHON t.py",
+        "echo a || python3 t.py", "if true; then python3 t.py; fi", "eval \"$X\"; python3 t.py",
+        "PATH=$HOME/bin python3 t.py", "uv run python3 t.py"}) {
+    EXPECT_EQ(python(command), "unknown") << command;
+  }
 }
 
 TEST_F(Environment, ListsInstalledDistributions) {
@@ -58,6 +90,14 @@ TEST_F(Environment, SeedsAreParametersByThatName) {
       R"({"params.yaml": {"train.seed": 3, "model": {"random_state": 4, "depth": 5}, "seeds": 6}})");
   EXPECT_EQ(wire::dump(seeds_in(params)),
             R"({"params.yaml:train.seed":3,"params.yaml:model.random_state":4})");
+}
+
+TEST_F(Environment, SaysThatAnInterpreterIsNotKnown) {
+  Environments environments(std::map<std::string, std::string>{{"PATH", "/nowhere"}});
+  DescribedFact fact = environments.describe({"sh run.sh"}, folder_, {});
+  EXPECT_EQ(fact.description.find("interpreter")->find("kind")->as_string(), "unknown");
+  EXPECT_TRUE(
+      environments.describe({"true"}, folder_, {}).description.find("interpreter")->is_null());
 }
 
 TEST_F(Environment, EqualOnesHaveOneDigestAndAnotherPackageChangesIt) {

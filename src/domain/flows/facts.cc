@@ -47,6 +47,10 @@ void add_inputs(GraphFacts& facts, const NodeRef& attempt, const InputFacts& inp
     Json attributes = object();
     attributes.set("dirty", inputs.commit.dirty);
     if (inputs.commit.dirty) attributes.set("diff", inputs.commit.diff);
+    if (inputs.commit.untracked > 0) {
+      attributes.set("untracked", inputs.commit.untracked);
+      attributes.set("untracked_digest", inputs.commit.untracked_digest);
+    }
     add_used(facts, attempt, {kind::kCommit, inputs.commit.commit}, std::move(attributes));
   }
   for (const DataFact& data : inputs.data) {
@@ -94,6 +98,8 @@ Json to_json(const InputFacts& inputs) {
   json.set("commit", inputs.commit.commit);
   json.set("dirty", inputs.commit.dirty);
   json.set("diff", inputs.commit.diff);
+  json.set("untracked", inputs.commit.untracked);
+  json.set("untracked_digest", inputs.commit.untracked_digest);
   json.set("data", to_json(inputs.data));
   json.set("params", inputs.params.description);
   return json;
@@ -153,7 +159,14 @@ InputFacts read_inputs(Members& members) {
   inputs.stage = members.text("stage");
   inputs.pipeline = members.text("pipeline");
   inputs.command = members.any("command");
-  inputs.commit = {members.text("commit"), members.truth("dirty"), members.text("diff")};
+  inputs.commit.commit = members.text("commit");
+  inputs.commit.dirty = members.truth("dirty");
+  inputs.commit.diff = members.text("diff");
+  // Older facts, which may still wait in an outbox, do not have these.
+  if (!members.any("untracked").is_null()) {
+    inputs.commit.untracked = members.number("untracked");
+    inputs.commit.untracked_digest = members.text("untracked_digest");
+  }
   inputs.data = members.data("data");
   inputs.params = described(members.any("params"));
   return inputs;

@@ -24,9 +24,11 @@ struct DataFact {
 
 /// The commit that a run started from.
 struct CommitFact {
-  std::string commit;  // hex; empty without git, or before the first commit
-  bool dirty = false;  // tracked files differ from it, beyond what `repro` itself wrote
-  std::string diff;    // SHA-256 of that difference; empty when not dirty
+  std::string commit;          // hex; empty without git, or before the first commit
+  bool dirty = false;          // tracked files differ from it, beyond what `repro` itself wrote
+  std::string diff;            // SHA-256 of what differs; empty when not dirty
+  std::int64_t untracked = 0;  // files that git neither tracks nor ignores, nor a stage writes
+  std::string untracked_digest = {};  // SHA-256 of their list with contents; empty without any
 };
 
 /// Something identified by the digest of its description.

@@ -141,5 +141,18 @@ TEST(Facts, ADescriptionIsNamedByItsCanonicalForm) {
   EXPECT_TRUE(described(wire::Json()).digest.empty());
 }
 
+TEST(Facts, UntrackedFilesStandBesideTheCommit) {
+  AttemptStarted fact = a_start();
+  fact.inputs.commit.untracked = 2;
+  fact.inputs.commit.untracked_digest = "0123";
+  GraphFacts facts = to_graph(fact);
+  auto edge = std::find_if(facts.edges.begin(), facts.edges.end(),
+                           [](const graph::Edge& one) { return one.cause.kind == "commit"; });
+  ASSERT_NE(edge, facts.edges.end());
+  EXPECT_EQ(wire::dump(edge->attributes),
+            R"({"dirty":true,"diff":"d1ff","untracked":2,"untracked_digest":"0123"})");
+  EXPECT_EQ(to_json(fact).find("untracked")->as_int64(), 2);
+}
+
 }  // namespace
 }  // namespace slipway::flows

@@ -36,8 +36,4 @@ wire::Json params_json(const data::LockedStage& locked);
 std::vector<DataFact> data_facts(const Step& step, const std::vector<data::Record>& records,
                                  const std::filesystem::path& root);
 
-/// HEAD, and how the work tree differs from it, not counting what `repro` writes itself: dvc.lock
-/// files, outputs, and lines of .gitignore that name outputs.
-Result<CommitFact> commit_now(const data::Repository& repository, const Steps& steps);
-
 }  // namespace slipway::flows

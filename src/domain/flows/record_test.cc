@@ -2,7 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
 #include "base/hash.h"
+#include "domain/flows/commit.h"
 #include "domain/flows/flows_testing.h"
 
 namespace slipway::flows {
@@ -225,6 +229,75 @@ TEST_F(Committed, OddNamesAreNamesAndNoPatterns) {
   write(":(glob)*", "2\n");
   EXPECT_TRUE(now().dirty);
   EXPECT_NE(now().diff, diff);
+}
+
+TEST_F(Committed, FilesThatGitDoesNotKnowAreCountedWithTheirContents) {
+  EXPECT_EQ(now().untracked, 0);
+  EXPECT_EQ(now().untracked_digest, "");
+  write("lib.sh", "echo 1\n");
+  write("more/lib.sh", "echo 2\n");
+  write("theirs", "git ignores it\n");
+  CommitFact first = now();
+  EXPECT_FALSE(first.dirty);
+  EXPECT_EQ(first.untracked, 2);
+  EXPECT_EQ(first.untracked_digest.size(), 64u);
+  EXPECT_EQ(now().untracked_digest, first.untracked_digest);
+  write("lib.sh", "echo 3\n");
+  EXPECT_EQ(now().untracked, 2);
+  EXPECT_NE(now().untracked_digest, first.untracked_digest);
+}
+
+TEST_F(Committed, AStageFileOrADependencyThatGitDoesNotKnowMakesItDirty) {
+  for (const char* name : {"dvc.yaml", "x", "b.yaml"}) {
+    git({"rm", "-q", "--cached", name});
+    git({"commit", "-q", "-m", "without"});
+    EXPECT_TRUE(now().dirty) << name;
+    EXPECT_EQ(now().untracked, 1) << name;
+    git({"add", name});
+    git({"commit", "-q", "-m", "with"});
+    EXPECT_FALSE(now().dirty) << name;
+  }
+}
+
+TEST_F(Committed, DigestsDoNotDependOnSettingsOfGit) {
+  write("x", "changed\n");
+  const std::string diff = now().diff;
+  ASSERT_NE(diff, "");
+  for (const char* setting :
+       {"diff.context=1", "diff.noprefix=true", "diff.external=false", "diff.algorithm=patience",
+        "diff.relative=true", "status.showUntrackedFiles=no", "diff.t.textconv=cat /dev/null"}) {
+    std::string text = setting;
+    git({"config", text.substr(0, text.find('=')), text.substr(text.find('=') + 1)});
+    EXPECT_EQ(now().diff, diff) << setting;
+  }
+  write(".git/info/attributes", "x diff=t\n");
+  EXPECT_EQ(now().diff, diff);
+}
+
+/// Whether it comes true within 20 seconds.
+template <class Condition>
+bool eventually(Condition condition) {
+  auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > until) return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
+
+TEST_F(Committed, AWatchSeesCommitsAndEditsBetweenAttempts) {
+  Steps steps = load();
+  data::Repository& project = repository();
+  CommitWatch watch(project, steps);
+  const std::string first = watch.now()->commit;
+  EXPECT_FALSE(watch.now()->dirty);
+  write("x", "changed\n");
+  auto is_dirty = [&] { return watch.now()->dirty; };
+  EXPECT_TRUE(eventually(is_dirty));
+  git({"commit", "-q", "-a", "-m", "second"});
+  EXPECT_TRUE(eventually([&] { return watch.now()->commit != first && !is_dirty(); }));
+  write("new", "1\n");
+  EXPECT_TRUE(eventually([&] { return watch.now()->untracked == 1; }));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -75,6 +76,20 @@ Result<int> wait_for(pid_t child) {
   }
   if (!WIFEXITED(status)) return unavailable("git was killed");
   return WEXITSTATUS(status);
+}
+
+/// Small files that git keeps: HEAD, a branch, the way to a work tree's own folder.
+std::string line_in(const std::filesystem::path& file) {
+  constexpr std::uint64_t kBytesMax = 64 * 1024;
+  Result<std::string> text = read_file(file, kBytesMax);
+  return text.ok() ? std::string(trim(*text)) : std::string();
+}
+
+std::string stat_mark(const std::filesystem::path& file) {
+  struct stat found {};
+  if (stat(file.c_str(), &found) != 0) return "-";
+  return std::to_string(found.st_ino) + ":" + std::to_string(found.st_size) + ":" +
+         std::to_string(found.st_mtim.tv_sec) + "." + std::to_string(found.st_mtim.tv_nsec);
 }
 
 Error failed(const std::string& what, const Outcome& outcome) {
@@ -169,6 +184,21 @@ Result<> WorkTree::add(const std::vector<std::filesystem::path>& paths) const {
   Outcome outcome = TRY(run(root_, arguments));
   if (outcome.status != 0) return failed("add", outcome);
   return {};
+}
+
+std::string WorkTree::mark() const {
+  namespace fs = std::filesystem;
+  constexpr std::string_view kFolder = "gitdir: ", kBranch = "ref: ";
+  fs::path folder = root_ / ".git";
+  if (std::string file = line_in(folder); file.starts_with(kFolder))
+    folder = root_ / file.substr(kFolder.size());
+  std::string shared = line_in(folder / "commondir");
+  fs::path common = shared.empty() ? folder : folder / shared;
+  std::string head = line_in(folder / "HEAD");
+  std::string text = head + "\n" + stat_mark(folder / "index") + "\n";
+  if (!head.starts_with(kBranch)) return text;
+  return text + line_in(common / head.substr(kBranch.size())) + "\n" +
+         stat_mark(common / "packed-refs");
 }
 
 Result<std::optional<std::string>> WorkTree::head() const {

@@ -23,7 +23,7 @@ struct Outcome {
 /// was killed.
 Result<Outcome> run(const std::filesystem::path& folder, const std::vector<std::string>& arguments);
 
-/// A work tree. Any thread; every call starts a process (about 2 ms).
+/// A work tree. Any thread; every call but find() and mark() starts a process (about 2 ms).
 class WorkTree {
  public:
   /// The nearest folder at or above `start` with a `.git`; no process is started.
@@ -43,6 +43,9 @@ class WorkTree {
   Result<> add(const std::vector<std::filesystem::path>& paths) const;
   /// The commit of HEAD as hex; nothing in a repository without commits.
   Result<std::optional<std::string>> head() const;
+  /// A text that changes when HEAD, its branch or the index do. No process is started; what it
+  /// can't see (another format of references) leaves it as it was.
+  std::string mark() const;
 
  private:
   explicit WorkTree(std::filesystem::path root) : root_(std::move(root)) {}

@@ -226,6 +226,12 @@ def commit_of(project, chain):
     return chain.causes(chain.only("attempt"), "used")[commit]
 
 
+def digest_of(project, *names):
+    """Of files by name and content, which no setting of git's changes."""
+    states = [name.encode() + b"\0file " + hashlib.sha256((project.root / name).read_bytes()).hexdigest().encode() + b"\n" for name in names]
+    return hashlib.sha256(b"".join(states)).hexdigest()
+
+
 def test_a_dirty_tree_is_shown_with_the_digest_of_its_difference(tmp_path):
     project = Project(tmp_path / "project", SMALL)
     project.commit()
@@ -242,9 +248,7 @@ def test_a_dirty_tree_is_shown_with_the_digest_of_its_difference(tmp_path):
     project.write({"dvc.yaml": SMALL["dvc.yaml"].replace("cat x", "cat x x x"), "notes.md": "two\n"})
     project.slipway("repro")
     chain = project.explain(f"data:{project.md5('y')}")
-    diff = project.run("git", "diff", "HEAD", "--binary", "--full-index", "--no-color", "--no-ext-diff", "--no-renames", "--",
-                       "dvc.yaml", "notes.md")
-    digest = hashlib.sha256(diff.encode()).hexdigest()
+    digest = digest_of(project, "dvc.yaml", "notes.md")
     assert commit_of(project, chain) == {"dirty": True, "diff": digest}
     assert digest[:12] in project.slipway("explain", f"data:{project.md5('y')}")
 
@@ -262,10 +266,88 @@ def test_with_a_server_running_everything_goes_there(tmp_path):
     status, answer = call(connection, "POST", "/api/2.0/mlflow/runs/create", {"experiment_id": "0", "run_name": "late"},
                           {"Authorization": f"Bearer {told['MLFLOW_TRACKING_TOKEN']}"})
     assert status == 200, answer
-    attempt = json.loads(told["MLFLOW_RUN_CONTEXT"])["slipway.attempt"]
-    chain = project.explain(f"run:{answer['run']['info']['run_id']}")
-    assert chain.only("attempt") == f"attempt:{attempt}"
+    # The attempt is over: its token, and its name in a tag, make no run its own any more.
+    run, attempt = answer["run"]["info"]["run_id"], json.loads(told["MLFLOW_RUN_CONTEXT"])["slipway.attempt"]
+    status, answer = call(connection, "POST", "/api/2.0/mlflow/runs/set-tag", {"run_id": run, "key": "slipway.attempt", "value": attempt})
+    assert status == 200, answer
+    assert project.explain(f"run:{run}").of("attempt") == []
     assert server.stop() == 0
+
+
+def test_a_run_made_elsewhere_leads_to_the_commit_that_its_client_tells(tmp_path):
+    project = Project(tmp_path / "project", {"a.txt": "1\n"})
+    commit = project.commit()
+    server = Server(project.root / ".slipway")
+    server.start()
+    status, answer = call(server.connect(), "POST", "/api/2.0/mlflow/runs/create",
+                          {"experiment_id": "0", "tags": [{"key": "mlflow.source.git.commit", "value": commit}]})
+    assert status == 200, answer
+    run = f"run:{answer['run']['info']['run_id']}"
+    assert project.explain(run).causes(run, "used") == {f"commit:{commit}": {"told_by": "client"}}
+    assert project.explain(f"commit:{commit[:12]}").only("commit") == f"commit:{commit}"
+    assert server.stop() == 0
+
+
+def test_files_that_git_does_not_know_are_shown_beside_the_commit(tmp_path):
+    project = Project(tmp_path / "project", {**SMALL, "dvc.yaml": "stages:\n  s:\n    cmd: . ./lib.sh\n    deps: [x]\n    outs: [y]\n"})
+    commit = project.commit()
+    project.write({"lib.sh": "cat x > y\n"})
+    project.slipway("repro")
+    told = commit_of(project, project.explain(f"data:{project.md5('y')}"))
+    assert told == {"dirty": False, "untracked": 1, "untracked_digest": digest_of(project, "lib.sh")}
+    assert f"commit {commit[:12]}  with 1 untracked file" in project.slipway("explain", "y")
+    project.run("git", "rm", "-q", "--cached", "dvc.yaml")
+    project.run("git", "commit", "-qm", "without")
+    project.slipway("repro", "-f")
+    assert commit_of_last(project)["dirty"] is True
+
+
+def commit_of_last(project):
+    """Of the attempt that began last."""
+    chain = project.explain(f"data:{project.md5('y')}")
+    last = max(chain.of("attempt"), key=lambda name: chain.nodes[name]["attributes"]["started_ms"])
+    return next(attributes for cause, attributes in chain.causes(last, "used").items() if cause.startswith("commit:"))
+
+
+def test_a_commit_made_while_a_stage_runs_is_that_of_the_next_stage(tmp_path):
+    project = Project(tmp_path / "project", {"x": "1\n", "dvc.yaml": (
+        "stages:\n  a:\n    cmd: cat x > a; echo 2 > x2; git add x2; git commit -qm second\n    deps: [x]\n    outs: [a]\n"
+        "  b:\n    cmd: cat a a > b\n    deps: [a]\n    outs: [b]\n")})
+    first = project.commit()
+    project.slipway("repro")
+    second = project.run("git", "rev-parse", "HEAD").strip()
+    chain = project.explain(f"data:{project.md5('b')}")
+    by_stage = {chain.nodes[name]["attributes"]["stage"]: [cause for cause in chain.causes(name, "used") if cause.startswith("commit:")]
+                for name in chain.of("attempt")}
+    assert by_stage == {"a": [f"commit:{first}"], "b": [f"commit:{second}"]}
+
+
+def test_equal_bytes_join_nothing(tmp_path):
+    project = Project(tmp_path / "project", {"x": "1\n", "dvc.yaml": (
+        "stages:\n  other:\n    cmd: cat x > q.txt\n    deps: [x]\n    outs: [q.txt]\n"
+        "  prep:\n    cmd: cat x > p.txt\n    deps: [x]\n    outs: [p.txt]\n"
+        "  train:\n    cmd: cat p.txt p.txt > m\n    deps: [p.txt]\n    outs: [m]\n"
+        "  copy:\n    cmd: cp m n\n    deps: [m]\n    outs: [n]\n"
+        "  use:\n    cmd: cat n n > u\n    deps: [n]\n    outs: [u]\n")})
+    project.commit()
+    project.slipway("repro")
+    tree = project.slipway("explain", "u")
+    produced = [line.split("stage ")[1].split()[0] for line in tree.splitlines() if "─ produced by" in line]
+    assert produced == ["use", "copy", "train", "prep"]
+    project.slipway("repro", "-f", "train")
+    train = next(line for line in tree.splitlines() if "stage train" in line).split("attempt ")[1].split()[0]
+    later = project.slipway("explain", f"attempt:{train}")  # what was made since is no cause of it
+    assert (later.count("stage train"), later.count("stage prep")) == (1, 1)
+
+
+def test_data_are_found_by_their_path(tmp_path):
+    project = Project(tmp_path / "project", {**SMALL, "h.txt": "h\n"})
+    project.slipway("add", "h.txt")
+    commit = project.commit()
+    project.slipway("repro")
+    assert project.explain("y").nodes == project.explain(f"data:{project.md5('y')}").nodes
+    for subject in ("h.txt", f"data:{project.md5('h.txt')}"):
+        assert f"tracked by h.txt.dvc in commit {commit[:12]}, made by no attempt" in project.slipway("explain", subject)
 
 
 def test_a_tracking_server_that_the_user_chose_stays(tmp_path):

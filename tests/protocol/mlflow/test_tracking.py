@@ -410,7 +410,8 @@ def test_a_run_inside_a_stage_carries_its_attempt(client, ours, experiment):
     run = done.stdout.split()[-1]
     assert client.get_run(run).data.tags["slipway.attempt"] == attempt
     chain = ours.ask("GET", "/api/slipway/v1/explain", subject=f"run:{run}", direction="causes")
-    assert attempt in str(chain)
+    # A tag alone is no proof, and this one names nothing that runs.
+    assert [node["kind"] for node in chain["nodes"]] == ["run"]
 
 
 # --- the server itself ---------------------------------------------------------------------------------------------
