@@ -80,7 +80,11 @@ class Comparison {
         if (!was_made_anew(dep.absolute, dep.recorded.md5)) continue;
         state = State::kModified;
       }
-      if (state != State::kSame) found_.deps.emplace_back(shown(dep.absolute), state);
+      // One that is named twice is said once.
+      std::pair<std::string, State> change(shown(dep.absolute), state);
+      const bool said =
+          std::find(found_.deps.begin(), found_.deps.end(), change) != found_.deps.end();
+      if (state != State::kSame && !said) found_.deps.push_back(std::move(change));
     }
     for (const StepParams& source : step_.params) {
       if (enough()) return {};
