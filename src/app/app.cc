@@ -18,6 +18,7 @@
 #include "dialects/mlflow/scoring.h"
 #include "dialects/mlflow/tracking.h"
 #include "dialects/oip/oip.h"
+#include "domain/checks/facts.h"
 #include "domain/project/applied.h"
 #include "domain/registry/logged_models.h"
 #include "domain/registry/registry.h"
@@ -106,7 +107,8 @@ std::string catalogue_uri(const std::filesystem::path& state) {
 
 std::vector<db::Migration> all_migrations() {
   return db::joined(
-      {graph::migrations(), tracking::migrations(), registry::migrations(), project::migrations()});
+      {graph::migrations(), tracking::migrations(), registry::migrations(), project::migrations(),
+       checks::migrations()});
 }
 
 App::App(std::unique_ptr<Services> services) : services_(std::move(services)) {}

@@ -291,6 +291,10 @@ class ColumnFill {
   bool counts_values() const { return profile_.frequent && !profile_.frequent->abandoned(); }
 
   void add_hashes(const ColumnView& view, std::span<const double> values) {
+    if (view.type == Type::kReal && !counts_values() && !plan_->unique) {
+      for (double value : values) profile_.distinct->add(hash_of(value));
+      return;
+    }
     for (std::size_t i = 0; i < values.size(); ++i) {
       const std::size_t row = row_of(i);
       const std::uint64_t hash = cell_hash(view, row);
@@ -306,16 +310,22 @@ class ColumnFill {
   }
 
   void add_order(std::span<const double> values) {
+    if (values.empty()) return;
     Order& order = *profile_.order;
+    if (order.n == 0) order.first = order.last = values.front();
+    // The first value has none before it; later chunks go on from the last one.
+    double before = order.last;
+    std::int64_t descents = 0, repeats = 0;
     for (double value : values) {
-      if (order.n++ == 0)
-        order.first = value;
-      else if (value < order.last)
-        ++order.descents;
-      else if (value == order.last)
-        ++order.repeats;
-      order.last = value;
+      descents += value < before;
+      repeats += value == before;
+      before = value;
     }
+    if (order.n == 0) --repeats;  // the first one was compared with itself
+    order.descents += descents;
+    order.repeats += repeats;
+    order.last = before;
+    order.n += static_cast<std::int64_t>(values.size());
   }
 
   void count_rule(RuleCounter& rule, const ColumnView& view, std::span<const double> values) {
