@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <map>
 #include <set>
+#include <string_view>
 
 #include "base/hash.h"
 #include "domain/project/declared.h"
@@ -254,11 +256,18 @@ void compare(const std::string& field, const Json& before, const Json& after,
   out.push_back({field, before, after});
 }
 
-const Object* find_object(const std::vector<Object>& all, const Object& like) {
-  for (const Object& object : all) {
-    if (object.kind == like.kind && object.name == like.name) return &object;
-  }
-  return nullptr;
+/// Objects by kind and name.
+using Index = std::map<std::pair<std::string_view, std::string_view>, const Object*>;
+
+Index index_of(const std::vector<Object>& all) {
+  Index index;
+  for (const Object& object : all) index[{object.kind, object.name}] = &object;
+  return index;
+}
+
+const Object* find_object(const Index& index, const Object& like) {
+  auto found = index.find({like.kind, like.name});
+  return found == index.end() ? nullptr : found->second;
 }
 
 }  // namespace
@@ -304,9 +313,10 @@ const char* to_string(ChangeKind kind) {
 std::vector<Change> changes_between(const Declared* before, const Declared& after) {
   std::vector<Object> old = before == nullptr ? std::vector<Object>() : objects(*before);
   std::vector<Object> now = objects(after);
+  const Index old_index = index_of(old), now_index = index_of(now);
   std::vector<Change> changes;
   for (const Object& object : now) {
-    const Object* was = find_object(old, object);
+    const Object* was = find_object(old_index, object);
     if (was == nullptr) {
       changes.push_back({ChangeKind::kAdded, object, {}, {}});
     } else if (!(was->value == object.value)) {
@@ -316,7 +326,7 @@ std::vector<Change> changes_between(const Declared* before, const Declared& afte
     }
   }
   for (const Object& object : old) {
-    if (find_object(now, object) != nullptr) continue;
+    if (find_object(now_index, object) != nullptr) continue;
     changes.push_back({ChangeKind::kRemoved, object, object.value, {}});
   }
   return changes;

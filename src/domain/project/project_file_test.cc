@@ -330,6 +330,17 @@ TEST(ProjectFile, BoundsWhatItReads) {
   EXPECT_TRUE(message.ends_with("\nand 100 more")) << message.substr(message.size() - 100);
 }
 
+TEST(ProjectFile, IsReadInTimeHoweverManyNamesAreWrong) {
+  std::string text = with_head("pipelines:\n");
+  std::string long_name(95, 'x');
+  for (int i = 0; i < 1000; ++i) text += "  " + long_name + std::to_string(i) + ": {}\n";
+  text += "triggers:\n";
+  for (int i = 0; i < 1000; ++i) {
+    text += "  t" + std::to_string(i) + ": {pipeline: y" + long_name + ", data: a}\n";
+  }
+  EXPECT_TRUE(fault_of(text).ends_with("\nand 800 more"));
+}
+
 TEST(ProjectFile, IsMissingWhereThereIsNone) {
   Result<ProjectFile> file = read_project("/nonexistent");
   EXPECT_EQ(file.error().code, Code::kMissing);

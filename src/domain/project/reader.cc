@@ -89,7 +89,8 @@ std::string canonical_number(double value) {
 
 std::string did_you_mean(std::string_view found, const std::vector<std::string>& known) {
   constexpr std::size_t kWordMax = 100;  // longer ones are no slip of the fingers
-  if (found.size() > kWordMax) return "";
+  constexpr std::size_t kWorkMax = 20'000;
+  if (found.size() > kWordMax || found.size() * known.size() > kWorkMax) return "";
   std::optional<std::string> near = nearest(found, known);
   return near ? "; did you mean " + in_quotes(*near) + "?" : "";
 }
@@ -130,6 +131,10 @@ std::string describe(const Node& node) {
 void Reader::expected(const Node& node, const std::string& what, const std::string& hint) {
   std::string place = key.empty() ? "" : " for " + in_quotes(key);
   fault(node.at, "found " + describe(node) + ", expected " + what + place + hint);
+}
+
+std::string Reader::hint(std::string_view found, const std::vector<std::string>& known) const {
+  return faults_.full() ? "" : did_you_mean(found, known);
 }
 
 bool Reader::text(const Node& node, std::string& out) {
@@ -186,7 +191,7 @@ bool Reader::glob(const Node& node, std::string& out) {
 
 bool Reader::choice(const Node& node, const std::vector<std::string>& known, std::string& out) {
   if (!node.is_scalar() || std::find(known.begin(), known.end(), node.text) == known.end()) {
-    expected(node, one_of(known), node.is_scalar() ? did_you_mean(node.text, known) : "");
+    expected(node, one_of(known), node.is_scalar() ? hint(node.text, known) : "");
     return false;
   }
   out = node.text;
@@ -323,7 +328,7 @@ void refuse_unknown(Reader& reader, const Node& node, const std::string& where,
     if (std::find(known.begin(), known.end(), entry.key.text) != known.end()) continue;
     reader.fault(entry.key.at, "found the key " + in_quotes(entry.key.text) + " in " + where +
                                    ", expected " + one_of(known) +
-                                   did_you_mean(entry.key.text, known));
+                                   reader.hint(entry.key.text, known));
   }
 }
 

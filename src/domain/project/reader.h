@@ -24,6 +24,8 @@ class Faults {
   explicit Faults(std::string file) : file_(std::move(file)) {}
   void add(yaml::Position at, std::string message);
   bool any() const { return !faults_.empty(); }
+  /// More than will be told: no need to look for hints.
+  bool full() const { return faults_.size() >= kFaultsMax; }
   /// Precondition: any(). One line each, at most kFaultsMax and how many more there are.
   Error error() const;
 
@@ -61,6 +63,8 @@ class Reader {
 
   void fault(yaml::Position at, std::string message) { faults_.add(at, std::move(message)); }
   void expected(const yaml::Node& node, const std::string& what, const std::string& hint = {});
+  /// did_you_mean, as long as somebody will read it: distances between words take time.
+  std::string hint(std::string_view found, const std::vector<std::string>& known) const;
 
   bool text(const yaml::Node& node, std::string& out);
   /// Letters, digits, '.', '_' and '-', beginning with a letter or digit, at most 100 bytes.

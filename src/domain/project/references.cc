@@ -25,7 +25,7 @@ bool check(Reader& reader, yaml::Position at, const std::string& what, const std
   if (name.empty()) return false;
   if (std::find(known.begin(), known.end(), name) != known.end()) return true;
   reader.fault(at, "found the " + what + " " + in_quotes(name) + ", expected " + one_of(known) +
-                       did_you_mean(name, known));
+                       reader.hint(name, known));
   return false;
 }
 
