@@ -187,6 +187,7 @@ SUITES = {
     "link": pytest_suite("protocol/link", "mlflow3"),
     "project": pytest_suite("protocol/project", "dvc"),
     "checks": pytest_suite("protocol/checks", "dvc"),
+    "features": pytest_suite("protocol/features", "dvc"),
     "faults": pytest_suite("faults", "mlflow3"),
     "web": web,
     "sanitizers": sanitizers,

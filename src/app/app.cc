@@ -6,6 +6,7 @@
 
 #include "app/api.h"
 #include "app/facts.h"
+#include "app/features_api.h"
 #include "app/model_source.h"
 #include "app/project_api.h"
 #include "app/project_facts.h"
@@ -19,6 +20,7 @@
 #include "dialects/mlflow/tracking.h"
 #include "dialects/oip/oip.h"
 #include "domain/checks/facts.h"
+#include "domain/features/service.h"
 #include "domain/project/applied.h"
 #include "domain/registry/logged_models.h"
 #include "domain/registry/registry.h"
@@ -43,6 +45,7 @@ struct App::Services {
   std::unique_ptr<registry::LoggedModels> logged_models;
   std::unique_ptr<tracking::Tracking> tracking;
   std::unique_ptr<RegistrySource> source;
+  std::unique_ptr<features::Service> features;
   std::unique_ptr<db::Pool> pool;
   std::unique_ptr<CatalogueFacts> facts;
   http::Router router{http::render_plain_error};
@@ -134,6 +137,8 @@ Result<std::unique_ptr<App>> App::open(AppOptions options) {
   s->logged_models = std::make_unique<registry::LoggedModels>(*s->pool, s->clock);
   s->tracking =
       TRY(tracking::Tracking::open(*s->pool, s->clock, {.artifact_root = mlflow::kArtifactRoot}));
+  s->features =
+      std::make_unique<features::Service>(features_folder(state.path()), s->metrics);
   s->source = std::make_unique<RegistrySource>(*s->registry, *s->blobs);
   s->serving = std::make_unique<serving::Serving>(*s->source, s->clock, s->metrics);
   return std::unique_ptr<App>(new App(std::move(s)));
@@ -150,6 +155,7 @@ Result<> App::start() {
   mount_project(s.router, *s.pool, s.clock, [&s](const project::ProjectFile& file) {
     return measured_facts(s.options.state, file, s.clock.now_ms());
   });
+  mount_features(s.router, *s.features, *s.pool, s.clock);
   s.mount_mlflow();
   http::Router& data_plane = s.options.listen_serving ? s.serving_router : s.router;
   oip::mount(data_plane, *s.serving);

@@ -25,6 +25,8 @@ int run_apply(const Arguments& arguments, const Surroundings& surroundings);
 
 /// check, profile, infer.
 std::vector<Command> checks_commands();
+/// features train-set, materialize, get.
+std::vector<Command> features_commands();
 
 std::vector<Flag> explain_flags();
 int run_explain(const Arguments& arguments, const Surroundings& surroundings);
