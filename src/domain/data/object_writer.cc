@@ -28,13 +28,16 @@ int write_all(int fd, const char* data, std::size_t size) {
   return 0;
 }
 
-Result<> make_folders(const std::filesystem::path& folder, bool shared) {
+/// With `sync` the entries of new folders survive a power cut: an object does so with all of them.
+Result<> make_folders(const std::filesystem::path& folder, bool shared, bool sync) {
   std::error_code failure;
-  if (!std::filesystem::create_directories(folder, failure) && failure) {
-    return system_error("cannot create " + folder.string(), failure.value());
-  }
-  if (shared) chmod(folder.c_str(), 02775);
-  return {};
+  if (std::filesystem::is_directory(folder, failure)) return {};
+  const std::filesystem::path above = folder.parent_path();
+  if (above != folder) TRY(make_folders(above, shared, sync));
+  bool made = mkdir(folder.c_str(), 0777) == 0;
+  if (!made && errno != EEXIST) return system_error("cannot create " + folder.string(), errno);
+  if (made && shared) chmod(folder.c_str(), 02775);
+  return sync ? sync_folder(above) : Result<>();
 }
 
 }  // namespace
@@ -90,7 +93,7 @@ Result<std::string> digest_of_file(const std::filesystem::path& path) {
 }
 
 Result<ObjectWriter> ObjectWriter::open(const std::filesystem::path& folder) {
-  TRY(make_folders(folder, false));
+  TRY(make_folders(folder, false, true));
   ObjectWriter writer;
   writer.file_ = Fd(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   if (writer.file_) return writer;
@@ -134,7 +137,7 @@ Result<std::string> ObjectWriter::copy_from(int source, const std::string& name)
 
 Result<> ObjectWriter::publish(const std::filesystem::path& object, unsigned mode, bool shared,
                                bool sync) {
-  TRY(make_folders(object.parent_path(), shared));
+  TRY(make_folders(object.parent_path(), shared, sync));
   if (fchmod(file_.get(), mode) != 0) return system_error("cannot protect an object", errno);
   if (sync && fsync(file_.get()) != 0) return system_error("cannot sync an object", errno);
   int linked;
