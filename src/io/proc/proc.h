@@ -35,9 +35,9 @@ struct Request {
   std::filesystem::path folder;          // they run in, absolute
   /// Borrowed until run() returns; -1 means /dev/null.
   int input = -1, output = -1, error = -1;
-  /// Kept open by the supervisor, and by nobody that it starts, until the attempt is over: a file
-  /// with a flock, say, which then ends with the attempt and not with the starter. Borrowed as
-  /// above.
+  /// Kept open by the supervisor, and inherited by the commands, until the attempt is over: a lock
+  /// that lives in it then ends with the attempt, not with the starter, nor with a supervisor that
+  /// was killed while commands live on. Borrowed as above.
   int held = -1;
   /// The attempt's folder, which must exist: `record` appears there before the first command
   /// starts, `exit` when the attempt is over (docs/formats/attempt-record.md). Empty: no records.
@@ -105,6 +105,11 @@ class Attempt {
 /// number of times. An attempt that is over gives its outcome at once, one whose supervisor
 /// vanished kLost. kMissing with tag "no_record": it was never started.
 Result<Attempt> adopt(const std::filesystem::path& record);
+
+/// Ends the processes of this user that were started with `entry` ("NAME=value") in their
+/// environment, wherever they have gone: for what lives on after its supervisor was killed. Asks,
+/// then kills after `grace`. How many there were; kBusy when one is still there two seconds later.
+Result<std::size_t> end_marked(std::string_view entry, std::chrono::milliseconds grace);
 
 /// The small process that starts attempts. Owned by one object; ends with it.
 class Spawner {

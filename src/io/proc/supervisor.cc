@@ -219,6 +219,7 @@ class Watch {
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, nullptr);
     close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+    if (request_.held >= 0) keep_held();
     std::string what = "cannot run in " + request_.folder.string();
     if (chdir(request_.folder.c_str()) == 0) {
       dup2(handles_.input.get(), 0);
@@ -237,6 +238,13 @@ class Watch {
     what += std::string(": ") + std::strerror(errno);
     static_cast<void>(!write(report, what.data(), std::min<std::size_t>(what.size(), 500)));
     _exit(127);
+  }
+
+  /// Where scripts that number their descriptors do not step on it, if so many may be open.
+  void keep_held() const {
+    constexpr int kOutOfTheWay = 200;
+    if (fcntl(handles_.held.get(), F_DUPFD, kOutOfTheWay) < 0)
+      fcntl(handles_.held.get(), F_SETFD, 0);
   }
 
   void announce(std::string_view text) const {
@@ -385,6 +393,7 @@ std::string encode(const Request& request) {
   put_texts(bytes, request.environment);
   put_text(bytes, request.folder.native());
   put_text(bytes, request.record.native());
+  put_number(bytes, request.held >= 0 ? 1 : 0);
   put_number(bytes, request.durable_record ? 1 : 0);
   put_number(bytes, request.outlives_starter ? 1 : 0);
   put_number(bytes, static_cast<std::uint64_t>(std::max<std::int64_t>(0, request.grace.count())));
@@ -405,6 +414,7 @@ Result<Request> decode(std::string_view bytes) {
   request.environment = TRY(cursor.texts());
   request.folder = TRY(cursor.text());
   request.record = TRY(cursor.text());
+  request.held = TRY(cursor.number()) != 0 ? 0 : -1;  // that there is one; it travels beside this
   request.durable_record = TRY(cursor.number()) != 0;
   request.outlives_starter = TRY(cursor.number()) != 0;
   request.grace = milliseconds(static_cast<std::int64_t>(TRY(cursor.number())));
@@ -421,8 +431,6 @@ void supervise(Handles handles) {
   Outcome outcome;
   Result<Request> request = read_request(handles.payload.get());
   handles.payload = Fd();
-  int held = handles.held.release();  // open until this process is gone
-  static_cast<void>(held);
   if (request.ok()) {
     Watch watch(std::move(*request), std::move(handles));
     outcome = watch.run();
