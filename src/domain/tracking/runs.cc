@@ -253,6 +253,19 @@ Result<RunInfo> change_run(db::Tx& tx, const std::string& run_id, const RunChang
   return read_run_info(tx, run_id);
 }
 
+Result<> end_left_run(db::Tx& tx, const std::string& run_id, RunStatus status, UnixMs end_ms,
+                      UnixMs now_ms) {
+  std::optional<RunRow> row =
+      TRY(tx.one<RunRow>("select " RUN_COLUMNS " from runs where run_id = ?", run_id));
+  std::optional<RunStatus> now = row ? to_run_status(row->status) : std::nullopt;
+  if (!now || row->deleted || has_ended(*now)) return {};
+  RunChange change;
+  change.status = status;
+  change.end_ms = end_ms;
+  TRY(change_run(tx, run_id, change, {"slipway", ""}, now_ms));
+  return {};
+}
+
 Result<> rename_run(db::Tx& tx, std::int64_t run, const std::string& run_id,
                     const std::string& name, UnixMs now_ms) {
   TRY(tx.run("update runs set name = ? where id = ?", name, run));

@@ -35,6 +35,11 @@ inline constexpr char kAttemptTag[] = "slipway.attempt";
 /// The tag in which clients tell the commit that their script is at.
 inline constexpr char kCommitTag[] = "mlflow.source.git.commit";
 
+/// In a transaction of whoever knows that nobody is left to end it: gives a run that still runs a
+/// last status, with an event. Nothing to do for one that is over, deleted or unknown.
+Result<> end_left_run(db::Tx& tx, const std::string& run_id, RunStatus status, UnixMs end_ms,
+                      UnixMs now_ms);
+
 struct NewExperiment {
   std::string name;
   std::string artifact_location;  // empty: ROOT/ID
