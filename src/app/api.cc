@@ -9,20 +9,31 @@ namespace slipway::app {
 namespace {
 
 struct FactsRequest {
+  std::string outbox;  // empty: the facts are taken as often as they come
+  std::int64_t first = 0;
   std::vector<wire::Json> facts;
 };
-WIRE(FactsRequest, facts)
+WIRE(FactsRequest, outbox, first, facts)
 
-Result<http::Response> take_facts(const http::Request& request, db::Pool& pool,
-                                  const Clock& clock) {
+Result<http::Response> answer_facts(const http::Request& request, db::Pool& pool,
+                                    const Clock& clock) {
   if (request.principal.name != kOwnerName) {
     return denied("facts are taken only from a command that can read this server's state folder");
   }
   FactsRequest body = TRY(wire::decode<FactsRequest>(request.body));
-  CatalogueFacts sink(pool, clock);
-  for (const wire::Json& fact : body.facts) TRY(flows::deliver(fact, sink));
-  TRY(sink.flush());
-  return http::Response::json("{}");
+  constexpr std::size_t kNameMax = 64;
+  if (body.outbox.size() > kNameMax || body.first < 0) return invalid("these facts name no outbox");
+  TakenFacts taken = TRY(take_facts(pool, clock, body.outbox, body.first, body.facts));
+  wire::Json::Array refused;
+  for (const RefusedFact& one : taken.refused) {
+    wire::Json item;
+    item.set("index", one.index);
+    item.set("why", one.why);
+    refused.push_back(std::move(item));
+  }
+  wire::Json answer;
+  answer.set("refused", std::move(refused));
+  return http::Response::json(wire::dump(answer));
 }
 
 Result<http::Response> answer_explain(const http::Request& request, db::Pool& pool) {
@@ -51,7 +62,7 @@ void mount_metrics(http::Router& router, Metrics& metrics) {
 void mount_api(http::Router& router, db::Pool& pool, const Clock& clock) {
   http::Router::Group group = router.group("/api/slipway/v1", http::render_plain_error);
   group.add({http::Method::kPost, "/facts", http::manages("graph"), http::Place::kBlocking},
-            [&pool, &clock](http::Request& request) { return take_facts(request, pool, clock); });
+            [&pool, &clock](http::Request& request) { return answer_facts(request, pool, clock); });
   group.add({http::Method::kGet, "/explain", http::reads("graph"), http::Place::kBlocking},
             [&pool](http::Request& request) { return answer_explain(request, pool); });
 }

@@ -47,7 +47,6 @@ struct App::Services {
   std::unique_ptr<RegistrySource> source;
   std::unique_ptr<features::Service> features;
   std::unique_ptr<db::Pool> pool;
-  std::unique_ptr<CatalogueFacts> facts;
   http::Router router{http::render_plain_error};
   http::Router serving_router{http::render_plain_error};
   std::unique_ptr<http::Server> server, serving_server;
@@ -88,6 +87,15 @@ Result<http::Principal> principal_of(const http::Request& request, const std::st
   return http::Principal{};  // a token of some other service that the client was configured with
 }
 
+/// What runs left that found no owner, or were killed. What can't be taken waits for the next one.
+void take_left_facts(const StateFolder& state, db::Pool& pool, const Clock& clock) {
+  Result<> taken = deliver_left(state.path(), [&](const std::string& outbox, std::int64_t first,
+                                                  const wire::Json::Array& facts) {
+    return take_facts(pool, clock, outbox, first, facts);
+  });
+  if (!taken.ok()) log_warning("facts of earlier runs wait on", {{"why", taken.error().message}});
+}
+
 http::ServerOptions server_options(const AppOptions& app, const Address& address) {
   http::ServerOptions options;
   options.body_buffers_max = app.body_memory_bytes;
@@ -122,6 +130,7 @@ App::~App() {
 Result<std::unique_ptr<App>> App::open(AppOptions options) {
   auto s = std::make_unique<Services>(std::move(options));
   StateFolder state = TRY(StateFolder::open(s->options.state));
+  TRY(state.sync_entry());
   s->ownership = TRY(Ownership::try_take(state));
   if (!s->ownership) return owned_elsewhere(state);
   s->secret = TRY(state.secret());
@@ -129,7 +138,7 @@ Result<std::unique_ptr<App>> App::open(AppOptions options) {
   std::filesystem::path artifacts =
       s->options.artifacts.empty() ? state.path() / "artifacts" : s->options.artifacts;
   s->pool = TRY(db::Pool::open(store, all_migrations(), s->metrics));
-  s->facts = std::make_unique<CatalogueFacts>(*s->pool, s->clock);
+  take_left_facts(state, *s->pool, s->clock);
   s->blobs = TRY(blob::open_folder(artifacts));
   s->registry = std::make_unique<registry::Registry>(*s->pool, s->clock, [raw = s.get()] {
     if (raw->running) raw->serving->refresh();
@@ -172,7 +181,8 @@ Result<> App::start() {
   s.running = true;
   s.server->start();
   if (s.serving_server) s.serving_server->start();
-  return s.ownership->announce({getpid(), url(), s.options.command});
+  return s.ownership->announce(
+      {getpid(), url(), s.options.command, s.options.store, s.options.artifacts.string()});
 }
 
 void App::stop() {
@@ -195,9 +205,6 @@ db::Pool& App::pool() {
 }
 const Clock& App::clock() const {
   return services_->clock;
-}
-flows::FactSink& App::facts() {
-  return *services_->facts;
 }
 const std::string& App::secret() const {
   return services_->secret;

@@ -10,7 +10,6 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "base/result.h"
-#include "domain/flows/facts.h"
 #include "io/blob/blobs.h"
 #include "io/db/db.h"
 #include "io/http/server.h"
@@ -41,7 +40,8 @@ struct AppOptions {
 /// stop() drains.
 class App {
  public:
-  /// kConflict with the owner's address when another process has the state folder.
+  /// kConflict with the owner's address when another process has the state folder. Takes the facts
+  /// that wait there.
   static Result<std::unique_ptr<App>> open(AppOptions options);
   ~App();
 
@@ -55,8 +55,6 @@ class App {
   std::string serving_url() const;  // equal to url() without a listener of its own
   db::Pool& pool();
   const Clock& clock() const;
-  /// For runs in this process.
-  flows::FactSink& facts();
   const std::string& secret() const;
 
  private:

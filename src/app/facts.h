@@ -1,57 +1,29 @@
 #pragma once
 
+#include <chrono>
 #include <string>
-#include <vector>
 
+#include "app/outbox.h"
+#include "base/clock.h"
 #include "domain/flows/facts.h"
 #include "io/db/db.h"
 
+// Where facts of attempts end: in a catalogue, this process's or that of whoever owns it.
 namespace slipway::app {
 
-/// Facts of attempts into the catalogue of this process. They wait until flush(), which writes them
-/// in one durable transaction. One thread.
-class CatalogueFacts final : public flows::FactSink {
- public:
-  CatalogueFacts(db::Pool& pool, const Clock& clock) : pool_(pool), clock_(clock) {}
+/// Writes facts in one durable transaction, each outbox's in order and once, however often they are
+/// given. One that the catalogue refuses does not keep the others out. With an attempt that is over
+/// end the runs that it left running. Any thread.
+Result<TakenFacts> take_facts(db::Pool& pool, const Clock& clock, const std::string& outbox,
+                              std::int64_t first, const wire::Json::Array& facts);
 
-  Result<> started(const flows::AttemptStarted& fact) override {
-    return keep(flows::to_graph(fact));
-  }
-  Result<> ended(const flows::AttemptEnded& fact) override { return keep(flows::to_graph(fact)); }
-  Result<> restored(const flows::StageRestored& fact) override {
-    return keep(flows::to_graph(fact));
-  }
-  Result<> flush() override;
-
- private:
-  Result<> keep(flows::GraphFacts facts);
-
-  db::Pool& pool_;
-  const Clock& clock_;
-  std::vector<flows::GraphFacts> waiting_;
+/// The same for the process that owns the state folder, over its HTTP face.
+struct FactsReceiver {
+  std::string url;
+  std::string secret;  // the state folder's: proves that we may speak for its attempts
+  std::chrono::milliseconds timeout{3000};
 };
-
-/// Facts to the process that owns the state folder, over its HTTP face. One thread.
-class RemoteFacts final : public flows::FactSink {
- public:
-  /// `secret`: the state folder's, which proves that we may speak for its attempts.
-  RemoteFacts(std::string url, std::string secret)
-      : url_(std::move(url)), secret_(std::move(secret)) {}
-
-  Result<> started(const flows::AttemptStarted& fact) override {
-    return keep(flows::to_json(fact));
-  }
-  Result<> ended(const flows::AttemptEnded& fact) override { return keep(flows::to_json(fact)); }
-  Result<> restored(const flows::StageRestored& fact) override {
-    return keep(flows::to_json(fact));
-  }
-  Result<> flush() override;
-
- private:
-  Result<> keep(wire::Json fact);
-
-  std::string url_, secret_;
-  wire::Json::Array waiting_;
-};
+Result<TakenFacts> send_facts(const FactsReceiver& receiver, const std::string& outbox,
+                              std::int64_t first, const wire::Json::Array& facts);
 
 }  // namespace slipway::app

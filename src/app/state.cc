@@ -9,6 +9,8 @@
 
 #include "base/hash.h"
 #include "base/ids.h"
+#include "io/blob/disk.h"
+#include "io/blob/journal.h"
 #include "io/wire/codec.h"
 
 namespace slipway::app {
@@ -16,23 +18,28 @@ namespace {
 
 struct OwnerFile {
   std::int64_t pid = 0;
-  std::string url, what;
+  std::string url, what, store, artifacts;
 };
-WIRE(OwnerFile, pid, url, what)
+WIRE(OwnerFile, pid, url, what, store, artifacts)
 
 constexpr std::string_view kTokenPrefix = "slipway-attempt.";
 
 }  // namespace
 
 Result<StateFolder> StateFolder::open(const std::filesystem::path& path) {
+  blob::Disk disk;
+  Result<> made = blob::make_folders(disk, path);
+  if (!made.ok()) return unavailable("cannot make the state folder: " + made.error().message);
   std::error_code error;
-  std::filesystem::create_directories(path, error);
-  if (error)
-    return unavailable("cannot make the state folder " + path.string() + ": " + error.message());
   if (!std::filesystem::exists(path / ".gitignore", error)) {
     TRY(write_file_quick(path / ".gitignore", "*\n"));
   }
   return StateFolder(path);
+}
+
+Result<> StateFolder::sync_entry() const {
+  TRY(sync_folder(path_));
+  return sync_folder(path_.parent_path());
 }
 
 Result<std::string> StateFolder::secret() const {
@@ -63,8 +70,11 @@ Result<std::optional<Ownership>> Ownership::try_take(const StateFolder& state) {
 }
 
 Result<> Ownership::announce(const Owner& owner) const {
-  return write_file_quick(folder_ / "owner.json",
-                          wire::encode(OwnerFile{owner.pid, owner.url, owner.what}) + "\n", 0600);
+  return write_file_quick(
+      folder_ / "owner.json",
+      wire::encode(OwnerFile{owner.pid, owner.url, owner.what, owner.store, owner.artifacts}) +
+          "\n",
+      0600);
 }
 
 Result<std::optional<Owner>> announced_owner(const StateFolder& state) {
@@ -74,7 +84,8 @@ Result<std::optional<Owner>> announced_owner(const StateFolder& state) {
     return text.error();
   }
   OwnerFile file = TRY(wire::decode<OwnerFile>(*text));
-  return std::optional<Owner>(Owner{static_cast<pid_t>(file.pid), file.url, file.what});
+  return std::optional<Owner>(
+      Owner{static_cast<pid_t>(file.pid), file.url, file.what, file.store, file.artifacts});
 }
 
 std::string attempt_token(std::string_view secret, std::string_view attempt) {

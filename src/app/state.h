@@ -20,6 +20,8 @@ class StateFolder {
  public:
   static Result<StateFolder> open(const std::filesystem::path& path);
   const std::filesystem::path& path() const { return path_; }
+  /// The folder survives a power cut, whoever made it.
+  Result<> sync_entry() const;
 
   /// Random, made once, readable by this user only: proves that a caller may read the state folder.
   Result<std::string> secret() const;
@@ -31,8 +33,9 @@ class StateFolder {
 
 struct Owner {
   pid_t pid = 0;
-  std::string url;   // "http://127.0.0.1:5000"
-  std::string what;  // "slipway up"
+  std::string url;               // "http://127.0.0.1:5000"
+  std::string what;              // "slipway up"
+  std::string store, artifacts;  // where it was told to keep things; empty: in the state folder
 };
 
 /// The lock; released by the end of the process, however it ends.

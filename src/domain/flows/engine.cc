@@ -26,11 +26,20 @@ constexpr milliseconds kCommitEvery{200};
 /// A supervisor whose starter was killed needs at most one second and a bit.
 constexpr milliseconds kLeftoverWaitMax{10'000};
 constexpr milliseconds kPause{10};
+/// Of a process whose supervisor was killed, between asking and killing.
+constexpr milliseconds kLeftoverGrace{500};
+/// A stage that lasts longer than this is known while it runs; from then on facts go every second.
+constexpr milliseconds kHandOverFirst{200}, kHandOverEvery{1000};
 constexpr int kLockTriesMax = 40;  // of three seconds each
 
 std::string host_name() {
   char name[256] = {};
   return gethostname(name, sizeof(name) - 1) == 0 ? name : "";
+}
+
+/// In the environment of everything that belongs to an attempt.
+std::string mark_of(const std::string& attempt) {
+  return "SLIPWAY_ATTEMPT=" + attempt;
 }
 
 std::string quoted_names(const std::vector<std::string>& names) {
@@ -40,6 +49,30 @@ std::string quoted_names(const std::vector<std::string>& names) {
     text += "'" + names[i] + "'";
   }
   return text;
+}
+
+/// How an attempt ended whose starter did not live to say it: as the supervisor saw it, and lost
+/// only when that is gone too.
+AttemptEnded left_fact(const LeftAttempt& left, const std::optional<proc::Outcome>& outcome,
+                       UnixMs now_ms) {
+  using Kind = proc::Outcome::Kind;
+  AttemptEnded fact;
+  fact.id = left.id;
+  fact.stage = left.stage;
+  fact.pipeline = left.pipeline;
+  fact.ended_ms = now_ms;
+  fact.message = "the run that started it ended before it could say how this ended";
+  if (!outcome || outcome->kind == Kind::kLost) return fact;
+  fact.exit_code = outcome->code;
+  fact.signal = outcome->signal;
+  fact.cpu_us = outcome->cpu_us;
+  fact.memory_max_kb = outcome->memory_max_kb;
+  if (outcome->ended_ms != 0) fact.ended_ms = outcome->ended_ms;
+  fact.message = "the run that started it ended before its outputs were recorded";
+  fact.state = outcome->cancelled ? AttemptEnded::State::kCancelled
+               : outcome->ok()    ? AttemptEnded::State::kSucceeded
+                                  : AttemptEnded::State::kFailed;
+  return fact;
 }
 
 bool has_all_outs(const Step& step) {
@@ -109,6 +142,7 @@ std::string Engine::shown(const fs::path& path) const {
 
 void Engine::note(Note::Kind kind, const Step& step, std::string text,
                   std::vector<std::string> lines) {
+  tell_lock_files();  // they belong to stages before this one
   services_.observer.note({kind, step.name, std::move(text), std::move(lines), step.is_data});
 }
 
@@ -372,6 +406,8 @@ Result<> Engine::restore(std::size_t step, const data::LockedStage& inputs, cons
   SaveOptions save{!options_.no_commit, true, remember, false};
   TRY(save_outs(repository_, one, locked, save, options_.from));
   StageRestored fact;
+  fact.id = uuid7(services_.clock.now_ms());
+  fact.host = host_name();
   fact.inputs = TRY(input_facts(one, &inputs));
   fact.from_run_cache = entry.from_run_cache;
   fact.time_ms = services_.clock.now_ms();
@@ -463,6 +499,7 @@ Result<> Engine::launch(std::size_t step, const data::LockedStage* inputs) {
   running_.push_back({step, fact.id, std::move(attempt), std::move(claimed), std::move(folder),
                       std::move(relays)});
   states_[step] = State::kRunning;
+  hand_over_at_ = std::min(hand_over_at_, steady_clock::now() + kHandOverFirst);
   return {};
 }
 
@@ -473,9 +510,9 @@ Result<proc::Attempt> Engine::spawn(const Step& step, const std::string& id,
   variables.emplace("DVC_ROOT", repository_.root().string());
   variables["DVC_STAGE"] = step.name;
   if (services_.tracking != nullptr) {
-    if (!url_) url_ = TRY(services_.tracking->url());
+    std::string url = TRY(services_.tracking->url());  // another one when the server was lost
     std::string token = TRY(services_.tracking->token(id));
-    for (auto& [name, value] : tracking_variables(variables, *url_, token, id, step.stage.name)) {
+    for (auto& [name, value] : tracking_variables(variables, url, token, id, step.stage.name)) {
       variables[name] = value;
     }
   }
@@ -486,7 +523,9 @@ Result<proc::Attempt> Engine::spawn(const Step& step, const std::string& id,
         {shell_arguments(command, shell == variables.end() ? "" : shell->second),
          "> " + command + "\n"});
   }
+  variables.erase("SLIPWAY_ATTEMPT");
   for (const auto& [name, value] : variables) request.environment.push_back(name + "=" + value);
+  request.environment.push_back(mark_of(id));
   request.folder = step.folder;
   request.record = folder.path;
   request.held = lock.fd();
@@ -550,12 +589,11 @@ Result<> Engine::wait() {
     waited.push_back({running.attempt.fd(), POLLIN, 0});
     for (const LineRelay& relay : running.relays) waited.push_back({relay.fd(), POLLIN, 0});
   }
-  int timeout = -1;
-  if (!finished_.empty()) {
-    auto left = finished_since_ + kCommitEvery - steady_clock::now();
-    timeout =
-        std::max(0, static_cast<int>(std::chrono::duration_cast<milliseconds>(left).count()) + 1);
-  }
+  Time until = hand_over_at_;
+  if (!finished_.empty()) until = std::min(until, finished_since_ + kCommitEvery);
+  auto left = std::chrono::duration_cast<milliseconds>(until - steady_clock::now());
+  auto timeout =
+      static_cast<int>(std::clamp<std::int64_t>(left.count() + 1, 0, kHandOverEvery.count()));
   if (poll(waited.data(), waited.size(), timeout) < 0 && errno != EINTR) {
     return system_error("cannot wait for commands", errno);
   }
@@ -570,7 +608,17 @@ Result<> Engine::wait() {
     TRY(take_over(*current, *outcome));
     running_.erase(current);
   }
-  return commit_if_due();
+  TRY(commit_if_due());
+  hand_over_if_due();
+  return {};
+}
+
+/// Without the project's lock: it may take as long as a server that does not answer.
+void Engine::hand_over_if_due() {
+  if (running_.empty() || steady_clock::now() < hand_over_at_) return;
+  lock_.reset();
+  services_.facts.hand_over();
+  hand_over_at_ = steady_clock::now() + kHandOverEvery;
 }
 
 Result<> Engine::regain_lock() {
@@ -619,6 +667,9 @@ AttemptEnded Engine::ended_fact(const Running& running, const proc::Outcome& out
 
 /// An attempt is over, whichever way.
 Result<> Engine::take_over(Running& running, const proc::Outcome& outcome) {
+  if (outcome.kind == proc::Outcome::Kind::kLost) {
+    TRY(proc::end_marked(mark_of(running.id), kLeftoverGrace));
+  }
   params_ = ParamsFiles();  // a command may have written them
   done_folders_.push_back(running.folder);
   std::string reason;
@@ -677,62 +728,109 @@ Result<> Engine::commit_if_due() {
   return commit();
 }
 
-/// Objects, then what may name them, then facts, then dvc.lock: in this order a cut at any place
-/// leaves nothing that points to what is not there.
+/// Objects, then what may name them, then facts, then what lets others skip the stage, dvc.lock
+/// last: in this order a cut at any place leaves nothing that points to what is not there.
 Result<> Engine::commit() {
   if (finished_.empty() && done_folders_.empty()) return {};
   TRY(regain_lock());
   TRY(repository_.sync());
-  std::vector<fs::path> outs;
-  for (const Finished& finished : finished_) {
-    for (const StepOut& out : steps_.all()[finished.step].outs) {
-      if (out.cache) outs.push_back(out.absolute);
-    }
-    if (finished.remember) TRY(run_cache_.save(finished.locked));
-  }
-  for (const fs::path& file : TRY(repository_.ignore_all(outs))) files_.insert(file);
+  TRY(ignore_outs());
   TRY(services_.facts.flush());
   for (Finished& finished : finished_) {
     const Step& step = steps_.all()[finished.step];
+    if (finished.remember) TRY(run_cache_.save(finished.locked));
     lock_files_.put(step.file, step.stage.name, std::move(finished.locked),
                     position_[finished.step]);
   }
   finished_.clear();
-  for (const LockFiles::Written& written : TRY(lock_files_.write(repository_.scratch()))) {
-    Note::Kind kind = written.is_new ? Note::Kind::kNewLockFile : Note::Kind::kLockFile;
-    services_.observer.note({kind, {}, shown(written.file), {}, false});
+  for (LockFiles::Written& written : TRY(lock_files_.write(repository_.scratch()))) {
     files_.insert(written.file);
+    bool is_told = std::any_of(untold_.begin(), untold_.end(), [&](const LockFiles::Written& one) {
+      return one.file == written.file;
+    });
+    if (!is_told) untold_.push_back(std::move(written));
   }
   for (const AttemptFolder& folder : done_folders_) folder.remove();
   done_folders_.clear();
   return {};
 }
 
+void Engine::tell_lock_files() {
+  std::vector<LockFiles::Written> told;
+  told.swap(untold_);
+  for (const LockFiles::Written& written : told) {
+    Note::Kind kind = written.is_new ? Note::Kind::kNewLockFile : Note::Kind::kLockFile;
+    services_.observer.note({kind, {}, shown(written.file), {}, false});
+  }
+}
+
+/// All at once; when that can't be, each stage for itself, and one whose outputs can't be ignored
+/// has failed.
+Result<> Engine::ignore_outs() {
+  if (ignore_outs_of(finished_).ok()) return {};
+  std::vector<Finished> good;
+  for (Finished& finished : finished_) {
+    std::vector<Finished> alone;
+    alone.push_back(std::move(finished));
+    Result<> done = ignore_outs_of(alone);
+    if (done.ok())
+      good.push_back(std::move(alone.front()));
+    else
+      fail_late(alone.front().step, done.error().message);
+  }
+  finished_ = std::move(good);
+  return {};
+}
+
+Result<> Engine::ignore_outs_of(const std::vector<Finished>& finished) {
+  std::vector<fs::path> outs;
+  for (const Finished& one : finished) {
+    for (const StepOut& out : steps_.all()[one.step].outs) {
+      if (out.cache) outs.push_back(out.absolute);
+    }
+  }
+  for (const fs::path& file : TRY(repository_.ignore_all(outs))) files_.insert(file);
+  return {};
+}
+
+/// Of a stage that counted as done, and that others may have gone on from.
+void Engine::fail_late(std::size_t step, const std::string& reason) {
+  const Step& failed = steps_.all()[step];
+  std::erase(result_.ran, failed.name);
+  if (options_.on_error == OnError::kIgnore) {
+    note(Note::Kind::kFailed, failed, reason + " (ignored)");
+    return;
+  }
+  result_.failures.push_back({failed.name, reason});
+  if (options_.on_error == OnError::kStop) stopped_ = true;
+}
+
 /// Ends what a killed run left behind: waits until nothing of it lives, and says what became of it.
 Result<> Engine::recover() {
   fs::path state = repository_.root() / ".slipway";
-  for (const LeftAttempt& left : TRY(left_attempts(state))) {
-    if (!left.stage_id.empty()) TRY(take_stage_lock(left.stage_id, left.stage));
-    AttemptEnded fact;
-    fact.id = left.id;
-    fact.stage = left.stage;
-    fact.pipeline = left.pipeline;
-    fact.ended_ms = services_.clock.now_ms();
-    fact.message = "the run that started it was killed";
-    Result<proc::Attempt> attempt = proc::adopt(left.folder.path);
-    if (attempt.ok()) {
-      proc::Outcome outcome = TRY(attempt->wait());
-      fact.exit_code = outcome.code;
-      fact.signal = outcome.signal;
-      fact.cpu_us = outcome.cpu_us;
-      fact.memory_max_kb = outcome.memory_max_kb;
-      if (outcome.ended_ms != 0) fact.ended_ms = outcome.ended_ms;
-      if (outcome.cancelled) fact.state = AttemptEnded::State::kCancelled;
-    }
-    if (!left.stage_id.empty()) TRY(services_.facts.ended(fact));
-    done_folders_.push_back(left.folder);
-  }
+  for (const LeftAttempt& left : TRY(left_attempts(state))) TRY(recover(left));
   return commit();
+}
+
+Result<> Engine::recover(const LeftAttempt& left) {
+  Result<proc::Attempt> attempt = proc::adopt(left.folder.path);
+  std::optional<proc::Outcome> outcome;
+  if (attempt.ok() && !(outcome = TRY(attempt->take()))) {
+    services_.observer.note({Note::Kind::kWaiting, left.stage, {}, {}, false});
+    outcome = TRY(attempt->wait_for(kLeftoverWaitMax));
+  }
+  if (attempt.ok() && !outcome) {
+    return with_tag(busy("stage '" + left.stage + "' still runs, left by an earlier run"),
+                    "locked");
+  }
+  bool is_watched = outcome && outcome->kind != proc::Outcome::Kind::kLost;
+  if (!is_watched) TRY(proc::end_marked(mark_of(left.id), kLeftoverGrace));
+  done_folders_.push_back(left.folder);
+  if (left.stage_id.empty()) return {};
+  TRY(take_stage_lock(left.stage_id, left.stage));
+  // It may have been about to start a moment ago.
+  if (!outcome && (attempt = proc::adopt(left.folder.path)).ok()) outcome = TRY(attempt->take());
+  return services_.facts.ended(left_fact(left, outcome, services_.clock.now_ms()));
 }
 
 Result<ReproResult> Engine::run() {
@@ -748,6 +846,7 @@ Result<ReproResult> Engine::run() {
   }
   if (options_.dry) return std::move(result_);
   TRY(commit());
+  tell_lock_files();
   TRY(repository_.flush());
   result_.files.assign(files_.begin(), files_.end());
   result_.staged = TRY(repository_.autostage(result_.files));

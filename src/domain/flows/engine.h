@@ -129,7 +129,13 @@ class Engine {
   // --- durable ---
   Result<> commit_if_due();
   Result<> commit();
+  Result<> ignore_outs();
+  Result<> ignore_outs_of(const std::vector<Finished>& finished);
+  void fail_late(std::size_t step, const std::string& reason);
+  void hand_over_if_due();
   Result<> recover();
+  Result<> recover(const LeftAttempt& left);
+  void tell_lock_files();
   Result<> regain_lock();
 
   Result<> keep(Result<> kept);
@@ -167,7 +173,8 @@ class Engine {
   Environments environments_;
   CommitWatch commit_{repository_, steps_};
   std::optional<std::set<std::filesystem::path>> tracked_;
-  std::optional<std::string> url_;
+  std::vector<LockFiles::Written> untold_;  // that an observer hears of between stages
+  Time hand_over_at_ = Time::max();         // the next moment for it while commands run
   std::set<std::filesystem::path> files_;
 };
 

@@ -691,8 +691,28 @@ TEST_F(Chain, WhatAKilledRunLeftIsSaidToBeLost) {
   ASSERT_EQ(facts_.ends.size(), 3u);
   EXPECT_EQ(facts_.ends[0].id, "left");
   EXPECT_EQ(facts_.ends[0].state, AttemptEnded::State::kLost);
-  EXPECT_EQ(facts_.ends[0].message, "the run that started it was killed");
+  EXPECT_EQ(facts_.ends[0].message,
+            "the run that started it ended before it could say how this ended");
   EXPECT_FALSE(fs::exists(folder.path));
+}
+
+TEST_F(Chain, WhatAKilledRunLeftEndedAsItsSupervisorSaw) {
+  fs::path state = *repository().state_folder();
+  AttemptFolder folder = *AttemptFolder::create(state, "left", "dvc.yaml:a", "a", "dvc.yaml");
+  proc::Supervisor gone = proc::Supervisor::self();
+  gone.start_ticks += 1;
+  wire::Json intent = *wire::parse(*read_file(folder.path / "intent.json"));
+  intent.set("starter", proc::to_text(gone));
+  ASSERT_TRUE(write_file_quick(folder.path / "intent.json", wire::dump(intent)).ok());
+  ASSERT_TRUE(write_file_quick(folder.path / "record", proc::to_text(gone)).ok());
+  proc::Outcome outcome;
+  outcome.kind = proc::Outcome::Kind::kExited;
+  outcome.code = 3;
+  ASSERT_TRUE(write_file_quick(folder.path / "exit", proc::to_text(outcome)).ok());
+  ran();
+  EXPECT_EQ(facts_.ends.at(0).id, "left");
+  EXPECT_EQ(facts_.ends[0].state, AttemptEnded::State::kFailed);
+  EXPECT_EQ(facts_.ends[0].exit_code, 3);
 }
 
 TEST_F(Chain, APathThatAnotherHoldsFailsTheStage) {

@@ -21,6 +21,30 @@ NodeRef attempt_ref(const std::string& id) {
   return {kind::kAttempt, id};
 }
 
+/// What the graph takes as attributes of one thing is 1 MiB; the rest is for the texts around it.
+constexpr std::size_t kAttributeBytesMax = 512u << 10;
+
+std::string cut(const std::string& text, std::size_t bytes_max) {
+  if (text.size() <= bytes_max) return text;
+  std::size_t end = bytes_max;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return text.substr(0, end) + "… (" + std::to_string(text.size() - end) + " bytes more)";
+}
+
+Json with_texts_cut(const Json& json, std::size_t bytes_max) {
+  if (json.is_string()) return cut(json.as_string(), bytes_max);
+  if (json.is_array()) {
+    Json::Array items;
+    for (const Json& item : json.as_array()) items.push_back(with_texts_cut(item, bytes_max));
+    return items;
+  }
+  if (!json.is_object()) return json;
+  Json::Object members;
+  for (const auto& [key, value] : json.as_object())
+    members.emplace_back(cut(key, bytes_max), with_texts_cut(value, bytes_max));
+  return members;
+}
+
 Json data_attributes(const DataFact& data) {
   Json attributes = object();
   attributes.set("size", data.size);
@@ -35,7 +59,7 @@ Json path_attribute(const DataFact& data) {
 }
 
 void add_node(GraphFacts& facts, NodeRef ref, Json attributes) {
-  facts.nodes.emplace_back(std::move(ref), std::move(attributes));
+  facts.nodes.emplace_back(std::move(ref), fitted(std::move(attributes)));
 }
 
 void add_used(GraphFacts& facts, const NodeRef& effect, NodeRef cause, Json attributes) {
@@ -69,7 +93,7 @@ graph::Event event(const char* type, NodeRef subject, Json data) {
   event.type = type;
   event.subject = std::move(subject);
   event.actor = "slipway";
-  event.data = std::move(data);
+  event.data = fitted(std::move(data));
   return event;
 }
 
@@ -101,7 +125,8 @@ Json to_json(const InputFacts& inputs) {
   json.set("untracked", inputs.commit.untracked);
   json.set("untracked_digest", inputs.commit.untracked_digest);
   json.set("data", to_json(inputs.data));
-  json.set("params", inputs.params.description);
+  json.set("params", fitted(inputs.params.description));
+  json.set("params_digest", inputs.params.digest);
   return json;
 }
 
@@ -168,7 +193,7 @@ InputFacts read_inputs(Members& members) {
     inputs.commit.untracked_digest = members.text("untracked_digest");
   }
   inputs.data = members.data("data");
-  inputs.params = described(members.any("params"));
+  inputs.params = {members.text("params_digest"), members.any("params")};
   return inputs;
 }
 
@@ -177,7 +202,7 @@ Result<> deliver_started(const Json& json, FactSink& sink) {
   AttemptStarted fact;
   fact.id = members.text("id");
   fact.inputs = read_inputs(members);
-  fact.environment = described(members.any("environment"));
+  fact.environment = {members.text("environment_digest"), members.any("environment")};
   fact.host = members.text("host");
   fact.started_ms = members.number("started_ms");
   TRY(members.check());
@@ -212,7 +237,9 @@ Result<> deliver_ended(const Json& json, FactSink& sink) {
 Result<> deliver_restored(const Json& json, FactSink& sink) {
   Members members(json);
   StageRestored fact;
+  fact.id = members.text("id");
   fact.inputs = read_inputs(members);
+  fact.host = members.text("host");
   fact.from_run_cache = members.truth("from_run_cache");
   fact.time_ms = members.number("time_ms");
   fact.outputs = members.data("outputs");
@@ -232,6 +259,17 @@ DescribedFact described(Json description) {
   canonical.sort_keys = true;
   std::string digest = sha256_hex(wire::dump(description, canonical));
   return {std::move(digest), std::move(description)};
+}
+
+Json fitted(Json attributes) {
+  for (std::size_t bytes_max = 64u << 10; bytes_max >= 64; bytes_max /= 4) {
+    if (wire::dump(attributes).size() <= kAttributeBytesMax) return attributes;
+    attributes = with_texts_cut(attributes, bytes_max);
+  }
+  if (wire::dump(attributes).size() <= kAttributeBytesMax) return attributes;
+  Json marker = object();
+  marker.set("cut", "more than is kept");
+  return marker;
 }
 
 GraphFacts to_graph(const AttemptStarted& fact) {
@@ -296,11 +334,36 @@ GraphFacts to_graph(const StageRestored& fact) {
   return facts;
 }
 
+GraphFacts restored_attempt(const StageRestored& fact) {
+  GraphFacts facts;
+  NodeRef attempt = attempt_ref(fact.id);
+  Json attributes = object();
+  attributes.set("stage", fact.inputs.stage);
+  attributes.set("pipeline", fact.inputs.pipeline);
+  attributes.set("command", fact.inputs.command);
+  attributes.set("host", fact.host);
+  attributes.set("started_ms", fact.time_ms);
+  attributes.set("ended_ms", fact.time_ms);
+  attributes.set("state", "restored");
+  attributes.set("restored_from", fact.from_run_cache ? "run cache" : "dvc.lock");
+  Json data = attributes;
+  add_node(facts, attempt, std::move(attributes));
+  add_inputs(facts, attempt, fact.inputs);
+  for (const DataFact& output : fact.outputs) {
+    NodeRef ref{kind::kData, output.md5};
+    add_node(facts, ref, data_attributes(output));
+    facts.edges.push_back({ref, relation::kProducedBy, attempt, path_attribute(output)});
+  }
+  facts.events.push_back(event("attempt.restored", attempt, std::move(data)));
+  return facts;
+}
+
 Json to_json(const AttemptStarted& fact) {
   Json json = to_json(fact.inputs);
   json.set("fact", "started");
   json.set("id", fact.id);
-  json.set("environment", fact.environment.description);
+  json.set("environment", fitted(fact.environment.description));
+  json.set("environment_digest", fact.environment.digest);
   json.set("host", fact.host);
   json.set("started_ms", fact.started_ms);
   return json;
@@ -318,7 +381,7 @@ Json to_json(const AttemptEnded& fact) {
   json.set("ended_ms", fact.ended_ms);
   json.set("cpu_us", fact.cpu_us);
   json.set("memory_max_kb", fact.memory_max_kb);
-  json.set("message", fact.message);
+  json.set("message", cut(fact.message, 64u << 10));
   json.set("outputs", to_json(fact.outputs));
   return json;
 }
@@ -326,6 +389,8 @@ Json to_json(const AttemptEnded& fact) {
 Json to_json(const StageRestored& fact) {
   Json json = to_json(fact.inputs);
   json.set("fact", "restored");
+  json.set("id", fact.id);
+  json.set("host", fact.host);
   json.set("from_run_cache", fact.from_run_cache);
   json.set("time_ms", fact.time_ms);
   json.set("outputs", to_json(fact.outputs));

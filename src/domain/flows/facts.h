@@ -69,9 +69,11 @@ struct AttemptEnded {
   std::vector<DataFact> outputs;  // of one that succeeded
 };
 
-/// Outputs were taken from the cache instead of running the stage: no attempt.
+/// Outputs were taken from the cache instead of running the stage.
 struct StageRestored {
+  std::string id;  // UUIDv7: of the attempt that stands for it when nobody knows who made the data
   InputFacts inputs;
+  std::string host;
   bool from_run_cache = false;  // else by what dvc.lock says
   UnixMs time_ms = 0;
   std::vector<DataFact> outputs;
@@ -79,18 +81,21 @@ struct StageRestored {
 
 const char* to_string(AttemptEnded::State state);
 
-/// Where facts go: the catalogue of this process, or whoever owns it. One thread.
+/// Where facts go. One thread.
 class FactSink {
  public:
   virtual ~FactSink() = default;
-  /// May return before the fact is durable. An error ends the run: work without evidence is not
-  /// done.
+  /// On return the fact outlives this process, but perhaps not a power cut. An error ends the run:
+  /// work without evidence is not done.
   virtual Result<> started(const AttemptStarted& fact) = 0;
   virtual Result<> ended(const AttemptEnded& fact) = 0;
   virtual Result<> restored(const StageRestored& fact) = 0;
   /// All facts given so far are durable afterwards. Called before dvc.lock names what they are
   /// about.
   virtual Result<> flush() = 0;
+  /// Called now and then while commands run: a moment to pass facts on to whoever is to know them.
+  /// What can't be passed on waits for the next call.
+  virtual void hand_over() {}
 };
 
 /// Facts as nodes, edges and events of the graph, to be written in one transaction.
@@ -101,7 +106,14 @@ struct GraphFacts {
 };
 GraphFacts to_graph(const AttemptStarted& fact);
 GraphFacts to_graph(const AttemptEnded& fact);
+/// An event alone: who made these data is known since they were made.
 GraphFacts to_graph(const StageRestored& fact);
+/// For data whose maker is not known here (a shared cache, say): an attempt in the state "restored"
+/// that stands for the remembered one, with what that used and made.
+GraphFacts restored_attempt(const StageRestored& fact);
+
+/// `attributes` cut to what the graph keeps: long texts end in "… (N bytes more)", longest first.
+wire::Json fitted(wire::Json attributes);
 
 /// For handing facts to another process: an object with "fact": "started", "ended" or "restored".
 wire::Json to_json(const AttemptStarted& fact);

@@ -98,8 +98,53 @@ TEST(Facts, ARestoredStageMakesNoEdges) {
   EXPECT_EQ(facts.events.at(0).type, "attempt.restored");
 }
 
+TEST(Facts, WhatWasRestoredFromElsewhereWasProducedByAnAttemptThatSaysSo) {
+  StageRestored fact;
+  fact.id = "0190-restored";
+  fact.inputs = a_start().inputs;
+  fact.outputs = an_end().outputs;
+  fact.from_run_cache = true;
+  GraphFacts facts = restored_attempt(fact);
+  graph::NodeRef attempt{kind::kAttempt, fact.id};
+  EXPECT_TRUE(has_edge(facts, {kind::kData, fact.outputs[0].md5}, relation::kProducedBy, attempt));
+  EXPECT_TRUE(has_edge(facts, attempt, relation::kUsed, {kind::kData, fact.inputs.data[0].md5}));
+  EXPECT_EQ(facts.nodes.at(0).second.find("state")->as_string(), "restored");
+}
+
+TEST(Facts, ATextTooLongForTheGraphIsCutAndSaysByHowMuch) {
+  AttemptStarted fact = a_start();
+  wire::Json values, file;
+  values.set("lr", 0.1);
+  values.set("long", std::string(1'200'000, 'x'));
+  file.set("params.yaml", values);
+  fact.inputs.params = described(file);
+  Recorder recorder;
+  ASSERT_TRUE(deliver(to_json(fact), recorder).ok());
+  for (const auto& [ref, attributes] : recorder.facts.at(0).nodes) {
+    EXPECT_LE(wire::dump(attributes).size(), 512u << 10);
+    if (ref.kind != kind::kParams) continue;
+    EXPECT_EQ(ref.id, fact.inputs.params.digest) << "named by what it was";
+    const wire::Json* kept = attributes.find("values")->find("params.yaml");
+    EXPECT_TRUE(*kept->find("lr") == wire::Json(0.1));
+    EXPECT_TRUE(kept->find("long")->as_string().ends_with("x… (1134464 bytes more)"));
+  }
+}
+
+TEST(Facts, ACutLeavesNoHalfLetterAndManyTextsAreCutMore) {
+  wire::Json::Array many;
+  std::string letters;
+  for (int i = 0; i < 3000; ++i) letters += "ä";
+  for (int i = 0; i < 200; ++i) many.emplace_back(letters);
+  wire::Json attributes;
+  attributes.set("many", many);
+  std::string text = wire::dump(fitted(attributes));
+  EXPECT_LE(text.size(), 512u << 10);
+  EXPECT_TRUE(wire::parse(text).ok());
+}
+
 TEST(Facts, ArriveElsewhereAsTheyWere) {
   StageRestored restored;
+  restored.id = "0190-restored";
   restored.inputs = a_start().inputs;
   restored.outputs = an_end().outputs;
   Recorder recorder;

@@ -47,7 +47,12 @@ std::map<std::string, std::string> tracking_variables(
   variables["SLIPWAY_URL"] = url;
   if (!known.contains("MLFLOW_TRACKING_URI")) variables["MLFLOW_TRACKING_URI"] = url;
   // The client adds these as tags to every run that its fluent API creates; values must be texts.
+  // What the user adds by the same way stays; a value that is no object the client could not use.
   wire::Json tags;
+  if (auto own = known.find("MLFLOW_RUN_CONTEXT"); own != known.end()) {
+    Result<wire::Json> parsed = wire::parse(own->second);
+    if (parsed.ok() && parsed->is_object()) tags = std::move(*parsed);
+  }
   tags.set("slipway.attempt", attempt);
   tags.set("slipway.stage", stage);
   variables["MLFLOW_RUN_CONTEXT"] = wire::dump(tags);
