@@ -9,8 +9,8 @@
 namespace slipway::checks {
 namespace {
 
-constexpr std::size_t kWaitingMax = 64;  // chunks
-constexpr std::size_t kTakenAtOnce = 8;
+constexpr std::size_t kWaitingMax = 16;  // chunks: few enough that their memory is used again soon
+constexpr std::size_t kTakenAtOnce = 4;
 
 }  // namespace
 

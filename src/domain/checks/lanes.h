@@ -16,7 +16,7 @@ class Lanes {
   Lanes(const Plan& plan, const std::vector<table::Field>& fields, int count);
   ~Lanes();
 
-  /// Waits while some hundred chunks are waiting.
+  /// Waits while some chunks are waiting.
   void give(std::shared_ptr<const table::Chunk> chunk);
   /// Waits for all that was given. Once.
   Profile finish();
