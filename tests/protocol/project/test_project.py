@@ -126,7 +126,7 @@ def test_what_a_module_could_not_act_on_is_refused(project):
                   replace={'cron: "30 2 * * *", tz: Europe/Berlin': 'cron: "61 2 * * *", tz: Europe/Berlni',
                            "percent: 50": "percent: 100"})
     text = project.slipway("apply", code=3)
-    assert "slipway.yaml:15:3: " in text and "Europe/Berlni" in text and "61" in text
+    assert "slipway.yaml:16:3: " in text and "Europe/Berlni" in text and "61" in text
     assert "contracts/hour.odcs.yaml:2:1: " in text
     assert "slipway.yaml:34:" in text and "nothing to compare with" in text
     places = [finding["where"] for finding in project.json("lint", code=1)["missing"] if finding["rule"] == "declaration"]
