@@ -22,20 +22,16 @@ Error broken(std::size_t line, const std::string& what) {
 
 /// null and "NaN" are missing; "Infinity" and "-Infinity" too may come as texts.
 bool read_number(const Json& json, double& out) {
-  if (json.is_number())
+  if (json.is_number()) {
     out = json.as_double();
-  else if (json.is_null())
-    out = std::numeric_limits<double>::quiet_NaN();
-  else if (!json.is_string())
-    return false;
-  else if (json.as_string() == "NaN")
-    out = std::numeric_limits<double>::quiet_NaN();
-  else if (json.as_string() == "Infinity")
-    out = std::numeric_limits<double>::infinity();
-  else if (json.as_string() == "-Infinity")
-    out = -std::numeric_limits<double>::infinity();
-  else
-    return false;
+    return true;
+  }
+  const std::string word = json.is_null() ? "NaN" : json.is_string() ? json.as_string() : "";
+  const bool infinite = word == "Infinity" || word == "-Infinity";
+  if (word != "NaN" && !infinite) return false;
+  const double size =
+      infinite ? std::numeric_limits<double>::infinity() : std::numeric_limits<double>::quiet_NaN();
+  out = word.front() == '-' ? -size : size;
   return true;
 }
 

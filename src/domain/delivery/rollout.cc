@@ -53,7 +53,7 @@ project::Span since(UnixMs then_ms, UnixMs now_ms) {
 
 /// What has passed, without figures that nobody reads.
 std::string roughly(project::Span span) {
-  using namespace std::chrono;
+  using std::chrono::duration_cast, std::chrono::hours, std::chrono::minutes, std::chrono::seconds;
   if (span >= hours(48)) return project::to_text(duration_cast<hours>(span));
   if (span >= hours(2)) return project::to_text(duration_cast<minutes>(span));
   if (span >= seconds(2)) return project::to_text(duration_cast<seconds>(span));

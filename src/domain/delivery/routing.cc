@@ -36,7 +36,7 @@ std::uint32_t bucket_of(std::string_view salt, std::string_view key) {
 }
 
 bool within(std::uint32_t bucket, double percent) {
-  return bucket < std::llround(percent * (kBuckets / 100));
+  return bucket < std::llround(percent * kBuckets / 100);
 }
 
 const char* to_string(Role role) {

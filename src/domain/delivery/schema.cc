@@ -200,6 +200,7 @@ Result<Rollout> value_of(RolloutRow row) {
 
 Result<std::vector<Rollout>> values_of(std::vector<RolloutRow> found) {
   std::vector<Rollout> all;
+  all.reserve(found.size());
   for (RolloutRow& row : found) all.push_back(TRY(value_of(std::move(row))));
   return all;
 }

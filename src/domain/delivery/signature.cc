@@ -44,6 +44,7 @@ bool accepts_shape(const std::vector<std::int64_t>& wide, const std::vector<std:
 
 std::string shape_text(const std::vector<std::int64_t>& shape) {
   std::vector<std::string> sizes;
+  sizes.reserve(shape.size());
   for (const std::int64_t size : shape) sizes.push_back(std::to_string(size));
   return "[" + join(sizes, ", ") + "]";
 }
