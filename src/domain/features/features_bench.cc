@@ -27,8 +27,8 @@ struct Filled {
     std::string text =
         "kind: feature_view\nname: v\nentity: {id: int64}\nsource: {file: a.csv, event_time: ts}\nfeatures:\n";
     for (int i = 0; i < 50; ++i) text += "  f" + std::to_string(i) + ": float64\n";
-    store = *OnlineStore::open(folder, metrics);
-    lookup = *Lookup::open(*store, plan_of(text));
+    store = OnlineStore::open(folder, metrics).value();
+    lookup = Lookup::open(*store, plan_of(text)).value();
     for (std::int64_t first = 0; first < entities; first += 5000) {
       std::vector<Put> puts;
       for (std::int64_t id = first; id < std::min(entities, first + 5000); ++id) {
