@@ -86,26 +86,30 @@ bool is_row(std::span<const Type> types, std::string_view bytes) {
 }
 
 std::vector<Value> decode_row(std::span<const Type> types, std::string_view bytes) {
-  std::vector<Value> values(types.size());
+  std::vector<Value> values;
+  values.reserve(types.size());
   for (std::size_t i = 0; i < types.size(); ++i) {
-    if (!is_valid(bytes, i)) continue;
+    if (!is_valid(bytes, i)) {
+      values.emplace_back();
+      continue;
+    }
     const std::uint64_t bits = cell(bytes, types.size(), i);
     switch (types[i]) {
       case Type::kBool:
-        values[i] = bits != 0;
+        values.emplace_back(bits != 0);
         break;
       case Type::kInt64:
-        values[i] = static_cast<std::int64_t>(bits);
+        values.emplace_back(static_cast<std::int64_t>(bits));
         break;
       case Type::kFloat64:
-        values[i] = std::bit_cast<double>(bits);
+        values.emplace_back(std::bit_cast<double>(bits));
         break;
       case Type::kTimestamp:
-        values[i] = Timestamp{static_cast<std::int64_t>(bits)};
+        values.emplace_back(Timestamp{static_cast<std::int64_t>(bits)});
         break;
       case Type::kString:
-        values[i] =
-            std::string(bytes.substr(fixed_bytes(types.size()) + offset_in(bits), length_in(bits)));
+        values.emplace_back(std::string(
+            bytes.substr(fixed_bytes(types.size()) + offset_in(bits), length_in(bits))));
         break;
     }
   }
