@@ -68,7 +68,7 @@ class Tree {
 
   std::string draw(const NodeRef& root) {
     add_line("", root, "");
-    add_children({root, nullptr}, children_of({root, nullptr}), "");
+    add_children({root, nullptr, false}, children_of({root, nullptr, false}), "");
     return std::move(text_);
   }
 
@@ -77,6 +77,7 @@ class Tree {
   struct Place {
     NodeRef ref;
     const graph::Edge* made = nullptr;
+    bool is_use = false;  // by an attempt: who else made the bytes is not their maker
     auto operator<=>(const Place&) const = default;
   };
   using Edges = std::vector<const graph::Edge*>;
@@ -93,6 +94,7 @@ class Tree {
     bool is_use = edge.effect.kind == kind::kAttempt && edge.cause.kind == kind::kData;
     if (!is_to_causes() || !is_use || user == nodes_.end()) return place;
     auto makers = makers_at(place.ref);
+    place.is_use = true;
     const Maker* maker = maker_of(makers, path_of(edge), begun_ms(*user->second));
     if (maker == nullptr) return place;
     for (const graph::Edge* one : far_.at(place.ref)) {
@@ -120,7 +122,7 @@ class Tree {
     auto found = far_.find(place.ref);
     if (found == far_.end()) return children;
     for (const graph::Edge* edge : found->second) {
-      bool is_other_maker = place.made != nullptr && edge != place.made &&
+      bool is_other_maker = place.is_use && edge != place.made &&
                             edge->relation == graph::relation::kProducedBy && !is_same_bytes(*edge);
       if (!is_other_maker && !is_said_deeper(*edge)) children.push_back(edge);
     }

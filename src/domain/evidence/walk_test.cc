@@ -116,6 +116,17 @@ TEST_P(WalkTest, ACopyIsNoCycle) {
   EXPECT_EQ(text.find("same bytes"), std::string::npos) << text;
 }
 
+TEST_P(WalkTest, ACopyOfWhatNobodyMadeIsNoCycleEither) {
+  attempt("prep", 10, 20);
+  attempt("train", 30, 40);
+  used("prep", "d1", "x");
+  made("prep", "d1", "p.txt");
+  used("train", "d1", "p.txt");
+  std::string text = tree({"attempt", "train"});
+  EXPECT_EQ(text.find("attempt prep"), text.rfind("attempt prep")) << text;
+  EXPECT_TRUE(text.ends_with("      └─ used data d1  as x\n")) << text;
+}
+
 TEST_P(WalkTest, EmptyFilesJoinNothing) {
   node({"data", "d0"}, object({{"size", 0}}));
   attempt("other", 10, 20);
