@@ -146,8 +146,7 @@ Result<std::unique_ptr<App>> App::open(AppOptions options) {
   s->logged_models = std::make_unique<registry::LoggedModels>(*s->pool, s->clock);
   s->tracking =
       TRY(tracking::Tracking::open(*s->pool, s->clock, {.artifact_root = mlflow::kArtifactRoot}));
-  s->features =
-      std::make_unique<features::Service>(features_folder(state.path()), s->metrics);
+  s->features = std::make_unique<features::Service>(features_folder(state.path()), s->metrics);
   s->source = std::make_unique<RegistrySource>(*s->registry, *s->blobs);
   s->serving = std::make_unique<serving::Serving>(*s->source, s->clock, s->metrics);
   return std::unique_ptr<App>(new App(std::move(s)));
