@@ -33,9 +33,10 @@ class StateFolder {
 
 struct Owner {
   pid_t pid = 0;
-  std::string url;               // "http://127.0.0.1:5000"
-  std::string what;              // "slipway up"
-  std::string store, artifacts;  // where it was told to keep things; empty: in the state folder
+  std::string url;   // "http://127.0.0.1:5000"
+  std::string what;  // "slipway up"
+  // Where it was told to keep things; empty: in the state folder.
+  std::string store = {}, artifacts = {};
 };
 
 /// The lock; released by the end of the process, however it ends.

@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import pytest
-from server import API, Server, call, create_run
+from server import API, Server, call
 
 SLIPWAY = os.environ["SLIPWAY_BINARY"]
 ENV = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "SLIPWAY_STATE"))}
@@ -241,16 +241,15 @@ def test_a_stage_whose_supervisor_is_killed_does_not_live_on_beside_the_next_run
 
 
 def test_a_run_left_running_ends_with_its_attempt_and_no_other_does(project, server):
-    project.write("dvc.yaml", "stages:\n  a:\n    cmd: echo $SLIPWAY_ATTEMPT > attempt; while [ ! -e go ]; do sleep 0.05; done; exit 3\n")
+    project.write("dvc.yaml", "stages:\n  a:\n    cmd: echo $MLFLOW_TRACKING_TOKEN > token; while [ ! -e go ]; do sleep 0.05; done; exit 3\n")
     repro = project.start("repro")
-    wait_until((project.root / "attempt").exists)
-    wait_until(lambda: (project.root / "attempt").read_text().strip())
-    attempt = (project.root / "attempt").read_text().strip()
+    wait_until((project.root / "token").exists)
+    wait_until(lambda: (project.root / "token").read_text().strip())
+    token = (project.root / "token").read_text().strip()
     connection = server.connect()
-    wait_until(lambda: attempt in project.attempts())  # a tag counts once the server knows that the attempt runs
     runs = []
-    for tags in ([{"key": "slipway.attempt", "value": attempt}], []):
-        status, answer = call(connection, "POST", f"{API}/runs/create", {"experiment_id": "0", "start_time": 1, "tags": tags})
+    for headers in ({"Authorization": f"Bearer {token}"}, {}):
+        status, answer = call(connection, "POST", f"{API}/runs/create", {"experiment_id": "0", "start_time": 1}, headers)
         assert status == 200, answer
         runs.append(answer["run"]["info"]["run_id"])
     project.write("go", "")

@@ -149,14 +149,14 @@ TEST_F(Proc, RunsCommandsOneAfterAnotherUntilOneFails) {
   EXPECT_EQ(content("out"), "> echo one\none\n> exit 3\n");
 }
 
-TEST_F(Proc, CommandsGetNoDescriptorsOfOurs) {
+TEST_F(Proc, CommandsGetNoDescriptorOfOursButTheHeldOne) {
   Fd out(open((folder_ / "out").c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
   Fd held(open((folder_ / "held").c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
   Request request = shell("ls /proc/self/fd | tr '\\n' ' '");
   request.output = out.get();
   request.held = held.get();
   EXPECT_TRUE(run(request).ok());
-  EXPECT_EQ(content("out"), "0 1 2 3 ");  // 3: ls reads the folder
+  EXPECT_EQ(content("out"), "0 1 2 200 3 ");  // 3: ls reads the folder
 }
 
 TEST_F(Proc, CancelAsksFirst) {
@@ -381,6 +381,21 @@ TEST_F(Proc, RunsManyAtOnce) {
     attempts.push_back(std::move(*attempt));
   }
   for (int i = 0; i < 50; ++i) EXPECT_EQ(attempts[static_cast<std::size_t>(i)].wait()->code, i);
+}
+
+TEST_F(Proc, WhatOutlivesAKilledSupervisorIsFoundByItsEnvironmentAndEnded) {
+  const std::string mark = "SLIPWAY_PROC_TEST=" + folder_.filename().string();
+  Request request = shell("(trap '' TERM; echo > up; while :; do sleep 0.01; done) & wait");
+  request.environment.push_back(mark);
+  request.record = folder_;
+  Result<Attempt> attempt = spawner_->run(request);
+  ASSERT_TRUE(attempt.ok());
+  ASSERT_TRUE(comes_true([&] { return fs::exists(folder_ / "up"); }));
+  Supervisor supervisor = *parse_supervisor(content("record"));
+  ASSERT_EQ(kill(supervisor.pid, SIGKILL), 0);
+  EXPECT_EQ(attempt->wait()->kind, Outcome::Kind::kLost);
+  EXPECT_GE(*end_marked(mark, std::chrono::milliseconds(20)), 1u);
+  EXPECT_EQ(*end_marked(mark, std::chrono::milliseconds(20)), 0u);
 }
 
 }  // namespace
