@@ -155,7 +155,7 @@ def test_what_was_materialized_is_there_after_a_kill(project):
 
 def test_errors_name_the_place(project):
     (project.root / "features" / "station.yaml").write_text(VIEW.replace("people / nullif", "peple / nullif"))
-    out = project.slipway("features", "materialize", "--view", "station", code=2)
+    out = project.slipway("features", "materialize", "--view", "station", code=3)
     assert "features/station.yaml:10:17: " in out and "did you mean 'people'?" in out
     (project.root / "features" / "station.yaml").write_text(VIEW)
     assert "did you mean 'station'?" in project.slipway("features", "materialize", "--view", "staton", code=3)
