@@ -104,7 +104,7 @@ TEST_F(StepsOf, AFileOfTheFirstDvcAreRefused) {
 
 TEST_F(StepsOf, BrokenFilesAreNone) {
   write("sub/dvc.lock", "schema: '2.0'\nstages: [a]\n");
-  EXPECT_TRUE(error_of_load().starts_with("dvc.lock:2:9: ")) << error_of_load();
+  EXPECT_TRUE(error_of_load().starts_with("sub/dvc.lock:2:9: ")) << error_of_load();
   write("sub/dvc.yaml", "stages:\n  train: {}\n");
   EXPECT_TRUE(error_of_load().find("dvc.yaml:2:") != std::string::npos) << error_of_load();
   write("x.dvc", "outs: [\n");
