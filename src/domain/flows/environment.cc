@@ -327,9 +327,9 @@ class Shell {
         "pdm",    "hatch",  "tox",     "nox",     "make",  "xargs",  "find", "parallel", "sudo",
         "su",     "ssh",    "docker",  "podman",  "srun",  "mpirun", "nice", "ionice",   "timeout",
         "stdbuf", "strace", "taskset", "numactl", "pyenv", "direnv", "just", "ninja"};
-    constexpr PythonFound kUnknown{std::nullopt, true};
+    const PythonFound unknown{std::nullopt, true};
     if (!word.is_known || kStarters.contains(fs::path(word.text).filename().string()))
-      return kUnknown;
+      return unknown;
     bool has_folder = word.text.find('/') != std::string::npos;
     bool is_absolute = word.text.starts_with('/');
     bool is_told = has_folder ? is_absolute || folder_.has_value() : path.has_value();
@@ -339,10 +339,10 @@ class Shell {
     std::optional<fs::path> program = resolve(word.text, folder, path.value_or(""));
     if (!program) return {};
     if (!is_script(*program)) return is_python ? PythonFound{program, false} : PythonFound{};
-    if (is_python) return kUnknown;  // a shim, which looks for one by rules of its own
+    if (is_python) return unknown;  // a shim, which looks for one by rules of its own
     std::optional<fs::path> python = from_first_line(*program, folder, path.value_or(""));
     bool is_shim = python && is_script(*python);
-    return python && !is_shim ? PythonFound{python, false} : kUnknown;
+    return python && !is_shim ? PythonFound{python, false} : unknown;
   }
 
   std::optional<fs::path> folder_;

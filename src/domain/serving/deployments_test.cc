@@ -35,7 +35,7 @@ class DeploymentsTest : public testing::Test {
     PredictionLogOptions options;
     options.root = folder_ / "predictions";
     log_ = std::make_unique<PredictionLog>(disk_, metrics_, options);
-    serving_ = std::make_unique<Serving>(source_, clock_, metrics_);
+    serving_ = std::make_unique<Serving>(source_, real_, metrics_);
     serving_->start();
     deployments_ = std::make_unique<Deployments>(*serving_, *log_, clock_, metrics_, limits_);
     deployments_->start();
@@ -98,7 +98,8 @@ class DeploymentsTest : public testing::Test {
 
   const std::filesystem::path folder_ =
       std::filesystem::temp_directory_path() / ("deployments_test_" + random_hex32());
-  FakeClock clock_{kMay1};
+  FakeClock clock_{kMay1};  // of answers
+  SystemClock real_;        // of the loader, which looks again only when time has passed
   Metrics metrics_;
   blob::Disk disk_;
   FolderSource source_;
@@ -321,14 +322,13 @@ TEST_F(DeploymentsTest, RoutesChangeUnderLoad) {
       }
     });
   }
-  for (int i = 0; i < 50; ++i) {
+  for (int i = 0; i < 50 || asked < 200; ++i) {
     ASSERT_TRUE(
         apply(route(one, two, i % 2 == 0 ? delivery::Mode::kShadow : delivery::Mode::kCanary, 50))
             .ok());
   }
   stop = true;
   for (std::thread& client : clients) client.join();
-  EXPECT_GT(asked, 0);
   EXPECT_EQ(wrong, 0);
   const delivery::StepCounts counted = counts();
   EXPECT_EQ(counted.stable.requests + counted.candidate.requests - counted.pairs.pairs, asked);
