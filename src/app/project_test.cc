@@ -82,7 +82,7 @@ TEST(PlanWithTheTestsOfTheRollout, DoesNotRefuseTheExampleOfTheProduct) {
 
 class MeasuredFacts : public testing::Test {
  protected:
-  static constexpr UnixMs kHour = 3'600'000, kDay = 24 * kHour;
+  static constexpr UnixMs kHour = 3'600'000;
   static constexpr UnixMs kNow = 1'306'800'000'000;  // 2011-05-31
 
   void TearDown() override { std::filesystem::remove_all(state); }
