@@ -130,7 +130,7 @@ TEST_P(GraphTest, FactsThatCannotBeKeptAreRefused) {
     Result<> refused = pool_->write([&](db::Tx& tx) -> Result<> { return f(tx); });
     return refused.ok() ? std::string("kept") : std::string(to_string(refused.error().code));
   };
-  std::string long_id(1025, 'x');
+  std::string long_id(2049, 'x');
   EXPECT_EQ(code_of([&](db::Tx& tx) {
               return put_node(tx, {"run", long_id}, {}, kNow);
             }),
