@@ -167,4 +167,4 @@ def test_errors_name_the_place(project):
 def fail_with(project, rides):
     (project.root / "data" / "rides.csv").write_text(rides)
     return project.slipway("features", "train-set", "--view", "station", "--entities", "entities.csv", "-o", "t.csv",
-                           code=2)
+                           code=3)
