@@ -88,7 +88,7 @@ def line(title: str, minimum: int, ours: Timed, theirs: Timed, different: list[s
 
 def lines(bench: Bench) -> list[Line]:
     dvc = bench.client("dvc", "dvc")
-    ours = Side(bench, "slipway", [bench.slipway, "repro"], [bench.slipway, "init"])
+    ours = Side(bench, "slipway", [bench.slipway, "repro"], [bench.slipway, "dvc", "init", "-q"])
     theirs = Side(bench, "dvc", [dvc, "repro"], [dvc, "init", "-q"])
     different: list[str] = []
     for number in range(bench.rounds):

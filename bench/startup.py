@@ -36,7 +36,7 @@ def command_line(title: str, ours: Timed, theirs: Timed) -> Line:
 
 def command_lines(bench: Bench) -> list[Line]:
     dvc = bench.client("dvc", "dvc")
-    our_folder = empty_repository(bench, "empty-slipway", [bench.slipway, "init"])
+    our_folder = empty_repository(bench, "empty-slipway", [bench.slipway, "dvc", "init", "-q"])
     their_folder = empty_repository(bench, "empty-dvc", [dvc, "init", "-q"])
     found = []
     for title, argument in (("slipway status, empty repository", "status"), ("slipway --help", "--help")):
