@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <chrono>
-#include <thread>
+#include <functional>
 
 #include "app/api.h"
 #include "app/app.h"
-#include "app/state.h"
+#include "app/owner.h"
 #include "domain/features/calendar.h"
-#include "io/http/client.h"
 
 namespace slipway::app {
 namespace {
@@ -18,9 +17,6 @@ using features::Value;
 using wire::Json;
 
 constexpr char kBase[] = "/api/slipway/v1/features";
-// An owner that has just started holds the lock a moment before it can say where it answers.
-constexpr int kAnnounceTries = 200;
-constexpr std::chrono::milliseconds kAnnouncePause{50};
 
 Json json_of(const Value& value) {
   if (features::is_null(value)) return nullptr;
@@ -98,10 +94,7 @@ Result<Json> views_json(features::Service& service) {
 // ---- for commands
 
 Error error_of(const std::string& url, const http::Response& response) {
-  Result<Json> json = wire::parse(response.body);
-  const Json* error = json.ok() ? json->find("error") : nullptr;
-  const std::string message =
-      error != nullptr && error->is_string() ? error->as_string() : response.body.substr(0, 500);
+  const std::string message = message_of(response);
   if (response.status == 400) return invalid(message);
   if (response.status == 404) return missing(message);
   if (response.status == 409) return conflict(message);
@@ -110,33 +103,17 @@ Error error_of(const std::string& url, const http::Response& response) {
 }
 
 Result<Json> post(const std::string& url, const std::string& secret, const std::string& body) {
-  http::ClientRequest request;
-  request.method = http::Method::kPost;
-  request.url = url;
-  request.headers.add("Content-Type", "application/json");
-  request.headers.add("Authorization", "Bearer " + secret);
-  request.body = body;
-  request.timeout = std::chrono::minutes(30);
-  http::Response response = TRY(http::fetch(request));
+  http::Response response = TRY(post_to_owner(url, secret, body, std::chrono::minutes(30)));
   if (response.status != 200) return error_of(url, response);
   return wire::parse(response.body);
 }
 
 /// What `here` does, as the owner of the state folder, or what the owner answers.
-template <class F>
-Result<Json> at_owner(const std::filesystem::path& folder, const std::string& path,
-                      const std::string& body, F here) {
-  StateFolder state = TRY(StateFolder::open(folder));
-  for (int i = 0; i < kAnnounceTries; ++i) {
-    std::optional<Ownership> own = TRY(Ownership::try_take(state));
-    if (own) return here();
-    if (std::optional<Owner> owner = TRY(announced_owner(state))) {
-      return post(owner->url + kBase + path, TRY(state.secret()), body);
-    }
-    std::this_thread::sleep_for(kAnnouncePause);
-  }
-  return unavailable("another process owns " + folder.string() +
-                     " but does not say where it answers");
+Result<Json> at_owner_of(const std::filesystem::path& folder, const std::string& path,
+                         const std::string& body, const std::function<Result<Json>()>& here) {
+  return at_owner(folder, here, [&](const std::string& url, const std::string& secret) {
+    return post(url + kBase + path, secret, body);
+  });
 }
 
 Result<graph::NodeRef> ref_from(const Json* json) {
@@ -313,7 +290,7 @@ void mount_features(http::Router& router, features::Service& service, db::Pool& 
 }
 
 Result<Json> materialize_at(const std::filesystem::path& state, const MaterializeRequest& request) {
-  return at_owner(state, "/materialize", wire::encode(request), [&]() -> Result<Json> {
+  return at_owner_of(state, "/materialize", wire::encode(request), [&]() -> Result<Json> {
     Metrics metrics;
     SystemClock clock;
     features::Service service(features_folder(state), metrics);
@@ -322,7 +299,7 @@ Result<Json> materialize_at(const std::filesystem::path& state, const Materializ
 }
 
 Result<Json> look_up_at(const std::filesystem::path& state, const LookupRequest& request) {
-  return at_owner(state, "/lookup", wire::encode(request), [&]() -> Result<Json> {
+  return at_owner_of(state, "/lookup", wire::encode(request), [&]() -> Result<Json> {
     Metrics metrics;
     SystemClock clock;
     features::Service service(features_folder(state), metrics);
@@ -331,7 +308,7 @@ Result<Json> look_up_at(const std::filesystem::path& state, const LookupRequest&
 }
 
 Result<> record_at(const std::filesystem::path& state, const features::TrainingFacts& facts) {
-  TRY(at_owner(state, "/training-sets", wire::dump(to_json(facts)), [&]() -> Result<Json> {
+  TRY(at_owner_of(state, "/training-sets", wire::dump(to_json(facts)), [&]() -> Result<Json> {
     Metrics metrics;
     SystemClock clock;
     auto pool = TRY(db::Pool::open(catalogue_uri(state), all_migrations(), metrics));

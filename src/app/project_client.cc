@@ -3,22 +3,15 @@
 #include <pwd.h>
 #include <unistd.h>
 
-#include <chrono>
-#include <thread>
-
 #include "app/app.h"
+#include "app/owner.h"
 #include "app/project_facts.h"
 #include "app/state.h"
 #include "domain/project/declared.h"
 #include "io/git/git.h"
-#include "io/http/client.h"
 
 namespace slipway::app {
 namespace {
-
-// An owner that has just started holds the lock a moment before it can say where it answers.
-constexpr int kAnnounceTries = 200;
-constexpr std::chrono::milliseconds kAnnouncePause{50};
 
 std::string user_name() {
   const passwd* entry = getpwuid(geteuid());
@@ -32,25 +25,12 @@ ProjectFacts facts_of(const ProjectPlace& place) {
   };
 }
 
-/// The message of an error body; the whole body of anything else.
-std::string message_of(const std::string& body) {
-  Result<wire::Json> json = wire::parse(body);
-  const wire::Json* error = json.ok() ? json->find("error") : nullptr;
-  return error != nullptr && error->is_string() ? error->as_string() : body.substr(0, 500);
-}
-
 Result<wire::Json> post(const std::string& url, const std::string& secret,
                         const ProjectRequest& body) {
-  http::ClientRequest request;
-  request.method = http::Method::kPost;
-  request.url = url;
-  request.headers.add("Content-Type", "application/json");
-  request.headers.add("Authorization", "Bearer " + secret);
-  request.body = wire::encode(body);
-  http::Response response = TRY(http::fetch(request));
+  http::Response response = TRY(post_to_owner(url, secret, wire::encode(body)));
   constexpr int kOk = 200, kBad = 400, kRefused = 409;
   if (response.status == kOk) return wire::parse(response.body);
-  std::string message = message_of(response.body);
+  std::string message = message_of(response);
   if (response.status == kBad) return invalid(message);
   if (response.status == kRefused) return with_tag(conflict(message), "refused");
   return unavailable("the server at " + url + " did not take the project: status " +
@@ -113,17 +93,11 @@ Result<wire::Json> plan_at(const ProjectPlace& place, const ProjectRequest& requ
 }
 
 Result<wire::Json> apply_at(const ProjectPlace& place, const ProjectRequest& request) {
-  StateFolder state = TRY(StateFolder::open(place.state));
-  for (int i = 0; i < kAnnounceTries; ++i) {
-    std::optional<Ownership> own = TRY(Ownership::try_take(state));
-    if (own) return apply_here(place, request);
-    if (std::optional<Owner> owner = TRY(announced_owner(state))) {
-      return post(owner->url + "/api/slipway/v1/project", TRY(state.secret()), request);
-    }
-    std::this_thread::sleep_for(kAnnouncePause);
-  }
-  return unavailable("another process owns " + place.state.string() +
-                     " but does not say where it answers");
+  return at_owner(
+      place.state, [&] { return apply_here(place, request); },
+      [&](const std::string& url, const std::string& secret) {
+        return post(url + "/api/slipway/v1/project", secret, request);
+      });
 }
 
 }  // namespace slipway::app

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <string>
+
+#include "app/state.h"
+#include "base/result.h"
+#include "io/http/message.h"
+#include "io/wire/json.h"
+
+// What a short command does where the state folder is owned: in this process when nobody owns it,
+// else by a request to the one that does.
+namespace slipway::app {
+
+/// Calls `here` while this process owns the folder, or `there` with the owner's address and the
+/// folder's secret. Waits up to ten seconds for an owner that has not said yet where it answers;
+/// then kUnavailable.
+Result<wire::Json> at_owner(
+    const std::filesystem::path& state, const std::function<Result<wire::Json>()>& here,
+    const std::function<Result<wire::Json>(const std::string& url, const std::string& secret)>&
+        there);
+
+/// POSTs JSON with the folder's secret.
+Result<http::Response> post_to_owner(const std::string& url, const std::string& secret,
+                                     const std::string& body,
+                                     std::chrono::milliseconds timeout = std::chrono::minutes(1));
+/// The message of an error body; the beginning of anything else.
+std::string message_of(const http::Response& response);
+
+}  // namespace slipway::app
