@@ -1,0 +1,101 @@
+#include "app/circle.h"
+
+#include "base/log.h"
+
+namespace slipway::app {
+
+Circle::Circle(const Clock& clock, std::chrono::milliseconds interval)
+    : clock_(clock), interval_(interval) {}
+Circle::~Circle() {
+  stop();
+}
+
+void Circle::add(std::unique_ptr<Part> part) {
+  turners_.push_back(std::make_unique<Turner>());
+  turners_.back()->part = std::move(part);
+}
+
+void Circle::start() {
+  for (auto& turner : turners_) turner->thread = std::thread([this, &turner] { run(*turner); });
+}
+
+void Circle::stop() {
+  {
+    std::lock_guard lock(mutex_);
+    stopped_ = true;
+  }
+  changed_.notify_all();
+  for (auto& turner : turners_) {
+    if (turner->thread.joinable()) turner->thread.join();
+  }
+}
+
+void Circle::wake() {
+  {
+    std::lock_guard lock(mutex_);
+    ++wakes_;
+  }
+  changed_.notify_all();
+}
+
+bool Circle::wait(std::uint64_t& seen, std::chrono::milliseconds span) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, span, [&] { return stopped_ || wakes_ != seen; });
+  seen = wakes_;
+  return !stopped_;
+}
+
+void Circle::run(Turner& turner) {
+  std::uint64_t seen = 0;
+  while (wait(seen, interval_)) {
+    Result<bool> did = turn(turner);
+    if (did.ok() && *did) wake();  // what it did may be news to the others, and to itself
+  }
+}
+
+Result<bool> Circle::turn(Turner& turner) {
+  std::lock_guard lock(turner.mutex);
+  Result<bool> did = turner.part->turn(clock_.now_ms());
+  std::string error = did.ok() ? "" : did.error().message;
+  // Tried again at the next turn; said once, not twice a second.
+  if (!error.empty() && error != turner.last_error) {
+    log_error("a part of the loop failed and will try again",
+              {{"part", turner.part->name()}, {"why", error}});
+  }
+  turner.last_error = std::move(error);
+  return did;
+}
+
+Result<bool> Circle::turn_all() {
+  bool any = false;
+  for (auto& turner : turners_) any |= TRY(turn(*turner));
+  return any;
+}
+
+bool Circle::any_pending() {
+  for (auto& turner : turners_) {
+    std::lock_guard lock(turner->mutex);
+    if (turner->part->is_pending()) return true;
+  }
+  return false;
+}
+
+Result<> Circle::settle(std::chrono::milliseconds timeout) {
+  const auto end = std::chrono::steady_clock::now() + timeout;
+  std::uint64_t seen = 0;
+  while (std::chrono::steady_clock::now() < end) {
+    {
+      std::lock_guard lock(mutex_);
+      seen = wakes_;
+    }
+    // Pending is asked before turning: work that ends in between has called wake() by then, and is
+    // seen by these turns or as a newer wake.
+    bool pending = any_pending();
+    if (TRY(turn_all())) continue;
+    if (!pending && !any_pending()) return {};
+    if (!wait(seen, std::chrono::milliseconds(50))) break;
+  }
+  return Error{Code::kUnavailable, "the loop did not come to rest in time"};
+}
+
+}  // namespace slipway::app

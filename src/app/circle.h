@@ -1,0 +1,77 @@
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "base/stop.h"
+
+// The frame of everything that the server does by itself: intake, gates, rollouts, monitors,
+// triggers, runs, notifications. Each is a part that looks at what is durable, does what is due,
+// and says whether there was any; so a crash anywhere is answered by another turn.
+namespace slipway::app {
+
+/// One kind of background work. turn() and is_pending() are called by one thread at a time.
+class Part {
+ public:
+  virtual ~Part() = default;
+  virtual std::string name() const = 0;
+  /// Does what is due at `now`, and says whether it did anything, or could find more to do. Must
+  /// not wait for what takes longer than a few seconds: such work goes elsewhere, is_pending()
+  /// until it has ended, and calls Circle::wake() then.
+  virtual Result<bool> turn(UnixMs now) = 0;
+  /// Whether something that a turn began is still under way.
+  virtual bool is_pending() const { return false; }
+};
+
+/// Turns parts: each on a thread of its own, whenever it is woken and every `interval`. Any thread.
+class Circle {
+ public:
+  /// `clock` must outlive it.
+  explicit Circle(const Clock& clock, std::chrono::milliseconds interval = kInterval);
+  ~Circle();
+
+  /// Before start().
+  void add(std::unique_ptr<Part> part);
+  void start();
+  /// Ends after the turns under way. Harmless when not started.
+  void stop();
+  /// Something happened: every part looks. Cheap; may be called from a transaction's callback.
+  void wake();
+
+  /// Returns once no part has anything to do at the clock's present time, and none has work under
+  /// way: the first error of a turn, or kUnavailable after `timeout` or stop().
+  Result<> settle(std::chrono::milliseconds timeout);
+
+  static constexpr std::chrono::milliseconds kInterval{500};
+
+ private:
+  struct Turner {
+    std::unique_ptr<Part> part;
+    std::mutex mutex;  // held during a turn
+    std::string last_error;
+    std::thread thread;
+  };
+  void run(Turner& turner);
+  Result<bool> turn(Turner& turner);
+  Result<bool> turn_all();
+  bool any_pending();
+  /// Waits for a wake later than `seen`; false when stopped.
+  bool wait(std::uint64_t& seen, std::chrono::milliseconds span);
+
+  const Clock& clock_;
+  const std::chrono::milliseconds interval_;
+  std::vector<std::unique_ptr<Turner>> turners_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::uint64_t wakes_ = 0;
+  bool stopped_ = false;
+};
+
+}  // namespace slipway::app

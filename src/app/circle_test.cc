@@ -1,0 +1,126 @@
+#include "app/circle.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <functional>
+
+namespace slipway::app {
+namespace {
+
+using namespace std::chrono_literals;
+
+class TestPart : public Part {
+ public:
+  TestPart(std::function<Result<bool>(UnixMs)> turn, std::function<bool()> pending = {})
+      : turn_(std::move(turn)), pending_(std::move(pending)) {}
+  std::string name() const override { return "test"; }
+  Result<bool> turn(UnixMs now) override { return turn_(now); }
+  bool is_pending() const override { return pending_ && pending_(); }
+
+ private:
+  std::function<Result<bool>(UnixMs)> turn_;
+  std::function<bool()> pending_;
+};
+
+TEST(Circle, SettlesWhenNoPartHasAnythingLeft) {
+  FakeClock clock;
+  Circle circle(clock);
+  int first = 3, second = 0;  // the second part's work comes from the first one's
+  circle.add(std::make_unique<TestPart>([&](UnixMs) -> Result<bool> {
+    if (second == 0) return false;
+    --second;
+    return true;
+  }));
+  circle.add(std::make_unique<TestPart>([&](UnixMs) -> Result<bool> {
+    if (first == 0) return false;
+    --first;
+    ++second;
+    return true;
+  }));
+  ASSERT_TRUE(circle.settle(10s).ok());
+  EXPECT_EQ(first, 0);
+  EXPECT_EQ(second, 0);
+}
+
+TEST(Circle, GivesTheClocksTime) {
+  FakeClock clock(1000);
+  Circle circle(clock);
+  UnixMs seen = 0;
+  circle.add(std::make_unique<TestPart>([&](UnixMs now) -> Result<bool> {
+    seen = now;
+    return false;
+  }));
+  clock.advance(5ms);
+  ASSERT_TRUE(circle.settle(10s).ok());
+  EXPECT_EQ(seen, 1005);
+}
+
+TEST(Circle, WaitsForWorkElsewhere) {
+  FakeClock clock;
+  Circle circle(clock);
+  std::atomic<bool> begun = false, ended = false, collected = false;
+  std::thread elsewhere;
+  circle.add(std::make_unique<TestPart>(
+      [&](UnixMs) -> Result<bool> {
+        if (!begun.exchange(true)) {
+          elsewhere = std::thread([&] {
+            ended = true;
+            circle.wake();
+          });
+          return true;
+        }
+        if (ended && !collected.exchange(true)) return true;
+        return false;
+      },
+      [&] { return begun && !collected; }));
+  ASSERT_TRUE(circle.settle(10s).ok());
+  EXPECT_TRUE(collected);
+  elsewhere.join();
+}
+
+TEST(Circle, SaysWhatFailed) {
+  FakeClock clock;
+  Circle circle(clock);
+  circle.add(std::make_unique<TestPart>([](UnixMs) -> Result<bool> {
+    return Error{Code::kInternal, "no disk"};
+  }));
+  Result<> settled = circle.settle(10s);
+  ASSERT_FALSE(settled.ok());
+  EXPECT_EQ(settled.error().message, "no disk");
+}
+
+TEST(Circle, GivesUpOnWorkThatDoesNotEnd) {
+  FakeClock clock;
+  Circle circle(clock);
+  circle.add(std::make_unique<TestPart>([](UnixMs) -> Result<bool> { return false; },
+                                        [] { return true; }));
+  Result<> settled = circle.settle(1ms);
+  ASSERT_FALSE(settled.ok());
+  EXPECT_EQ(settled.error().code, Code::kUnavailable);
+}
+
+TEST(Circle, AWakeTurnsEveryPart) {
+  FakeClock clock;
+  Circle circle(clock, 1h);
+  std::mutex mutex;
+  std::condition_variable changed;
+  int turns = 0;
+  for (int i = 0; i < 2; ++i) {
+    circle.add(std::make_unique<TestPart>([&](UnixMs) -> Result<bool> {
+      std::lock_guard lock(mutex);
+      ++turns;
+      changed.notify_all();
+      return false;
+    }));
+  }
+  circle.start();
+  circle.wake();
+  std::unique_lock lock(mutex);
+  EXPECT_TRUE(changed.wait_for(lock, 30s, [&] { return turns >= 2; }));
+  lock.unlock();
+  circle.stop();
+}
+
+}  // namespace
+}  // namespace slipway::app
