@@ -55,6 +55,14 @@ def build(preset, *targets):
         sys.exit(1)
 
 
+def give_back_null():
+    """Some programs that root runs leave /dev/null closed to everybody else; then no other user's shell works."""
+    mode = os.stat("/dev/null").st_mode & 0o777
+    if mode & 0o006 != 0o006:
+        print(f"/dev/null had mode {mode:o}, so that only root could use it; it is 666 again", flush=True)
+        os.chmod("/dev/null", 0o666)
+
+
 class Postgres:
     """A throw-away server on a Unix socket; PostgreSQL refuses to run as root, so root lends it another user."""
 
@@ -64,6 +72,7 @@ class Postgres:
         user = "postgres" if self.prefix else os.environ.get("USER", "postgres")
         if self.prefix:
             shutil.chown(self.folder, "postgres")
+            give_back_null()
         data = self.folder / "data"
         options = f"-c listen_addresses='' -c unix_socket_directories={self.folder} -c max_connections=200"
         self.call("initdb", "-D", data, "-U", user, "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C")
