@@ -19,6 +19,14 @@ inline constexpr char kRolloutStep[] = "rollout_step";   // ROLLOUT/NUMBER: one 
 inline constexpr char kVerdict[] = "verdict";            // ROLLOUT/GATE, ROLLOUT/NUMBER/GUARD, or UUIDv7
 inline constexpr char kContractVersion[] = "contract_version";  // SHA-256 of its text
 inline constexpr char kProfile[] = "profile";            // SHA-256 of its JSON
+inline constexpr char kPipelineRun[] = "pipeline_run";   // UUIDv7
+inline constexpr char kFiring[] = "firing";              // UUIDv7: a trigger that fired
+// What a firing is caused by; a commit or data version as well.
+inline constexpr char kIncident[] = "incident";          // UUIDv7
+inline constexpr char kMessage[] = "message";            // SOURCE/ID of a CloudEvent
+inline constexpr char kAlert[] = "alert";                // FINGERPRINT/STARTED/STATUS
+inline constexpr char kTick[] = "tick";                  // TRIGGER/LOCAL TIME
+inline constexpr char kPerson[] = "person";              // NAME
 // What slipway.yaml declares: subjects of events.
 inline constexpr char kProject[] = "project";            // NAME
 inline constexpr char kUseCase[] = "use_case";           // that of its project
@@ -42,5 +50,8 @@ inline constexpr char kOf[] = "of";               // rollout step -> deployment,
 inline constexpr char kDecidedBy[] = "decided_by"; // rollout step -> verdict
 inline constexpr char kAbout[] = "about";         // verdict -> model version, data, window
 inline constexpr char kBy[] = "by";               // verdict -> requirement, contract
+inline constexpr char kPartOf[] = "part_of";      // attempt -> pipeline run
+inline constexpr char kStartedBy[] = "started_by";  // pipeline run -> firing
+inline constexpr char kCausedBy[] = "caused_by";    // firing -> incident, message, alert, tick, person, commit, data
 
 }  // namespace slipway::graph::relation
