@@ -293,6 +293,10 @@ Result<std::vector<LoggedEvent>> events_after(db::Tx& tx, std::int64_t seq, int 
   return to_events(TRY(tx.all<StoredEvent>(schema::kEventsAfter, seq, limit)));
 }
 
+Result<std::int64_t> newest_seq(db::Tx& tx) {
+  return TRY(tx.one<std::int64_t>("select coalesce(max(seq), 0) from events")).value_or(0);
+}
+
 Result<std::vector<LoggedEvent>> events_about(db::Tx& tx, const NodeRef& subject, int limit) {
   std::vector<StoredEvent> newest_first =
       TRY(tx.all<StoredEvent>(schema::kEventsAbout, subject.kind, subject.id, limit));

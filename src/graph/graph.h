@@ -62,6 +62,8 @@ struct LoggedEvent {
 Result<std::int64_t> append_event(db::Tx& tx, const Event& event, UnixMs now_ms);
 /// Events after `seq`, oldest first.
 Result<std::vector<LoggedEvent>> events_after(db::Tx& tx, std::int64_t seq, int limit);
+/// The seq of the newest event; 0 for an empty log.
+Result<std::int64_t> newest_seq(db::Tx& tx);
 /// The newest `limit` events about `subject`, oldest first.
 Result<std::vector<LoggedEvent>> events_about(db::Tx& tx, const NodeRef& subject, int limit);
 
