@@ -19,6 +19,7 @@ inline constexpr char kRolloutStep[] = "rollout_step";   // ROLLOUT/NUMBER: one 
 inline constexpr char kVerdict[] = "verdict";            // ROLLOUT/GATE, ROLLOUT/NUMBER/GUARD, or UUIDv7
 inline constexpr char kContractVersion[] = "contract_version";  // SHA-256 of its text
 inline constexpr char kProfile[] = "profile";            // SHA-256 of its JSON
+inline constexpr char kWindow[] = "window";              // DEPLOYMENT/MONITOR/VERSION/START_MS
 inline constexpr char kPipelineRun[] = "pipeline_run";   // UUIDv7
 inline constexpr char kFiring[] = "firing";              // UUIDv7: a trigger that fired
 // What a firing is caused by; a commit or data version as well.
@@ -50,6 +51,9 @@ inline constexpr char kOf[] = "of";               // rollout step -> deployment,
 inline constexpr char kDecidedBy[] = "decided_by"; // rollout step -> verdict
 inline constexpr char kAbout[] = "about";         // verdict -> model version, data, window
 inline constexpr char kBy[] = "by";               // verdict -> requirement, contract
+inline constexpr char kObserved[] = "observed";    // window -> deployment, model version
+inline constexpr char kRaisedBy[] = "raised_by";   // incident -> verdict
+inline constexpr char kRemediedBy[] = "remedied_by";  // incident -> model version
 inline constexpr char kPartOf[] = "part_of";      // attempt -> pipeline run
 inline constexpr char kStartedBy[] = "started_by";  // pipeline run -> firing
 inline constexpr char kCausedBy[] = "caused_by";    // firing -> incident, message, alert, tick, person, commit, data

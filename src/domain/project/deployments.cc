@@ -117,6 +117,8 @@ const Keys<MonitorSpec>& monitor_keys() {
          std::string labels;
          if (r.choice(n, {"delayed"}, labels)) m.delayed_labels = true;
        }},
+      {"labels_within",
+       [](Reader& r, const Node& n, MonitorSpec& m) { r.span(n, m.labels_within); }},
       {"window", [](Reader& r, const Node& n, MonitorSpec& m) { r.span(n, m.window); }},
       {"min_rows",
        [](Reader& r, const Node& n, MonitorSpec& m) { r.count(n, 1, kRowsMax, m.min_rows); }},

@@ -167,6 +167,7 @@ Json json_of(const MonitorSpec& monitor) {
   set_text(json, "against", monitor.against);
   set_text(json, "requirement", monitor.requirement);
   if (monitor.delayed_labels) json.set("labels", "delayed");
+  if (monitor.labels_within.count() > 0) json.set("labels_within", to_text(monitor.labels_within));
   set_span(json, "window", monitor.window);
   json.set("min_rows", monitor.min_rows);
   json.set("persist", monitor.persist);

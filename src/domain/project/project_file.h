@@ -136,6 +136,7 @@ struct MonitorSpec {
   std::string against;      // "training", "previous", or "" for none (drift)
   std::string requirement;  // id, or ""
   bool delayed_labels = false;
+  Span labels_within{0};  // how long they may take after a window's end; 0: as long as the window
   Span window{0};  // 0 only where the requirement is an age
   std::int64_t min_rows = 100;
   int persist = 2;  // bad windows in a row before an incident opens
