@@ -157,6 +157,12 @@ Result<bool> is_quarantined(db::Tx& tx, const std::string& model, std::int64_t v
       .has_value();
 }
 
+Result<std::vector<Quarantined>> quarantine_of(db::Tx& tx, const std::string& model) {
+  return tx.all<Quarantined>(
+      "select version, rollout, reason, since_ms from quarantine where model = ? order by version",
+      model);
+}
+
 Result<> release(db::Tx& tx, const std::string& model, std::int64_t version,
                  const std::string& actor, UnixMs now_ms) {
   TRY(check_person(actor, ""));

@@ -123,6 +123,13 @@ Result<> revoke_waiver(db::Tx& tx, const std::string& id, const std::string& act
   return {};
 }
 
+Result<std::vector<KeptWaiver>> all_waivers_of(db::Tx& tx, const std::string& model) {
+  return tx.all<KeptWaiver>(
+      "select id, gate, version, name, reason, created_ms, expires_ms, revoked_ms from waivers "
+      "where model = ? order by created_ms, id",
+      model);
+}
+
 Result<std::vector<Waiver>> waivers_of(db::Tx& tx, const std::string& model, UnixMs now_ms) {
   std::vector<Waiver> all;
   for (WaiverRow& row : TRY(tx.all<WaiverRow>(

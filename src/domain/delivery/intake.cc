@@ -125,7 +125,7 @@ Result<std::vector<Requested>> request_rollouts(db::Tx& tx, const project::Proje
       continue;
     }
     const Error& error = requested.error();
-    if (error.tag != "already_live" && error.tag != "quarantined") return error;
+    if (error.code != Code::kConflict && error.code != Code::kInvalid) return error;
     Requested refused;
     refused.refused = error.message;
     all.push_back(std::move(refused));
@@ -135,6 +135,29 @@ Result<std::vector<Requested>> request_rollouts(db::Tx& tx, const project::Proje
              now_ms));
   }
   return all;
+}
+
+Result<std::vector<std::string>> declare_deployments(db::Tx& tx, const project::ProjectFile& file,
+                                                     std::int64_t cause_seq, UnixMs now_ms) {
+  std::vector<std::string> fresh;
+  for (const project::DeploymentSpec& spec : file.deployments) {
+    auto made = find_or_make(tx, spec, now_ms);
+    if (!made.ok()) {
+      if (made.error().code != Code::kConflict) return made.error();
+      TRY(tell(tx, "rollout.refused", spec.name, "slipway", cause_seq,
+               Json(Json::Object{{"model", spec.model}, {"reason", made.error().message}}),
+               now_ms));
+      continue;
+    }
+    if (made->stable == 0 && TRY(newest_asked(tx, spec.name)) == 0) fresh.push_back(spec.name);
+  }
+  return fresh;
+}
+
+Result<std::int64_t> newest_asked(db::Tx& tx, const std::string& deployment) {
+  const auto newest = TRY(tx.one<std::int64_t>(
+      "select coalesce(max(version), 0) from rollouts where deployment = ?", deployment));
+  return newest.value_or(0);
 }
 
 }  // namespace slipway::delivery

@@ -227,6 +227,9 @@ const char* to_string(Action::Kind kind) {
 
 Action next_action(const RolloutSnapshot& s) {
   if (is_over(s.phase)) return action(Kind::kWait, std::string("it is ") + to_string(s.phase));
+  // It was promoted, but can't answer: nobody should wait for a route that never comes.
+  if (s.phase == Phase::kPromoting && !s.candidate_fault.empty())
+    return roll_back("the candidate failed: " + s.candidate_fault, true);
   if (s.phase == Phase::kAborting || s.phase == Phase::kPromoting) {
     if (s.route_settled) return action(Kind::kSettle, "the old route has given its last answer");
     return action(Kind::kWait, "the old route still answers");

@@ -96,10 +96,25 @@ create table quarantine (
   primary key (model, version)) without rowid;
 )sql";
 
+// `made_ms` is when the version was made: a model that was deleted and made anew has others under
+// the same numbers.
+constexpr char kFiles[] = R"sql(
+create table version_files (
+  model text not null,
+  version bigint not null,
+  made_ms bigint not null,
+  path text not null,
+  sha256 text not null,
+  bytes bigint not null,
+  recorded_ms bigint not null,
+  primary key (model, version, made_ms, path)) without rowid;
+)sql";
+
 }  // namespace
 
 std::vector<db::Migration> migrations() {
-  return {db::portable("delivery/0001_deployments", kTables)};
+  return {db::portable("delivery/0001_deployments", kTables),
+          db::portable("delivery/0002_version_files", kFiles)};
 }
 
 namespace rows {

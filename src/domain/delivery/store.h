@@ -80,12 +80,21 @@ struct Requested {
 ///   forced; tag "already_live": it is the stable version.
 Result<Requested> request_rollout(db::Tx& tx, const Request& request, UnixMs now_ms);
 
-/// The same for every deployment of `file` that serves `model`. One where it is live already or in
-/// quarantine answers with `refused`, the latter with an event "rollout.refused" as well.
+/// The same for every deployment of `file` that serves `model`. One where it is live already, in
+/// quarantine, or where the plan can't be made, answers with `refused`; but for the first with an
+/// event "rollout.refused" as well.
 Result<std::vector<Requested>> request_rollouts(db::Tx& tx, const project::ProjectFile& file,
                                                 const std::string& model, std::int64_t version,
                                                 const std::string& asked_by, std::int64_t cause_seq,
                                                 UnixMs now_ms);
+
+/// Makes the deployments that `file` declares and that are not there yet; names those that have
+/// never asked for a rollout. Where the name serves another model already it stays as it is, and an
+/// event "rollout.refused" says so.
+Result<std::vector<std::string>> declare_deployments(db::Tx& tx, const project::ProjectFile& file,
+                                                     std::int64_t cause_seq, UnixMs now_ms);
+/// The highest version that any rollout of it was asked for; 0: none.
+Result<std::int64_t> newest_asked(db::Tx& tx, const std::string& deployment);
 
 // --- deciding -----------------------------------------------------------------------------------
 
@@ -135,6 +144,16 @@ Result<std::vector<GateVerdict>> gate_verdicts(db::Tx& tx, const std::string& ro
 Result<std::string> add_waiver(db::Tx& tx, const Waiver& waiver, UnixMs now_ms);
 /// kMissing; revoking twice is fine.
 Result<> revoke_waiver(db::Tx& tx, const std::string& id, const std::string& actor, UnixMs now_ms);
+struct KeptWaiver {
+  std::string id, gate;
+  std::int64_t version = 0;
+  std::string name, reason;
+  UnixMs created_ms = 0, expires_ms = 0;
+  std::optional<UnixMs> revoked_ms;
+};
+WIRE(KeptWaiver, id, gate, version, name, reason, created_ms, expires_ms, revoked_ms)
+/// All there ever were, oldest first.
+Result<std::vector<KeptWaiver>> all_waivers_of(db::Tx& tx, const std::string& model);
 /// Those that are neither revoked nor expired.
 Result<std::vector<Waiver>> waivers_of(db::Tx& tx, const std::string& model, UnixMs now_ms);
 
@@ -167,6 +186,31 @@ Result<bool> is_quarantined(db::Tx& tx, const std::string& model, std::int64_t v
 /// kMissing when it is not in quarantine.
 Result<> release(db::Tx& tx, const std::string& model, std::int64_t version,
                  const std::string& actor, UnixMs now_ms);
+
+struct Quarantined {
+  std::int64_t version = 0;
+  std::string rollout, reason;
+  UnixMs since_ms = 0;
+};
+WIRE(Quarantined, version, rollout, reason, since_ms)
+Result<std::vector<Quarantined>> quarantine_of(db::Tx& tx, const std::string& model);
+
+// --- files of versions --------------------------------------------------------------------------
+
+/// What a file of a version's folder was when somebody looked first. A version is known by when it
+/// was made too: one that was made anew under its number is another.
+struct RecordedFile {
+  std::string path, sha256;
+  std::int64_t bytes = 0;
+  UnixMs recorded_ms = 0;
+};
+WIRE(RecordedFile, path, sha256, bytes, recorded_ms)
+/// Keeps what is not kept yet: the first record of a path stays.
+Result<> put_version_files(db::Tx& tx, const std::string& model, std::int64_t version,
+                           UnixMs made_ms, const std::vector<RecordedFile>& files, UnixMs now_ms);
+/// By path; empty when nobody has looked.
+Result<std::vector<RecordedFile>> version_files(db::Tx& tx, const std::string& model,
+                                                std::int64_t version, UnixMs made_ms);
 
 // --- reading ------------------------------------------------------------------------------------
 

@@ -316,8 +316,11 @@ Result<> erase_version(db::Tx& tx, const std::string& actor, const std::string& 
   return log(tx, "model_version.deleted", node_of(name, number), actor, {}, now);
 }
 
+}  // namespace
+
 Result<> put_alias(db::Tx& tx, const std::string& actor, const std::string& name,
-                   const std::string& alias, std::int64_t number, UnixMs now) {
+                   const std::string& alias, std::int64_t number, std::int64_t cause_seq,
+                   UnixMs now) {
   TRY(rows::find_version(tx, name, number));
   const ModelRow model = TRY(rows::find_model(tx, name));
   auto before = TRY(tx.one<std::int64_t>(
@@ -329,10 +332,23 @@ Result<> put_alias(db::Tx& tx, const std::string& actor, const std::string& name
              model.id, alias, number));
   Json data = object({{"alias", alias}});
   if (before) data.set("previous", *before);
-  return log(tx, "alias.set", node_of(name, number), actor, std::move(data), now);
+  TRY(graph::append_event(
+      tx, {"alias.set", node_of(name, number), actor, cause_seq, std::move(data)}, now));
+  return {};
 }
 
-}  // namespace
+Result<std::optional<std::int64_t>> meant_version(db::Tx& tx, const std::string& name) {
+  const Model model = TRY(rows::load_model(tx, TRY(rows::find_model(tx, name)).id));
+  for (const Alias& alias : model.aliases)
+    if (alias.alias == kMeantAlias) return std::optional(alias.number);
+  std::int64_t production = 0, newest = 0;
+  for (const Version& version : model.latest) {
+    newest = std::max(newest, version.number);
+    if (version.stage == Stage::kProduction) production = version.number;
+  }
+  if (newest == 0) return std::optional<std::int64_t>();
+  return std::optional(production != 0 ? production : newest);
+}
 
 Registry::Registry(db::Pool& pool, const Clock& clock, std::function<void()> changed)
     : pool_(pool), clock_(clock), changed_(std::move(changed)) {}
@@ -607,7 +623,7 @@ void Registry::set_alias(std::string actor, std::string name, std::string alias,
     return done(checked.error());
   }
   write([actor = std::move(actor), name = std::move(name), alias = std::move(alias), number](
-            db::Tx& tx, UnixMs now) { return put_alias(tx, actor, name, alias, number, now); },
+            db::Tx& tx, UnixMs now) { return put_alias(tx, actor, name, alias, number, 0, now); },
         std::move(done));
 }
 

@@ -34,6 +34,16 @@ struct NewVersion {
   std::string listing_tag = {};
 };
 
+/// In the caller's transaction: the alias means that version, with an event that names its cause.
+/// Nothing is written when it does already. kMissing.
+Result<> put_alias(db::Tx& tx, const std::string& actor, const std::string& model,
+                   const std::string& alias, std::int64_t number, std::int64_t cause_seq,
+                   UnixMs now_ms);
+/// The version that a model's bare name means: that of the alias `kMeantAlias`, else the highest in
+/// production, else the highest; nothing when it has none.
+inline constexpr char kMeantAlias[] = "champion";
+Result<std::optional<std::int64_t>> meant_version(db::Tx& tx, const std::string& model);
+
 /// Everything about one model that serving needs.
 struct KnownVersion {
   std::int64_t number = 0;
