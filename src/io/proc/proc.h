@@ -85,7 +85,8 @@ class Attempt {
   Result<Outcome> wait();
   /// Waits up to `span`; nothing when it still runs.
   Result<std::optional<Outcome>> wait_for(std::chrono::milliseconds span);
-  /// Sends a signal to the process group of the running command.
+  /// Sends a signal to the process group of the running command. One that would end a command and
+  /// comes while none runs ends the attempt before the next: kSignaled, with that signal.
   Result<> signal(int number);
   /// Asks it to end, and kills what is still there after the grace time. Does not wait.
   Result<> cancel();

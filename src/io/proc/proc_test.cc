@@ -220,6 +220,48 @@ TEST_F(Proc, NothingOutlivesAnAttempt) {
   EXPECT_FALSE(is_alive(pid_in(folder_ / "b")));
 }
 
+TEST_F(Proc, ASignalBeforeTheFirstCommandEndsTheAttempt) {
+  ASSERT_EQ(kill(spawner_->pid(), SIGSTOP), 0);
+  Result<Attempt> attempt = spawner_->run(shell("echo > ran"));
+  ASSERT_TRUE(attempt.ok());
+  ASSERT_TRUE(attempt->signal(SIGINT).ok());
+  ASSERT_EQ(kill(spawner_->pid(), SIGCONT), 0);
+  Outcome outcome = *attempt->wait();
+  EXPECT_EQ(outcome.kind, Outcome::Kind::kSignaled);
+  EXPECT_EQ(outcome.signal, SIGINT);
+  EXPECT_FALSE(outcome.cancelled);
+  EXPECT_FALSE(fs::exists(folder_ / "ran"));
+}
+
+TEST_F(Proc, ASignalBetweenTwoCommandsEndsTheAttempt) {
+  Request request = shell("kill -STOP $PPID; echo $$ > first");
+  request.commands.push_back({{"/bin/sh", "-c", "echo > second"}, ""});
+  request.record = folder_;
+  Result<Attempt> attempt = spawner_->run(request);
+  ASSERT_TRUE(attempt.ok());
+  // The first is over, and its supervisor, which was stopped, does not know yet.
+  ASSERT_TRUE(comes_true([&] {
+    pid_t first = pid_in(folder_ / "first");
+    return first > 0 && !is_alive(first);
+  }));
+  ASSERT_TRUE(attempt->signal(SIGINT).ok());
+  ASSERT_EQ(kill(parse_supervisor(content("record"))->pid, SIGCONT), 0);
+  Outcome outcome = *attempt->wait();
+  EXPECT_EQ(outcome.kind, Outcome::Kind::kSignaled);
+  EXPECT_EQ(outcome.signal, SIGINT);
+  EXPECT_EQ(outcome.command, 0u);
+  EXPECT_FALSE(fs::exists(folder_ / "second"));
+}
+
+TEST_F(Proc, ASignalThatEndsNothingDoesNotKeepTheCommandFromRunning) {
+  ASSERT_EQ(kill(spawner_->pid(), SIGSTOP), 0);
+  Result<Attempt> attempt = spawner_->run(shell("exit 3"));
+  ASSERT_TRUE(attempt.ok());
+  ASSERT_TRUE(attempt->signal(SIGWINCH).ok());
+  ASSERT_EQ(kill(spawner_->pid(), SIGCONT), 0);
+  EXPECT_EQ(attempt->wait()->code, 3);
+}
+
 TEST_F(Proc, LeavesARecord) {
   Request request = shell("exit 9");
   request.record = folder_;

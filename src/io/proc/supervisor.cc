@@ -146,11 +146,12 @@ class Watch {
       return not_started(recorded.ok() ? "cannot watch for signals" : recorded.error().message);
     }
     for (std::size_t i = 0; i < request_.commands.size(); ++i) {
+      take_signals();
       take_messages();
-      if (ending_) {
+      if (ending_ || missed_ != 0) {
         // Ended between two commands, which must not look as if all had run.
         outcome_.kind = Outcome::Kind::kSignaled;
-        outcome_.signal = SIGTERM;
+        outcome_.signal = ending_ ? SIGTERM : missed_;
         break;
       }
       outcome_.command = i;
@@ -203,7 +204,7 @@ class Watch {
       return;
     }
     setpgid(pid, pid);  // the child does the same; whoever comes first
-    group_ = pid;
+    group_ = command_ = pid;
     char failure[512];
     ssize_t got = read(read_end.get(), failure, sizeof(failure));
     watch_command(pid);
@@ -263,6 +264,7 @@ class Watch {
         if (child != pid) continue;
         set_status(status);
         running = false;
+        command_ = 0;
       }
       if (running) wait_for_news();
     }
@@ -311,7 +313,7 @@ class Watch {
     signalfd_siginfo info{};
     while (read(signals_.get(), &info, sizeof(info)) == sizeof(info)) {
       if (info.ssi_signo == SIGTERM) end(request_.grace);
-      if (info.ssi_signo == SIGINT && group_ > 0) kill(-group_, SIGINT);
+      if (info.ssi_signo == SIGINT) pass_on(SIGINT);
     }
   }
 
@@ -326,10 +328,30 @@ class Watch {
         if (!request_.outlives_starter) end(std::min(request_.grace, kOrphanGraceMax));
       } else if (number == kCancel) {
         end(request_.grace);
-      } else if (group_ > 0 && number > 0 && number < NSIG) {
-        kill(-group_, number);
+      } else if (number > 0 && number < NSIG) {
+        pass_on(number);
       }
     }
+  }
+
+  /// To the running command. While there is none, because the first has not begun or one is over
+  /// and the next has not begun, it is for the next one, which then need not begin at all.
+  void pass_on(int number) {
+    if (group_ > 0) kill(-group_, number);
+    if (!is_command_running() && ends_a_process(number)) missed_ = number;
+  }
+
+  bool is_command_running() const {
+    siginfo_t over{};
+    if (command_ <= 0) return false;
+    bool known =
+        waitid(P_PID, static_cast<id_t>(command_), &over, WEXITED | WNOHANG | WNOWAIT) == 0;
+    return known && over.si_pid == 0;
+  }
+
+  static bool ends_a_process(int number) {
+    return number == SIGINT || number == SIGTERM || number == SIGHUP || number == SIGQUIT ||
+           number == SIGKILL;
   }
 
   void end(milliseconds grace) {
@@ -373,7 +395,8 @@ class Watch {
   Handles handles_;
   Fd signals_;
   Outcome outcome_;
-  pid_t group_ = 0;
+  pid_t group_ = 0, command_ = 0;
+  int missed_ = 0;       // a signal that found no command to end
   bool ending_ = false;  // asked to end, by whomever
   bool killed_ = false;
   bool starter_gone_ = false;
