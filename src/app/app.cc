@@ -20,10 +20,14 @@
 #include "dialects/mlflow/tracking.h"
 #include "dialects/oip/oip.h"
 #include "domain/checks/facts.h"
+#include "domain/delivery/store.h"
 #include "domain/features/service.h"
 #include "domain/project/applied.h"
 #include "domain/registry/logged_models.h"
 #include "domain/registry/registry.h"
+#include "domain/serving/deployments.h"
+#include "domain/serving/labels.h"
+#include "domain/serving/prediction_log.h"
 #include "domain/serving/serving.h"
 #include "domain/tracking/tracking.h"
 
@@ -45,6 +49,10 @@ struct App::Services {
   std::unique_ptr<registry::LoggedModels> logged_models;
   std::unique_ptr<tracking::Tracking> tracking;
   std::unique_ptr<RegistrySource> source;
+  blob::Disk disk;
+  std::unique_ptr<serving::PredictionLog> prediction_log;
+  std::unique_ptr<serving::LabelLog> label_log;
+  std::unique_ptr<serving::Deployments> deployments;
   std::unique_ptr<features::Service> features;
   std::unique_ptr<db::Pool> pool;
   http::Router router{http::render_plain_error};
@@ -112,14 +120,20 @@ std::string url_of(const Address& address, int port) {
 
 }  // namespace
 
+std::filesystem::path predictions_folder(const std::filesystem::path& state) {
+  return state / "predictions";
+}
+std::filesystem::path labels_folder(const std::filesystem::path& state) {
+  return state / "labels";
+}
+
 std::string catalogue_uri(const std::filesystem::path& state) {
   return "sqlite://" + (state / "catalog.db").string();
 }
 
 std::vector<db::Migration> all_migrations() {
-  return db::joined(
-      {graph::migrations(), tracking::migrations(), registry::migrations(), project::migrations(),
-       checks::migrations()});
+  return db::joined({graph::migrations(), tracking::migrations(), registry::migrations(),
+                     project::migrations(), checks::migrations(), delivery::migrations()});
 }
 
 App::App(std::unique_ptr<Services> services) : services_(std::move(services)) {}
@@ -145,6 +159,13 @@ Result<std::unique_ptr<App>> App::open(AppOptions options) {
   });
   s->logged_models = std::make_unique<registry::LoggedModels>(*s->pool, s->clock);
   s->tracking =
+  serving::PredictionLogOptions log_options;
+  log_options.root = predictions_folder(state.path());
+  s->prediction_log =
+      std::make_unique<serving::PredictionLog>(s->disk, s->metrics, std::move(log_options));
+  s->label_log = std::make_unique<serving::LabelLog>(s->disk, labels_folder(state.path()));
+  s->deployments =
+      std::make_unique<serving::Deployments>(*s->serving, *s->prediction_log, s->clock, s->metrics);
       TRY(tracking::Tracking::open(*s->pool, s->clock, {.artifact_root = mlflow::kArtifactRoot}));
   s->features = std::make_unique<features::Service>(features_folder(state.path()), s->metrics);
   s->source = std::make_unique<RegistrySource>(*s->registry, *s->blobs);
@@ -172,6 +193,8 @@ Result<> App::start() {
 
   s.server = TRY(http::Server::open(server_options(s.options, s.options.listen), s.router,
                                     s.metrics, authenticate));
+  s.prediction_log->start();
+  s.deployments->start();
   if (s.options.listen_serving) {
     s.serving_server = TRY(http::Server::open(server_options(s.options, *s.options.listen_serving),
                                               s.serving_router, s.metrics, authenticate));
@@ -186,6 +209,9 @@ Result<> App::start() {
 
 void App::stop() {
   Services& s = *services_;
+  // Shadows of the last answers first: they are logged too.
+  s.deployments->stop();
+  s.prediction_log->stop();
   if (!s.running.exchange(false)) return;
   s.server->drain();
   if (s.serving_server) s.serving_server->drain();

@@ -68,4 +68,7 @@ std::string catalogue_uri(const std::filesystem::path& state);
 /// Every module's migrations, in the order of the modules.
 std::vector<db::Migration> all_migrations();
 
+/// Where the prediction log and the labels of a state folder lie.
+std::filesystem::path predictions_folder(const std::filesystem::path& state);
+std::filesystem::path labels_folder(const std::filesystem::path& state);
 }  // namespace slipway::app
