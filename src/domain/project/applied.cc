@@ -133,6 +133,17 @@ Result<std::optional<Applied>> current(db::Tx& tx) {
   return std::optional<Applied>(std::move(applied));
 }
 
+Result<std::shared_ptr<const Applied>> CurrentProject::get(db::Tx& tx) {
+  std::optional<LatestRow> row = TRY(latest(tx));
+  auto known = known_.with([](const auto& applied) { return applied; });
+  const bool is_known = row ? known && known->number == row->number : !known;
+  if (is_known) return known;
+  std::optional<Applied> applied = TRY(current(tx));
+  if (applied) known = std::make_shared<const Applied>(std::move(*applied));
+  known_.with([&](auto& newest) { newest = known; });
+  return known;
+}
+
 Result<Outcome> apply(db::Tx& tx, const Declared& declared, const std::string& actor,
                       UnixMs now_ms) {
   std::optional<LatestRow> row = TRY(latest(tx));

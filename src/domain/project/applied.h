@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/guarded.h"
 #include "domain/project/declared.h"
 #include "io/db/db.h"
 #include "io/wire/codec.h"
@@ -27,6 +29,16 @@ struct Applied {
 /// The project that holds; nothing before the first apply. kConflict with tag "unreadable" when a
 /// program of another age applied what this one cannot parse: apply again.
 Result<std::optional<Applied>> current(db::Tx& tx);
+
+/// The same, parsed once for as long as it holds: for whoever asks again and again. Any thread.
+class CurrentProject {
+ public:
+  /// Null before the first apply.
+  Result<std::shared_ptr<const Applied>> get(db::Tx& tx);
+
+ private:
+  Guarded<std::shared_ptr<const Applied>> known_;
+};
 
 struct Outcome {
   bool changed = false;  // false: texts and documents are those that held already; nothing written

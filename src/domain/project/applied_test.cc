@@ -35,6 +35,19 @@ class AppliedTest : public db::OnEachEngine {
 
 INSTANTIATE_TEST_SUITE_P(Engines, AppliedTest, db::every_engine(), db::engine_name);
 
+TEST_P(AppliedTest, IsParsedOnceForAsLongAsItHolds) {
+  CurrentProject project;
+  auto get = [&] { return *pool->read([&](db::Tx& tx) { return project.get(tx); }); };
+  EXPECT_EQ(get(), nullptr);
+  put("version: 1\nproject: bikes\n", 1000, {});
+  auto first = get();
+  ASSERT_NE(first, nullptr);
+  EXPECT_EQ(first->declared.file.name, "bikes");
+  EXPECT_EQ(get(), first);
+  put("version: 1\nproject: rides\n", 2000, {});
+  EXPECT_EQ(get()->declared.file.name, "rides");
+}
+
 TEST_P(AppliedTest, NothingHoldsBeforeTheFirstApply) {
   auto applied = pool->read([](db::Tx& tx) { return current(tx); });
   ASSERT_TRUE(applied.ok()) << applied.error().message;
