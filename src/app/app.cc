@@ -120,15 +120,15 @@ std::string url_of(const Address& address, int port) {
 
 }  // namespace
 
+std::string catalogue_uri(const std::filesystem::path& state) {
+  return "sqlite://" + (state / "catalog.db").string();
+}
+
 std::filesystem::path predictions_folder(const std::filesystem::path& state) {
   return state / "predictions";
 }
 std::filesystem::path labels_folder(const std::filesystem::path& state) {
   return state / "labels";
-}
-
-std::string catalogue_uri(const std::filesystem::path& state) {
-  return "sqlite://" + (state / "catalog.db").string();
 }
 
 std::vector<db::Migration> all_migrations() {
@@ -159,6 +159,10 @@ Result<std::unique_ptr<App>> App::open(AppOptions options) {
   });
   s->logged_models = std::make_unique<registry::LoggedModels>(*s->pool, s->clock);
   s->tracking =
+      TRY(tracking::Tracking::open(*s->pool, s->clock, {.artifact_root = mlflow::kArtifactRoot}));
+  s->features = std::make_unique<features::Service>(features_folder(state.path()), s->metrics);
+  s->source = std::make_unique<RegistrySource>(*s->registry, *s->blobs);
+  s->serving = std::make_unique<serving::Serving>(*s->source, s->clock, s->metrics);
   serving::PredictionLogOptions log_options;
   log_options.root = predictions_folder(state.path());
   s->prediction_log =
@@ -166,10 +170,6 @@ Result<std::unique_ptr<App>> App::open(AppOptions options) {
   s->label_log = std::make_unique<serving::LabelLog>(s->disk, labels_folder(state.path()));
   s->deployments =
       std::make_unique<serving::Deployments>(*s->serving, *s->prediction_log, s->clock, s->metrics);
-      TRY(tracking::Tracking::open(*s->pool, s->clock, {.artifact_root = mlflow::kArtifactRoot}));
-  s->features = std::make_unique<features::Service>(features_folder(state.path()), s->metrics);
-  s->source = std::make_unique<RegistrySource>(*s->registry, *s->blobs);
-  s->serving = std::make_unique<serving::Serving>(*s->source, s->clock, s->metrics);
   return std::unique_ptr<App>(new App(std::move(s)));
 }
 
@@ -193,12 +193,12 @@ Result<> App::start() {
 
   s.server = TRY(http::Server::open(server_options(s.options, s.options.listen), s.router,
                                     s.metrics, authenticate));
-  s.prediction_log->start();
-  s.deployments->start();
   if (s.options.listen_serving) {
     s.serving_server = TRY(http::Server::open(server_options(s.options, *s.options.listen_serving),
                                               s.serving_router, s.metrics, authenticate));
   }
+  s.prediction_log->start();
+  s.deployments->start();
   s.serving->start();
   s.running = true;
   s.server->start();
@@ -209,13 +209,13 @@ Result<> App::start() {
 
 void App::stop() {
   Services& s = *services_;
-  // Shadows of the last answers first: they are logged too.
-  s.deployments->stop();
-  s.prediction_log->stop();
   if (!s.running.exchange(false)) return;
   s.server->drain();
   if (s.serving_server) s.serving_server->drain();
   s.serving->stop();
+  // Shadows of the last answers first: they are logged too.
+  s.deployments->stop();
+  s.prediction_log->stop();
 }
 
 std::string App::url() const {

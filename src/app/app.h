@@ -65,10 +65,10 @@ class App {
 
 /// "sqlite:///.../catalog.db" of a state folder.
 std::string catalogue_uri(const std::filesystem::path& state);
-/// Every module's migrations, in the order of the modules.
-std::vector<db::Migration> all_migrations();
-
 /// Where the prediction log and the labels of a state folder lie.
 std::filesystem::path predictions_folder(const std::filesystem::path& state);
 std::filesystem::path labels_folder(const std::filesystem::path& state);
+/// Every module's migrations, in the order of the modules.
+std::vector<db::Migration> all_migrations();
+
 }  // namespace slipway::app
