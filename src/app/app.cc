@@ -3,10 +3,14 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdlib>
 
 #include "app/api.h"
+#include "app/circle.h"
+#include "app/clock_api.h"
 #include "app/facts.h"
 #include "app/features_api.h"
+#include "app/loop/notify_part.h"
 #include "app/model_source.h"
 #include "app/project_api.h"
 #include "app/project_facts.h"
@@ -22,6 +26,7 @@
 #include "domain/checks/facts.h"
 #include "domain/delivery/store.h"
 #include "domain/features/service.h"
+#include "domain/notify/deliveries.h"
 #include "domain/project/applied.h"
 #include "domain/registry/logged_models.h"
 #include "domain/registry/registry.h"
@@ -32,6 +37,14 @@
 #include "domain/tracking/tracking.h"
 
 namespace slipway::app {
+namespace {
+
+std::optional<std::string> environment_variable(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+}
+
+}  // namespace
 
 // In the order in which they are made; the order of members is the order of life: the pool ends
 // (and finishes what was queued) before the services that its callbacks call.
@@ -39,7 +52,9 @@ struct App::Services {
   explicit Services(AppOptions given) : options(std::move(given)) {}
 
   AppOptions options;
-  SystemClock clock;
+  SystemClock system_clock;
+  ReplayClock replay_clock;
+  const Clock& clock = options.replay ? static_cast<const Clock&>(replay_clock) : system_clock;
   Metrics metrics;
   std::optional<Ownership> ownership;
   std::string secret;
@@ -59,6 +74,13 @@ struct App::Services {
   http::Router serving_router{http::render_plain_error};
   std::unique_ptr<http::Server> server, serving_server;
   std::atomic<bool> running{false};
+  Circle circle{clock};
+
+  /// What the server does by itself.
+  void add_parts() {
+    auto wake = [this] { circle.wake(); };
+    circle.add(std::make_unique<NotifyPart>(*pool, metrics, wake, environment_variable));
+  }
 
   void mount_mlflow() {
     mlflow::mount_tracking(router, *tracking);
@@ -104,6 +126,17 @@ void take_left_facts(const StateFolder& state, db::Pool& pool, const Clock& cloc
   if (!taken.ok()) log_warning("facts of earlier runs wait on", {{"why", taken.error().message}});
 }
 
+/// A replayed history goes on where its last event was.
+Result<> go_on_with(ReplayClock& clock, db::Pool& pool) {
+  return pool.read([&](db::Tx& tx) -> Result<> {
+    const std::int64_t newest = TRY(graph::newest_seq(tx));
+    for (const auto& event : TRY(graph::events_after(tx, newest - 1, 1))) {
+      clock.turn_to(event.time_ms);
+    }
+    return {};
+  });
+}
+
 http::ServerOptions server_options(const AppOptions& app, const Address& address) {
   http::ServerOptions options;
   options.body_buffers_max = app.body_memory_bytes;
@@ -133,7 +166,8 @@ std::filesystem::path labels_folder(const std::filesystem::path& state) {
 
 std::vector<db::Migration> all_migrations() {
   return db::joined({graph::migrations(), tracking::migrations(), registry::migrations(),
-                     project::migrations(), checks::migrations(), delivery::migrations()});
+                     project::migrations(), checks::migrations(), delivery::migrations(),
+                     notify::migrations()});
 }
 
 App::App(std::unique_ptr<Services> services) : services_(std::move(services)) {}
@@ -148,6 +182,7 @@ Result<std::unique_ptr<App>> App::open(AppOptions options) {
   s->ownership = TRY(Ownership::try_take(state));
   if (!s->ownership) return owned_elsewhere(state);
   s->secret = TRY(state.secret());
+  if (s->options.replay) TRY(go_on_with(s->replay_clock, *s->pool));
   std::string store = s->options.store.empty() ? catalogue_uri(state.path()) : s->options.store;
   std::filesystem::path artifacts =
       s->options.artifacts.empty() ? state.path() / "artifacts" : s->options.artifacts;
@@ -177,6 +212,11 @@ Result<> App::start() {
   Services& s = *services_;
   auto authenticate = [&s](const http::Request& request) {
     return principal_of(request, s.secret);
+  if (s.options.replay) {
+    mount_clock(s.router, s.replay_clock, s.circle);
+  } else {
+    mount_clock(s.router, s.clock);
+  }
   };
   mount_web(s.router);
   mount_metrics(s.router, s.metrics);
@@ -199,6 +239,8 @@ Result<> App::start() {
   }
   s.prediction_log->start();
   s.deployments->start();
+  s.add_parts();
+  s.circle.start();
   s.serving->start();
   s.running = true;
   s.server->start();
@@ -208,6 +250,7 @@ Result<> App::start() {
 }
 
 void App::stop() {
+  s.circle.stop();
   Services& s = *services_;
   if (!s.running.exchange(false)) return;
   s.server->drain();

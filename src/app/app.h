@@ -36,6 +36,7 @@ struct AppOptions {
   std::string command = "slipway up";  // how the owner names itself
 };
 
+  bool replay = false;                 // the clock shows what POST /api/slipway/v1/clock says
 /// The server: owns every service. open() readies the state (lock, migrations), start() answers,
 /// stop() drains.
 class App {

@@ -28,6 +28,8 @@ const std::vector<Setting>& up_settings() {
        "memory for request bodies, all together; beyond it 503 with Retry-After"},
       {"body_rate", "BYTES", "1024",
        "a request's body that comes at fewer bytes a second, over half a minute, is given up"},
+      {"clock", "CLOCK", "system",
+       "system, or replay: the time is what POST /api/slipway/v1/clock says"},
       {"log_level", "LEVEL", "info", "debug, info, warning, error or off"},
       {"log_format", "FORMAT", "text", "text or json"},
   };
@@ -98,12 +100,27 @@ Result<AppOptions> options_of(const Settings& settings, const std::filesystem::p
   }
   options.store = settings.text("store");
   if (!settings.text("artifacts").empty()) options.artifacts = folder / settings.text("artifacts");
+  const std::string& clock = settings.text("clock");
+  if (clock != "system" && clock != "replay") {
+    return Error{Code::kInvalid, "clock '" + clock + "' is neither system nor replay", "usage"};
+  }
+  options.replay = clock == "replay";
   options.default_deployment = settings.text("default_deployment");
   options.body_memory_bytes =
       static_cast<std::uint64_t>(TRY(bounded(settings, "body_memory", 1, 1 << 20))) << 20;
   options.body_bytes_per_second_min =
       static_cast<std::uint64_t>(TRY(bounded(settings, "body_rate", 0, 1 << 30)));
   return options;
+}
+
+/// Which folder it is, which is no matter of course outside of a project.
+std::string state_line(const Settings& settings, const std::filesystem::path& folder,
+                       const std::filesystem::path& state) {
+  std::string line = "slipway: state in " + state.string();
+  if (!settings.text("state").empty() || is_in_project(folder)) return line;
+  return line +
+         " (no project here: neither this folder nor one above has .dvc, slipway.yaml or "
+         ".git)";
 }
 
 sigset_t end_signals() {
@@ -154,8 +171,7 @@ int run_up(const Arguments& arguments, const Surroundings& surroundings) {
   if (!options.ok()) return report(options.error(), surroundings);
   Result<std::unique_ptr<App>> app = App::open(*options);
   if (!app.ok()) return report(app.error(), surroundings);
-  if (Result<> started = (*app)->start(); !started.ok())
-    return report(started.error(), surroundings);
+  surroundings.err << state_line(*settings, surroundings.folder, options->state) << std::endl;
   surroundings.out << "slipway: ready at " << (*app)->url() << std::endl;
   if ((*app)->serving_url() != (*app)->url()) {
     surroundings.err << "slipway: predictions at " << (*app)->serving_url() << std::endl;

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <array>
+#include <memory>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "app/circle.h"
+#include "base/guarded.h"
+#include "base/metrics.h"
+#include "base/queue.h"
+#include "domain/notify/deliveries.h"
+#include "domain/notify/notify.h"
+#include "domain/project/applied.h"
+
+namespace slipway::app {
+
+/// Keeps the outbox of notifications and sends what is due. Requests are made by threads of its
+/// own, so that a receiver that hangs holds up neither the loop nor another receiver. What is still
+/// under way at the end is sent again by the next server.
+class NotifyPart final : public Part {
+ public:
+  /// POSTs to a receiver; the error says what it answered. Any thread, several at once.
+  using Post = std::function<Result<>(const std::string& url, const std::string& body,
+                                      const std::vector<notify::Header>& headers)>;
+  static Result<> post(const std::string& url, const std::string& body,
+                       const std::vector<notify::Header>& headers);
+
+  /// `wake` is called when an attempt is over. All must outlive it.
+  NotifyPart(db::Pool& pool, Metrics& metrics, std::function<void()> wake,
+             notify::Variable variable, Post post = NotifyPart::post);
+  ~NotifyPart() override;
+
+  std::string name() const override { return "notifications"; }
+  Result<bool> turn(UnixMs now) override;
+  /// Receivers are no part of the loop: nothing waits for them.
+  bool is_pending() const override { return false; }
+  /// For tests: returns once no request is under way.
+  void finish_requests();
+
+ private:
+  struct Job {
+    notify::Delivery delivery;
+    std::string project, secret_written;
+    UnixMs now = 0;
+  };
+  static constexpr std::size_t kThreads = 4, kJobsMax = 1000;
+
+  void run();
+  void attempt(const Job& job);
+  Result<> send(const Job& job);
+
+  db::Pool& pool_;
+  Counter& sent_;
+  Counter& failed_;
+  const std::function<void()> wake_;
+  const notify::Variable variable_;
+  const Post post_;
+  project::CurrentProject project_;
+  Queue<Job> jobs_{kJobsMax};
+  // Webhooks with a request under way, and how many ended.
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  std::set<std::string> under_way_;
+  std::array<std::thread, kThreads> threads_;
+};
+
+}  // namespace slipway::app
