@@ -73,6 +73,16 @@ Result<bool> take_in(db::Tx& tx, const std::vector<project::Notification>& decla
   return true;
 }
 
+Result<bool> has_news(db::Tx& tx) {
+  return TRY(graph::newest_seq(tx)) > TRY(graph::read_cursor(tx, kReader));
+}
+
+Result<bool> waits(db::Tx& tx) {
+  const auto one = TRY(tx.one<std::int64_t>(
+      "select event_seq from notify_deliveries where state = 'waiting' limit 1"));
+  return one.has_value();
+}
+
 Result<std::vector<Delivery>> due(db::Tx& tx, const std::vector<project::Notification>& declared,
                                   UnixMs now_ms) {
   const std::vector<Delivery> heads = TRY(tx.all<Delivery>(

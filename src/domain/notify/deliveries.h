@@ -33,6 +33,11 @@ WIRE(Delivery, webhook, event_seq, state, attempts, created_ms, next_ms, ended_m
 Result<bool> take_in(db::Tx& tx, const std::vector<project::Notification>& declared, int limit,
                      UnixMs now_ms);
 
+/// Whether there are events that were not taken in, and whether any delivery waits: for a reader,
+/// so that nothing is written where nothing happens.
+Result<bool> has_news(db::Tx& tx);
+Result<bool> waits(db::Tx& tx);
+
 /// The oldest delivery of each webhook that waits, where it is due: one receiver gets its events in
 /// order, and a slow one holds up nobody else. Those of webhooks that are no longer declared are
 /// given up.
