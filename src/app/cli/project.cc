@@ -39,13 +39,19 @@ std::string take_text(wire::Json& answer) {
 /// Data versioning, unless it is there; the layout of the project is added to what is there either
 /// way.
 int init_data(const Arguments& arguments, const Surroundings& surroundings) {
+  if (arguments.on("no-scm") && arguments.on("subdir")) {
+    return report(with_tag(invalid("--no-scm and --subdir exclude each other: without git, or in a "
+                                   "folder of a git repository that begins above?"),
+                           "usage"),
+                  surroundings);
+  }
   std::error_code ignored;
   bool there = std::filesystem::exists(surroundings.folder / ".dvc", ignored);
   if (there && !arguments.on("force")) return kDone;
   std::ostringstream said;  // run_init says it in its own words
   data::Console console{said, surroundings.err, surroundings.json};
-  int code =
-      data::run_init(surroundings.folder, arguments.on("no-scm"), arguments.on("force"), console);
+  int code = data::run_init(surroundings.folder, arguments.on("no-scm"), arguments.on("force"),
+                            arguments.on("subdir"), console);
   if (code != kDone) surroundings.out << said.str();
   return code;
 }

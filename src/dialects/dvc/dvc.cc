@@ -119,8 +119,10 @@ void hint_git_add(const Face& face, const Repository& repository, const data::Ad
 int run_init(const Face& face, const Parsed& parsed) {
   fs::path folder =
       parsed.targets.empty() ? face.from : (face.from / parsed.targets[0]).lexically_normal();
-  bool no_scm = parsed.has("no-scm");
-  Result<> done = Repository::init(folder, no_scm, parsed.has("force"));
+  bool no_scm = parsed.has("no-scm"), subdir = parsed.has("subdir");
+  if (no_scm && subdir)
+    return fail(face, "Cannot initialize repo with `--no-scm` and `--subdir`", kOther);
+  Result<> done = Repository::init(folder, no_scm, parsed.has("force"), subdir);
   if (!done.ok() && done.error().tag == "exists") {
     return fail(face,
                 "failed to initiate DVC - '" + data::shown(folder / ".dvc", face.from) +
@@ -133,6 +135,13 @@ int run_init(const Face& face, const Parsed& parsed) {
                     " is not tracked by any supported SCM tool (e.g. Git). Use `--no-scm` if you "
                     "don't want to use any SCM or "
                     "`--subdir` if initializing inside a subdirectory of a parent SCM repository.",
+                kFailed);
+  }
+  if (!done.ok() && done.error().tag == "ignored") {
+    return fail(face,
+                "failed to initiate DVC - " + (folder / ".dvc").string() +
+                    " is ignored by your SCM tool. \nMake sure that it's tracked, for example, by "
+                    "adding '!.dvc' to .gitignore.",
                 kFailed);
   }
   if (!done.ok()) return fail(face, "failed to initiate DVC - " + done.error().message, kFailed);
@@ -320,35 +329,56 @@ void order_as_walked(std::vector<StageStatus>& all, const fs::path& from) {
   for (auto& [key, status] : keyed) all.push_back(std::move(status));
 }
 
-Result<std::vector<StageStatus>> collect_status(const Face& face, Repository& repository,
-                                                const Parsed& parsed) {
+struct CollectedStatus {
   std::vector<StageStatus> all;
-  if (face.pipelines != nullptr) all = TRY(face.pipelines->status(parsed.targets));
-  for (const data::OwnerStatus& owner : TRY(data::status(repository, parsed.targets, face.from))) {
-    all.push_back(to_stage_status(owner, face.from));
+  std::vector<data::PassedOver> passed_over;  // pipelines that were not looked at
+};
+
+/// Data is looked at even beside pipelines with something that is not supported yet.
+Result<CollectedStatus> collect_status(const Face& face, Repository& repository,
+                                       const Parsed& parsed) {
+  CollectedStatus collected;
+  bool is_whole = true;
+  if (face.pipelines != nullptr) {
+    Result<std::vector<StageStatus>> stages = face.pipelines->status(parsed.targets);
+    is_whole = stages.ok();
+    if (is_whole)
+      collected.all = std::move(*stages);
+    else if (stages.error().tag != "unsupported" ||
+             !TRY(data::can_do_without_stages(repository, parsed.targets, face.from)))
+      return stages.error();
   }
-  if (parsed.targets.empty()) order_as_walked(all, face.from);
-  return all;
+  std::vector<data::PassedOver>* passed_over = is_whole ? nullptr : &collected.passed_over;
+  for (const data::OwnerStatus& owner :
+       TRY(data::status(repository, parsed.targets, face.from, passed_over))) {
+    collected.all.push_back(to_stage_status(owner, face.from));
+  }
+  if (parsed.targets.empty()) order_as_walked(collected.all, face.from);
+  return collected;
 }
 
 int run_status(const Face& face, Repository& repository, const Parsed& parsed) {
-  Result<std::vector<StageStatus>> all = collect_status(face, repository, parsed);
-  if (!all.ok() && all.error().tag == "no_target")
+  Result<CollectedStatus> collected = collect_status(face, repository, parsed);
+  if (!collected.ok() && collected.error().tag == "no_target")
     return fail(face, shown_missing(parsed.targets[0]), kFailed);
-  if (!all.ok())
-    return fail(face, message_of(all.error()),
-                exit_code(all.error()) == kOther ? kFailed : exit_code(all.error()));
+  if (!collected.ok())
+    return fail(face, message_of(collected.error()),
+                exit_code(collected.error()) == kOther ? kFailed : exit_code(collected.error()));
+  const std::vector<StageStatus>& all = collected->all;
+  const bool is_whole = collected->passed_over.empty();
+  for (const data::PassedOver& one : collected->passed_over) fail(face, one.error);
   if (parsed.has("json")) {
     Json json = Json(Json::Object());
-    for (const StageStatus& status : *all) json.set(status.owner, status_to_json(status));
+    for (const StageStatus& status : all) json.set(status.owner, status_to_json(status));
     wire::DumpStyle style;
     style.spaces = true;
     face.out << wire::dump(json, style) << "\n";
-    return kOk;
+    return is_whole ? kOk : kFailed;
   }
-  if (parsed.has("quiet")) return all->empty() ? kOk : kFailed;
-  for (const StageStatus& status : *all) show_status(face.out, status);
-  if (!all->empty()) return kOk;
+  if (parsed.has("quiet")) return all.empty() && is_whole ? kOk : kFailed;
+  for (const StageStatus& status : all) show_status(face.out, status);
+  if (!is_whole) return kFailed;
+  if (!all.empty()) return kOk;
   Result<Repository::StageFiles> files = repository.stage_files();
   bool nothing = files.ok() && files->single.empty() && files->pipelines.empty();
   face.out << (nothing ? kEmptyProject : "Data and pipelines are up to date.\n");
@@ -414,6 +444,7 @@ int run_checkout(const Face& face, Repository& repository, const Parsed& parsed)
     for (const std::string& name : sorted_names(done->changes.deleted, face.from))
       face.out << "D       " << name << "\n";
   }
+  for (const data::PassedOver& one : done->passed_over) fail(face, one.error);
   if (!done->failed.empty() && !request.allow_missing) {
     std::string names;
     for (const fs::path& path : done->failed) names += data::shown(path, face.from) + "\n";
@@ -423,7 +454,7 @@ int run_checkout(const Face& face, Repository& repository, const Parsed& parsed)
                 kOther);
   }
   if (request.relink) face.out << "Relinked successfully\n";
-  return kOk;
+  return done->passed_over.empty() ? kOk : kOther;
 }
 
 int run_commit(const Face& face, Repository& repository, const Parsed& parsed) {
@@ -510,8 +541,8 @@ std::map<std::string, std::string> repro_flags() {
 }
 
 const std::map<std::string, std::string>& init_flags() {
-  static const std::map<std::string, std::string> flags =
-      with_common({{"--no-scm", "no-scm"}, {"-f", "force"}, {"--force", "force"}});
+  static const std::map<std::string, std::string> flags = with_common(
+      {{"--no-scm", "no-scm"}, {"--subdir", "subdir"}, {"-f", "force"}, {"--force", "force"}});
   return flags;
 }
 
@@ -526,7 +557,7 @@ int refuse(const Face& face, const std::string& command, const std::string& word
 int run_init(const Face& face, const std::vector<std::string>& rest) {
   Parsed parsed = parse(rest, init_flags());
   if (parsed.unknown.empty() && parsed.targets.size() > 1) parsed.unknown = parsed.targets[1];
-  if (!parsed.unknown.empty()) return refuse(face, "init", parsed.unknown, {"--subdir"});
+  if (!parsed.unknown.empty()) return refuse(face, "init", parsed.unknown, {});
   return run_init(face, parsed);
 }
 

@@ -88,7 +88,6 @@ TEST_F(Dvc, WhatComesLaterIsRefusedBeforeAnythingIsDone) {
                                                    {"status", "-j", "2"},
                                                    {"checkout", "-R"},
                                                    {"commit", "-d"},
-                                                   {"init", "--subdir"},
                                                    {"push"},
                                                    {"exp", "run"}}) {
     EXPECT_EQ(run(arguments), 255) << arguments[0];
@@ -140,6 +139,29 @@ TEST(DvcErrors, HaveItsCodesAndWords) {
   EXPECT_EQ(message_of(invalid("x")), "x");
   EXPECT_EQ(message_of(with_tag(busy("held"), "locked")).find("Unable to acquire lock"), 0u);
   EXPECT_EQ(message_of(with_tag(busy("'y' is busy, by"), "locked")), "'y' is busy, by");
+}
+
+TEST_F(Dvc, DataIsLookedAtBesideStagesThatAreNotUnderstood) {
+  write("x", "1\n");
+  ASSERT_EQ(run({"add", "-q", "x"}), 0);
+  write("dvc.yaml", "vars: [p.yaml]\n");
+  kept_.error = with_tag(invalid("dvc.yaml:1:1: not supported yet: vars"), "unsupported");
+  write("x", "2\n");
+  EXPECT_EQ(run({"status"}), 1);
+  EXPECT_EQ(out_.find("x.dvc:\n\tchanged outs:\n"), 0u) << out_;
+  EXPECT_NE(err_.find("ERROR: "), std::string::npos);
+  EXPECT_NE(err_.find("dvc.yaml:1:1: not supported yet"), std::string::npos) << err_;
+  EXPECT_EQ(run({"status", "x"}), 0);
+  EXPECT_EQ(out_.find("x.dvc:\n"), 0u) << out_;
+  EXPECT_EQ(err_, "");
+  EXPECT_EQ(run({"checkout", "-f", "x"}), 0) << err_;
+  EXPECT_EQ(read("x"), "1\n");
+  fs::remove(at("x"));
+  EXPECT_EQ(run({"checkout"}), 255);
+  EXPECT_EQ(read("x"), "1\n");
+  EXPECT_NE(err_.find("not supported yet"), std::string::npos) << err_;
+  EXPECT_EQ(run({"status", "train"}), 1);
+  EXPECT_EQ(err_, "ERROR: dvc.yaml:1:1: not supported yet: vars\n");
 }
 
 // --- init ---

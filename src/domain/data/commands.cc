@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/text.h"
 #include "domain/data/data_file.h"
 #include "domain/data/lock_file.h"
 #include "domain/project/stage.h"
@@ -165,13 +166,34 @@ std::string shown(const fs::path& path, const fs::path& from) {
   return relative.empty() ? path.string() : relative;
 }
 
-Result<std::vector<Tracked>> tracked(const Repository& repository, const fs::path& from) {
+Result<std::vector<Tracked>> tracked(const Repository& repository, const fs::path& from,
+                                     std::vector<PassedOver>* passed_over) {
   Repository::StageFiles files = TRY(repository.stage_files());
   std::vector<Tracked> all;
   for (const fs::path& file : files.single) TRY(collect_data_file(file, from, all));
-  for (const fs::path& file : files.pipelines) TRY(collect_pipeline(file, from, all));
+  for (const fs::path& file : files.pipelines) {
+    Result<> collected = collect_pipeline(file, from, all);
+    if (collected.ok()) continue;
+    if (passed_over == nullptr || collected.error().tag != "unsupported") return collected.error();
+    passed_over->push_back({file, collected.error()});
+  }
   return all;
 }
+
+namespace {
+
+Error no_target(const std::string& target, const std::vector<Tracked>& all, const fs::path& from) {
+  std::vector<std::string> known;
+  for (const Tracked& one : all) {
+    known.push_back(one.owner);
+    known.push_back(shown(one.path, from));
+  }
+  std::string message = "nothing that is tracked is called '" + target + "'";
+  if (auto near = nearest(target, known)) message += "; did you mean '" + *near + "'?";
+  return with_tag(missing(message), "no_target");
+}
+
+}  // namespace
 
 Result<std::vector<Tracked>> select(const std::vector<Tracked>& all,
                                     const std::vector<std::string>& targets, const fs::path& from) {
@@ -185,8 +207,7 @@ Result<std::vector<Tracked>> select(const std::vector<Tracked>& all,
       chosen.insert(i);
       any = true;
     }
-    if (!any)
-      return with_tag(missing("nothing that is tracked is called '" + target + "'"), "no_target");
+    if (!any) return no_target(target, all, from);
   }
   std::vector<Tracked> result;
   for (std::size_t i : chosen) result.push_back(all[i]);
@@ -197,9 +218,20 @@ namespace {
 
 Result<std::vector<Tracked>> chosen_of(Repository& repository,
                                        const std::vector<std::string>& targets,
-                                       const fs::path& from) {
-  std::vector<Tracked> all = TRY(tracked(repository, from));
-  return select(all, targets, from);
+                                       const fs::path& from,
+                                       std::vector<PassedOver>* passed_over = nullptr) {
+  std::vector<Tracked> all = TRY(tracked(repository, from, passed_over));
+  Result<std::vector<Tracked>> chosen = select(all, targets, from);
+  if (passed_over == nullptr || passed_over->empty()) return chosen;
+  if (!chosen.ok() || chosen->empty()) return passed_over->front().error;  // it may be there
+  std::erase_if(*passed_over, [&](const PassedOver& one) {
+    return !targets.empty() &&
+           std::none_of(targets.begin(), targets.end(), [&](const std::string& target) {
+             fs::path path = absolute(target, from);
+             return one.file == path || is_inside(one.file, path);
+           });
+  });
+  return chosen;
 }
 
 }  // namespace
@@ -233,9 +265,10 @@ Result<Added> add(Repository& repository, const AddRequest& request) {
 
 Result<std::vector<OwnerStatus>> status(Repository& repository,
                                         const std::vector<std::string>& targets,
-                                        const fs::path& from) {
+                                        const fs::path& from,
+                                        std::vector<PassedOver>* passed_over) {
   RepositoryLock lock = TRY(repository.lock());
-  std::vector<Tracked> chosen = TRY(chosen_of(repository, targets, from));
+  std::vector<Tracked> chosen = TRY(chosen_of(repository, targets, from, passed_over));
   std::vector<OwnerStatus> result;
   std::set<fs::path> deps_done;
   for (const Tracked& one : chosen) {
@@ -265,14 +298,27 @@ Result<std::vector<OwnerStatus>> status(Repository& repository,
   return result;
 }
 
+Result<bool> can_do_without_stages(const Repository& repository,
+                                   const std::vector<std::string>& targets, const fs::path& from) {
+  std::vector<PassedOver> passed_over;
+  std::vector<Tracked> all = TRY(tracked(repository, from, &passed_over));
+  if (passed_over.empty()) return false;
+  Result<std::vector<Tracked>> chosen = select(all, targets, from);
+  auto is_data = [](const Tracked& one) { return one.stage.empty(); };
+  if (!chosen.ok()) return false;
+  return targets.empty() ? std::any_of(chosen->begin(), chosen->end(), is_data)
+                         : std::all_of(chosen->begin(), chosen->end(), is_data);
+}
+
 Result<CheckedOut> checkout(Repository& repository, const CheckoutRequest& request) {
   RepositoryLock lock = TRY(repository.lock());
-  std::vector<Tracked> chosen = TRY(chosen_of(repository, request.targets, request.from));
+  CheckedOut result;
+  std::vector<Tracked> chosen =
+      TRY(chosen_of(repository, request.targets, request.from, &result.passed_over));
   std::erase_if(chosen, [](const Tracked& one) { return !one.cache; });
   std::vector<fs::path> writes;
   for (const Tracked& one : chosen) writes.push_back(one.path);
   PathsLock claim = TRY(repository.lock_paths("slipway checkout", {}, writes));
-  CheckedOut result;
   std::vector<Repository::CheckoutPlan> plans;
   std::string unsaved;
   for (const Tracked& one : chosen) {

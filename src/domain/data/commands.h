@@ -27,13 +27,22 @@ struct Tracked {
   bool persist = false;
 };
 
+/// A dvc.yaml with something in it that is not supported yet.
+struct PassedOver {
+  std::filesystem::path file;  // absolute
+  Error error;                 // tag "unsupported"
+};
+
 /// All outputs of the project: .dvc files first, then stages, each in order of file and place.
-/// `from`: what owners' names are relative to.
+/// `from`: what owners' names are relative to. With `passed_over` what is not supported yet goes
+/// there instead of being an error: who needs no stage can go on.
 Result<std::vector<Tracked>> tracked(const Repository& repository,
-                                     const std::filesystem::path& from);
+                                     const std::filesystem::path& from,
+                                     std::vector<PassedOver>* passed_over = nullptr);
 
 /// Those that `targets` name: .dvc files, stages, outputs, or folders that hold outputs. All when
-/// there are no targets. kMissing with tag "no_target" names the first target that fits nothing.
+/// there are no targets. kMissing with tag "no_target" names the first target that fits nothing,
+/// and what is called nearly so.
 Result<std::vector<Tracked>> select(const std::vector<Tracked>& all,
                                     const std::vector<std::string>& targets,
                                     const std::filesystem::path& from);
@@ -62,9 +71,18 @@ struct OwnerStatus {
   bool always_changed = false;
 };
 /// Of .dvc files only; flows says it of stages. Owners without differences are left out.
+/// `passed_over` as for tracked(), of files that the targets name or hold: then targets that only a
+/// stage could fit are an error still, and so is everything when there is nothing else to look at.
 Result<std::vector<OwnerStatus>> status(Repository& repository,
                                         const std::vector<std::string>& targets,
-                                        const std::filesystem::path& from);
+                                        const std::filesystem::path& from,
+                                        std::vector<PassedOver>* passed_over = nullptr);
+
+/// Whether there is an answer although a dvc.yaml has something that is not supported yet: data
+/// that `targets` name, or hold, and no stage by its name; without targets any data.
+Result<bool> can_do_without_stages(const Repository& repository,
+                                   const std::vector<std::string>& targets,
+                                   const std::filesystem::path& from);
 
 struct CheckoutRequest {
   std::vector<std::string> targets;
@@ -77,6 +95,7 @@ struct CheckedOut {
   Changes changes;
   std::vector<std::filesystem::path>
       failed;  // outputs whose objects are not in the cache; left as they were
+  std::vector<PassedOver> passed_over;  // their outputs are as they were
 };
 /// kConflict with tag "unsaved" lists in its message's lines, after the first, the files that would
 /// be lost; nothing is changed then. Takes the locks.
@@ -93,14 +112,15 @@ struct CommitRequest {
 /// the locks.
 Result<Added> commit(Repository& repository, const CommitRequest& request);
 
-/// The faces of `slipway`: print what people read (or JSON) and return the exit code: 0, 1 the
-/// command found something to refuse, 2 wrong use, 3 no project or unreadable files.
+/// The faces of `slipway`: print what people read, or with `json` one JSON document, of an error
+/// too, and return the exit code: 0 done, 2 used wrongly, 3 could not be done.
 struct Console {
   std::ostream& out;
   std::ostream& err;
   bool json = false;
 };
-int run_init(const std::filesystem::path& folder, bool no_scm, bool force, Console& console);
+int run_init(const std::filesystem::path& folder, bool no_scm, bool force, bool subdir,
+             Console& console);
 int run_add(const AddRequest& request, Console& console);
 int run_checkout(const CheckoutRequest& request, Console& console);
 

@@ -81,7 +81,8 @@ TEST_F(DataCommands, TargetsAreOwnersOutputsFoldersAroundAndFilesInside) {
     EXPECT_EQ(owners({target}), "d/e.dvc>d/e") << target;
   EXPECT_EQ(owners({"y", "d", "y.dvc"}), "d/e.dvc>d/e y.dvc>y");
   EXPECT_EQ(owners({"e"}, "d"), "e.dvc>e");
-  EXPECT_EQ(owners({"y", "d/ee"}), "no_target: nothing that is tracked is called 'd/ee'");
+  EXPECT_EQ(owners({"y", "d/ee"}),
+            "no_target: nothing that is tracked is called 'd/ee'; did you mean 'd/e'?");
 }
 
 TEST_F(DataCommands, AddWritesWhatBelongsIntoGitOnce) {
@@ -249,20 +250,27 @@ class DataFaces : public DataCommands {
 TEST_F(DataFaces, AddNamesTheFilesForGit) {
   write("x", "1\n");
   EXPECT_EQ(adding({"x"}), 0);
-  EXPECT_EQ(out_, "wrote x.dvc\ncommit these with git to keep this state\n");
+  EXPECT_EQ(out_, "wrote x.dvc\n");  // there is no git to commit it with
   EXPECT_EQ(adding({"x"}, true), 0);
   EXPECT_EQ(out_, "{\"files\":[\"x.dvc\"],\"staged\":false}\n");
+  use_git();
+  write("y", "1\n");
+  EXPECT_EQ(adding({"y"}), 0);
+  EXPECT_EQ(out_, "wrote .gitignore\nwrote y.dvc\ncommit these with git to keep this state\n");
 }
 
 TEST_F(DataFaces, ExitCodesTellWrongUseAnAnswerAndWhatCouldNotBeDoneApart) {
-  EXPECT_EQ(adding({"none"}), 1);
-  EXPECT_EQ(err_, "slipway: 'none' does not exist\n");
+  EXPECT_EQ(adding({"none"}), 3);
+  EXPECT_EQ(err_, "slipway: error: 'none' does not exist\n");
+  EXPECT_EQ(adding({"none"}, true), 3);
+  EXPECT_EQ(out_, "{\"error\":\"'none' does not exist\",\"code\":\"missing\"}\n");
+  EXPECT_EQ(err_, "");
   EXPECT_EQ(adding({"../x"}), 2);
   EXPECT_EQ(adding({".dvc/config"}), 2);
   write("y", "1\n");
   write("dvc.yaml", "stages:\n  s:\n    cmd: x\n    outs: [y]\n");
-  EXPECT_EQ(adding({"y"}), 1);
-  EXPECT_EQ(err_, "slipway: this is an output of stage 's'; run the stage instead\n");
+  EXPECT_EQ(adding({"y"}), 3);
+  EXPECT_EQ(err_, "slipway: error: this is an output of stage 's'; run the stage instead\n");
   write("dvc.yaml", "stages: [\n");
   EXPECT_EQ(adding({"y"}), 3);
   EXPECT_EQ(adding({"y"}, false, fs::canonical(fs::temp_directory_path())), 3);
@@ -284,24 +292,79 @@ TEST_F(DataFaces, CheckoutSaysWhatItDid) {
                   "\n");
   fs::remove(at("x"));
   fs::remove_all(at(".dvc/cache"));
-  EXPECT_EQ(checking_out(request), 1);
-  EXPECT_EQ(err_, "slipway: x is not in the cache; it was left as it is\n");
+  EXPECT_EQ(checking_out(request), 3);
+  EXPECT_EQ(err_, "slipway: error: x is not in the cache; it was left as it is\n");
   request.allow_missing = true;
   EXPECT_EQ(checking_out(request), 0);
   request.targets = {"none"};
-  EXPECT_EQ(checking_out(request), 1);
+  EXPECT_EQ(checking_out(request), 3);
+}
+
+TEST_F(DataFaces, CheckoutDoesWhatItCanBesideAPipelineThatIsNotUnderstood) {
+  write("x", "1\n");
+  write("sub/y", "1\n");
+  ASSERT_TRUE(add_all({"x", "sub/y"}).ok());
+  write("sub/dvc.yaml", "vars: [p.yaml]\nstages: {}\n");
+  auto checkout_of = [&](const Words& targets) {
+    fs::remove(at("x"));
+    fs::remove(at("sub/y"));
+    CheckoutRequest request;
+    request.targets = targets;
+    request.from = root_;
+    return checking_out(request);
+  };
+  EXPECT_EQ(checkout_of({}), 3);
+  EXPECT_EQ(out_, "added sub/y\nadded x\n");
+  EXPECT_EQ(err_.find("slipway: warning: passed over, its outputs are as they were: "), 0u) << err_;
+  EXPECT_NE(err_.find("dvc.yaml:1:1: not supported yet"), std::string::npos) << err_;
+  EXPECT_EQ(checkout_of({"sub"}), 3);
+  EXPECT_EQ(out_, "added sub/y\n");
+  for (const char* target : {"x", "x.dvc", "sub/y"}) {
+    EXPECT_EQ(checkout_of({target}), 0) << target << err_;
+    EXPECT_EQ(err_, "");
+  }
+  EXPECT_EQ(checkout_of({"train"}), 3);
+  EXPECT_NE(err_.find("dvc.yaml:1:1: not supported yet"), std::string::npos) << err_;
+}
+
+TEST_F(DataFaces, DataCanDoWithoutStagesThatAreNotUnderstood) {
+  write("x", "1\n");
+  ASSERT_TRUE(add_all({"x"}).ok());
+  auto can = [&](const Words& targets) {
+    return *can_do_without_stages(repository(), targets, root_);
+  };
+  EXPECT_FALSE(can({"x"}));  // nothing stands in the way
+  write("dvc.yaml", "stages:\n  a: {cmd: 'echo ${lr}'}\n");
+  write("sub/dvc.yaml", "stages:\n  s: {cmd: x, outs: [o]}\n");
+  EXPECT_TRUE(can({}));
+  EXPECT_TRUE(can({"x"}));
+  EXPECT_FALSE(can({"x", "sub/o"}));
+  EXPECT_FALSE(can({"a"}));
+  write("x", "2\n");
+  std::vector<PassedOver> passed_over;
+  ASSERT_EQ(status(repository(), {}, root_, &passed_over)->size(), 1u);
+  ASSERT_EQ(passed_over.size(), 1u);
+  EXPECT_EQ(passed_over[0].file, at("dvc.yaml"));
+  EXPECT_EQ(status(repository(), {}, root_).error().tag, "unsupported");
+}
+
+TEST_F(DataFaces, NothingButAPipelineThatIsNotUnderstoodIsAnError) {
+  write("dvc.yaml", "vars: [p.yaml]\nstages: {}\n");
+  EXPECT_EQ(checking_out({{}, root_}), 3);
+  EXPECT_EQ(err_.find("slipway: error: "), 0u) << err_;
 }
 
 TEST_F(DataFaces, InitIsDoneOnce) {
   fs::create_directories(at("new"));
   auto initialize = [&](bool no_scm, bool force) {
-    return call([&](Console& console) { return run_init(at("new"), no_scm, force, console); });
+    return call(
+        [&](Console& console) { return run_init(at("new"), no_scm, force, false, console); });
   };
   EXPECT_NE(initialize(false, false), 0);  // there is no git
   EXPECT_FALSE(exists("new/.dvc"));
   EXPECT_EQ(initialize(true, false), 0);
   EXPECT_EQ(out_.find("a project begins in " + at("new").string()), 0u);
-  EXPECT_EQ(initialize(true, false), 1);
+  EXPECT_EQ(initialize(true, false), 3);
   EXPECT_EQ(initialize(true, true), 0);
 }
 

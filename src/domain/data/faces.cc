@@ -11,19 +11,26 @@ namespace {
 namespace fs = std::filesystem;
 using wire::Json;
 
-/// A path that can't be added is wrong use; what is refused for the state that things are in is an
-/// answer; files that can't be read and locks that are taken keep the command from being done.
+constexpr int kDone = 0, kUsedWrongly = 2, kCouldNotBeDone = 3;
+
+/// A path that can never be added is wrong use; all else kept the command from being done. No data
+/// command asks a question, so that none is answered with no (1).
 int exit_code(const Error& error) {
-  constexpr int kNo = 1, kUsage = 2, kCouldNot = 3;
   for (const char* tag : {"outside", "inside_dvc", "symlink"}) {
-    if (error.tag == tag) return kUsage;
+    if (error.tag == tag) return kUsedWrongly;
   }
-  bool is_answer = error.code == Code::kMissing || error.code == Code::kConflict;
-  return is_answer && error.tag != "no_repository" ? kNo : kCouldNot;
+  return kCouldNotBeDone;
 }
 
 int fail(const Error& error, Console& console) {
-  console.err << "slipway: " << error.message << "\n";
+  if (console.json) {
+    Json json;
+    json.set("error", error.message);
+    json.set("code", to_string(error.code));
+    console.out << wire::dump(json) << "\n";
+  } else {
+    console.err << "slipway: error: " << error.message << "\n";
+  }
   return exit_code(error);
 }
 
@@ -33,7 +40,7 @@ Json names(const std::vector<fs::path>& paths, const fs::path& from) {
   return list;
 }
 
-void print_written(const Added& added, const fs::path& from, Console& console) {
+void print_written(const Added& added, const fs::path& from, bool uses_git, Console& console) {
   if (console.json) {
     Json json;
     json.set("files", names(added.files, from));
@@ -42,7 +49,7 @@ void print_written(const Added& added, const fs::path& from, Console& console) {
     return;
   }
   for (const fs::path& file : added.files) console.out << "wrote " << shown(file, from) << "\n";
-  if (!added.files.empty() && !added.staged)
+  if (!added.files.empty() && !added.staged && uses_git)
     console.out << "commit these with git to keep this state\n";
 }
 
@@ -62,6 +69,9 @@ void print_changes(const CheckedOut& done, const fs::path& from, Console& consol
     json.set("modified", names(changes.modified, from));
     json.set("deleted", names(changes.deleted, from));
     json.set("failed", names(done.failed, from));
+    std::vector<fs::path> passed_over;
+    for (const PassedOver& one : done.passed_over) passed_over.push_back(one.file);
+    if (!passed_over.empty()) json.set("passed_over", names(passed_over, from));
     console.out << wire::dump(json) << "\n";
     return;
   }
@@ -71,20 +81,21 @@ void print_changes(const CheckedOut& done, const fs::path& from, Console& consol
   print("modified", changes.modified);
   print("added", changes.added);
   print("deleted", changes.deleted);
-  if (changes.empty() && done.failed.empty()) console.out << "nothing to do\n";
+  const bool is_whole = done.failed.empty() && done.passed_over.empty();
+  if (changes.empty() && is_whole) console.out << "nothing to do\n";
 }
 
 }  // namespace
 
-int run_init(const fs::path& folder, bool no_scm, bool force, Console& console) {
-  Result<> done = Repository::init(folder, no_scm, force);
+int run_init(const fs::path& folder, bool no_scm, bool force, bool subdir, Console& console) {
+  Result<> done = Repository::init(folder, no_scm, force, subdir);
   if (!done.ok()) return fail(done.error(), console);
   if (console.json)
     console.out << "{}\n";
   else
     console.out << "a project begins in " << folder.string()
                 << "; `slipway add PATH` versions data\n";
-  return 0;
+  return kDone;
 }
 
 int run_add(const AddRequest& request, Console& console) {
@@ -95,8 +106,8 @@ int run_add(const AddRequest& request, Console& console) {
                       "'; run the stage instead");
     }
     if (!added.ok()) return added.error();
-    print_written(*added, request.from, console);
-    return 0;
+    print_written(*added, request.from, repository.uses_git(), console);
+    return kDone;
   });
 }
 
@@ -104,12 +115,17 @@ int run_checkout(const CheckoutRequest& request, Console& console) {
   return with_repository(request.from, console, [&](Repository& repository) -> Result<int> {
     CheckedOut done = TRY(checkout(repository, request));
     print_changes(done, request.from, console);
-    if (done.failed.empty() || request.allow_missing) return 0;
+    for (const PassedOver& one : done.passed_over) {
+      console.err << "slipway: warning: passed over, its outputs are as they were: "
+                  << one.error.message << "\n";
+    }
+    const int code = done.passed_over.empty() ? kDone : kCouldNotBeDone;
+    if (done.failed.empty() || request.allow_missing) return code;
     for (const fs::path& path : done.failed) {
-      console.err << "slipway: " << shown(path, request.from)
+      console.err << "slipway: error: " << shown(path, request.from)
                   << " is not in the cache; it was left as it is\n";
     }
-    return 1;
+    return kCouldNotBeDone;
   });
 }
 

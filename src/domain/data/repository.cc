@@ -35,6 +35,26 @@ Result<> make_folder(const fs::path& folder) {
   return {};
 }
 
+/// The git work tree that a new project in `root` belongs to. `subdir`: one that begins above will
+/// do.
+Result<git::WorkTree> work_tree_of(const fs::path& root, bool subdir) {
+  std::optional<git::WorkTree> tree = git::WorkTree::find(root);
+  std::error_code failure;
+  if (!tree || (!subdir && !fs::exists(root / ".git", failure))) {
+    const std::string found =
+        tree ? " lies inside of the git repository " + tree->root().string() +
+                   "; use --subdir to begin a project in a folder of it, or --no-scm"
+             : " is no git repository; run `git init` first, or use --no-scm";
+    return with_tag(invalid(root.string() + found), "no_git");
+  }
+  if (TRY(tree->is_ignored(root / ".dvc"))) {
+    return with_tag(invalid("git ignores " + (root / ".dvc").string() +
+                            ", which belongs into it: add '!.dvc' to .gitignore"),
+                    "ignored");
+  }
+  return *tree;
+}
+
 /// A line of .gitignore that means exactly this name.
 std::string escaped(std::string_view name) {
   std::string line = "/";
@@ -138,16 +158,12 @@ Result<Repository> Repository::open(const fs::path& start) {
                   "no_repository");
 }
 
-Result<> Repository::init(const fs::path& folder, bool no_scm, bool force) {
+Result<> Repository::init(const fs::path& folder, bool no_scm, bool force, bool subdir) {
   std::error_code failure;
   fs::path root = fs::absolute(folder, failure).lexically_normal();
   if (!root.has_filename() && root.has_relative_path()) root = root.parent_path();
-  bool has_git = fs::exists(root / ".git", failure);
-  if (!no_scm && !has_git) {
-    return with_tag(
-        invalid(root.string() + " is no git repository; run `git init` first, or use --no-scm"),
-        "no_git");
-  }
+  std::optional<git::WorkTree> work_tree;
+  if (!no_scm) work_tree = TRY(work_tree_of(root, subdir));
   if (fs::exists(root / ".dvc", failure)) {
     if (!force)
       return with_tag(conflict("'.dvc' exists in " + root.string() + " already; -f replaces it"),
@@ -162,7 +178,6 @@ Result<> Repository::init(const fs::path& folder, bool no_scm, bool force) {
   if (!fs::exists(root / ".dvcignore", failure))
     TRY(write_file_atomic(root / ".dvcignore", kDvcIgnore));
   if (no_scm) return {};
-  auto work_tree = git::WorkTree::find(root);
   return work_tree->add(
       {root / ".dvc" / "config", root / ".dvc" / ".gitignore", root / ".dvcignore"});
 }

@@ -70,9 +70,11 @@ class Repository {
  public:
   /// Walks up from `start` to a folder with .dvc. kMissing with tag "no_repository".
   static Result<Repository> open(const std::filesystem::path& start);
-  /// Writes what `dvc init` writes. kConflict when there is one already. Without git `no_scm` must
-  /// be set.
-  static Result<> init(const std::filesystem::path& folder, bool no_scm, bool force);
+  /// Writes what `dvc init` writes. kConflict with tag "exists" when there is one already. Without
+  /// git in the folder itself (tag "no_git") `no_scm` must be set, or `subdir` when git is in a
+  /// folder above. kInvalid with tag "ignored" when git ignores the .dvc.
+  static Result<> init(const std::filesystem::path& folder, bool no_scm, bool force,
+                       bool subdir = false);
 
   Repository(Repository&&) noexcept;
   Repository& operator=(Repository&&) noexcept;

@@ -63,6 +63,27 @@ TEST_F(RepositoryTest, InitInGitIsStaged) {
   EXPECT_TRUE(Repository::open(at("fresh"))->uses_git());
 }
 
+TEST_F(RepositoryTest, InitBelowTheTopOfGitMustBeWanted) {
+  git({"init", "-q", "."});
+  fs::create_directories(at("below"));
+  Error refused = Repository::init(at("below"), false, false).error();
+  EXPECT_EQ(refused.tag, "no_git");
+  EXPECT_NE(refused.message.find("git repository " + root_.string()), std::string::npos);
+  EXPECT_NE(refused.message.find("--subdir"), std::string::npos);
+  ASSERT_TRUE(Repository::init(at("below"), false, false, /*subdir=*/true).ok());
+  EXPECT_EQ(read("below/.dvc/config"), "");
+  EXPECT_EQ(read("below/.dvc/.gitignore"), "/config.local\n/tmp\n/cache\n");
+  EXPECT_TRUE(Repository::open(at("below"))->uses_git());
+}
+
+TEST_F(RepositoryTest, InitRefusesAFolderThatGitIgnores) {
+  git({"init", "-q", "."});
+  write(".gitignore", "below\n");
+  fs::create_directories(at("below"));
+  EXPECT_EQ(Repository::init(at("below"), false, false, /*subdir=*/true).error().tag, "ignored");
+  EXPECT_FALSE(exists("below/.dvc"));
+}
+
 TEST_F(RepositoryTest, InitRefusesWhatItWouldDestroy) {
   Result<> again = Repository::init(root_, true, false);
   EXPECT_EQ(again.error().tag, "exists");

@@ -42,6 +42,53 @@ def test_init_leaves_the_same_bytes(pair):
     assert staged[0] == staged[1]
 
 
+SUBDIR = {
+    "wanted": (["--subdir"], "", 0),
+    "not wanted": ([], "", 1),
+    "quietly": (["--subdir", "-q"], "", 0),
+    "at the top": (["--subdir", "."], None, 1),
+    "without git too": (["--subdir", "--no-scm"], "", 255),
+    "ignored": (["--subdir"], "sub\n", 1),
+    "ignored .dvc": (["--subdir"], ".dvc\n", 1),
+}
+
+
+@pytest.mark.parametrize("case", SUBDIR, ids=str)
+def test_init_below_the_top_of_a_git_repository(pair, case):
+    flags, ignored, code = SUBDIR[case]
+    said = []
+    for repo in pair:
+        repo.write({"sub/deep/x": "1"} | ({".gitignore": ignored} if ignored else {}))
+        folder = repo.root if ignored is None else repo.root / "sub" / "deep"
+        done = repo.run(*(["dvc"] if repo.tool == SLIPWAY else []), "init", *flags, cwd=folder, code=code)
+        said.append((done.stdout + done.stderr).replace(str(repo.root), "<root>"))
+    assert said[0] == said[1]
+    assert_same(pair)
+    staged = both(pair, lambda repo: repo.run("status", "--short", tool=["git"]).stdout)
+    assert staged[0] == staged[1]
+
+
+def test_a_project_below_the_top_is_at_home_in_both(pair):
+    for repo in pair:
+        repo.write({"sub/x": "1"})
+        for arguments in (["init", "--subdir"], ["add", "x"]):
+            repo.run(*(["dvc"] if repo.tool == SLIPWAY else []), *arguments, cwd=repo.root / "sub")
+    assert_same(pair)
+    for repo in pair:
+        assert repo.run("status", "--json", tool=DVC, cwd=repo.root / "sub").stdout.strip() == "{}"
+        assert repo.run("dvc", "status", "--json", tool=SLIPWAY, cwd=repo.root / "sub").stdout.strip() == "{}"
+
+
+def test_slipway_init_names_subdir_and_has_it(pair):
+    repo = pair[1]
+    repo.write({"bikes/x": "1"})
+    refused = repo.run("init", code=3, cwd=repo.root / "bikes").stderr
+    assert "--subdir" in refused and str(repo.root) in refused
+    repo.run("init", "--subdir", "--no-scm", code=2, cwd=repo.root / "bikes")
+    assert "a project begins" in repo.run("init", "--subdir", cwd=repo.root / "bikes").stdout
+    assert (repo.root / "bikes/.dvc/config").exists() and (repo.root / "bikes/slipway.yaml").exists()
+
+
 def test_executable_bit(pair):
     for repo in pair:
         repo.write({"run.sh": "#!/bin/sh\n", "d/run.sh": "#!/bin/sh\n"})
