@@ -9,6 +9,7 @@
 #include "domain/checks/infer.h"
 #include "domain/checks/suite.h"
 #include "domain/project/project_file.h"
+#include "io/wire/json.h"
 
 // check, profile, infer: contracts on files.
 namespace slipway::app {
@@ -121,8 +122,11 @@ Result<CheckResult> check_file(const Arguments& arguments, const Surroundings& s
 
 Result<std::string> format_of(const Arguments& arguments, const Surroundings& surroundings) {
   const std::string format = flag(arguments, "format", surroundings.json ? "json" : "table");
-  if (format == "table" || format == "json" || format == "junit") return format;
-  return wrong_flag("'" + format + "' is no format: table, json or junit is expected");
+  if (format != "table" && format != "json" && format != "junit")
+    return wrong_flag("'" + format + "' is no format: table, json or junit is expected");
+  if (surroundings.json && format != "json")
+    return wrong_flag("--json and --format " + format + " exclude each other");
+  return format;
 }
 
 int run_check(const Arguments& arguments, const Surroundings& surroundings) {
@@ -140,12 +144,19 @@ int run_check(const Arguments& arguments, const Surroundings& surroundings) {
   return checks::failed(verdicts) ? kAnswerIsNo : kDone;
 }
 
-/// To a file, or to standard output.
+std::string document_of(const char* key, const std::string& value) {
+  wire::Json json;
+  json.set(key, value);
+  return wire::dump(json) + "\n";
+}
+
+/// `content` to a file, or `document` to standard output. With --json a file is answered with its
+/// name.
 Result<> put_out(const Arguments& arguments, const Surroundings& surroundings,
-                 const std::string& content, bool keep_existing) {
+                 const std::string& content, const std::string& document, bool keep_existing) {
   const std::string target = flag(arguments, "output");
   if (target.empty()) {
-    surroundings.out << content;
+    surroundings.out << document;
     return {};
   }
   const path file = surroundings.folder / target;
@@ -153,7 +164,9 @@ Result<> put_out(const Arguments& arguments, const Surroundings& surroundings,
   if (keep_existing && std::filesystem::exists(file, ignored) && !arguments.on("force"))
     return conflict(file.string() + " exists already: --force replaces it");
   if (file.has_parent_path()) std::filesystem::create_directories(file.parent_path(), ignored);
-  return write_file_atomic(file, content);
+  TRY(write_file_atomic(file, content));
+  if (surroundings.json) surroundings.out << document_of("file", target);
+  return {};
 }
 
 int run_profile(const Arguments& arguments, const Surroundings& surroundings) {
@@ -161,7 +174,8 @@ int run_profile(const Arguments& arguments, const Surroundings& surroundings) {
       checks::profile_fully(surroundings.folder / arguments.positional.front());
   if (!profile.ok()) return report(profile.error(), surroundings);
   profile->made_ms = SystemClock().now_ms();
-  Result<> done = put_out(arguments, surroundings, checks::to_json(*profile), false);
+  const std::string text = checks::to_json(*profile);
+  Result<> done = put_out(arguments, surroundings, text, text, false);
   return done.ok() ? kDone : report(done.error(), surroundings);
 }
 
@@ -173,7 +187,8 @@ int run_infer(const Arguments& arguments, const Surroundings& surroundings) {
   if (!profile.ok()) return report(profile.error(), surroundings);
   const std::string contract =
       checks::infer_contract(*profile, {.id = flag(arguments, "id"), .now_ms = *now});
-  Result<> done = put_out(arguments, surroundings, contract, /*keep_existing=*/true);
+  const std::string document = surroundings.json ? document_of("contract", contract) : contract;
+  Result<> done = put_out(arguments, surroundings, contract, document, /*keep_existing=*/true);
   return done.ok() ? kDone : report(done.error(), surroundings);
 }
 
@@ -187,6 +202,7 @@ std::vector<Command> checks_commands() {
        .positional = "FILE",
        .positional_min = 1,
        .positional_max = 1,
+       .positional_help = "a table: CSV or Parquet",
        .flags = {{"--contract", "FILE",
                   "the contract; else the one slipway.yaml binds to the file"},
                  {"--env", "ENV", "TRAINING (default), CI, VALIDATION or SERVING"},
@@ -203,6 +219,7 @@ std::vector<Command> checks_commands() {
                  .positional = "FILE",
                  .positional_min = 1,
                  .positional_max = 1,
+                 .positional_help = "a table: CSV or Parquet",
                  .flags = {{"-o,--output", "FILE", "where to write it (standard output)"}},
                  .examples = {"slipway profile data/hour.csv -o hour.profile.json"},
                  .run = run_profile});
@@ -211,6 +228,7 @@ std::vector<Command> checks_commands() {
                  .positional = "FILE",
                  .positional_min = 1,
                  .positional_max = 1,
+                 .positional_help = "a table: CSV or Parquet",
                  .flags = {{"-o,--output", "FILE", "where to write it (standard output)"},
                            {"--id", "ID", "of the contract (the table's name)"},
                            {"--as-of", "TIME", "when the data was fresh (now)"},

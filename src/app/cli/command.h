@@ -14,13 +14,15 @@
 // table.cc knows the library that parses arguments.
 namespace slipway::app {
 
-/// Exit codes of every command but `dvc`.
+/// Exit codes of every command but `dvc`, whose own are in dialects/dvc.
 enum ExitCode {
   kDone = 0,
   kAnswerIsNo = 1,  // a check failed, something is out of date
   kUsedWrongly = 2,
   kCouldNotBeDone = 3,
 };
+/// By its tag: "usage" is wrong use, "refused" and "changed" are an answer; all else could not be
+/// done.
 int exit_code_of(const Error& error);
 
 struct Flag {
@@ -48,14 +50,18 @@ struct Surroundings {
 struct Command {
   std::string name;
   std::string summary;
-  std::string positional = {};  // "PATH..." as shown in the help
+  std::string positional = {};  // "PATH"; of what the numbers do not say, the whole form
   std::size_t positional_min = 0;
   std::size_t positional_max = 0;  // npos-like: std::string::npos
+  std::string positional_help = {};
   std::vector<Flag> flags = {};
   std::vector<std::string> examples = {};
   /// Everything after the name goes to `run` as positional, unparsed: the command has a grammar of
   /// its own (flags above are for the help).
   bool raw = false;
+  /// `--json` makes its answer one JSON document. Else it answers in a manner of its own, to
+  /// `--help` too.
+  bool speaks_json = true;
   std::function<int(const Arguments&, const Surroundings&)> run = {};
 };
 
@@ -67,5 +73,8 @@ int run_command_line(const std::vector<std::string>& arguments, const Surroundin
 
 /// "slipway: error: MESSAGE" on `err` (or {"error": ...} on `out` with --json), and the exit code.
 int report(const Error& error, const Surroundings& surroundings);
+
+/// "slipway: warning: MESSAGE" on `err`.
+void warn(const std::string& message, const Surroundings& surroundings);
 
 }  // namespace slipway::app

@@ -8,6 +8,8 @@ namespace slipway::app {
 namespace {
 
 constexpr std::size_t kMany = std::numeric_limits<std::size_t>::max();
+constexpr char kTargets[] =
+    "a stage, .dvc file, dvc.yaml, output, or a folder around them; all when none is named";
 
 std::vector<Flag> repro_flags() {
   return {{"-f,--force", "", "run stages even if nothing changed"},
@@ -18,20 +20,28 @@ std::vector<Flag> repro_flags() {
           {"--dry", "", "say what would run"},
           {"--no-run-cache", "", "do not take outputs from earlier executions"},
           {"--no-commit", "", "do not put outputs into the cache"},
+          {"--force-downstream", "", "run what depends on a stage that ran, changed or not"},
+          {"-p,--pipeline", "", "the whole pipelines that the named stages are in"},
+          {"-P,--all-pipelines", "", "the stages of every dvc.yaml of the project"},
+          {"-R,--recursive", "", "a folder as target: the stages in and below it"},
+          {"--glob", "", "targets are patterns of stage names"},
+          {"--allow-missing", "", "data that is missing but recorded is no reason to run"},
+          {"--ignore-errors", "", "after a failure go on with everything"},
           {"-q,--quiet", "", "say only what went wrong"},
-          {"--json", "", "say what was done as JSON"}};
+          {"-v,--verbose", "", "taken for DVC's sake; says nothing more"}};
 }
 
 }  // namespace
 
 std::vector<Command> commands() {
   std::vector<Command> all;
-  all.push_back(
-      {.name = "init",
-       .summary = "lay out a project in this folder",
-       .flags = {{"--no-scm", "", "without git"}, {"-f,--force", "", "replace an existing .dvc"}},
-       .examples = {"git init && slipway init"},
-       .run = run_init});
+  all.push_back({.name = "init",
+                 .summary = "lay out a project in this folder",
+                 .flags = {{"--no-scm", "", "without git"},
+                           {"--subdir", "", "in a folder of a git repository that begins above"},
+                           {"-f,--force", "", "replace an existing .dvc"}},
+                 .examples = {"git init && slipway init"},
+                 .run = run_init});
   all.push_back(
       {.name = "up",
        .summary = "run the server for this project: tracking, registry, serving, page",
@@ -43,6 +53,7 @@ std::vector<Command> commands() {
                  .positional = "PATH",
                  .positional_min = 1,
                  .positional_max = kMany,
+                 .positional_help = "a file or folder of the project",
                  .flags = {{"--no-commit", "", "record without storing in the cache"},
                            {"--no-relink", "", "leave the workspace file as it is"}},
                  .examples = {"slipway add data/hour.csv"},
@@ -51,12 +62,14 @@ std::vector<Command> commands() {
                  .summary = "what differs from what is recorded (exit code 1 if anything does)",
                  .positional = "TARGET",
                  .positional_max = kMany,
+                 .positional_help = kTargets,
                  .examples = {"slipway status", "slipway --json status train"},
                  .run = run_status});
   all.push_back({.name = "checkout",
                  .summary = "bring recorded data from the cache into the workspace",
                  .positional = "TARGET",
                  .positional_max = kMany,
+                 .positional_help = kTargets,
                  .flags = {{"-f,--force", "", "overwrite what was never stored"},
                            {"--relink", "", "make the links anew"},
                            {"--allow-missing", "", "go on where objects are not in the cache"}},
@@ -66,6 +79,7 @@ std::vector<Command> commands() {
                  .summary = "record the present state of data and stages without running anything",
                  .positional = "TARGET",
                  .positional_max = kMany,
+                 .positional_help = kTargets,
                  .flags = {{"-f,--force", "", "even if something differs"},
                            {"--no-relink", "", "leave the workspace files as they are"}},
                  .examples = {"slipway commit -f train"},
@@ -74,6 +88,8 @@ std::vector<Command> commands() {
                  .summary = "run the stages of dvc.yaml that are out of date",
                  .positional = "TARGET",
                  .positional_max = kMany,
+                 .positional_help = "a stage, FILE:STAGE, dvc.yaml, .dvc file or output; the "
+                                    "dvc.yaml here when none is named",
                  .flags = repro_flags(),
                  .examples = {"slipway repro", "slipway repro -j 2 train",
                               "slipway repro --downstream prepare"},
@@ -101,6 +117,7 @@ std::vector<Command> commands() {
                  .positional = "SUBJECT",
                  .positional_min = 1,
                  .positional_max = 1,
+                 .positional_help = "models:/NAME/VERSION, run:ID, data:MD5 or a path",
                  .flags = explain_flags(),
                  .examples = {"slipway explain models:/bikes/1",
                               "slipway explain run:0123456789abcdef0123456789abcdef",
@@ -108,9 +125,12 @@ std::vector<Command> commands() {
                  .run = run_explain});
   all.push_back({.name = "dvc",
                  .summary = "the data and stage commands with DVC's own words and exit codes",
+                 .positional = "COMMAND [ARGUMENT...]",
                  .positional_max = kMany,
+                 .positional_help = "as for DVC; `slipway dvc --help` lists them",
                  .examples = {"slipway dvc status --json"},
                  .raw = true,
+                 .speaks_json = false,
                  .run = run_dvc});
   return all;
 }

@@ -1,6 +1,5 @@
 #include "app/cli/verbs.h"
 #include "domain/data/commands.h"
-#include "domain/flows/commands.h"
 
 namespace slipway::app {
 namespace {
@@ -23,18 +22,6 @@ int run_checkout(const Arguments& arguments, const Surroundings& surroundings) {
   return data::run_checkout({arguments.positional, surroundings.folder, arguments.on("force"),
                              arguments.on("relink"), arguments.on("allow-missing")},
                             console);
-}
-
-int run_status(const Arguments& arguments, const Surroundings& surroundings) {
-  data::Console console = console_of(surroundings);
-  return flows::run_status(arguments.positional, surroundings.folder, console);
-}
-
-int run_commit(const Arguments& arguments, const Surroundings& surroundings) {
-  data::Console console = console_of(surroundings);
-  return flows::run_commit({arguments.positional, surroundings.folder, arguments.on("force"),
-                            !arguments.on("no-relink")},
-                           console);
 }
 
 }  // namespace slipway::app

@@ -197,9 +197,10 @@ std::vector<Command> features_commands() {
   return {
       {.name = "features",
        .summary = "training sets as of each row's time, and features online",
-       .positional = "VERB",
+       .positional = "VERB [KEY...]",
        .positional_min = 1,
        .positional_max = kMany,
+       .positional_help = "train-set, materialize, or get with the key of an entity",
        .flags = {{"--view", "VIEWS",
                   "names of views; NAME:ALIAS:KEY=COLUMN for another alias or key"},
                  {"--entities", "FILE", "train-set: entities and times, CSV or Parquet"},

@@ -3,7 +3,7 @@
 #include <iostream>
 #include <memory>
 
-#include "app/cli/command.h"
+#include "app/cli/help.h"
 #include "base/text.h"
 #include "dialects/dvc/later.h"
 #include "io/wire/json.h"
@@ -23,13 +23,6 @@ struct Slots {
   std::vector<std::string> positional;
 };
 
-std::string footer_of(const Command& command) {
-  std::string text;
-  for (const std::string& example : command.examples)
-    text += (text.empty() ? "Examples:\n  " : "\n  ") + example;
-  return text;
-}
-
 void declare_flags(CLI::App& parser, const Command& command, Slots& slots) {
   for (const Flag& flag : command.flags) {
     if (flag.value_name.empty()) {
@@ -43,12 +36,15 @@ void declare_flags(CLI::App& parser, const Command& command, Slots& slots) {
   }
 }
 
+/// "PATH" of "[PATH...]": what the library calls it in its errors.
+std::string positional_name(const Command& command) {
+  return command.positional.substr(0, command.positional.find(' '));
+}
+
 void declare(CLI::App& parser, const Command& command, Slots& slots) {
   declare_flags(parser, command, slots);
-  parser.footer(footer_of(command));
   if (command.positional_max == 0) return;
-  CLI::Option* option = parser.add_option(command.positional, slots.positional, "");
-  option->option_text(command.positional_min > 0 ? "(required)" : "(optional)");
+  CLI::Option* option = parser.add_option(positional_name(command), slots.positional, "");
   option->expected(static_cast<int>(command.positional_min), 1 << 20);
   if (command.positional_min > 0) option->required();
 }
@@ -67,67 +63,125 @@ Arguments gathered(const Slots& slots) {
 
 int wrong_use(const std::string& message, const std::string& hint,
               const Surroundings& surroundings) {
-  surroundings.err << "slipway: error: " << message << "\n" << hint << "\n";
-  return kUsedWrongly;
+  return report(with_tag(invalid(message + "; " + hint), "usage"), surroundings);
 }
 
-std::string overview(const std::vector<Command>& all) {
-  std::string text =
-      "slipway: from an idea to a model in production, and back\n\nUsage: slipway [--json] COMMAND "
-      "[ARGUMENT...]\n\n"
-      "Commands:\n";
-  for (const Command& command : all) {
-    text += "  " + command.name +
-            std::string(12 - std::min<std::size_t>(11, command.name.size()), ' ') +
-            command.summary + "\n";
-  }
-  return text +
-         "\n`slipway COMMAND --help` says more. Exit codes: 0 done, 1 the answer is no, 2 used "
-         "wrongly,\n"
-         "3 could not be done.\n";
+int wrong_use_of(const Command& command, const std::string& message,
+                 const Surroundings& surroundings) {
+  return wrong_use(message, "see `slipway " + command.name + " --help`", surroundings);
+}
+
+/// Takes `--json` out of what stands before a `--`; whether it was there.
+bool take_json(std::vector<std::string>& arguments) {
+  auto end = std::find(arguments.begin(), arguments.end(), "--");
+  auto kept = std::remove(arguments.begin(), end, "--json");
+  const bool is_there = kept != end;
+  arguments.erase(kept, end);
+  return is_there;
 }
 
 bool asks_for_help(const std::vector<std::string>& arguments) {
-  return std::any_of(arguments.begin(), arguments.end(),
+  auto end = std::find(arguments.begin(), arguments.end(), "--");
+  return std::any_of(arguments.begin(), end,
                      [](const std::string& a) { return a == "--help" || a == "-h"; });
 }
 
+int show_help(const Command& command, const Surroundings& surroundings) {
+  surroundings.out << (surroundings.json ? wire::dump(to_json(command)) + "\n" : help_of(command));
+  return kDone;
+}
+
+int show_overview(const std::vector<Command>& all, const Surroundings& surroundings) {
+  if (!surroundings.json) {
+    surroundings.out << overview(all);
+    return kDone;
+  }
+  wire::Json::Array list;
+  for (const Command& command : all) list.push_back(to_json(command));
+  wire::Json json;
+  json.set("commands", std::move(list));
+  surroundings.out << wire::dump(json) << "\n";
+  return kDone;
+}
+
+int show_version(const Surroundings& surroundings) {
+  wire::Json json;
+  json.set("version", SLIPWAY_VERSION);
+  surroundings.out << (surroundings.json ? wire::dump(json) : "slipway " SLIPWAY_VERSION) << "\n";
+  return kDone;
+}
+
+/// A command with a grammar of its own.
+int run_raw(const Command& command, std::vector<std::string> rest,
+            const Surroundings& surroundings) {
+  Arguments arguments;
+  arguments.positional = std::move(rest);
+  return command.run(arguments, surroundings);
+}
+
 int run_one(const Command& command, std::vector<std::string> rest, Surroundings surroundings) {
+  if (!command.speaks_json && surroundings.json) {
+    return wrong_use(
+        "`slipway " + command.name + "` answers in DVC's words only",
+        "leave out --json before it, or write it where DVC has it: `slipway dvc status --json`",
+        surroundings);
+  }
+  if (!command.speaks_json) return run_raw(command, std::move(rest), surroundings);
+  if (take_json(rest)) surroundings.json = true;
+  if (asks_for_help(rest)) return show_help(command, surroundings);
+  if (command.raw) return run_raw(command, std::move(rest), surroundings);
   CLI::App parser(command.summary, "slipway " + command.name);
   Slots slots;
   declare(parser, command, slots);
-  bool help = asks_for_help(rest);
-  if (help && !(command.raw && command.flags.empty())) {
-    surroundings.out << parser.help();
-    return kDone;
-  }
-  auto json = std::remove(rest.begin(), rest.end(), "--json");
-  if (!command.raw && json != rest.end()) {
-    surroundings.json = true;
-    rest.erase(json, rest.end());
-  }
-  if (command.raw) {
-    Arguments arguments;
-    arguments.positional = std::move(rest);
-    return command.run(arguments, surroundings);
-  }
   std::reverse(rest.begin(), rest.end());  // the library takes them last first
   try {
     parser.parse(rest);
   } catch (const CLI::ParseError& error) {
-    return wrong_use(error.what(), "see `slipway " + command.name + " --help`", surroundings);
+    return wrong_use_of(command, error.what(), surroundings);
   }
   if (slots.positional.size() > command.positional_max) {
-    return wrong_use("too many arguments: '" + slots.positional.back() + "'",
-                     "see `slipway " + command.name + " --help`", surroundings);
+    return wrong_use_of(command, "too many arguments: '" + slots.positional.back() + "'",
+                        surroundings);
   }
   return command.run(gathered(slots), surroundings);
+}
+
+const Command* find(const std::vector<Command>& all, const std::string& name) {
+  auto found = std::find_if(all.begin(), all.end(),
+                            [&](const Command& command) { return command.name == name; });
+  return found == all.end() ? nullptr : &*found;
+}
+
+int refuse_name(const std::vector<Command>& all, const std::string& name,
+                const Surroundings& surroundings) {
+  // Whoever comes from DVC looks for its commands here, too.
+  if (std::optional<std::string> later = dvc::not_yet(name))
+    return report(with_tag(invalid(*later), "unsupported"), surroundings);
+  std::vector<std::string> names;
+  for (const Command& command : all) names.push_back(command.name);
+  std::string message = "there is no command '" + name + "'";
+  if (auto near = nearest(name, names)) message += "; did you mean '" + *near + "'?";
+  return wrong_use(message, "`slipway --help` lists the commands", surroundings);
+}
+
+/// `slipway help [COMMAND]`, and `slipway help --markdown` for the page of all of them.
+int run_help(const std::vector<Command>& all, const std::vector<std::string>& rest,
+             const Surroundings& surroundings) {
+  if (rest.empty() || asks_for_help(rest)) return show_overview(all, surroundings);
+  if (rest.front() == "--markdown" && !surroundings.json) {
+    surroundings.out << reference_page(all);
+    return kDone;
+  }
+  const Command* command = find(all, rest.front());
+  return command == nullptr ? refuse_name(all, rest.front(), surroundings)
+                            : run_one(*command, {"--help"}, surroundings);
 }
 
 }  // namespace
 
 int exit_code_of(const Error& error) {
   if (error.tag == "usage") return kUsedWrongly;
+  if (error.tag == "refused" || error.tag == "changed") return kAnswerIsNo;
   return kCouldNotBeDone;
 }
 
@@ -143,39 +197,30 @@ int report(const Error& error, const Surroundings& surroundings) {
   return exit_code_of(error);
 }
 
+void warn(const std::string& message, const Surroundings& surroundings) {
+  surroundings.err << "slipway: warning: " << message << "\n";
+}
+
 int run_command_line(const std::vector<std::string>& arguments, const Surroundings& given) {
   Surroundings surroundings = given;
   const std::vector<Command> all = commands();
-  std::size_t at = 0;
-  while (at < arguments.size() && arguments[at] == "--json") {
-    surroundings.json = true;
-    ++at;
-  }
-  if (at == arguments.size() || arguments[at] == "--help" || arguments[at] == "-h" ||
-      arguments[at] == "help") {
+  auto at = std::find_if(arguments.begin(), arguments.end(),
+                         [](const std::string& argument) { return argument != "--json"; });
+  surroundings.json = given.json || at != arguments.begin();
+  if (at == arguments.end() && surroundings.json)
+    return wrong_use("found no command", "`slipway --help` lists the commands", surroundings);
+  if (at == arguments.end()) {
     surroundings.out << overview(all);
-    return at == arguments.size() ? kUsedWrongly : kDone;
+    return kUsedWrongly;
   }
-  if (arguments[at] == "--version") {
-    surroundings.out << "slipway " SLIPWAY_VERSION "\n";
-    return kDone;
-  }
-  std::vector<std::string> names;
-  for (const Command& command : all) {
-    if (command.name == arguments[at]) {
-      return run_one(command,
-                     {arguments.begin() + static_cast<std::ptrdiff_t>(at) + 1, arguments.end()},
-                     surroundings);
-    }
-    names.push_back(command.name);
-  }
-  // Whoever comes from DVC looks for its commands here, too.
-  if (std::optional<std::string> later = dvc::not_yet(arguments[at])) {
-    return report(with_tag(invalid(*later), "unsupported"), surroundings);
-  }
-  std::string message = "there is no command '" + arguments[at] + "'";
-  if (auto near = nearest(arguments[at], names)) message += "; did you mean '" + *near + "'?";
-  return wrong_use(message, "`slipway --help` lists the commands", surroundings);
+  const std::string& name = *at;
+  std::vector<std::string> rest(at + 1, arguments.end());
+  if (const Command* command = find(all, name))
+    return run_one(*command, std::move(rest), surroundings);
+  if (take_json(rest)) surroundings.json = true;
+  if (name == "--version") return show_version(surroundings);
+  if (name == "--help" || name == "-h" || name == "help") return run_help(all, rest, surroundings);
+  return refuse_name(all, name, surroundings);
 }
 
 }  // namespace slipway::app
