@@ -317,36 +317,68 @@ Result<std::set<fs::path>> Repository::tracked_by_git(const std::vector<fs::path
   return found;
 }
 
-Result<std::vector<fs::path>> Repository::ignore_all(const std::vector<fs::path>& paths) {
-  std::vector<fs::path> changed;
-  if (!impl_->work_tree) return changed;
+namespace {
+
+/// Puts `line` before the first of `later` that is a line of `text`, or at the end.
+void insert_line(std::string& text, const std::string& line, const std::set<std::string>& later) {
+  std::size_t at = 0;
+  while (at < text.size()) {
+    std::size_t end = std::min(text.find('\n', at), text.size());
+    if (later.contains(text.substr(at, end - at))) break;
+    at = end + 1;
+  }
+  if (at < text.size()) {
+    text.insert(at, line + "\n");
+    return;
+  }
+  if (!text.empty() && text.back() != '\n') text += '\n';
+  text += line + "\n";
+}
+
+bool has_line(const std::string& text, const std::string& line) {
+  std::vector<std::string_view> lines = split(text, '\n');
+  return std::find(lines.begin(), lines.end(), line) != lines.end();
+}
+
+std::string ignore_line(const fs::path& path) {
+  return escaped(path.filename().string());
+}
+
+}  // namespace
+
+Result<Repository::Ignored> Repository::ignore_all(const std::vector<IgnoreLine>& lines) {
+  Ignored done;
+  if (!impl_->work_tree) return done;
   // Paths whose line is there already need no question.
-  std::map<fs::path, std::vector<fs::path>> by_file;
   std::vector<fs::path> unsure;
-  std::map<fs::path, std::string> texts;
-  for (const fs::path& path : paths) {
-    fs::path file = path.parent_path() / ".gitignore";
-    if (!texts.contains(file)) {
-      Result<std::string> old = read_file(file, 16u << 20);
+  std::map<fs::path, std::string> texts;  // of the .gitignore in that folder
+  for (const IgnoreLine& line : lines) {
+    fs::path folder = line.path.parent_path();
+    if (!texts.contains(folder)) {
+      Result<std::string> old = read_file(folder / ".gitignore", 16u << 20);
       if (!old.ok() && old.error().code != Code::kMissing) return old.error();
-      texts[file] = old.ok() ? *old : "";
+      texts[folder] = old.ok() ? *old : "";
     }
-    std::vector<std::string_view> lines = split(texts[file], '\n');
-    std::string line = escaped(path.filename().string());
-    if (std::find(lines.begin(), lines.end(), line) == lines.end()) unsure.push_back(path);
+    if (!has_line(texts[folder], ignore_line(line.path))) unsure.push_back(line.path);
   }
   std::set<fs::path> ignored = TRY(impl_->work_tree->ignored(unsure));
-  for (const fs::path& path : unsure) {
-    if (!ignored.contains(path)) by_file[path.parent_path() / ".gitignore"].push_back(path);
+  std::set<fs::path> asked(unsure.begin(), unsure.end()), changed;
+  for (const IgnoreLine& line : lines) {
+    if (asked.erase(line.path) == 0 || ignored.contains(line.path)) continue;
+    fs::path folder = line.path.parent_path();
+    std::set<std::string> later;
+    for (const fs::path& path : line.before) {
+      if (path.parent_path() == folder) later.insert(ignore_line(path));
+    }
+    insert_line(texts[folder], ignore_line(line.path), later);
+    changed.insert(folder);
+    done.paths.push_back(line.path);
   }
-  for (const auto& [file, added] : by_file) {
-    std::string& text = texts[file];
-    if (!text.empty() && text.back() != '\n') text += '\n';
-    for (const fs::path& path : added) text += escaped(path.filename().string()) + "\n";
-    TRY(replace_file(file, text, {.scratch = scratch()}));
-    changed.push_back(file);
+  for (const fs::path& folder : changed) {
+    done.files.push_back(folder / ".gitignore");
+    TRY(replace_file(done.files.back(), texts[folder], {.scratch = scratch()}));
   }
-  return changed;
+  return done;
 }
 
 void Repository::sync_later() {

@@ -154,10 +154,18 @@ class Repository {
   /// Adds `/NAME` to the .gitignore beside `path`, unless git ignores it already. kConflict with
   /// tag "tracked_by_git". Nothing to do without git. Returns the .gitignore when it changed.
   Result<std::optional<std::filesystem::path>> ignore(const std::filesystem::path& path);
-  /// ignore() for many paths that git does not track, asking git once. Returns the files that
-  /// changed.
-  Result<std::vector<std::filesystem::path>> ignore_all(
-      const std::vector<std::filesystem::path>& paths);
+  /// A path to be ignored, and those whose lines its own shall stand before, if they are there; it
+  /// goes to the end else.
+  struct IgnoreLine {
+    std::filesystem::path path;
+    std::vector<std::filesystem::path> before = {};
+  };
+  struct Ignored {
+    std::vector<std::filesystem::path> files;  // every .gitignore that changed
+    std::vector<std::filesystem::path> paths;  // whose line is new
+  };
+  /// ignore() for many paths that git does not track, asking git once.
+  Result<Ignored> ignore_all(const std::vector<IgnoreLine>& lines);
   /// Those of `paths` that git tracks, or has something below of; git is asked once.
   Result<std::set<std::filesystem::path>> tracked_by_git(
       const std::vector<std::filesystem::path>& paths) const;

@@ -386,12 +386,24 @@ TEST_F(GitProject, WhatGitTracksIsNotTaken) {
 TEST_F(GitProject, ManyAreIgnoredTogether) {
   write(".gitignore", "/old\n*.bin\n");
   fs::create_directories(at("d"));
-  Result<std::vector<fs::path>> changed =
-      repository().ignore_all({at("old"), at("a.bin"), at("new"), at("d/one"), at("d/two")});
-  ASSERT_TRUE(changed.ok()) << changed.error().message;
+  Result<Repository::Ignored> done = repository().ignore_all(
+      {{at("old")}, {at("a.bin")}, {at("new")}, {at("d/one")}, {at("d/two")}});
+  ASSERT_TRUE(done.ok()) << done.error().message;
+  EXPECT_EQ(done->files, (std::vector<fs::path>{at(".gitignore"), at("d/.gitignore")}));
+  EXPECT_EQ(done->paths, (std::vector<fs::path>{at("new"), at("d/one"), at("d/two")}));
   EXPECT_EQ(read(".gitignore"), "/old\n*.bin\n/new\n");
   EXPECT_EQ(read("d/.gitignore"), "/one\n/two\n");
-  EXPECT_TRUE(repository().ignore_all({at("new"), at("d/one")})->empty());
+  EXPECT_TRUE(repository().ignore_all({{at("new")}, {at("d/one")}})->files.empty());
+}
+
+TEST_F(GitProject, ALineGoesBeforeThoseThatItShallStandBefore) {
+  write(".gitignore", "/old\n/last\n# ours");
+  ASSERT_TRUE(repository()
+                  .ignore_all({{at("b"), {at("gone"), at("last")}},
+                               {at("c"), {at("last"), at("d/old")}},
+                               {at("end"), {at("gone")}}})
+                  .ok());
+  EXPECT_EQ(read(".gitignore"), "/old\n/b\n/c\n/last\n# ours\n/end\n");
 }
 
 TEST_F(GitProject, UnignoringTakesTheLineOutAgain) {
@@ -426,7 +438,7 @@ TEST_F(GitProject, StagesFilesOnlyWhenAskedTo) {
 TEST_F(RepositoryTest, WithoutGitNothingIsIgnoredOrStaged) {
   write("x", "");
   EXPECT_FALSE((*repository().ignore(at("x"))).has_value());
-  EXPECT_TRUE(repository().ignore_all({at("x")})->empty());
+  EXPECT_TRUE(repository().ignore_all({{at("x")}})->files.empty());
   EXPECT_TRUE(repository().tracked_by_git({at("x")})->empty());
   EXPECT_FALSE(*repository().autostage({at("x")}));
   EXPECT_FALSE(exists(".gitignore"));

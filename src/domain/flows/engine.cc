@@ -783,13 +783,25 @@ Result<> Engine::ignore_outs() {
 }
 
 Result<> Engine::ignore_outs_of(const std::vector<Finished>& finished) {
-  std::vector<fs::path> outs;
+  std::map<OutPlace, fs::path> outs;  // in the order of the plan, whichever ended first
   for (const Finished& one : finished) {
+    std::size_t index = 0;
     for (const StepOut& out : steps_.all()[one.step].outs) {
-      if (out.cache) outs.push_back(out.absolute);
+      if (out.cache) outs[{position_[one.step], index++}] = out.absolute;
     }
   }
-  for (const fs::path& file : TRY(repository_.ignore_all(outs))) files_.insert(file);
+  std::vector<data::Repository::IgnoreLine> lines;
+  for (const auto& [place, path] : outs) {
+    lines.push_back({path});
+    for (auto later = ignored_.upper_bound(place); later != ignored_.end(); ++later)
+      lines.back().before.push_back(later->second);
+  }
+  data::Repository::Ignored done = TRY(repository_.ignore_all(lines));
+  files_.insert(done.files.begin(), done.files.end());
+  std::set<fs::path> is_new(done.paths.begin(), done.paths.end());
+  for (const auto& [place, path] : outs) {
+    if (is_new.contains(path)) ignored_[place] = path;
+  }
   return {};
 }
 

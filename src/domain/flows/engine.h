@@ -168,6 +168,8 @@ class Engine {
   std::vector<AttemptFolder> done_folders_;
   Time finished_since_;
   LockFiles lock_files_;
+  using OutPlace = std::pair<std::size_t, std::size_t>;  // of its step in the plan, and there
+  std::map<OutPlace, std::filesystem::path> ignored_;    // outputs that got a line in .gitignore
   ParamsFiles params_;
   RunCache run_cache_;
   Environments environments_;

@@ -480,6 +480,20 @@ TEST_F(Chain, TheLockFileHasTheOrderOfThePlanWhateverEndsFirst) {
   EXPECT_EQ(locked(), (Names{"slow", "middle", "quick"}));
 }
 
+// Each waits until the line of the one after it in the plan is there.
+TEST_F(Chain, GitIgnoresOutputsInTheOrderOfThePlanWhateverEndsFirst) {
+  use_git();
+  write(".gitignore", "/z\n# ours");
+  write("dvc.yaml", "stages:\n  first:\n    cmd: '" + until("grep -q /m .gitignore") +
+                        "echo 1 > a; echo 1 > b'\n    outs: [a, b]\n"
+                        "  middle:\n    cmd: '" +
+                        until("grep -q /q .gitignore") +
+                        "echo 1 > m'\n    outs: [m]\n"
+                        "  last:\n    cmd: echo 1 > q\n    outs: [q]\n");
+  EXPECT_EQ(ran({.jobs = 3}), (Names{"last", "middle", "first"}));
+  EXPECT_EQ(read(".gitignore"), "/z\n# ours\n/a\n/b\n/m\n/q\n");
+}
+
 TEST_F(Chain, AnEntryThatIsThereKeepsItsPlace) {
   write("dvc.yaml", "stages:\n  b:\n    cmd: echo 1 > z\n    outs: [z]\n");
   ran();

@@ -68,7 +68,7 @@ Result<std::vector<fs::path>> commit(data::Repository& repository, const StageCo
   RunCache run_cache(repository.cache().run_cache(), repository.scratch());
   ParamsFiles params;
   LockFiles lock_files;
-  std::vector<fs::path> outs;
+  std::vector<data::Repository::IgnoreLine> outs;
   std::vector<data::LockedStage> remembered;
   std::size_t place = 0;
   for (const Chosen& chosen : TRY(choose(steps, request.targets))) {
@@ -90,14 +90,14 @@ Result<std::vector<fs::path>> commit(data::Repository& repository, const StageCo
     bool remember = (changed || request.force) && is_rememberable(step, repository.root());
     TRY(save_outs(repository, step, locked, {true, request.relink, remember, false}, request.from));
     for (const StepOut& out : step.outs) {
-      if (out.cache) outs.push_back(out.absolute);
+      if (out.cache) outs.push_back({out.absolute});
     }
     if (remember) remembered.push_back(locked);
     lock_files.put(step.file, step.stage.name, std::move(locked), place++);
   }
   TRY(repository.sync());
   for (const data::LockedStage& locked : remembered) TRY(run_cache.save(locked));
-  std::vector<fs::path> files = TRY(repository.ignore_all(outs));
+  std::vector<fs::path> files = TRY(repository.ignore_all(outs)).files;
   for (const LockFiles::Written& written : TRY(lock_files.write(repository.scratch()))) {
     files.push_back(written.file);
   }
