@@ -1,5 +1,7 @@
 #include "app/api.h"
 
+#include <unistd.h>
+
 #include "app/explain.h"
 #include "app/facts.h"
 #include "domain/evidence/explain.h"
@@ -47,6 +49,15 @@ Result<http::Response> answer_explain(const http::Request& request, db::Pool& po
   return http::Response::json(wire::dump(evidence::to_json(closure)));
 }
 
+/// Who answers here: for a program that finds the port taken.
+http::Response answer_server() {
+  wire::Json answer;
+  answer.set("name", "slipway");
+  answer.set("version", SLIPWAY_VERSION);
+  answer.set("pid", std::int64_t{getpid()});
+  return http::Response::json(wire::dump(answer));
+}
+
 }  // namespace
 
 void mount_metrics(http::Router& router, Metrics& metrics) {
@@ -63,6 +74,8 @@ void mount_api(http::Router& router, db::Pool& pool, const Clock& clock) {
   http::Router::Group group = router.group("/api/slipway/v1", http::render_plain_error);
   group.add({http::Method::kPost, "/facts", http::manages("graph"), http::Place::kBlocking},
             [&pool, &clock](http::Request& request) { return answer_facts(request, pool, clock); });
+  group.add({http::Method::kGet, "/server", http::kPublic, http::Place::kInline},
+            [](http::Request&) -> Result<http::Response> { return answer_server(); });
   group.add({http::Method::kGet, "/explain", http::reads("graph"), http::Place::kBlocking},
             [&pool](http::Request& request) { return answer_explain(request, pool); });
 }

@@ -143,12 +143,8 @@ http::ServerOptions server_options(const AppOptions& app, const Address& address
   options.body_bytes_per_second_min = app.body_bytes_per_second_min;
   options.host = address.host;
   options.port = address.port;
+  options.listen_fd = address.fd;
   return options;
-}
-
-std::string url_of(const Address& address, int port) {
-  bool v6 = address.host.find(':') != std::string::npos;
-  return "http://" + (v6 ? "[" + address.host + "]" : address.host) + ":" + std::to_string(port);
 }
 
 }  // namespace
@@ -182,11 +178,11 @@ Result<std::unique_ptr<App>> App::open(AppOptions options) {
   s->ownership = TRY(Ownership::try_take(state));
   if (!s->ownership) return owned_elsewhere(state);
   s->secret = TRY(state.secret());
-  if (s->options.replay) TRY(go_on_with(s->replay_clock, *s->pool));
   std::string store = s->options.store.empty() ? catalogue_uri(state.path()) : s->options.store;
   std::filesystem::path artifacts =
       s->options.artifacts.empty() ? state.path() / "artifacts" : s->options.artifacts;
   s->pool = TRY(db::Pool::open(store, all_migrations(), s->metrics));
+  if (s->options.replay) TRY(go_on_with(s->replay_clock, *s->pool));
   take_left_facts(state, *s->pool, s->clock);
   s->blobs = TRY(blob::open_folder(artifacts));
   s->registry = std::make_unique<registry::Registry>(*s->pool, s->clock, [raw = s.get()] {
@@ -212,15 +208,15 @@ Result<> App::start() {
   Services& s = *services_;
   auto authenticate = [&s](const http::Request& request) {
     return principal_of(request, s.secret);
+  };
+  mount_web(s.router);
+  mount_metrics(s.router, s.metrics);
+  mount_api(s.router, *s.pool, s.clock);
   if (s.options.replay) {
     mount_clock(s.router, s.replay_clock, s.circle);
   } else {
     mount_clock(s.router, s.clock);
   }
-  };
-  mount_web(s.router);
-  mount_metrics(s.router, s.metrics);
-  mount_api(s.router, *s.pool, s.clock);
   mount_project(s.router, *s.pool, s.clock, [&s](const project::ProjectFile& file) {
     return measured_facts(s.options.state, file, s.clock.now_ms());
   });
@@ -239,22 +235,22 @@ Result<> App::start() {
   }
   s.prediction_log->start();
   s.deployments->start();
-  s.add_parts();
-  s.circle.start();
   s.serving->start();
   s.running = true;
   s.server->start();
   if (s.serving_server) s.serving_server->start();
+  s.add_parts();
+  s.circle.start();
   return s.ownership->announce(
       {getpid(), url(), s.options.command, s.options.store, s.options.artifacts.string()});
 }
 
 void App::stop() {
-  s.circle.stop();
   Services& s = *services_;
   if (!s.running.exchange(false)) return;
   s.server->drain();
   if (s.serving_server) s.serving_server->drain();
+  s.circle.stop();
   s.serving->stop();
   // Shadows of the last answers first: they are logged too.
   s.deployments->stop();

@@ -19,10 +19,13 @@ namespace slipway::app {
 struct Address {
   std::string host = "127.0.0.1";
   int port = 0;
+  int fd = -1;  // a socket that listens there already; the server takes it over
 };
 /// "127.0.0.1:5000", "[::1]:5000", "localhost:0". kInvalid says what is wrong.
 Result<Address> parse_address(std::string_view text);
 bool is_loopback(const std::string& host);
+/// "http://127.0.0.1:5000"; `port` is the one that was really had.
+std::string url_of(const Address& address, int port);
 
 struct AppOptions {
   std::filesystem::path state;  // absolute
@@ -33,10 +36,10 @@ struct AppOptions {
   std::string default_deployment;
   std::uint64_t body_memory_bytes = http::ServerOptions().body_buffers_max;
   std::uint64_t body_bytes_per_second_min = http::ServerOptions().body_bytes_per_second_min;
+  bool replay = false;                 // the clock shows what POST /api/slipway/v1/clock says
   std::string command = "slipway up";  // how the owner names itself
 };
 
-  bool replay = false;                 // the clock shows what POST /api/slipway/v1/clock says
 /// The server: owns every service. open() readies the state (lock, migrations), start() answers,
 /// stop() drains.
 class App {

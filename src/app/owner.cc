@@ -5,14 +5,6 @@
 #include "io/http/client.h"
 
 namespace slipway::app {
-namespace {
-
-// An owner that has just started holds the lock a moment before it can say where it answers.
-constexpr int kAnnounceTries = 200;
-constexpr std::chrono::milliseconds kAnnouncePause{50};
-
-}  // namespace
-
 Result<wire::Json> at_owner(
     const std::filesystem::path& folder, const std::function<Result<wire::Json>()>& here,
     const std::function<Result<wire::Json>(const std::string& url, const std::string& secret)>&

@@ -14,6 +14,11 @@
 // else by a request to the one that does.
 namespace slipway::app {
 
+/// How often, and how long apart, to ask again for an owner's address: one that has just started
+/// holds the lock a moment before it can say where it answers. Ten seconds in all.
+inline constexpr int kAnnounceTries = 200;
+inline constexpr std::chrono::milliseconds kAnnouncePause{50};
+
 /// Calls `here` while this process owns the folder, or `there` with the owner's address and the
 /// folder's secret. Waits up to ten seconds for an owner that has not said yet where it answers;
 /// then kUnavailable.

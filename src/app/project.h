@@ -9,6 +9,9 @@ namespace slipway::app {
 /// .git; `from` itself when there is none.
 std::filesystem::path project_root(const std::filesystem::path& from);
 
+/// Whether there is such a folder.
+bool is_in_project(const std::filesystem::path& from);
+
 /// `.slipway` of that project.
 std::filesystem::path default_state(const std::filesystem::path& from);
 

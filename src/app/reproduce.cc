@@ -8,15 +8,14 @@
 #include <ostream>
 #include <thread>
 
+#include "app/owner.h"
+
 namespace slipway::app {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-// An owner that has just started holds the lock a moment before it can say where it answers.
-constexpr int kAnnounceTries = 200;
-constexpr milliseconds kAnnouncePause{50};
 /// While commands run, for an owner that has stopped answering: it holds up what follows them.
 constexpr milliseconds kPatience{3000};
 constexpr milliseconds kLastPatience{5000};

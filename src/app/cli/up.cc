@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <thread>
 
-#include "app/app.h"
+#include "app/bring_up.h"
 #include "app/cli/verbs.h"
 #include "app/project.h"
 #include "base/log.h"
@@ -169,7 +169,7 @@ int run_up(const Arguments& arguments, const Surroundings& surroundings) {
   if (Result<> log = set_up_log(*settings); !log.ok()) return report(log.error(), surroundings);
   Result<AppOptions> options = options_of(*settings, surroundings.folder);
   if (!options.ok()) return report(options.error(), surroundings);
-  Result<std::unique_ptr<App>> app = App::open(*options);
+  Result<std::unique_ptr<App>> app = bring_up(*options);
   if (!app.ok()) return report(app.error(), surroundings);
   surroundings.err << state_line(*settings, surroundings.folder, options->state) << std::endl;
   surroundings.out << "slipway: ready at " << (*app)->url() << std::endl;

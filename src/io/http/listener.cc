@@ -38,7 +38,7 @@ Result<Fd> listen_on(const addrinfo& address, const std::string& name) {
       bind(fd.get(), address.ai_addr, address.ai_addrlen) == 0 && listen(fd.get(), kBacklog) == 0;
   if (listens) return fd;
   if (errno == EADDRINUSE) {
-    return unavailable(name + " is taken by another program; stop it or choose another port");
+    return with_tag(unavailable(name + " is taken by another program"), "taken");
   }
   return system_error("cannot listen on " + name, errno);
 }

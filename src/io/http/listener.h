@@ -5,11 +5,12 @@
 #include "base/file.h"
 #include "base/result.h"
 
-// The listening socket. Internal to this folder.
+// The listening socket. For this folder, and for who must listen before there can be a server: it
+// takes the socket over as ServerOptions::listen_fd.
 namespace slipway::http {
 
 /// A non-blocking listening socket on the first address of `host` that can be had; port 0 picks a
-/// free one. kUnavailable says why not.
+/// free one. kUnavailable says why not; with tag "taken" another program listens there.
 Result<Fd> open_listener(const std::string& host, int port);
 /// Takes over a socket that another process has opened. kInvalid if it does not listen.
 Result<Fd> adopt_listener(int fd);
