@@ -1,0 +1,70 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "domain/flows/trigger.h"
+#include "io/db/db.h"
+#include "io/wire/codec.h"
+
+// What triggers heard, remember and decided, in the catalogue. Functions of a caller's Tx; no
+// threads. An occasion, what each trigger decides about it, the firing and the run it asks for are
+// one transaction, so that a kill anywhere leaves all of it or nothing, and telling the same
+// occasion again changes nothing. Tables: runs_store.h makes them.
+namespace slipway::flows {
+
+struct Decided {
+  std::string trigger;
+  Decision decision;
+  std::string firing, run;  // of a firing
+};
+struct Noticed {
+  bool is_new = false;  // false: it was told before, or nobody listens
+  int listeners = 0;
+  std::vector<Decided> decided;
+};
+/// Tells the triggers of `file` that listen, or the one called `only`. An occasion that nobody
+/// listens to is not kept.
+Result<Noticed> notice(db::Tx& tx, const project::ProjectFile& file, const Occasion& occasion,
+                       UnixMs now_ms, const std::string& only = "");
+/// Ticks that the catch-up policy left out: a decision with its count.
+Result<> note_missed(db::Tx& tx, const std::string& trigger, std::int64_t ticks, UnixMs now_ms);
+/// An incident is over: nothing waits for it any more.
+Result<> note_closed(db::Tx& tx, const std::string& incident, UnixMs now_ms);
+
+/// Decides what waited until now, or for a run that has ended. Bounded; call it again while it
+/// decided something.
+Result<std::vector<Decided>> decide_due(db::Tx& tx, const project::ProjectFile& file,
+                                        UnixMs now_ms);
+
+/// A run that a person asks for: a firing without a trigger. kMissing for an unknown pipeline.
+struct ByHand {
+  std::string pipeline, actor, commit;
+  std::vector<ParamInput> params;
+};
+Result<std::string> ask_run(db::Tx& tx, const project::ProjectFile& file, const ByHand& wish,
+                            UnixMs now_ms);
+
+/// What the source of a trigger has seen so far (a time, a digest, a commit), as text of the
+/// source's own. "" at first.
+Result<std::string> watched(db::Tx& tx, const std::string& trigger);
+Result<> set_watched(db::Tx& tx, const std::string& trigger, const std::string& text);
+
+/// What a trigger decided. Decisions not to fire that follow each other within a minute for the
+/// same reason are one, with a count.
+struct TriggerDecision {
+  std::int64_t id = 0;
+  std::string trigger;
+  std::int64_t event = 0;
+  std::string act, rule, reason, run;
+  std::int64_t decided = 0;  // how many times
+  std::int64_t first_ms = 0, last_ms = 0, log_seq = 0;
+};
+WIRE(TriggerDecision, id, trigger, event, act, rule, reason, run, decided, first_ms, last_ms,
+     log_seq)
+/// The newest of a trigger, or of all for "".
+Result<std::vector<TriggerDecision>> decisions(db::Tx& tx, const std::string& trigger, int limit);
+
+inline constexpr std::int64_t kStormMs = 60'000;
+
+}  // namespace slipway::flows
