@@ -358,7 +358,9 @@ void Deployments::cast_shadow(const Assignment& assignment, std::vector<float> c
              stable_ns,
              {}};
   const bool fits = shadow_cells_.fetch_add(size) + size <= options_.shadow_cells_max;
+  ++shadow_jobs_;
   if (fits && shadows_.push(job)) return;
+  --shadow_jobs_;
   shadow_cells_ -= size;
   shadow_dropped_.add();
   if (!assignment.deployment->counter) return;
@@ -378,6 +380,8 @@ void Deployments::run_shadow() {
     }
     shadow_cells_ -= job->cells.size();
     score_shadow(*job);
+    job.reset();  // with the route it held
+    --shadow_jobs_;
   }
 }
 
@@ -436,6 +440,14 @@ void Deployments::drain_shadow() {
   // A full queue takes it as soon as one job is done.
   while (!shadows_.push(barrier)) std::this_thread::yield();
   drained.get_future().wait();
+}
+
+bool Deployments::shadows_wait(std::function<void()> done) {
+  if (shadow_jobs_ == 0) return false;
+  Shadow barrier;
+  barrier.drained = [done = std::move(done)] { done(); };
+  static_cast<void>(shadows_.push(barrier));
+  return true;
 }
 
 // --- counters ------------------------------------------------------------------------------------

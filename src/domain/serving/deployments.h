@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -130,6 +131,9 @@ class Deployments {
   void forget(const std::string& rollout);
   /// Returns once every request that was sampled before the call has been scored in the shadow.
   void drain_shadow();
+  /// Whether sampled requests still wait for their shadow. Then `done` is called once, on the
+  /// shadow's thread, when those have been scored (not if its queue is full: ask again).
+  bool shadows_wait(std::function<void()> done);
 
  private:
   struct Shadow {
@@ -165,6 +169,7 @@ class Deployments {
   Guarded<std::vector<std::shared_ptr<StepCounter>>> counters_;
   Queue<Shadow> shadows_;
   std::atomic<std::size_t> shadow_cells_{0};
+  std::atomic<int> shadow_jobs_{0};  // waiting, or being scored
   std::thread shadow_thread_;
 };
 
