@@ -17,10 +17,10 @@ struct Word {
 
 const std::vector<Word>& table() {
   static const std::vector<Word> kTable = {
-      {"incident", {"incident.opened", "incident.reopened", "incident.closed"}},
+      {"incident", {"incident.opened", "incident.unresolved", "incident.closed"}},
       {"rollback", {"rollout.rolled_back", "deployment.rolled_back"}},
       {"promotion", {"rollout.promoted"}},
-      {"run_failed", {"pipeline_run.failed"}}};
+      {"run_failed", {"pipeline_run.failed", "pipeline_run.timed_out"}}};
   return kTable;
 }
 
