@@ -72,6 +72,11 @@ struct QualityInput {
 /// clusters (2,000 replicates, BCa, a fixed seed; from 20,000 clusters on the normal bound).
 GateVerdict judge_quality(const QualityInput& input);
 
+/// The same from one figure, where there are no rows to compare: what the run that made the version
+/// says of itself, and what the live version's says, if it does. Weaker, and the words say so.
+GateVerdict judge_quality_by_metric(const project::Requirement& requirement, double candidate,
+                                    std::optional<double> live, bool has_live, double margin = 0.1);
+
 /// The upper bound of the mean of `differences` as judge_quality takes it.
 double upper_bound(const std::vector<double>& differences,
                    const std::vector<std::int64_t>& clusters, double confidence = 0.95);

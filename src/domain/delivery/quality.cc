@@ -268,6 +268,32 @@ GateVerdict judge_quality(const QualityInput& in) {
                            std::move(evidence));
 }
 
+GateVerdict judge_quality_by_metric(const project::Requirement& r, double candidate,
+                                    std::optional<double> live, bool has_live, double margin) {
+  Json evidence(Json::Object{{"metric", r.metric}, {"source", "run"}});
+  evidence.set("candidate",
+               std::isfinite(candidate) ? Json(candidate) : Json(python_repr(candidate)));
+  if (std::string fault = unmet(r, candidate); !fault.empty())
+    return quality(GateStatus::kFail, fault + " (its run says so)", std::move(evidence));
+  const std::string words =
+      "its run says that its " + r.metric + " is " + python_repr(to_digits(candidate));
+  if (!has_live) return quality(GateStatus::kPass, words, std::move(evidence));
+  if (!live || !std::isfinite(*live))
+    return quality(GateStatus::kNoData, words + ", and nothing is known of the live version's",
+                   std::move(evidence));
+  evidence.set("live", *live);
+  // What is bounded from above is better when it is smaller.
+  const double worse = r.at_most ? candidate - *live : *live - candidate;
+  const double allowed = std::fabs(*live) * margin;
+  evidence.set("margin", allowed);
+  const std::string both = words + ", the live version's is " + python_repr(to_digits(*live));
+  if (worse > allowed)
+    return quality(GateStatus::kFail,
+                   both + ": worse by more than " + python_repr(to_digits(margin * 100)) + " %",
+                   std::move(evidence));
+  return quality(GateStatus::kPass, both, std::move(evidence));
+}
+
 Result<std::vector<double>> losses(const engine::Model& model, const GoldenRows& held_out,
                                    Metric metric) {
   if (held_out.targets.empty()) return missing("the rows have no targets");

@@ -1,0 +1,51 @@
+#include "app/loop/gate_part.h"
+
+#include <algorithm>
+
+namespace slipway::app {
+
+Result<std::optional<GatePart::Work>> GatePart::next_work(db::Tx& tx) {
+  Work work;
+  work.project = TRY(project_.get(tx));
+  if (!work.project) return std::optional<Work>();
+  for (const std::string& id : TRY(delivery::open_rollouts(tx))) {
+    auto rollout = TRY(delivery::find_rollout(tx, id));
+    if (!rollout || rollout->phase != delivery::Phase::kGating) continue;
+    const auto known = TRY(delivery::gate_verdicts(tx, id));
+    for (const std::string& gate : rollout->gates) {
+      const bool judged = std::any_of(known.begin(), known.end(),
+                                      [&](const auto& verdict) { return verdict.gate == gate; });
+      if (!judged) work.gates.push_back(gate);
+    }
+    if (work.gates.empty()) continue;
+    work.rollout = std::move(*rollout);
+    return std::optional<Work>(std::move(work));
+  }
+  return std::optional<Work>();
+}
+
+Result<> GatePart::judge(const Work& work, UnixMs now) {
+  const GateFindings findings =
+      TRY(judge_gates(world_, work.rollout, work.project->declared, work.gates));
+  return world_.pool.write([&](db::Tx& tx) -> Result<> {
+    const auto rollout = TRY(delivery::find_rollout(tx, work.rollout.id));
+    // A person has ended it meanwhile.
+    if (!rollout || rollout->phase != delivery::Phase::kGating) return {};
+    for (const auto& fact : findings.facts) TRY(fact(tx, now));
+    for (const delivery::GateVerdict& verdict : findings.verdicts)
+      TRY(delivery::put_gate_verdict(tx, rollout->id, verdict, now));
+    return {};
+  });
+}
+
+Result<bool> GatePart::turn(UnixMs now) {
+  if (std::optional<Result<>> outcome = errand_.take(); outcome && !outcome->ok())
+    return outcome->error();
+  if (errand_.is_under_way()) return false;
+  std::optional<Work> work = TRY(world_.pool.read([&](db::Tx& tx) { return next_work(tx); }));
+  if (!work) return false;
+  errand_.start([this, now, work = std::move(*work)] { return judge(work, now); });
+  return true;
+}
+
+}  // namespace slipway::app

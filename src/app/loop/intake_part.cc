@@ -1,0 +1,192 @@
+#include "app/loop/intake_part.h"
+
+#include <algorithm>
+
+#include "app/loop/version_folder.h"
+#include "base/text.h"
+#include "domain/delivery/store.h"
+#include "domain/registry/rows.h"
+#include "graph/kinds.h"
+
+namespace slipway::app {
+namespace {
+
+constexpr int kEventsMax = 500;  // of one look at the log
+
+std::string text_of(const wire::Json& data, std::string_view key) {
+  const wire::Json* member = data.find(key);
+  return member && member->is_string() ? member->as_string() : std::string();
+}
+
+/// "bikes/3"
+std::optional<std::pair<std::string, std::int64_t>> version_of(const graph::NodeRef& node) {
+  const std::size_t slash = node.id.rfind('/');
+  if (node.kind != graph::kind::kModelVersion || slash == std::string::npos) return {};
+  const auto number = to_int64(node.id.substr(slash + 1));
+  if (!number) return {};
+  return std::pair(node.id.substr(0, slash), *number);
+}
+
+/// Those of the model that are there when the event is looked at, and that have not been asked for
+/// a later version already.
+Result<std::vector<std::string>> deployments_of(db::Tx& tx, const project::ProjectFile& file,
+                                                const std::string& model, std::int64_t later_than) {
+  std::vector<std::string> names;
+  for (const project::DeploymentSpec& spec : file.deployments) {
+    if (spec.model != model) continue;
+    const auto found = TRY(delivery::find_deployment(tx, spec.name));
+    if (!found || found->model != model) continue;
+    if (later_than > 0 && TRY(delivery::newest_asked(tx, spec.name)) >= later_than) continue;
+    names.push_back(spec.name);
+  }
+  return names;
+}
+
+Result<bool> is_there(db::Tx& tx, const std::string& model, std::int64_t version) {
+  auto found = registry::rows::find_version(tx, model, version);
+  if (found.ok()) return true;
+  if (found.error().code == Code::kMissing) return false;
+  return found.error();
+}
+
+Result<std::vector<Ask>> asks_of_version(db::Tx& tx, const graph::LoggedEvent& event,
+                                         const project::ProjectFile& file, bool is_new) {
+  const auto version = version_of(event.event.subject);
+  if (!version || !TRY(is_there(tx, version->first, version->second))) return std::vector<Ask>();
+  Ask ask{version->first, version->second, {}, event.event.actor};
+  if (ask.asked_by.empty()) ask.asked_by = "anonymous";
+  ask.deployments = TRY(deployments_of(tx, file, ask.model, is_new ? ask.version : 0));
+  if (ask.deployments.empty()) return std::vector<Ask>();
+  return std::vector<Ask>{std::move(ask)};
+}
+
+/// For deployments that have never had a candidate.
+Result<std::vector<Ask>> asks_of_project(db::Tx& tx, const project::ProjectFile& file) {
+  std::vector<Ask> asks;
+  for (const project::DeploymentSpec& spec : file.deployments) {
+    const auto found = TRY(delivery::find_deployment(tx, spec.name));
+    if (found && (found->model != spec.model || found->stable != 0)) continue;
+    if (found && TRY(delivery::newest_asked(tx, spec.name)) != 0) continue;
+    auto meant = registry::meant_version(tx, spec.model);
+    if (!meant.ok() && meant.error().code == Code::kMissing) continue;
+    if (!meant.ok()) return meant.error();
+    if (*meant) asks.push_back({spec.model, **meant, {spec.name}, "slipway"});
+  }
+  return asks;
+}
+
+/// The file with these deployments alone.
+project::ProjectFile only(const project::ProjectFile& file, const std::vector<std::string>& names) {
+  project::ProjectFile part;
+  part.use_case = file.use_case;
+  for (const project::DeploymentSpec& spec : file.deployments) {
+    if (std::find(names.begin(), names.end(), spec.name) != names.end())
+      part.deployments.push_back(spec);
+  }
+  return part;
+}
+
+}  // namespace
+
+Result<std::vector<Ask>> asks_of(db::Tx& tx, const graph::LoggedEvent& event,
+                                 const project::ProjectFile& file) {
+  const std::string& type = event.event.type;
+  if (type == "project.applied") return asks_of_project(tx, file);
+  if (type == "model_version.created") return asks_of_version(tx, event, file, /*is_new=*/true);
+  if (type == "alias.set" && text_of(event.event.data, "alias") == registry::kMeantAlias)
+    return asks_of_version(tx, event, file, /*is_new=*/false);
+  return std::vector<Ask>();
+}
+
+IntakePart::IntakePart(db::Pool& pool, project::CurrentProject& project,
+                       registry::Registry& registry, blob::Blobs& blobs, std::function<void()> wake)
+    : pool_(pool),
+      project_(project),
+      registry_(registry),
+      blobs_(blobs),
+      errand_(std::move(wake)) {}
+
+Result<IntakePart::Work> IntakePart::next_work(db::Tx& tx) {
+  Work work;
+  work.cursor = TRY(graph::read_cursor(tx, kReader));
+  const auto events = TRY(graph::events_after(tx, work.cursor, kEventsMax));
+  const auto applied = TRY(project_.get(tx));
+  for (const graph::LoggedEvent& event : events) {
+    work.more = true;
+    work.cursor = event.seq;
+    if (!applied) continue;
+    work.asks = TRY(asks_of(tx, event, applied->declared.file));
+    const bool is_applied = event.event.type == "project.applied";
+    if (work.asks.empty() && !is_applied) continue;
+    work.event = event.seq;
+    break;
+  }
+  return work;
+}
+
+Result<bool> IntakePart::needs_record(const Ask& ask) {
+  if (looked_at_.contains({ask.model, ask.version})) return false;
+  return pool_.read([&](db::Tx& tx) -> Result<bool> {
+    auto row = registry::rows::find_version(tx, ask.model, ask.version);
+    if (!row.ok() && row.error().code == Code::kMissing) return false;
+    if (!row.ok()) return row.error();
+    return TRY(delivery::version_files(tx, ask.model, ask.version, row->created_ms)).empty();
+  });
+}
+
+void IntakePart::record(const Ask& ask, UnixMs now) {
+  looked_at_.insert({ask.model, ask.version});
+  errand_.start([this, ask, now]() -> Result<> {
+    auto folder = VersionFolder::open(registry_, blobs_, ask.model, ask.version);
+    auto files = folder.ok() ? folder->digests()
+                             : Result<std::vector<delivery::RecordedFile>>(folder.error());
+    if (!files.ok()) {
+      const Code code = files.error().code;
+      // What can't be read at all has no record, and the gate will say so.
+      if (code != Code::kUnavailable && code != Code::kBusy) return {};
+      return files.error();
+    }
+    return pool_.write([&](db::Tx& tx) {
+      return delivery::put_version_files(tx, ask.model, ask.version, folder->version().created_ms,
+                                         *files, now);
+    });
+  });
+}
+
+Result<> IntakePart::finish(const Work& work, UnixMs now) {
+  return pool_.write([&](db::Tx& tx) -> Result<> {
+    // Another turn has been here.
+    if (TRY(graph::read_cursor(tx, kReader)) >= work.cursor) return {};
+    const auto applied = work.event != 0 ? TRY(project_.get(tx)) : nullptr;
+    if (applied) {
+      const project::ProjectFile& file = applied->declared.file;
+      TRY(delivery::declare_deployments(tx, file, work.event, now));
+      for (const Ask& ask : work.asks) {
+        if (!TRY(is_there(tx, ask.model, ask.version))) continue;
+        TRY(delivery::request_rollouts(tx, only(file, ask.deployments), ask.model, ask.version,
+                                       ask.asked_by, work.event, now));
+      }
+    }
+    return graph::move_cursor(tx, kReader, work.cursor);
+  });
+}
+
+Result<bool> IntakePart::turn(UnixMs now) {
+  if (std::optional<Result<>> outcome = errand_.take(); outcome && !outcome->ok()) {
+    looked_at_.clear();
+    return outcome->error();
+  }
+  if (errand_.is_under_way()) return false;
+  const Work work = TRY(pool_.read([&](db::Tx& tx) { return next_work(tx); }));
+  if (!work.more) return false;
+  for (const Ask& ask : work.asks) {
+    if (!TRY(needs_record(ask))) continue;
+    record(ask, now);
+    return true;
+  }
+  TRY(finish(work, now));
+  looked_at_.clear();
+  return true;
+}
+
+}  // namespace slipway::app
