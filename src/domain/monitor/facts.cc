@@ -95,8 +95,7 @@ std::optional<double> relative_bias_of(const Outcomes& outcomes) {
 }
 
 double label_of(const float* outputs, std::size_t width) {
-  if (width > 1)
-    return static_cast<double>(std::max_element(outputs, outputs + width) - outputs);
+  if (width > 1) return static_cast<double>(std::max_element(outputs, outputs + width) - outputs);
   const double one = outputs[0];
   if (!std::isfinite(one) || one == std::floor(one)) return one;
   return one >= 0.5 ? 1 : 0;

@@ -18,24 +18,24 @@ namespace slipway::monitor {
 /// all.
 struct Answers {
   std::int64_t requests = 0, rows = 0;
-  std::int64_t live = 0, canary = 0;      // requests by role
-  std::int64_t refused = 0, failed = 0;   // status from 400 on: the caller's fault; from 500 on
-  std::int64_t slow = 0, timed = 0;       // slower than asked for, of those that were answered
-  std::int64_t rows_not_finite = 0;       // of answered rows: an output is NaN or infinite
+  std::int64_t live = 0, canary = 0;     // requests by role
+  std::int64_t refused = 0, failed = 0;  // status from 400 on: the caller's fault; from 500 on
+  std::int64_t slow = 0, timed = 0;      // slower than asked for, of those that were answered
+  std::int64_t rows_not_finite = 0;      // of answered rows: an output is NaN or infinite
   double answered_weight = 0, failed_weight = 0;
   double slow_weight = 0, timed_weight = 0;
-  checks::Moments latency_us;             // of those that were answered
-  checks::Moments outputs;                // first output of each row, where finite
-  UnixMs first_ms = 0, last_ms = 0;       // event time; 0 without requests
-  UnixMs last_live_ms = 0;                // of the last answer as the live version
+  checks::Moments latency_us;        // of those that were answered
+  checks::Moments outputs;           // first output of each row, where finite
+  UnixMs first_ms = 0, last_ms = 0;  // event time; 0 without requests
+  UnixMs last_live_ms = 0;           // of the last answer as the live version
 
   void merge(const Answers& other);
 };
 
 /// Answers against what turned out true, row by row.
 struct Outcomes {
-  std::int64_t rows = 0, labelled = 0;    // answered rows, and those of them with a label
-  std::int64_t not_finite = 0;            // labelled rows without a finite output or label
+  std::int64_t rows = 0, labelled = 0;      // answered rows, and those of them with a label
+  std::int64_t not_finite = 0;              // labelled rows without a finite output or label
   checks::Moments loss, predicted, actual;  // of labelled rows that are finite
 
   /// One labelled row.

@@ -42,8 +42,7 @@ UnixMs due_ms(const project::MonitorSpec& spec, const Window& window) {
 std::optional<UnixMs> next_due(const std::vector<Progress>& monitors) {
   std::optional<UnixMs> first;
   for (const Progress& monitor : monitors) {
-    const UnixMs due =
-        due_ms(*monitor.spec, window_from(monitor.next_ms, span_of(*monitor.spec)));
+    const UnixMs due = due_ms(*monitor.spec, window_from(monitor.next_ms, span_of(*monitor.spec)));
     if (!first || due < *first) first = due;
   }
   return first;

@@ -11,8 +11,8 @@
 // Which spans of time a monitor judges, and when. Pure; any thread.
 //
 // A monitor's windows tile the time without gap or overlap, by event time: the first one holds the
-// deployment's first answer and begins at midnight UTC before it, or a whole number of windows later
-// where they are shorter than a day. So windows of a week begin on the weekday on which the
+// deployment's first answer and begins at midnight UTC before it, or a whole number of windows
+// later where they are shorter than a day. So windows of a week begin on the weekday on which the
 // deployment began to answer.
 namespace slipway::monitor {
 

@@ -1,0 +1,107 @@
+#include "domain/monitor/incident.h"
+
+namespace slipway::monitor {
+namespace {
+
+bool is_good(Status status) {
+  return status == Status::kGood || status == Status::kWarn;
+}
+
+/// How many windows of this version in a row, up to now, `counts`; undecided ones are passed over.
+template <class Counts>
+int streak(const Situation& s, const Counts& counts) {
+  int n = 0;
+  for (auto window = s.windows.rbegin(); window != s.windows.rend(); ++window) {
+    if (window->version != s.live || window->status == Status::kUndecided) continue;
+    if (!counts(*window)) break;
+    ++n;
+  }
+  return n;
+}
+
+int bad_streak(const Situation& s) {
+  return streak(s, [](const JudgedWindow& w) { return w.status == Status::kBad; });
+}
+
+/// Good windows that say something about an open incident: later than what opened it.
+int good_streak(const Situation& s) {
+  const UnixMs opened = s.open ? s.open->window_end_ms : 0;
+  return streak(s, [&](const JudgedWindow& w) { return is_good(w.status) && w.end_ms > opened; });
+}
+
+std::string in_a_row(int n, const char* what) {
+  return std::to_string(n) + " " + what + (n == 1 ? " window" : " windows in a row");
+}
+
+/// The newest window that says anything about the live version.
+const JudgedWindow* newest(const Situation& s) {
+  if (s.windows.empty()) return nullptr;
+  const UnixMs start = s.windows.back().start_ms;
+  for (auto window = s.windows.rbegin(); window != s.windows.rend(); ++window) {
+    if (window->start_ms != start) break;
+    if (window->version == s.live) return &*window;
+  }
+  return nullptr;
+}
+
+Step close(std::string remedy, std::string reason) {
+  return {Step::Kind::kClose, std::move(remedy), false, std::move(reason)};
+}
+
+Step step_of_open(const Situation& s, const JudgedWindow& last) {
+  const OpenIncident& open = *s.open;
+  const bool helped = !open.remedy_version.empty() && open.remedy_version == s.live;
+  if (is_good(last.status)) {
+    if (helped && last.end_ms > open.promoted_ms)
+      return close("promotion", "version " + s.live + ", which it asked for, had a good window");
+    if (good_streak(s) < kGoodWindows) return {};
+    return close(s.live == open.version ? "none" : "replacement",
+                 in_a_row(kGoodWindows, "good") + " of version " + s.live);
+  }
+  if (open.remedy_under_way) return {};
+  if (last.status == Status::kUndecided) {
+    if (open.failed_remedies == 0 || !open.remedy_version.empty()) return {};
+    return {Step::Kind::kUnresolved, "", false,
+            "a remedy has failed, and no window shows that it is over"};
+  }
+  const int bad = bad_streak(s);
+  if (bad < s.persist) return {};
+  return {Step::Kind::kUnresolved, "", helped,
+          in_a_row(bad, "bad") + " of version " + s.live +
+              (helped ? ", which was to be the remedy" : "")};
+}
+
+}  // namespace
+
+Step next_step(const Situation& s) {
+  const JudgedWindow* last = newest(s);
+  if (s.live.empty() || last == nullptr) return {};
+  if (s.open) return step_of_open(s, *last);
+  if (last->status != Status::kBad) return {};
+  const int bad = bad_streak(s);
+  if (bad < s.persist) return {};
+  return {Step::Kind::kOpen, "", false, in_a_row(bad, "bad") + " of version " + s.live};
+}
+
+OpenIncident after(OpenIncident incident, RemedyNews news, const std::string& version,
+                   UnixMs time_ms) {
+  switch (news) {
+    case RemedyNews::kStarted:
+      incident.remedy_under_way = true;
+      break;
+    case RemedyNews::kPromoted:
+      incident.remedy_under_way = false;
+      incident.remedy_version = version;
+      incident.promoted_ms = time_ms;
+      break;
+    case RemedyNews::kFailed:
+      incident.remedy_under_way = false;
+      ++incident.failed_remedies;
+      // Promoted before, and rolled back after all.
+      if (incident.remedy_version == version) incident.remedy_version.clear();
+      break;
+  }
+  return incident;
+}
+
+}  // namespace slipway::monitor

@@ -1,0 +1,183 @@
+#include "domain/monitor/incident.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+namespace slipway::monitor {
+namespace {
+
+using Kind = Step::Kind;
+
+/// A life of windows, a week each: 'g' good, 'w' warn, 'b' bad, 'u' undecided.
+class Life {
+ public:
+  explicit Life(int persist = 2) { s_.persist = persist; }
+
+  Step judge(char status, const std::string& version = "1") {
+    ++week_;
+    s_.live = version;
+    s_.windows.push_back({week_ * 100, (week_ + 1) * 100, version, status_of(status)});
+    const Step step = next_step(s_);
+    if (step.kind == Kind::kOpen)
+      s_.open = OpenIncident{version, (week_ + 1) * 100, false, "", 0, 0};
+    if (step.kind == Kind::kUnresolved && step.remedy_failed)
+      s_.open = after(*s_.open, RemedyNews::kFailed, s_.open->remedy_version, 0);
+    if (step.kind == Kind::kClose) {
+      s_.open.reset();
+      s_.windows.clear();
+    }
+    return step;
+  }
+  /// The kinds of what follows, a letter each: '.' none, 'O' open, 'U' unresolved, 'C' close.
+  std::string judge_all(const std::string& statuses, const std::string& version = "1") {
+    std::string kinds;
+    for (const char status : statuses) kinds += letter(judge(status, version).kind);
+    return kinds;
+  }
+  void hear(RemedyNews news, const std::string& version) {
+    s_.open = after(*s_.open, news, version, week_ * 100 + 50);
+  }
+  static char letter(Kind kind) {
+    return kind == Kind::kNone ? '.' : kind == Kind::kOpen ? 'O' : kind == Kind::kClose ? 'C' : 'U';
+  }
+
+ private:
+  static Status status_of(char c) {
+    return c == 'g'   ? Status::kGood
+           : c == 'w' ? Status::kWarn
+           : c == 'b' ? Status::kBad
+                      : Status::kUndecided;
+  }
+  Situation s_;
+  UnixMs week_ = 0;
+};
+
+TEST(Incident, OpensWithTheSecondBadWindowInARow) {
+  EXPECT_EQ(Life().judge_all("gbb"), "..O");
+}
+
+TEST(Incident, IsNotMadeByOneStorm) {
+  EXPECT_EQ(Life().judge_all("ggbggbgbg"), ".........");
+}
+
+TEST(Incident, OpensAsSoonAsIsDeclared) {
+  EXPECT_EQ(Life(1).judge_all("gb"), ".O");
+  EXPECT_EQ(Life(3).judge_all("bbgbbb"), ".....O");
+}
+
+TEST(Incident, UndecidedWindowsAreNoEvidence) {
+  EXPECT_EQ(Life().judge_all("uuuuu"), ".....");
+  EXPECT_EQ(Life().judge_all("bubg"), "..O.");
+}
+
+TEST(Incident, OpensOnceAndIsUnresolvedAsLongAsItIsBad) {
+  EXPECT_EQ(Life().judge_all("bbbb"), ".OUU");
+}
+
+TEST(Incident, ClosesAfterTwoGoodWindowsInARow) {
+  Life life;
+  EXPECT_EQ(life.judge_all("bbgbg"), ".O...");
+  const Step step = life.judge('g');
+  EXPECT_EQ(step.kind, Kind::kClose);
+  EXPECT_EQ(step.remedy, "none");
+}
+
+TEST(Incident, AWarningIsGoodEnough) {
+  EXPECT_EQ(Life().judge_all("bbwg"), ".O.C");
+}
+
+TEST(Incident, OpensAnewAfterItWasClosed) {
+  EXPECT_EQ(Life().judge_all("bbggbb"), ".O.C.O");
+}
+
+TEST(Incident, ClosesWithTheFirstGoodWindowOfItsRemedy) {
+  Life life;
+  life.judge_all("bb");
+  life.hear(RemedyNews::kStarted, "2");
+  EXPECT_EQ(life.judge_all("b"), ".") << "while a remedy is under way, it does not ask for another";
+  life.hear(RemedyNews::kPromoted, "2");
+  const Step step = life.judge('g', "2");
+  EXPECT_EQ(step.kind, Kind::kClose);
+  EXPECT_EQ(step.remedy, "promotion");
+}
+
+TEST(Incident, IsUnresolvedWhenTheRemedyDoesNotHelp) {
+  Life life;
+  life.judge_all("bb");
+  life.hear(RemedyNews::kPromoted, "2");
+  EXPECT_EQ(life.judge_all("b", "2"), ".") << "one bad window may be a storm";
+  const Step step = life.judge('b', "2");
+  EXPECT_EQ(step.kind, Kind::kUnresolved);
+  EXPECT_TRUE(step.remedy_failed);
+}
+
+TEST(Incident, AsksAgainAfterAFailedRemedyEvenWhenNothingCanBeDecided) {
+  Life life;
+  life.judge_all("bb");
+  EXPECT_EQ(life.judge_all("u"), ".");
+  life.hear(RemedyNews::kStarted, "2");
+  life.hear(RemedyNews::kFailed, "2");
+  EXPECT_EQ(life.judge_all("u"), "U");
+  EXPECT_EQ(life.judge_all("b"), "U");
+}
+
+TEST(Incident, AVersionThatItDidNotAskForHasToProveItselfTwice) {
+  Life life;
+  life.judge_all("bb");
+  EXPECT_EQ(life.judge('g', "2").kind, Kind::kNone);
+  const Step step = life.judge('g', "2");
+  EXPECT_EQ(step.kind, Kind::kClose);
+  EXPECT_EQ(step.remedy, "replacement");
+}
+
+TEST(Incident, ARemedyThatWasTakenBackIsNone) {
+  Life life;
+  life.judge_all("bb");
+  life.hear(RemedyNews::kPromoted, "2");
+  life.hear(RemedyNews::kFailed, "2");
+  EXPECT_EQ(life.judge_all("b", "1"), "U");
+}
+
+TEST(Incident, BadWindowsOfTwoVersionsAreNotInARow) {
+  Life life;
+  EXPECT_EQ(life.judge('b', "1").kind, Kind::kNone);
+  EXPECT_EQ(life.judge('b', "2").kind, Kind::kNone);
+  EXPECT_EQ(life.judge('b', "2").kind, Kind::kOpen);
+}
+
+/// The rule in other words, over strings.
+std::string naive(const std::string& statuses, int persist) {
+  std::string kinds, since;
+  bool open = false;
+  for (const char status : statuses) {
+    char kind = '.';
+    if (status != 'u') since += status == 'w' ? 'g' : status;
+    const auto ends_with = [&](std::size_t n, char c) {
+      return since.size() >= n && since.substr(since.size() - n) == std::string(n, c);
+    };
+    const bool bad = status == 'b' && ends_with(static_cast<std::size_t>(persist), 'b');
+    if (bad) kind = open ? 'U' : 'O';
+    if (open && (status == 'g' || status == 'w') && ends_with(2, 'g')) kind = 'C';
+    if (kind == 'O') open = true;
+    if (kind == 'C') {
+      open = false;
+      since.clear();
+    }
+    kinds += kind;
+  }
+  return kinds;
+}
+
+TEST(Incident, FollowsTheNaiveRuleOnRandomLives) {
+  std::mt19937 random(7);
+  for (int life = 0; life < 3000; ++life) {
+    std::string statuses;
+    for (unsigned i = 0; i < 1 + random() % 30; ++i) statuses += "gwbbu"[random() % 5];
+    const int persist = 1 + static_cast<int>(random() % 3);
+    ASSERT_EQ(Life(persist).judge_all(statuses), naive(statuses, persist)) << statuses;
+  }
+}
+
+}  // namespace
+}  // namespace slipway::monitor

@@ -1,0 +1,411 @@
+#include "domain/monitor/monitors.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "domain/checks/facts.h"
+#include "domain/monitor/scan.h"
+#include "domain/serving/day_files.h"
+
+namespace slipway::monitor {
+namespace {
+
+constexpr char kReader[] = "monitors";
+constexpr int kEventsMax = 500;            // looked at in one transaction
+constexpr std::size_t kTrainingsMax = 64;  // kept in memory
+
+/// Midnight of "2011-05-01", UTC.
+UnixMs start_of_day(const std::string& day) {
+  std::tm date{};
+  if (strptime(day.c_str(), "%Y-%m-%d", &date) == nullptr) return 0;
+  return static_cast<UnixMs>(timegm(&date)) * 1000;
+}
+
+bool wants_labels(const project::MonitorSpec& spec, const project::Requirement* requirement) {
+  if (spec.delayed_labels) return true;
+  if (requirement == nullptr || project::is_span_metric(requirement->metric)) return false;
+  return metric_of(spec, *requirement).has_value() || requirement->metric == "bias" ||
+         requirement->metric == "bias_relative";
+}
+
+/// What is measured of outcomes: the requirement's metric, else the size of errors.
+std::optional<delivery::Metric> outcome_metric(const project::MonitorSpec& spec,
+                                               const project::Requirement* requirement) {
+  if (!wants_labels(spec, requirement)) return std::nullopt;
+  if (requirement == nullptr) return delivery::Metric::kMae;
+  return metric_of(spec, *requirement).value_or(delivery::Metric::kMae);
+}
+
+bool is_timeless(const project::Requirement* requirement) {
+  return requirement != nullptr && project::is_span_metric(requirement->metric);
+}
+
+}  // namespace
+
+struct Monitors::Monitor {
+  const project::DeploymentSpec* deployment = nullptr;
+  const project::MonitorSpec* spec = nullptr;
+  const project::Requirement* requirement = nullptr;
+  std::optional<MonitorState> state;  // nothing before it has begun
+
+  std::optional<UnixMs> due() const {
+    if (!state) return std::nullopt;
+    return due_ms(*spec, window());
+  }
+  Window window() const { return window_from(state->next_ms, span_of(*spec)); }
+};
+
+/// One monitor's part of a scan, and what its columns are judged by, version by version.
+struct Monitors::Job {
+  struct Basis {
+    Watch watch;
+    std::shared_ptr<const checks::Profile> reference;
+    std::string reference_digest, contract_digest;
+    bool is_first = false;  // it has nothing to compare with yet, and makes the reference
+  };
+  Monitor* monitor = nullptr;
+  std::optional<Gatherer> gatherer;
+  std::map<std::string, Basis> bases;             // by version
+  std::map<std::string, checks::Plan> sharpened;  // second pass of first references
+};
+
+Monitors::Monitors(db::Pool& pool, std::filesystem::path predictions, std::filesystem::path labels,
+                   Surroundings surroundings)
+    : pool_(pool),
+      predictions_root_(predictions),
+      predictions_(std::move(predictions), std::move(labels)),
+      surroundings_(std::move(surroundings)) {}
+
+Monitors::~Monitors() = default;
+
+Result<bool> Monitors::turn(UnixMs now) {
+  // The clock was put back: what is due has to be found anew.
+  if (now < last_turn_ms_) next_due_.reset();
+  last_turn_ms_ = now;
+  const bool heard = TRY(follow(now));
+  TRY(refresh(now));
+  if (!next_due_ || *next_due_ > now) return heard;
+  return TRY(judge_due(now)) || heard;
+}
+
+// --- the log of events ---------------------------------------------------------------------------
+
+/// News about remedies. The cursor moves only with news, or when much lies behind it: what is
+/// between is of no use, and reading it again after a restart does no harm.
+Result<bool> Monitors::follow(UnixMs now) {
+  if (seen_ < 0)
+    seen_ = TRY(pool_.read([](db::Tx& tx) { return graph::read_cursor(tx, kReader); }));
+  const auto events =
+      TRY(pool_.read([&](db::Tx& tx) { return graph::events_after(tx, seen_, kEventsMax); }));
+  if (events.empty()) return false;
+  std::vector<graph::LoggedEvent> news;
+  for (const graph::LoggedEvent& event : events) {
+    if (is_news(event.event.type)) news.push_back(event);
+    if (event.event.type == "project.applied") applied_.reset();
+    // Another version may be live, which an age is counted from.
+    if (event.event.type.starts_with("rollout.")) next_due_.reset();
+  }
+  const std::int64_t last = events.back().seq;
+  const bool is_full = events.size() == static_cast<std::size_t>(kEventsMax);
+  if (!news.empty() || is_full) {
+    TRY(pool_.write([&](db::Tx& tx) -> Result<> {
+      for (const graph::LoggedEvent& event : news) TRY(take_news(tx, event, now));
+      return graph::move_cursor(tx, kReader, last);
+    }));
+  }
+  seen_ = last;
+  return !news.empty() || is_full;
+}
+
+// --- what is declared ----------------------------------------------------------------------------
+
+/// Where a monitor of a deployment begins; nothing as long as nothing was answered.
+Result<std::optional<UnixMs>> Monitors::beginning_of(const project::DeploymentSpec& deployment,
+                                                     const project::MonitorSpec& monitor,
+                                                     UnixMs now) {
+  const project::Requirement* requirement =
+      applied_->declared.file.find_requirement(monitor.requirement);
+  const Span span = span_of(monitor);
+  if (is_timeless(requirement)) {
+    const auto live =
+        TRY(pool_.read([&](db::Tx& tx) { return surroundings_.live(tx, deployment.name); }));
+    if (!live) return std::optional<UnixMs>();
+    return std::optional<UnixMs>(first_window(now, span).start_ms);
+  }
+  const auto days = serving::days_in(predictions_root_ / serving::folder_of(deployment.name));
+  if (days.empty()) return std::optional<UnixMs>();
+  // On the grid that begins with the first day; of a long past only what an incident would need.
+  const UnixMs first = first_window(start_of_day(days.front()), span).start_ms;
+  const UnixMs wanted = now - grace_of(monitor).count() - span.count() * (monitor.persist + 1);
+  if (wanted <= first) return std::optional<UnixMs>(first);
+  return std::optional<UnixMs>(first + (wanted - first) / span.count() * span.count());
+}
+
+Result<> Monitors::begin(const project::DeploymentSpec& deployment,
+                         const project::MonitorSpec& monitor, UnixMs now) {
+  const auto start = TRY(beginning_of(deployment, monitor, now));
+  if (!start) return {};
+  return pool_.write(
+      [&](db::Tx& tx) { return begin_monitor(tx, deployment.name, monitor.name, *start, now); });
+}
+
+/// A clock that ran ahead and was put back has judged windows that lie in the future: on with the
+/// one that holds the present, on the same grid. Windows that were judged keep their verdicts.
+Result<> Monitors::step_back(const Monitor& monitor, UnixMs now) {
+  const UnixMs span = span_of(*monitor.spec).count();
+  const UnixMs ahead = (monitor.state->next_ms - now + span - 1) / span;
+  return pool_.write([&](db::Tx& tx) {
+    return move_monitor(tx, monitor.deployment->name, monitor.spec->name,
+                        monitor.state->next_ms - ahead * span, now);
+  });
+}
+
+/// Brings what is known of the monitors up to date: what is declared, how far each is, what is due.
+Result<> Monitors::refresh(UnixMs now) {
+  if (!applied_) {
+    monitors_.clear();
+    trainings_.clear();
+    next_due_.reset();
+    applied_ = TRY(pool_.read([](db::Tx& tx) { return project::current(tx); }));
+    if (!applied_) return {};
+    const project::ProjectFile& file = applied_->declared.file;
+    for (const project::DeploymentSpec& deployment : file.deployments) {
+      for (const project::MonitorSpec& spec : deployment.monitors)
+        monitors_.push_back({&deployment, &spec, file.find_requirement(spec.requirement), {}});
+    }
+  }
+  const bool all_begun = std::all_of(monitors_.begin(), monitors_.end(),
+                                     [](const Monitor& monitor) { return monitor.state; });
+  if (next_due_ && all_begun) return {};
+  std::vector<Progress> progress;
+  for (Monitor& monitor : monitors_) {
+    const auto find = [&](db::Tx& tx) {
+      return find_monitor(tx, monitor.deployment->name, monitor.spec->name);
+    };
+    monitor.state = TRY(pool_.read(find));
+    if (!monitor.state) {
+      TRY(begin(*monitor.deployment, *monitor.spec, now));
+      monitor.state = TRY(pool_.read(find));
+    }
+    if (monitor.state && monitor.state->next_ms > now) {
+      TRY(step_back(monitor, now));
+      monitor.state = TRY(pool_.read(find));
+    }
+    if (monitor.state) progress.push_back({monitor.spec, monitor.state->next_ms});
+  }
+  next_due_ = monitor::next_due(progress);
+  return {};
+}
+
+Result<const Training*> Monitors::training_of(const std::string& deployment,
+                                              const std::string& model, const std::string& version,
+                                              const std::vector<std::string>& columns) {
+  const std::string key = deployment + "\n" + model + "\n" + version;
+  auto known = trainings_.find(key);
+  if (known != trainings_.end()) return &known->second;
+  if (trainings_.size() >= kTrainingsMax) trainings_.clear();
+  Training found;
+  if (surroundings_.training) {
+    auto asked = surroundings_.training(applied_->declared, deployment, model, version, columns);
+    // Windows go on without: they say that there is nothing to compare with.
+    if (asked.ok())
+      found = std::move(asked).value();
+    else
+      log_warning("the training data of a version cannot be looked at",
+                  {{"model", model}, {"version", version}, {"why", asked.error().message}});
+  }
+  return &trainings_.emplace(key, std::move(found)).first->second;
+}
+
+// --- windows -------------------------------------------------------------------------------------
+
+Result<bool> Monitors::judge_due(UnixMs now) {
+  // The window that was due first, and every other monitor of the deployment that has the same one.
+  const Monitor* first = nullptr;
+  for (const Monitor& monitor : monitors_) {
+    if (!monitor.state || *monitor.due() > now) continue;
+    if (first == nullptr || *monitor.due() < *first->due()) first = &monitor;
+  }
+  if (first == nullptr) {
+    next_due_.reset();
+    return false;
+  }
+  const Window window = first->window();
+  std::vector<Monitor*> together;
+  for (Monitor& monitor : monitors_) {
+    if (monitor.deployment == first->deployment && monitor.state && *monitor.due() <= now &&
+        monitor.window() == window)
+      together.push_back(&monitor);
+  }
+  TRY(judge_together(together, window, now));
+  next_due_.reset();
+  return true;
+}
+
+Result<> Monitors::gather(Job& job) {
+  Monitor& monitor = *job.monitor;
+  Wanted wanted;
+  wanted.slow_us = slow_us(monitor.requirement);
+  wanted.metric = outcome_metric(*monitor.spec, monitor.requirement);
+  wanted.sample = monitor.deployment->log.sample;
+  // A monitor that names a requirement is about that alone.
+  if (monitor.requirement == nullptr) {
+    wanted.plan =
+        [this, &job, &monitor](
+            const serving::Layout& layout,
+            const std::vector<std::string>& columns) -> Result<std::optional<checks::Plan>> {
+      auto sharpened = job.sharpened.find(layout.version);
+      if (sharpened != job.sharpened.end()) return std::optional<checks::Plan>(sharpened->second);
+      Job::Basis& basis = job.bases[layout.version];
+      const std::string& name = monitor.deployment->name;
+      const Training& training = *TRY(training_of(name, layout.model, layout.version, columns));
+      if (monitor.spec->against == "training") {
+        basis.reference = training.profile;
+        basis.reference_digest = training.profile_digest;
+      }
+      if (monitor.spec->against == "previous") {
+        basis.reference_digest = TRY(pool_.read([&](db::Tx& tx) {
+          return previous_profile(tx, name, monitor.spec->name, layout.version);
+        }));
+        auto profile = TRY(pool_.read(
+            [&](db::Tx& tx) { return checks::find_profile(tx, basis.reference_digest); }));
+        if (profile) basis.reference = std::make_shared<checks::Profile>(std::move(*profile));
+        basis.is_first = !profile;
+      }
+      const checks::Contract* contract = training.contract.get();
+      basis.contract_digest = contract ? contract->digest : "";
+      basis.watch = make_watch(contract, *monitor.spec, basis.reference.get(), columns);
+      if (!basis.is_first) return std::optional<checks::Plan>(basis.watch.suite.plan);
+      // Everything, so that the next window finds bins to be compared by.
+      std::vector<table::Field> fields;
+      for (const std::string& column : columns) fields.push_back({column, table::Type::kReal});
+      return std::optional<checks::Plan>(checks::full_plan(fields));
+    };
+  }
+  job.gatherer.emplace(std::move(wanted));
+  return {};
+}
+
+/// The plan of a second pass: what the contract asks for, in bins of the first pass's quantiles.
+namespace {
+checks::Plan sharpened_plan(const checks::Plan& asked, const checks::Profile& profile) {
+  std::vector<table::Field> fields;
+  for (const checks::ColumnProfile& column : profile.columns)
+    fields.push_back({column.name, column.type});
+  checks::Plan plan = checks::with_bins(checks::full_plan(fields), profile);
+  for (checks::ColumnPlan& column : plan.columns) {
+    const checks::ColumnPlan* own = asked.find(column.column);
+    if (own == nullptr) continue;
+    column.rules = own->rules;
+    column.order = own->order;
+    column.unique = own->unique;
+  }
+  plan.keys = asked.keys;
+  return plan;
+}
+}  // namespace
+
+Result<> Monitors::judge_together(const std::vector<Monitor*>& monitors, const Window& window,
+                                  UnixMs now) {
+  if (surroundings_.flush) TRY(surroundings_.flush());
+  const std::string& deployment = monitors.front()->deployment->name;
+  std::vector<std::unique_ptr<Job>> jobs;
+  bool labelled = false, scans = false;
+  for (Monitor* monitor : monitors) {
+    jobs.push_back(std::make_unique<Job>());
+    jobs.back()->monitor = monitor;
+    TRY(gather(*jobs.back()));
+    labelled |= wants_labels(*monitor->spec, monitor->requirement);
+    scans |= !is_timeless(monitor->requirement);
+  }
+  const auto gatherers = [&](auto wanted) {
+    std::vector<Gatherer*> all;
+    for (const auto& job : jobs)
+      if (wanted(*job)) all.push_back(&*job->gatherer);
+    return all;
+  };
+  if (scans)
+    TRY(scan_window(predictions_, deployment, window, labelled, gatherers([](const Job& job) {
+                      return !is_timeless(job.monitor->requirement);
+                    })));
+  for (const auto& job : jobs) {
+    const bool first = std::any_of(job->bases.begin(), job->bases.end(),
+                                   [](const auto& basis) { return basis.second.is_first; });
+    if (!first) continue;
+    for (const VersionFacts& facts : job->gatherer->facts()) {
+      auto basis = job->bases.find(facts.version);
+      if (basis == job->bases.end() || !facts.profile) continue;
+      job->sharpened[facts.version] =
+          basis->second.is_first ? sharpened_plan(basis->second.watch.suite.plan, *facts.profile)
+                                 : basis->second.watch.suite.plan;
+    }
+    TRY(gather(*job));
+    TRY(scan_window(predictions_, deployment, window, labelled, {&*job->gatherer}));
+  }
+  const auto live = TRY(pool_.read([&](db::Tx& tx) { return surroundings_.live(tx, deployment); }));
+  std::vector<JudgedSpan> spans;
+  for (const auto& job : jobs) spans.push_back(TRY(judged(*job, window, live)));
+  for (std::size_t i = 0; i < spans.size(); ++i) {
+    TRY(pool_.write([&](db::Tx& tx) { return record(tx, spans[i], now); }));
+    if (spans[i].versions.empty()) TRY(skip_silence(*jobs[i]->monitor, now));
+  }
+  return {};
+}
+
+Result<JudgedSpan> Monitors::judged(Job& job, const Window& window,
+                                    const std::optional<Live>& live) {
+  Monitor& monitor = *job.monitor;
+  JudgedSpan span;
+  span.deployment = monitor.deployment->name;
+  span.model = monitor.deployment->model;
+  span.spec = monitor.spec;
+  span.window = window;
+  if (live) span.live = live->version;
+  std::vector<VersionFacts> found = job.gatherer->facts();
+  const bool timeless = is_timeless(monitor.requirement);
+  if (timeless && live) {
+    found.emplace_back();
+    found.back().model = live->model;
+    found.back().version = live->version;
+  }
+  for (VersionFacts& facts : found) {
+    Question question;
+    question.spec = monitor.spec;
+    question.requirement = monitor.requirement;
+    question.window = window;
+    auto basis = job.bases.find(facts.version);
+    if (basis != job.bases.end()) question.watch = &basis->second.watch;
+    if (timeless && live->created_ms > 0)
+      question.age_seconds = static_cast<double>(window.end_ms - live->created_ms) / 1000;
+    VersionVerdict verdict;
+    if (facts.profile) {
+      facts.profile->table = span.deployment + "/" + monitor.spec->name;
+      facts.profile->made_ms = window.end_ms;
+    }
+    verdict.verdict = judge(question, facts);
+    if (basis != job.bases.end()) {
+      verdict.reference = basis->second.reference_digest;
+      verdict.contract = basis->second.contract_digest;
+    }
+    verdict.facts = std::move(facts);
+    span.versions.push_back(std::move(verdict));
+  }
+  return span;
+}
+
+/// Where nobody was answered any more, the windows up to now need not be looked at one by one.
+Result<> Monitors::skip_silence(const Monitor& monitor, UnixMs now) {
+  const auto& name = monitor.deployment->name;
+  const auto days = serving::days_in(predictions_root_ / serving::folder_of(name));
+  const Span span = span_of(*monitor.spec);
+  const UnixMs next = monitor.window().end_ms;
+  constexpr UnixMs kDayMs = 24 * 3'600'000;
+  if (!days.empty() && start_of_day(days.back()) + kDayMs > next) return {};
+  const UnixMs silent = now - grace_of(*monitor.spec).count() - next;
+  if (silent < span.count()) return {};
+  const UnixMs to = next + silent / span.count() * span.count();
+  return pool_.write(
+      [&](db::Tx& tx) { return move_monitor(tx, name, monitor.spec->name, to, now); });
+}
+
+}  // namespace slipway::monitor

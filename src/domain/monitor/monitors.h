@@ -1,0 +1,95 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "domain/checks/contract.h"
+#include "domain/checks/profile.h"
+#include "domain/monitor/store.h"
+#include "domain/project/applied.h"
+#include "domain/serving/predictions.h"
+#include "io/db/db.h"
+
+// Turns the monitors that a project declares: looks when a window is due, scans it once for all
+// that judge it, judges, records. What is durable says how far it is, so a turn that was stopped
+// anywhere is simply done again.
+namespace slipway::monitor {
+
+/// What is live in a deployment.
+struct Live {
+  std::string model, version;
+  UnixMs created_ms = 0;  // when the version was made; 0: not known
+};
+
+/// What a version was trained on.
+struct Training {
+  std::shared_ptr<const checks::Profile> profile;    // null: not known
+  std::string profile_digest;                        // "" when it is not in the catalogue
+  std::shared_ptr<const checks::Contract> contract;  // of that table; null: it has none
+};
+
+/// What the monitors need of their surroundings.
+struct Surroundings {
+  /// What was answered so far is in the log's files on return.
+  std::function<Result<>()> flush;
+  /// Nothing when no version of it is live.
+  std::function<Result<std::optional<Live>>(db::Tx&, const std::string& deployment)> live;
+  /// Asked for once a version and project; `columns` are those that requests carry.
+  std::function<Result<Training>(const project::Declared& declared, const std::string& deployment,
+                                 const std::string& model, const std::string& version,
+                                 const std::vector<std::string>& columns)>
+      training;
+};
+
+/// One thread at a time.
+class Monitors {
+ public:
+  /// `pool` must outlive it.
+  Monitors(db::Pool& pool, std::filesystem::path predictions, std::filesystem::path labels,
+           Surroundings surroundings);
+  ~Monitors();
+
+  /// Reads what the log of events has to tell, and judges one window where one is due. Whether it
+  /// did anything. When nothing is due it costs two look-ups in the catalogue.
+  Result<bool> turn(UnixMs now);
+  /// When the next window is due, as of the last turn; nothing when nothing is watched.
+  std::optional<UnixMs> next_due() const { return next_due_; }
+
+ private:
+  struct Monitor;
+  struct Job;
+
+  Result<bool> follow(UnixMs now);
+  Result<> refresh(UnixMs now);
+  Result<> begin(const project::DeploymentSpec& deployment, const project::MonitorSpec& monitor,
+                 UnixMs now);
+  Result<std::optional<UnixMs>> beginning_of(const project::DeploymentSpec& deployment,
+                                             const project::MonitorSpec& monitor, UnixMs now);
+  Result<> step_back(const Monitor& monitor, UnixMs now);
+  Result<bool> judge_due(UnixMs now);
+  Result<> judge_together(const std::vector<Monitor*>& monitors, const Window& window, UnixMs now);
+  Result<> gather(Job& job);
+  Result<JudgedSpan> judged(Job& job, const Window& window, const std::optional<Live>& live);
+  Result<> skip_silence(const Monitor& monitor, UnixMs now);
+  Result<const Training*> training_of(const std::string& deployment, const std::string& model,
+                                      const std::string& version,
+                                      const std::vector<std::string>& columns);
+
+  db::Pool& pool_;
+  const std::filesystem::path predictions_root_;
+  const serving::Predictions predictions_;
+  const Surroundings surroundings_;
+
+  std::optional<project::Applied> applied_;
+  std::vector<Monitor> monitors_;
+  std::map<std::string, Training> trainings_;  // by deployment, model and version
+  std::optional<UnixMs> next_due_;
+  std::int64_t seen_ = -1;  // newest event that was looked at; -1: the cursor says
+  UnixMs last_turn_ms_ = 0;
+};
+
+}  // namespace slipway::monitor
