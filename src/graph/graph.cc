@@ -324,6 +324,14 @@ Result<std::vector<NodeRef>> find_by_prefix(db::Tx& tx, const NodeRef& prefix, i
   return found;
 }
 
+Result<std::vector<NodeRef>> all_of_kind(db::Tx& tx, const std::string& kind, int limit) {
+  std::vector<NodeRef> found;
+  for (std::string& id : TRY(tx.all<std::string>(schema::kIdsOfKind, kind, limit))) {
+    found.push_back({kind, std::move(id)});
+  }
+  return found;
+}
+
 Result<std::vector<Edge>> causes_of(db::Tx& tx, const NodeRef& effect, int limit) {
   return edges_at(tx, effect, Direction::kToCauses, limit);
 }

@@ -70,6 +70,8 @@ Result<std::vector<LoggedEvent>> events_about(db::Tx& tx, const NodeRef& subject
 Result<std::optional<Node>> find_node(db::Tx& tx, const NodeRef& ref);
 /// Those of this kind whose id begins like `prefix`'s, in order.
 Result<std::vector<NodeRef>> find_by_prefix(db::Tx& tx, const NodeRef& prefix, int limit);
+/// Those of this kind, in the order of their ids.
+Result<std::vector<NodeRef>> all_of_kind(db::Tx& tx, const std::string& kind, int limit);
 /// Edges from this effect to its causes; and from this cause to its effects. Ordered by relation, kind and id.
 Result<std::vector<Edge>> causes_of(db::Tx& tx, const NodeRef& effect, int limit = 10'000);
 Result<std::vector<Edge>> effects_of(db::Tx& tx, const NodeRef& cause, int limit = 10'000);

@@ -36,6 +36,9 @@ inline constexpr char kEffectsOf[] =
 inline constexpr char kIdsFrom[] =
     "select ident from nodes where kind = ? and ident >= ? and ident < ? order by ident limit ?";
 
+inline constexpr char kIdsOfKind[] =
+    "select ident from nodes where kind = ? order by ident limit ?";
+
 inline constexpr char kEventsAfter[] =
     "select seq, id, time_ms, type, subject_kind, subject_id, actor, cause_seq, data "
     "from events where seq > ? order by seq limit ?";
