@@ -8,9 +8,14 @@
 #include "app/api.h"
 #include "app/circle.h"
 #include "app/clock_api.h"
+#include "app/delivery_api.h"
 #include "app/facts.h"
 #include "app/features_api.h"
+#include "app/loop/cached_data.h"
+#include "app/loop/gate_part.h"
+#include "app/loop/intake_part.h"
 #include "app/loop/notify_part.h"
+#include "app/loop/rollout_part.h"
 #include "app/model_source.h"
 #include "app/project_api.h"
 #include "app/project_facts.h"
@@ -38,6 +43,9 @@
 
 namespace slipway::app {
 namespace {
+
+// How long the first request waits for the versions that served before; then it is told to.
+constexpr std::chrono::seconds kRestoreMax{10};
 
 std::optional<std::string> environment_variable(const std::string& name) {
   const char* value = std::getenv(name.c_str());
@@ -74,12 +82,41 @@ struct App::Services {
   http::Router serving_router{http::render_plain_error};
   std::unique_ptr<http::Server> server, serving_server;
   std::atomic<bool> running{false};
+  project::CurrentProject project;
   Circle circle{clock};
 
-  /// What the server does by itself.
-  void add_parts() {
+  DeliveryWorld delivery_world() {
+    return {*pool,
+            *registry,
+            *blobs,
+            project,
+            clock,
+            [this] { circle.wake(); },
+            [this] { serving->refresh(); }};
+  }
+  GateWorld gate_world() {
+    return {*pool,
+            *registry,
+            *tracking,
+            *blobs,
+            clock,
+            [state = options.state](const std::string& md5) { return cached_data(state, md5); },
+            options.state / "checks"};
+  }
+
+  /// What the server does by itself. No name of a deployment is answered otherwise from here on.
+  Result<> add_parts() {
     auto wake = [this] { circle.wake(); };
+    RolloutPartOptions rollout_options{uuid7(clock.now_ms()), secret, wake,
+                                       [this] { serving->refresh(); }};
+    auto rollouts =
+        std::make_unique<RolloutPart>(*pool, project, *deployments, std::move(rollout_options));
+    TRY(rollouts->restore(clock.now_ms(), kRestoreMax));
+    circle.add(std::make_unique<IntakePart>(*pool, project, *registry, *blobs, wake));
+    circle.add(std::make_unique<GatePart>(gate_world(), project, wake));
+    circle.add(std::move(rollouts));
     circle.add(std::make_unique<NotifyPart>(*pool, metrics, wake, environment_variable));
+    return {};
   }
 
   void mount_mlflow() {
@@ -186,7 +223,9 @@ Result<std::unique_ptr<App>> App::open(AppOptions options) {
   take_left_facts(state, *s->pool, s->clock);
   s->blobs = TRY(blob::open_folder(artifacts));
   s->registry = std::make_unique<registry::Registry>(*s->pool, s->clock, [raw = s.get()] {
-    if (raw->running) raw->serving->refresh();
+    if (!raw->running) return;
+    raw->serving->refresh();
+    raw->circle.wake();
   });
   s->logged_models = std::make_unique<registry::LoggedModels>(*s->pool, s->clock);
   s->tracking =
@@ -221,6 +260,7 @@ Result<> App::start() {
     return measured_facts(s.options.state, file, s.clock.now_ms());
   });
   mount_features(s.router, *s.features, *s.pool, s.clock);
+  mount_delivery(s.router, s.delivery_world());
   s.mount_mlflow();
   http::Router& data_plane = s.options.listen_serving ? s.serving_router : s.router;
   oip::mount(data_plane, *s.serving);
@@ -236,10 +276,10 @@ Result<> App::start() {
   s.prediction_log->start();
   s.deployments->start();
   s.serving->start();
+  TRY(s.add_parts());
   s.running = true;
   s.server->start();
   if (s.serving_server) s.serving_server->start();
-  s.add_parts();
   s.circle.start();
   return s.ownership->announce(
       {getpid(), url(), s.options.command, s.options.store, s.options.artifacts.string()});

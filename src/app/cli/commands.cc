@@ -112,6 +112,7 @@ std::vector<Command> commands() {
                  .run = run_apply});
   for (Command& command : checks_commands()) all.push_back(std::move(command));
   for (Command& command : features_commands()) all.push_back(std::move(command));
+  for (Command& command : delivery_commands()) all.push_back(std::move(command));
   all.push_back({.name = "explain",
                  .summary = "where a model version, run or piece of data comes from",
                  .positional = "SUBJECT",

@@ -136,20 +136,8 @@ Result<bool> IntakePart::needs_record(const Ask& ask) {
 
 void IntakePart::record(const Ask& ask, UnixMs now) {
   looked_at_.insert({ask.model, ask.version});
-  errand_.start([this, ask, now]() -> Result<> {
-    auto folder = VersionFolder::open(registry_, blobs_, ask.model, ask.version);
-    auto files = folder.ok() ? folder->digests()
-                             : Result<std::vector<delivery::RecordedFile>>(folder.error());
-    if (!files.ok()) {
-      const Code code = files.error().code;
-      // What can't be read at all has no record, and the gate will say so.
-      if (code != Code::kUnavailable && code != Code::kBusy) return {};
-      return files.error();
-    }
-    return pool_.write([&](db::Tx& tx) {
-      return delivery::put_version_files(tx, ask.model, ask.version, folder->version().created_ms,
-                                         *files, now);
-    });
+  errand_.start([this, ask, now] {
+    return record_version_files(pool_, registry_, blobs_, ask.model, ask.version, now);
   });
 }
 

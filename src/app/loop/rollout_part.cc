@@ -78,7 +78,9 @@ Result<bool> RolloutPart::turn(UnixMs now) {
 }
 
 bool RolloutPart::is_pending() const {
-  return !asked_.empty() || deployments_.shadows_wait(options_.wake);
+  return !asked_.empty() || deployments_.shadows_wait([wake = options_.wake] {
+    if (wake) wake();
+  });
 }
 
 // --- counters ------------------------------------------------------------------------------------
@@ -209,6 +211,7 @@ void RolloutPart::ask(const Wanted& wanted, bool without_candidate) {
                        outcomes_.with([&](auto& outcomes) {
                          outcomes.push_back({wanted, without_candidate, std::move(result)});
                        });
+                       arrived_.release();
                        if (options_.wake) options_.wake();
                      });
 }
@@ -285,6 +288,15 @@ Result<> RolloutPart::close_names() {
     closed.salt = known.route.salt;
     deployments_.apply(std::move(closed), known.rules, [](Result<>) {});
   }
+  return {};
+}
+
+Result<> RolloutPart::restore(UnixMs now, std::chrono::milliseconds patience) {
+  TRY(close_names());
+  TRY(put_routes(now));
+  const auto end = std::chrono::steady_clock::now() + patience;
+  for (std::size_t left = asked_.size(); left > 0; --left)
+    if (!arrived_.try_acquire_until(end)) break;
   return {};
 }
 

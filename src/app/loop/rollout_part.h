@@ -1,7 +1,9 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
+#include <semaphore>
 #include <set>
 #include <string>
 #include <utility>
@@ -39,9 +41,10 @@ class RolloutPart final : public Part {
   Result<bool> turn(UnixMs now) override;
   bool is_pending() const override;
 
-  /// Before the first request: every deployment is known by its name, so that nothing is answered
-  /// by what the registry says. Loads nothing.
-  Result<> close_names();
+  /// Before the first request and the first turn: every deployment is known by its name, so that
+  /// nothing is answered by what the registry says, and answers as it did before; at most
+  /// `patience` is spent on loading, what takes longer comes later.
+  Result<> restore(UnixMs now, std::chrono::milliseconds patience);
 
  private:
   /// A route with what is kept of its answers.
@@ -71,6 +74,7 @@ class RolloutPart final : public Part {
   bool collect(UnixMs now);
   void take_failure(const Outcome& outcome, const Error& error, UnixMs now);
   Result<bool> put_routes(UnixMs now);
+  Result<> close_names();
   void ask(const Wanted& wanted, bool without_candidate);
 
   db::Pool& pool_;
@@ -83,6 +87,7 @@ class RolloutPart final : public Part {
   std::map<std::string, std::pair<Wanted, UnixMs>> refused_;  // and what it can't do, since when
   std::map<VersionKey, std::string> faults_;                  // versions that can't be loaded
   Guarded<std::vector<Outcome>> outcomes_;
+  std::counting_semaphore<> arrived_{0};  // one for each outcome
 };
 
 }  // namespace slipway::app

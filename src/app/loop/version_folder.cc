@@ -69,4 +69,26 @@ Result<std::string> VersionFolder::read(const std::string& path, std::uint64_t b
   return content;
 }
 
+Result<> record_version_files(db::Pool& pool, registry::Registry& registry, blob::Blobs& blobs,
+                              const std::string& model, std::int64_t number, UnixMs now_ms) {
+  auto folder = VersionFolder::open(registry, blobs, model, number);
+  if (folder.ok()) {
+    const UnixMs made_ms = folder->version().created_ms;
+    const auto known = TRY(
+        pool.read([&](db::Tx& tx) { return delivery::version_files(tx, model, number, made_ms); }));
+    if (!known.empty()) return {};
+  }
+  auto files =
+      folder.ok() ? folder->digests() : Result<std::vector<delivery::RecordedFile>>(folder.error());
+  if (!files.ok()) {
+    const Code code = files.error().code;
+    if (code == Code::kUnavailable || code == Code::kBusy) return files.error();
+    return {};
+  }
+  return pool.write([&](db::Tx& tx) {
+    return delivery::put_version_files(tx, model, number, folder->version().created_ms, *files,
+                                       now_ms);
+  });
+}
+
 }  // namespace slipway::app

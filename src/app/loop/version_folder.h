@@ -38,4 +38,9 @@ class VersionFolder {
   std::string key_;
 };
 
+/// Keeps what the files of a version are, unless that is known already. What can't be read at all
+/// has no record, and the gate will say so; kUnavailable and kBusy: later again.
+Result<> record_version_files(db::Pool& pool, registry::Registry& registry, blob::Blobs& blobs,
+                              const std::string& model, std::int64_t number, UnixMs now_ms);
+
 }  // namespace slipway::app

@@ -1,0 +1,381 @@
+#include <pwd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <iostream>
+
+#include "app/cli/verbs.h"
+#include "app/delivery_client.h"
+#include "app/project.h"
+#include "base/text.h"
+#include "io/wire/json.h"
+
+// deployments, deploy, promote, rollback, gates: delivery, seen and done by hand.
+namespace slipway::app {
+namespace {
+
+using wire::Json;
+
+std::string flag(const Arguments& arguments, std::string_view name) {
+  const auto found = arguments.flags.find(name);
+  return found == arguments.flags.end() ? "" : found->second;
+}
+
+Error usage(const std::string& message) {
+  return with_tag(invalid(message), "usage");
+}
+
+ProjectPlace place_of(const Arguments& arguments, const Surroundings& surroundings) {
+  ProjectPlace place;
+  const std::string state = flag(arguments, "state");
+  place.state = state.empty() ? default_state(surroundings.folder)
+                              : (surroundings.folder / state).lexically_normal();
+  place.store = flag(arguments, "store");
+  return place;
+}
+
+std::string user_name() {
+  const passwd* entry = getpwuid(geteuid());
+  return entry != nullptr ? entry->pw_name : std::to_string(geteuid());
+}
+
+/// A request that is not wrong, but can't be granted as things stand, is answered with no.
+int report_no(const Error& error, const Surroundings& surroundings) {
+  const int code = report(error, surroundings);
+  return error.code == Code::kConflict ? kAnswerIsNo : code;
+}
+
+std::string text_at(const Json& json, std::string_view key) {
+  const Json* found = json.find(key);
+  return found && found->is_string() ? found->as_string() : std::string();
+}
+std::int64_t number_at(const Json& json, std::string_view key) {
+  const Json* found = json.find(key);
+  return found && found->is_number() ? found->as_int64() : 0;
+}
+const Json::Array& list_at(const Json& json, std::string_view key) {
+  static const Json::Array kNone;
+  const Json* found = json.find(key);
+  return found && found->is_array() ? found->as_array() : kNone;
+}
+
+Result<Json> list_at_place(const ProjectPlace& place) {
+  return delivery_at(place, "/deployments", std::nullopt,
+                     [](const DeliveryWorld& world) { return list_deployments(world); });
+}
+
+Result<Json> show_at_place(const ProjectPlace& place, const std::string& name) {
+  return delivery_at(place, "/deployments/" + path_segment(name), std::nullopt,
+                     [&](const DeliveryWorld& world) { return show_deployment(world, name); });
+}
+
+/// The one that was named, or the only one there is.
+Result<std::string> name_of(const Arguments& arguments, const ProjectPlace& place) {
+  if (!arguments.positional.empty()) return arguments.positional.front();
+  const Json all = TRY(list_at_place(place));
+  std::vector<std::string> names;
+  for (const Json& one : list_at(all, "deployments")) names.push_back(text_at(one, "name"));
+  if (names.size() == 1) return names.front();
+  if (names.empty())
+    return missing(
+        "no deployment is there: slipway.yaml declares them, `slipway apply` makes them");
+  return usage("there are several deployments (" + join(names, ", ") + "): name one");
+}
+
+// --- text ----------------------------------------------------------------------------------------
+
+std::string version_words(std::int64_t version) {
+  return version == 0 ? "nothing" : "version " + std::to_string(version);
+}
+
+std::string rollout_words(const Json& rollout) {
+  std::string words = "version " + std::to_string(number_at(rollout, "version")) + " is " +
+                      text_at(rollout, "phase");
+  if (const Json* percent = rollout.find("percent"))
+    words += " (" + python_repr(percent->as_double()) + " %, step " +
+             std::to_string(number_at(rollout, "step") + 1) + " of " +
+             std::to_string(number_at(rollout, "steps")) + ")";
+  if (!text_at(rollout, "paused").empty()) words += ", paused: " + text_at(rollout, "paused");
+  return words;
+}
+
+std::string summary_of(const Json& deployment) {
+  std::string text = text_at(deployment, "name") + ": " +
+                     version_words(number_at(deployment, "stable")) + " of " +
+                     text_at(deployment, "model") + " serves\n";
+  const Json* rollout = deployment.find("rollout");
+  if (rollout && rollout->is_object()) text += "  " + rollout_words(*rollout) + "\n";
+  const Json* waiting = deployment.find("waiting");
+  if (waiting && waiting->is_object())
+    text += "  version " + std::to_string(number_at(*waiting, "version")) + " waits for it\n";
+  if (!text_at(deployment, "frozen_by").empty())
+    text += "  frozen by " + text_at(deployment, "frozen_by") + ": " +
+            text_at(deployment, "frozen_reason") + "\n";
+  const Json* declared = deployment.find("declared");
+  if (declared && declared->is_bool() && !declared->as_bool())
+    text += "  slipway.yaml declares it no more: it answers nothing\n";
+  return text;
+}
+
+std::string gates_text(const Json& rollout) {
+  std::string text;
+  for (const Json& gate : list_at(rollout, "gates"))
+    text += "    gate " + text_at(gate, "gate") + ": " + text_at(gate, "status") + ", " +
+            text_at(gate, "words") + "\n";
+  return text;
+}
+
+std::string details_of(const Json& deployment) {
+  std::string text = summary_of(deployment);
+  if (const Json* rollout = deployment.find("rollout"); rollout && rollout->is_object()) {
+    text += gates_text(*rollout);
+    for (const Json& guard : list_at(*rollout, "guards"))
+      text += "    guard " + text_at(guard, "guard") + ": " + text_at(guard, "finding") + ", " +
+              text_at(guard, "words") + "\n";
+    if (const Json* next = rollout->find("next"))
+      text += "    next: " + text_at(*next, "action") + ", " + text_at(*next, "reason") + "\n";
+  }
+  if (!list_at(deployment, "rollouts").empty()) text += "  rollouts, newest first:\n";
+  for (const Json& rollout : list_at(deployment, "rollouts"))
+    text += "    " + to_iso8601(number_at(rollout, "created_ms")) + " version " +
+            std::to_string(number_at(rollout, "version")) + ": " + text_at(rollout, "phase") +
+            ", " + text_at(rollout, "reason") + "\n";
+  for (const Json& one : list_at(deployment, "quarantine"))
+    text += "  version " + std::to_string(number_at(one, "version")) +
+            " is in quarantine: " + text_at(one, "reason") + "\n";
+  return text;
+}
+
+int print(const Result<Json>& answer, const Surroundings& surroundings,
+          const std::function<std::string(const Json&)>& text) {
+  if (!answer.ok()) return report_no(answer.error(), surroundings);
+  wire::DumpStyle style;
+  style.non_finite_as_string = true;
+  surroundings.out << (surroundings.json ? wire::dump(*answer, style) + "\n" : text(*answer));
+  return kDone;
+}
+
+// --- commands ------------------------------------------------------------------------------------
+
+int run_deployments(const Arguments& arguments, const Surroundings& surroundings) {
+  const ProjectPlace place = place_of(arguments, surroundings);
+  if (!arguments.positional.empty())
+    return print(show_at_place(place, arguments.positional.front()), surroundings, details_of);
+  return print(list_at_place(place), surroundings, [](const Json& all) {
+    std::string text;
+    for (const Json& one : list_at(all, "deployments")) text += summary_of(one);
+    return text.empty() ? "no deployments: slipway.yaml declares them, `slipway apply` makes them\n"
+                        : text;
+  });
+}
+
+Result<Json> act_at_place(const Arguments& arguments, const ProjectPlace& place,
+                          const std::string& action, std::int64_t version) {
+  const std::string name = TRY(name_of(arguments, place));
+  DeliveryRequest request;
+  request.actor = user_name();
+  request.reason = flag(arguments, "reason");
+  request.version = version;
+  request.force = arguments.on("force");
+  return delivery_at(
+      place, "/deployments/" + path_segment(name) + "/" + action, wire::encode(request),
+      [&](const DeliveryWorld& world) { return act_on_deployment(world, name, action, request); });
+}
+
+std::function<int(const Arguments&, const Surroundings&)> runs(const char* action) {
+  return [action](const Arguments& arguments, const Surroundings& surroundings) {
+    return print(act_at_place(arguments, place_of(arguments, surroundings), action, 0),
+                 surroundings, summary_of);
+  };
+}
+
+Result<std::int64_t> version_in(const std::string& text) {
+  const auto version = to_int64(text);
+  if (version && *version > 0) return *version;
+  return usage("a version is a number from 1, found '" + text + "'");
+}
+
+/// What `deploy` is to do, and to which version: exactly one of its flags.
+Result<std::pair<std::string, std::int64_t>> wish_of(const Arguments& arguments) {
+  std::vector<std::string> wishes;
+  for (const char* name : {"version", "freeze", "unfreeze", "pause", "resume", "release"})
+    if (arguments.on(name)) wishes.push_back(name);
+  if (wishes.size() != 1)
+    return usage("say one of --version N, --freeze, --unfreeze, --pause, --resume or --release N");
+  const std::string& wish = wishes.front();
+  if (wish == "version" || wish == "release") {
+    const std::int64_t version = TRY(version_in(flag(arguments, wish)));
+    return std::pair(wish == "version" ? std::string("deploy") : wish, version);
+  }
+  return std::pair(wish, std::int64_t{0});
+}
+
+Result<Json> release_at_place(const Arguments& arguments, const ProjectPlace& place,
+                              std::int64_t version) {
+  const std::string name = TRY(name_of(arguments, place));
+  const std::string model = text_at(TRY(show_at_place(place, name)), "model");
+  DeliveryRequest request;
+  request.actor = user_name();
+  TRY(delivery_at(
+      place, "/models/" + path_segment(model) + "/versions/" + std::to_string(version) + "/release",
+      wire::encode(request), [&](const DeliveryWorld& world) {
+        return release_version(world, model, version, request.actor);
+      }));
+  return show_at_place(place, name);
+}
+
+int run_deploy(const Arguments& arguments, const Surroundings& surroundings) {
+  const ProjectPlace place = place_of(arguments, surroundings);
+  const auto wish = wish_of(arguments);
+  if (!wish.ok()) return report(wish.error(), surroundings);
+  if (wish->first == "release")
+    return print(release_at_place(arguments, place, wish->second), surroundings, details_of);
+  return print(act_at_place(arguments, place, wish->first, wish->second), surroundings, summary_of);
+}
+
+// --- gates ---------------------------------------------------------------------------------------
+
+/// The rollout under way, else the newest.
+const Json* newest_rollout(const Json& deployment) {
+  const Json* rollout = deployment.find("rollout");
+  if (rollout && rollout->is_object()) return rollout;
+  const Json::Array& all = list_at(deployment, "rollouts");
+  return all.empty() ? nullptr : &all.front();
+}
+
+int show_gates(const Arguments& arguments, const Surroundings& surroundings) {
+  const ProjectPlace place = place_of(arguments, surroundings);
+  Arguments named = arguments;
+  named.positional.erase(named.positional.begin());
+  Result<std::string> name = name_of(named, place);
+  if (!name.ok()) return report(name.error(), surroundings);
+  const Result<Json> shown = show_at_place(place, *name);
+  if (!shown.ok()) return report(shown.error(), surroundings);
+  const Json* rollout = newest_rollout(*shown);
+  if (rollout == nullptr)
+    return report(missing("no version of " + *name + " was at its gates yet"), surroundings);
+  const Json::Array& gates = list_at(*rollout, "gates");
+  if (surroundings.json)
+    surroundings.out << wire::dump(*rollout) << "\n";
+  else
+    surroundings.out << "version " << number_at(*rollout, "version") << ":\n"
+                     << gates_text(*rollout);
+  const bool passed = std::all_of(gates.begin(), gates.end(), [](const Json& gate) {
+    const std::string status = text_at(gate, "status");
+    return status == "pass" || status == "waived";
+  });
+  return passed && !gates.empty() ? kDone : kAnswerIsNo;
+}
+
+Result<Json> waive(const Arguments& arguments, const ProjectPlace& place) {
+  if (arguments.positional.size() != 2) return usage("name the gate: `slipway gates waive GATE`");
+  WaiverRequest request;
+  request.gate = arguments.positional[1];
+  request.name = flag(arguments, "name").empty() ? user_name() : flag(arguments, "name");
+  request.reason = flag(arguments, "reason");
+  request.lasts = flag(arguments, "for");
+  if (request.reason.empty() || request.lasts.empty())
+    return usage("a waiver needs a reason and an end: --reason TEXT --for 7d");
+  if (arguments.on("version")) request.version = TRY(version_in(flag(arguments, "version")));
+  std::string model = flag(arguments, "model");
+  if (model.empty()) {
+    Arguments none;
+    const std::string name = TRY(name_of(none, place));
+    model = text_at(TRY(show_at_place(place, name)), "model");
+  }
+  return delivery_at(place, "/models/" + path_segment(model) + "/waivers", wire::encode(request),
+                     [&](const DeliveryWorld& world) { return waive_gate(world, model, request); });
+}
+
+Result<Json> revoke(const Arguments& arguments, const ProjectPlace& place) {
+  if (arguments.positional.size() != 2) return usage("name the waiver: `slipway gates revoke ID`");
+  const std::string& id = arguments.positional[1];
+  DeliveryRequest request;
+  request.actor = user_name();
+  return delivery_at(
+      place, "/waivers/" + path_segment(id) + "/revoke", wire::encode(request),
+      [&](const DeliveryWorld& world) { return revoke_gate_waiver(world, id, request.actor); });
+}
+
+int run_gates(const Arguments& arguments, const Surroundings& surroundings) {
+  const std::string& what = arguments.positional.front();
+  const ProjectPlace place = place_of(arguments, surroundings);
+  if (what == "show") return show_gates(arguments, surroundings);
+  if (what == "waive")
+    return print(waive(arguments, place), surroundings, [](const Json& waiver) {
+      return "gate " + text_at(waiver, "gate") + " of " + text_at(waiver, "model") +
+             " is waived until " + to_iso8601(number_at(waiver, "expires_ms")) + " (" +
+             text_at(waiver, "id") + ")\n";
+    });
+  if (what == "revoke")
+    return print(revoke(arguments, place), surroundings,
+                 [](const Json& waiver) { return "revoked " + text_at(waiver, "id") + "\n"; });
+  return report(usage("`slipway gates` shows, waives or revokes: found '" + what +
+                      "', expected show, waive or revoke"),
+                surroundings);
+}
+
+std::vector<Flag> with_place(std::vector<Flag> flags) {
+  for (Flag& place : project_flags()) flags.push_back(std::move(place));
+  return flags;
+}
+
+}  // namespace
+
+std::vector<Command> delivery_commands() {
+  const Flag reason{"--reason", "TEXT", "why, for the log"};
+  std::vector<Command> all;
+  all.push_back({.name = "deployments",
+                 .summary = "what serves, and which rollouts are under way",
+                 .positional = "NAME",
+                 .positional_max = 1,
+                 .flags = with_place({}),
+                 .examples = {"slipway deployments", "slipway --json deployments bikes"},
+                 .run = run_deployments});
+  all.push_back({.name = "deploy",
+                 .summary = "send a version on its way through gates, shadow and canary",
+                 .positional = "NAME",
+                 .positional_max = 1,
+                 .flags = with_place({{"--version", "N", "the version that is to serve"},
+                                      {"--force", "", "though it was rolled back before"},
+                                      {"--freeze", "", "no step forward until it is lifted"},
+                                      {"--unfreeze", "", "lift it"},
+                                      {"--pause", "", "hold the rollout under way"},
+                                      {"--resume", "", "let it go on"},
+                                      {"--release", "N", "take a version out of quarantine"},
+                                      reason}),
+                 .examples = {"slipway deploy bikes --version 7",
+                              "slipway deploy bikes --freeze --reason 'public holiday'"},
+                 .run = run_deploy});
+  all.push_back({.name = "promote",
+                 .summary = "the candidate under way is to serve now, unless it is shown harmful",
+                 .positional = "NAME",
+                 .positional_max = 1,
+                 .flags = with_place({reason}),
+                 .examples = {"slipway promote bikes --reason 'reviewed by hand'"},
+                 .run = runs("promote")});
+  all.push_back({.name = "rollback",
+                 .summary = "the candidate goes; without one the previous version comes back",
+                 .positional = "NAME",
+                 .positional_max = 1,
+                 .flags = with_place({reason}),
+                 .examples = {"slipway rollback bikes --reason 'wrong data'"},
+                 .run = runs("rollback")});
+  all.push_back(
+      {.name = "gates",
+       .summary = "what the gates say (exit code 1 if one is shut), and waivers of them",
+       .positional = "show|waive|revoke ...",
+       .positional_min = 1,
+       .positional_max = 2,
+       .flags = with_place({{"--model", "NAME", "waive: the model (that of the only deployment)"},
+                            {"--version", "N", "waive: of this version alone"},
+                            {"--for", "SPAN", "waive: how long, 7d"},
+                            {"--name", "NAME", "waive: who answers for it (you)"},
+                            reason}),
+       .examples = {"slipway gates show bikes",
+                    "slipway gates waive parity --version 7 --reason 'no golden rows' --for 7d"},
+       .run = run_gates});
+  return all;
+}
+
+}  // namespace slipway::app

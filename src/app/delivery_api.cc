@@ -1,0 +1,411 @@
+#include "app/delivery_api.h"
+
+#include <algorithm>
+
+#include "app/api.h"
+#include "app/loop/version_folder.h"
+#include "base/text.h"
+#include "domain/delivery/gates.h"
+#include "domain/delivery/store.h"
+#include "domain/registry/rows.h"
+
+namespace slipway::app {
+namespace {
+
+using wire::Json;
+
+constexpr int kRolloutsShown = 50;
+
+Json json_of(const delivery::GateVerdict& verdict) {
+  return Json(Json::Object{{"gate", verdict.gate},
+                           {"status", delivery::to_string(verdict.status)},
+                           {"words", verdict.words},
+                           {"evidence", verdict.evidence}});
+}
+
+/// What a row says, as JSON.
+template <class Row>
+Result<Json> json_of_row(const Row& row) {
+  return wire::parse(wire::encode(row));
+}
+
+template <class Row>
+Result<Json> json_of_rows(const std::vector<Row>& rows) {
+  Json::Array list;
+  for (const Row& row : rows) list.push_back(TRY(json_of_row(row)));
+  return Json(std::move(list));
+}
+
+bool is_stepping(const delivery::Rollout& rollout) {
+  const bool stepping =
+      rollout.phase == delivery::Phase::kShadowing || rollout.phase == delivery::Phase::kCanarying;
+  return stepping && rollout.step < static_cast<int>(rollout.plan.steps.size());
+}
+
+Json json_of(const delivery::Rollout& r) {
+  Json json(Json::Object{{"id", r.id},
+                         {"version", r.version},
+                         {"replaces", r.replaces},
+                         {"phase", delivery::to_string(r.phase)},
+                         {"waiting", r.waiting},
+                         {"step", r.step},
+                         {"steps", static_cast<std::int64_t>(r.plan.steps.size())},
+                         {"paused", r.paused},
+                         {"undecided", r.undecided},
+                         {"forced", r.forced},
+                         {"reason", r.reason},
+                         {"asked_by", r.asked_by},
+                         {"cause_seq", r.cause_seq},
+                         {"created_ms", r.created_ms},
+                         {"step_started_ms", r.step_started_ms},
+                         {"ended_ms", r.ended_ms}});
+  if (is_stepping(r)) json.set("percent", r.plan.steps[static_cast<std::size_t>(r.step)].percent);
+  return json;
+}
+
+bool is_declared(const std::shared_ptr<const project::Applied>& project, const std::string& name) {
+  return project && project->declared.file.find_deployment(name) != nullptr;
+}
+
+/// The one under way and the one that waits for it.
+Result<> set_rollouts(db::Tx& tx, const std::string& deployment, Json& json) {
+  json.set("rollout", nullptr);
+  json.set("waiting", nullptr);
+  for (const delivery::Rollout& rollout :
+       TRY(delivery::rollouts_of(tx, deployment, kRolloutsShown))) {
+    if (delivery::is_over(rollout.phase)) continue;
+    json.set(rollout.waiting ? "waiting" : "rollout", json_of(rollout));
+  }
+  return {};
+}
+
+Result<Json> json_of(db::Tx& tx, const delivery::Deployment& d, bool declared) {
+  Json json(Json::Object{{"name", d.name},
+                         {"model", d.model},
+                         {"declared", declared},
+                         {"stable", d.stable},
+                         {"previous", d.previous},
+                         {"frozen_by", d.frozen_by},
+                         {"frozen_reason", d.frozen_reason},
+                         {"created_ms", d.created_ms},
+                         {"updated_ms", d.updated_ms}});
+  TRY(set_rollouts(tx, d.name, json));
+  return json;
+}
+
+Result<Json> gates_of(db::Tx& tx, const std::string& rollout) {
+  Json::Array list;
+  for (const delivery::GateVerdict& verdict : TRY(delivery::gate_verdicts(tx, rollout)))
+    list.push_back(json_of(verdict));
+  return Json(std::move(list));
+}
+
+/// What the rollout under way waits for, and what its guards say.
+Result<> set_evidence(db::Tx& tx, const std::string& deployment, UnixMs now_ms, Json& json) {
+  const auto active = TRY(delivery::active_rollout(tx, deployment));
+  if (!active) return {};
+  delivery::Observed observed;
+  observed.now_ms = now_ms;
+  const delivery::Decidable found = TRY(delivery::load_snapshot(tx, active->id, observed));
+  Json::Array guards;
+  for (const delivery::GuardEvidence& guard : delivery::weigh_guards(found.snapshot))
+    guards.push_back(delivery::to_json(guard));
+  Json rollout = json_of(*active);
+  rollout.set("guards", std::move(guards));
+  rollout.set("gates", TRY(gates_of(tx, active->id)));
+  Json::Array wanted(active->gates.begin(), active->gates.end());
+  rollout.set("gates_wanted", std::move(wanted));
+  rollout.set("plan", delivery::to_json(active->plan));
+  if (is_stepping(*active))
+    rollout.set("counts",
+                delivery::to_json(TRY(delivery::load_counts(tx, active->id, active->step))));
+  const delivery::Action next = delivery::next_action(found.snapshot);
+  rollout.set("next", Json(Json::Object{{"action", delivery::to_string(next.kind)},
+                                        {"reason", next.reason}}));
+  json.set("rollout", std::move(rollout));
+  return {};
+}
+
+Result<Json> history_of(db::Tx& tx, const std::string& deployment) {
+  Json::Array list;
+  for (const delivery::Rollout& rollout :
+       TRY(delivery::rollouts_of(tx, deployment, kRolloutsShown))) {
+    Json one = json_of(rollout);
+    one.set("gates", TRY(gates_of(tx, rollout.id)));
+    one.set("transitions", TRY(json_of_rows(TRY(delivery::transitions_of(tx, rollout.id)))));
+    list.push_back(std::move(one));
+  }
+  return Json(std::move(list));
+}
+
+Result<delivery::Deployment> deployment_named(db::Tx& tx, const std::string& name) {
+  auto found = TRY(delivery::find_deployment(tx, name));
+  if (found) return std::move(*found);
+  std::vector<std::string> known;
+  for (const delivery::Deployment& one : TRY(delivery::deployments(tx))) known.push_back(one.name);
+  const auto near = nearest(name, known);
+  return missing("there is no deployment '" + name + "'" +
+                 (near ? "; did you mean '" + *near + "'?"
+                       : ": `slipway.yaml` declares them, `slipway apply` makes them"));
+}
+
+Result<Json> shown(db::Tx& tx, const DeliveryWorld& world, const std::string& name) {
+  const delivery::Deployment d = TRY(deployment_named(tx, name));
+  const auto project = TRY(world.project.get(tx));
+  Json json = TRY(json_of(tx, d, is_declared(project, d.name)));
+  TRY(set_evidence(tx, name, world.clock.now_ms(), json));
+  json.set("rollouts", TRY(history_of(tx, name)));
+  json.set("quarantine", TRY(json_of_rows(TRY(delivery::quarantine_of(tx, d.model)))));
+  json.set("waivers", TRY(json_of_rows(TRY(delivery::all_waivers_of(tx, d.model)))));
+  return json;
+}
+
+// --- by hand -------------------------------------------------------------------------------------
+
+std::string actor_of(const DeliveryRequest& request) {
+  return request.actor.empty() ? "anonymous" : request.actor;
+}
+
+Result<> deploy(db::Tx& tx, const DeliveryWorld& world, const std::string& name,
+                const DeliveryRequest& request, UnixMs now) {
+  const auto project = TRY(world.project.get(tx));
+  const project::DeploymentSpec* spec =
+      project ? project->declared.file.find_deployment(name) : nullptr;
+  if (spec == nullptr)
+    return missing("no deployment '" + name + "' is declared: `slipway.yaml` names them, " +
+                   "`slipway apply` makes it hold");
+  TRY(registry::rows::find_version(tx, spec->model, request.version));
+  TRY(delivery::request_rollout(tx,
+                                {spec, &project->declared.file.use_case.requirements,
+                                 request.version, actor_of(request), 0, request.force},
+                                now));
+  return {};
+}
+
+/// The candidate under way goes; without one the version before the present one comes back.
+Result<bool> roll_back(db::Tx& tx, const std::string& name, const DeliveryRequest& request,
+                       UnixMs now) {
+  const auto active = TRY(delivery::active_rollout(tx, name));
+  const std::string actor = actor_of(request);
+  if (active && active->phase != delivery::Phase::kPromoting) {
+    TRY(delivery::ask_rollback(tx, name, actor, request.reason, now));
+    return false;
+  }
+  TRY(delivery::restore_previous(tx, name, actor, request.reason, now));
+  const auto restored = TRY(delivery::find_deployment(tx, name));
+  Result<> moved = registry::put_alias(tx, actor, restored->model, registry::kMeantAlias,
+                                       restored->stable, 0, now);
+  if (!moved.ok() && moved.error().code != Code::kMissing) return moved.error();
+  return true;
+}
+
+struct ActionName {
+  const char* name;
+  Result<> (*run)(db::Tx& tx, const std::string& deployment, const DeliveryRequest& request,
+                  UnixMs now);
+};
+constexpr ActionName kActions[] = {
+    {"promote",
+     [](db::Tx& tx, const std::string& d, const DeliveryRequest& r, UnixMs now) {
+       return delivery::ask_promotion(tx, d, actor_of(r), r.reason, now);
+     }},
+    {"freeze", [](db::Tx& tx, const std::string& d, const DeliveryRequest& r,
+                  UnixMs now) { return delivery::freeze(tx, d, actor_of(r), r.reason, now); }},
+    {"unfreeze", [](db::Tx& tx, const std::string& d, const DeliveryRequest& r,
+                    UnixMs now) { return delivery::unfreeze(tx, d, actor_of(r), now); }},
+    {"pause", [](db::Tx& tx, const std::string& d, const DeliveryRequest& r,
+                 UnixMs now) { return delivery::pause(tx, d, actor_of(r), r.reason, now); }},
+    {"resume", [](db::Tx& tx, const std::string& d, const DeliveryRequest& r,
+                  UnixMs now) { return delivery::resume(tx, d, actor_of(r), now); }},
+};
+
+Result<> act(db::Tx& tx, const DeliveryWorld& world, const std::string& name,
+             const std::string& action, const DeliveryRequest& request, bool& alias_moved) {
+  const UnixMs now = world.clock.now_ms();
+  if (action == "deploy") return deploy(tx, world, name, request, now);
+  TRY(deployment_named(tx, name));
+  if (action == "rollback") {
+    alias_moved = TRY(roll_back(tx, name, request, now));
+    return {};
+  }
+  for (const ActionName& known : kActions)
+    if (action == known.name) return known.run(tx, name, request, now);
+  return invalid("'" + action +
+                 "' can't be done to a deployment: deploy, promote, rollback, freeze, unfreeze, "
+                 "pause or resume can");
+}
+
+/// A version that nobody has looked at yet is looked at first.
+Result<> record_candidate(const DeliveryWorld& world, const std::string& name,
+                          std::int64_t version) {
+  const auto project = TRY(world.pool.read([&](db::Tx& tx) { return world.project.get(tx); }));
+  const project::DeploymentSpec* spec =
+      project ? project->declared.file.find_deployment(name) : nullptr;
+  if (spec == nullptr || version <= 0) return {};
+  return record_version_files(world.pool, world.registry, world.blobs, spec->model, version,
+                              world.clock.now_ms());
+}
+
+Result<UnixMs> expiry_of(const WaiverRequest& request, UnixMs now) {
+  if (request.expires_ms != 0) return request.expires_ms;
+  const auto span = project::parse_span(request.lasts);
+  if (!span)
+    return invalid("a waiver needs an expiry: `lasts` such as 7d, found '" + request.lasts + "'");
+  return now + span->count();
+}
+
+void wake(const DeliveryWorld& world) {
+  if (world.wake) world.wake();
+}
+
+}  // namespace
+
+Result<Json> list_deployments(const DeliveryWorld& world) {
+  return world.pool.read([&](db::Tx& tx) -> Result<Json> {
+    const auto project = TRY(world.project.get(tx));
+    Json::Array list;
+    for (const delivery::Deployment& one : TRY(delivery::deployments(tx)))
+      list.push_back(TRY(json_of(tx, one, is_declared(project, one.name))));
+    return Json(Json::Object{{"deployments", std::move(list)}});
+  });
+}
+
+Result<Json> show_deployment(const DeliveryWorld& world, const std::string& name) {
+  return world.pool.read([&](db::Tx& tx) { return shown(tx, world, name); });
+}
+
+Result<Json> act_on_deployment(const DeliveryWorld& world, const std::string& name,
+                               const std::string& action, const DeliveryRequest& request) {
+  if (action == "deploy") TRY(record_candidate(world, name, request.version));
+  bool alias_moved = false;
+  TRY(world.pool.write(
+      [&](db::Tx& tx) { return act(tx, world, name, action, request, alias_moved); }));
+  if (alias_moved && world.registry_changed) world.registry_changed();
+  wake(world);
+  return show_deployment(world, name);
+}
+
+Result<Json> waive_gate(const DeliveryWorld& world, const std::string& model,
+                        const WaiverRequest& request) {
+  const std::vector<std::string>& gates = delivery::gate_names();
+  if (std::find(gates.begin(), gates.end(), request.gate) == gates.end()) {
+    const auto near = nearest(request.gate, gates);
+    return invalid("there is no gate '" + request.gate + "'" +
+                   (near ? "; did you mean '" + *near + "'?" : ": " + join(gates, ", ")));
+  }
+  const UnixMs now = world.clock.now_ms();
+  delivery::Waiver waiver{request.gate, model, request.version, request.name, request.reason, 0};
+  waiver.expires_ms = TRY(expiry_of(request, now));
+  const std::string id = TRY(world.pool.write([&](db::Tx& tx) -> Result<std::string> {
+    TRY(registry::rows::find_model(tx, model));
+    return delivery::add_waiver(tx, waiver, now);
+  }));
+  wake(world);
+  return Json(Json::Object{{"id", id},
+                           {"gate", waiver.gate},
+                           {"model", model},
+                           {"version", waiver.version},
+                           {"expires_ms", waiver.expires_ms}});
+}
+
+Result<Json> revoke_gate_waiver(const DeliveryWorld& world, const std::string& id,
+                                const std::string& actor) {
+  TRY(world.pool.write([&](db::Tx& tx) {
+    return delivery::revoke_waiver(tx, id, actor.empty() ? "anonymous" : actor,
+                                   world.clock.now_ms());
+  }));
+  return Json(Json::Object{{"id", id}, {"revoked", true}});
+}
+
+Result<Json> release_version(const DeliveryWorld& world, const std::string& model,
+                             std::int64_t version, const std::string& actor) {
+  TRY(world.pool.write([&](db::Tx& tx) {
+    return delivery::release(tx, model, version, actor.empty() ? "anonymous" : actor,
+                             world.clock.now_ms());
+  }));
+  wake(world);
+  return Json(Json::Object{{"model", model}, {"version", version}, {"released", true}});
+}
+
+// --- HTTP ----------------------------------------------------------------------------------------
+
+namespace {
+
+Result<http::Response> answered(Result<Json> json) {
+  if (!json.ok()) return json.error();
+  wire::DumpStyle style;
+  style.non_finite_as_string = true;
+  return http::Response::json(wire::dump(*json, style));
+}
+
+template <class Body>
+Result<Body> body_of(const http::Request& request) {
+  return wire::decode<Body>(request.body.empty() ? std::string_view("{}")
+                                                 : std::string_view(request.body));
+}
+
+/// Whoever showed who they are has that name; others have the one they say.
+std::string actor_of(const http::Request& request, const std::string& said) {
+  const std::string& known = request.principal.name;
+  if (known.empty() || known == kOwnerName) return said.empty() ? known : said;
+  return known;
+}
+
+Result<http::Response> answer_act(const http::Request& request, const DeliveryWorld& world) {
+  DeliveryRequest body = TRY(body_of<DeliveryRequest>(request));
+  body.actor = actor_of(request, body.actor);
+  return answered(
+      act_on_deployment(world, request.capture("name"), request.capture("action"), body));
+}
+
+Result<http::Response> answer_release(const http::Request& request, const DeliveryWorld& world) {
+  const auto version = to_int64(request.capture("version"));
+  if (!version) return invalid("a version is a number, found '" + request.capture("version") + "'");
+  const DeliveryRequest body = TRY(body_of<DeliveryRequest>(request));
+  return answered(
+      release_version(world, request.capture("model"), *version, actor_of(request, body.actor)));
+}
+
+Result<Json> waivers_json(const DeliveryWorld& world, const std::string& model) {
+  return world.pool.read([&](db::Tx& tx) -> Result<Json> {
+    return Json(
+        Json::Object{{"waivers", TRY(json_of_rows(TRY(delivery::all_waivers_of(tx, model))))}});
+  });
+}
+
+}  // namespace
+
+void mount_delivery(http::Router& router, const DeliveryWorld& world) {
+  http::Router::Group group = router.group("/api/slipway/v1", http::render_plain_error);
+  const auto get = [&](const char* path, auto answer) {
+    group.add({http::Method::kGet, path, http::reads("delivery"), http::Place::kBlocking},
+              [world, answer](http::Request& request) { return answered(answer(request, world)); });
+  };
+  const auto post = [&](const char* path, auto answer) {
+    group.add({http::Method::kPost, path, http::manages("delivery"), http::Place::kBlocking},
+              [world, answer](http::Request& request) { return answer(request, world); });
+  };
+  get("/deployments",
+      [](const http::Request&, const DeliveryWorld& w) { return list_deployments(w); });
+  get("/deployments/{name}", [](const http::Request& request, const DeliveryWorld& w) {
+    return show_deployment(w, request.capture("name"));
+  });
+  get("/models/{model}/waivers", [](const http::Request& request, const DeliveryWorld& w) {
+    return waivers_json(w, request.capture("model"));
+  });
+  post("/deployments/{name}/{action}", answer_act);
+  post("/models/{model}/waivers",
+       [](const http::Request& request, const DeliveryWorld& w) -> Result<http::Response> {
+         const WaiverRequest body = TRY(body_of<WaiverRequest>(request));
+         return answered(waive_gate(w, request.capture("model"), body));
+       });
+  post("/waivers/{id}/revoke",
+       [](const http::Request& request, const DeliveryWorld& w) -> Result<http::Response> {
+         const DeliveryRequest body = TRY(body_of<DeliveryRequest>(request));
+         return answered(
+             revoke_gate_waiver(w, request.capture("id"), actor_of(request, body.actor)));
+       });
+  post("/models/{model}/versions/{version}/release", answer_release);
+}
+
+}  // namespace slipway::app

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "base/clock.h"
+#include "domain/project/applied.h"
+#include "domain/registry/registry.h"
+#include "io/blob/blobs.h"
+#include "io/db/db.h"
+#include "io/http/router.h"
+#include "io/wire/codec.h"
+
+// What is seen of deployments, and done to them by hand. Over HTTP, or on a pool of one's own where
+// no server runs: then what was asked is done when the next one does. Any thread; waits for the
+// database.
+namespace slipway::app {
+
+struct DeliveryWorld {
+  db::Pool& pool;
+  registry::Registry& registry;
+  blob::Blobs& blobs;
+  project::CurrentProject& project;
+  const Clock& clock;
+  std::function<void()> wake = {};              // the loop
+  std::function<void()> registry_changed = {};  // an alias was moved
+};
+
+/// Everything that can be asked by hand; what an action does not need stays empty.
+struct DeliveryRequest {
+  std::string actor, reason;
+  std::int64_t version = 0;
+  bool force = false;  // deploy: though it is in quarantine
+};
+WIRE(DeliveryRequest, actor, reason, version, force)
+
+struct WaiverRequest {
+  std::string gate, name, reason;
+  std::int64_t version = 0;     // 0: any
+  std::string lasts;            // "7d"; or
+  std::int64_t expires_ms = 0;  // until then
+};
+WIRE(WaiverRequest, gate, name, reason, version, lasts, expires_ms)
+
+/// {"deployments": [...]}: declared ones and those that were; each with its rollout under way.
+Result<wire::Json> list_deployments(const DeliveryWorld& world);
+/// One, with what its guards and gates say, the history of its rollouts, waivers and quarantine.
+/// kMissing, with the nearest name.
+Result<wire::Json> show_deployment(const DeliveryWorld& world, const std::string& name);
+/// "deploy", "promote", "rollback", "freeze", "unfreeze", "pause", "resume". The deployment as it
+/// is then. kInvalid for another action.
+Result<wire::Json> act_on_deployment(const DeliveryWorld& world, const std::string& name,
+                                     const std::string& action, const DeliveryRequest& request);
+Result<wire::Json> waive_gate(const DeliveryWorld& world, const std::string& model,
+                              const WaiverRequest& request);
+Result<wire::Json> revoke_gate_waiver(const DeliveryWorld& world, const std::string& id,
+                                      const std::string& actor);
+Result<wire::Json> release_version(const DeliveryWorld& world, const std::string& model,
+                                   std::int64_t version, const std::string& actor);
+
+/// Under /api/slipway/v1: GET /deployments, GET /deployments/{name}, POST
+/// /deployments/{name}/{action}, GET and POST /models/{model}/waivers, POST /waivers/{id}/revoke,
+/// POST /models/{model}/versions/{version}/release.
+void mount_delivery(http::Router& router, const DeliveryWorld& world);
+
+}  // namespace slipway::app

@@ -1,0 +1,84 @@
+#include "app/delivery_client.h"
+
+#include "app/app.h"
+#include "app/owner.h"
+#include "io/http/client.h"
+
+namespace slipway::app {
+namespace {
+
+using wire::Json;
+using Here = std::function<Result<Json>(const DeliveryWorld&)>;
+
+Result<Json> do_here(const ProjectPlace& place, const Here& here) {
+  Metrics metrics;
+  SystemClock clock;
+  const std::string store = place.store.empty() ? catalogue_uri(place.state) : place.store;
+  std::unique_ptr<blob::Blobs> blobs = TRY(blob::open_folder(place.state / "artifacts"));
+  project::CurrentProject project;
+  std::unique_ptr<db::Pool> pool = TRY(db::Pool::open(store, all_migrations(), metrics));
+  registry::Registry registry(*pool, clock);
+  Result<Json> done = here({*pool, registry, *blobs, project, clock});
+  pool.reset();
+  return done;
+}
+
+Result<Json> json_of(const std::string& url, const http::Response& response) {
+  constexpr int kOk = 200, kBad = 400, kDenied = 403, kMissing = 404, kConflict = 409;
+  if (response.status == kOk) return wire::parse(response.body);
+  const std::string message = message_of(response);
+  if (response.status == kBad) return invalid(message);
+  if (response.status == kDenied) return denied(message);
+  if (response.status == kMissing) return missing(message);
+  if (response.status == kConflict) return conflict(message);
+  return unavailable("the server at " + url + " answered with status " +
+                     std::to_string(response.status) + ": " + message);
+}
+
+Result<Json> ask_owner(const std::string& url, const std::string& secret, const std::string& path,
+                       const std::optional<std::string>& body) {
+  const std::string address = url + "/api/slipway/v1" + path;
+  if (body) return json_of(url, TRY(post_to_owner(address, secret, *body)));
+  http::ClientRequest request;
+  request.method = http::Method::kGet;
+  request.url = address;
+  request.headers.add("Authorization", "Bearer " + secret);
+  request.timeout = std::chrono::minutes(1);
+  return json_of(url, TRY(http::fetch(request)));
+}
+
+}  // namespace
+
+Result<Json> delivery_at(const ProjectPlace& place, const std::string& path,
+                         const std::optional<std::string>& body, const Here& here) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(place.state, ignored))
+    return missing("there is no state folder at " + place.state.string() +
+                   " yet: run `slipway apply` or `slipway up` in this project first, or name the "
+                   "folder with --state");
+  return at_owner(
+      place.state, [&] { return do_here(place, here); },
+      [&](const std::string& url, const std::string& secret) {
+        return ask_owner(url, secret, path, body);
+      });
+}
+
+std::string path_segment(std::string_view text) {
+  constexpr char kHex[] = "0123456789ABCDEF";
+  std::string encoded;
+  for (const char c : text) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '-' || c == '_' || c == '.' || c == '~';
+    if (plain) {
+      encoded += c;
+      continue;
+    }
+    const auto byte = static_cast<unsigned char>(c);
+    encoded += '%';
+    encoded += kHex[byte >> 4];
+    encoded += kHex[byte & 15];
+  }
+  return encoded;
+}
+
+}  // namespace slipway::app

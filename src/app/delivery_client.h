@@ -1,0 +1,22 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "app/delivery_api.h"
+#include "app/project_client.h"
+
+namespace slipway::app {
+
+/// What the owner of the state folder answers at /api/slipway/v1/`path`, to a POST of `body` or a
+/// GET without; where nobody owns it, what `here` does on the catalogue itself. kMissing when there
+/// is no state folder. Waits.
+Result<wire::Json> delivery_at(const ProjectPlace& place, const std::string& path,
+                               const std::optional<std::string>& body,
+                               const std::function<Result<wire::Json>(const DeliveryWorld&)>& here);
+
+/// `text` as one segment of a path.
+std::string path_segment(std::string_view text);
+
+}  // namespace slipway::app
