@@ -112,7 +112,6 @@ std::vector<Command> commands() {
                  .run = run_apply});
   for (Command& command : checks_commands()) all.push_back(std::move(command));
   for (Command& command : features_commands()) all.push_back(std::move(command));
-  for (Command& command : delivery_commands()) all.push_back(std::move(command));
   all.push_back({.name = "explain",
                  .summary = "where a model version, run or piece of data comes from",
                  .positional = "SUBJECT",
@@ -124,6 +123,7 @@ std::vector<Command> commands() {
                               "slipway explain run:0123456789abcdef0123456789abcdef",
                               "slipway explain --effects data:d41d8cd98f00b204e9800998ecf8427e"},
                  .run = run_explain});
+  for (Command& command : report_commands()) all.push_back(std::move(command));
   all.push_back({.name = "dvc",
                  .summary = "the data and stage commands with DVC's own words and exit codes",
                  .positional = "COMMAND [ARGUMENT...]",

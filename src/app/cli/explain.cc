@@ -1,6 +1,6 @@
 #include "domain/evidence/explain.h"
 
-#include "app/app.h"
+#include "app/cli/catalogue.h"
 #include "app/cli/verbs.h"
 #include "app/explain.h"
 #include "app/project.h"
@@ -13,26 +13,6 @@
 
 namespace slipway::app {
 namespace {
-
-Result<std::unique_ptr<db::Pool>> open_catalogue(const Arguments& arguments,
-                                                 const Surroundings& surroundings,
-                                                 Metrics& metrics) {
-  auto state = arguments.flags.find("state");
-  auto store = arguments.flags.find("store");
-  std::filesystem::path folder = state == arguments.flags.end()
-                                     ? default_state(surroundings.folder)
-                                     : surroundings.folder / state->second;
-  std::string uri = store == arguments.flags.end() ? catalogue_uri(folder) : store->second;
-  db::PoolOptions options;
-  options.read_only = true;
-  Result<std::unique_ptr<db::Pool>> pool = db::Pool::open(uri, all_migrations(), metrics, options);
-  if (!pool.ok() && pool.error().code == Code::kMissing) {
-    return missing("there is no catalogue at " + folder.string() +
-                   " yet: run `slipway repro` or `slipway up` in this project first, or name the "
-                   "folder with --state");
-  }
-  return pool;
-}
 
 /// What the project's .dvc files and dvc.lock say of the data that `subject` names by path or
 /// digest.
@@ -88,9 +68,10 @@ Result<graph::Closure> explain_here(db::Pool& pool, const std::string& subject,
 }  // namespace
 
 std::vector<Flag> explain_flags() {
-  return {{"--effects", "", "what came from it, instead of what it comes from"},
-          {"--state", "DIR", "the state folder (.slipway of this project)"},
-          {"--store", "URI", "the catalogue, when it is not in the state folder"}};
+  std::vector<Flag> flags = catalogue_flags();
+  flags.insert(flags.begin(),
+               {"--effects", "", "what came from it, instead of what it comes from"});
+  return flags;
 }
 
 int run_explain(const Arguments& arguments, const Surroundings& surroundings) {

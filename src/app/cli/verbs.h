@@ -28,8 +28,9 @@ std::vector<Command> checks_commands();
 /// features train-set, materialize, get.
 std::vector<Command> features_commands();
 
-/// deployments, deploy, promote, rollback, gates.
-std::vector<Command> delivery_commands();
+/// report.
+std::vector<Command> report_commands();
+
 
 std::vector<Flag> explain_flags();
 int run_explain(const Arguments& arguments, const Surroundings& surroundings);
