@@ -263,8 +263,8 @@ Result<> App::start() {
   mount_delivery(s.router, s.delivery_world());
   s.mount_mlflow();
   http::Router& data_plane = s.options.listen_serving ? s.serving_router : s.router;
-  oip::mount(data_plane, *s.serving);
-  mlflow::mount_scoring(data_plane, *s.serving, {s.options.default_deployment});
+  oip::mount(data_plane, *s.serving, *s.deployments);
+  mlflow::mount_scoring(data_plane, *s.serving, *s.deployments, {s.options.default_deployment});
   if (s.options.listen_serving) mount_metrics(s.serving_router, s.metrics);
 
   s.server = TRY(http::Server::open(server_options(s.options, s.options.listen), s.router,

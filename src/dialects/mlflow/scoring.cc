@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "dialects/mlflow/scoring_data.h"
+#include "domain/serving/request_facts.h"
 #include "domain/serving/table.h"
 #include "io/wire/json.h"
 
@@ -16,8 +17,17 @@ using http::Place;
 using http::Reply;
 using http::Request;
 using http::Response;
+using serving::Assignment;
+using serving::Deployment;
+using serving::Deployments;
 using serving::Loaded;
 using serving::Serving;
+
+/// Who can answer.
+struct Services {
+  Serving& serving;
+  Deployments& deployments;
+};
 
 constexpr http::Permission kRead = http::reads("serving");
 constexpr std::size_t kSmallBodyBytes = 64u << 10;
@@ -112,83 +122,175 @@ std::string predictions_text(const std::vector<T>& values, std::size_t width) {
   return out + "]}";
 }
 
-Response predict(const serving::LoadedVersion& version, const std::vector<float>& cells,
+/// Values as the engine gave them, row by row.
+Response respond(const serving::LoadedVersion& version, const std::vector<float>& values,
                  std::size_t rows) {
   const engine::Model& engine = *version.engine;
-  const auto& traits = engine.traits();
-  std::vector<float> values(rows * traits.width);
-  engine.values(cells, rows, values);
-  if (!traits.classifier) return Response::json(predictions_text(values, traits.width));
+  if (!engine.traits().classifier)
+    return Response::json(predictions_text(values, engine.traits().width));
   std::vector<std::int64_t> labels(rows);
   engine.labels(values, rows, labels);
   return Response::json(predictions_text(labels, 1));
 }
 
-Result<Response> score(Serving& serving, const serving::LoadedVersion& version,
-                       std::string_view body, Format format) {
-  const auto began = serving.clock().monotonic();
-  const Frame frame =
-      format == Format::kCsv ? TRY(read_csv_frame(body)) : TRY(read_json_frame(body));
-  const std::vector<float> cells = TRY(to_cells(frame, version.mlmodel, version.engine->traits()));
+Result<Frame> read_frame(std::string_view body, Format format) {
+  return format == Format::kCsv ? read_csv_frame(body) : read_json_frame(body);
+}
+
+/// The cells of every row, when it fits the version.
+Result<std::vector<float>> fit(const Frame& frame, const serving::LoadedVersion& version) {
+  std::vector<float> cells = TRY(to_cells(frame, version.mlmodel, version.engine->traits()));
   if (frame.rows > kValuesMax / std::max<std::size_t>(version.engine->traits().width, 1)) {
     return invalid("too many rows for one request");
   }
-  Response response = predict(version, cells, frame.rows);
+  return cells;
+}
+
+Result<Response> score(Serving& serving, const serving::LoadedVersion& version,
+                       std::string_view body, Format format) {
+  const auto began = serving.clock().monotonic();
+  const Frame frame = TRY(read_frame(body, format));
+  const std::vector<float> cells = TRY(fit(frame, version));
+  std::vector<float> values(frame.rows * version.engine->traits().width);
+  version.engine->values(cells, frame.rows, values);
+  Response response = respond(version, values, frame.rows);
   serving.count(version, frame.rows, (serving.clock().monotonic() - began).count(),
                 /*failed=*/false);
   return response;
 }
 
+/// What a caller of a deployment says in headers: the body has no place for it.
+Result<serving::RequestFacts> facts_of(const http::Headers& headers) {
+  return serving::request_facts({headers.get(serving::kKeyHeader),
+                                 headers.get(serving::kEventTimeHeader),
+                                 headers.get(serving::kRequestIdHeader)});
+}
+
+/// One request to a deployment.
+class Deployed {
+ public:
+  Deployed(Deployments& deployments, Deployment deployment, serving::RequestFacts facts)
+      : deployments_(deployments), deployment_(std::move(deployment)), facts_(std::move(facts)) {}
+
+  Result<Response> answer(std::string_view body, Format format) {
+    const Frame frame = TRY(read_frame(body, format));
+    assignment_ = TRY(deployments_.assign(deployment_, facts_.key));
+    auto cells = fit(frame, *assignment_.version);
+    if (!cells.ok()) cells = fit_stable(frame, cells.error());
+    const std::string id = assignment_.id.text();
+    auto scored = deployments_.answer(assignment_, TRY(std::move(cells)), frame.rows, facts_,
+                                      deployments_.now_ms());
+    Response response = scored.ok() ? respond(*scored->version, scored->values, frame.rows)
+                                    : render_error(scored.error());
+    response.headers.add(serving::kPredictionIdHeader, id);
+    response.headers.add(serving::kRouteHeader,
+                         serving::route_text(assignment_, scored.ok() && scored->fell_back));
+    return response;
+  }
+
+ private:
+  /// What the stable version can read and a candidate on trial can't is the candidate's error.
+  Result<std::vector<float>> fit_stable(const Frame& frame, const Error& error) {
+    const bool trial = assignment_.role == delivery::Role::kCandidate;
+    if (!trial || !deployment_->stable) return error;
+    std::vector<float> cells = TRY(fit(frame, *deployment_->stable));
+    deployments_.fail(assignment_, facts_, deployments_.now_ms(), error);
+    assignment_.role = delivery::Role::kStable;
+    assignment_.version = deployment_->stable;
+    assignment_.chosen = true;  // counted once, as the candidate's
+    return cells;
+  }
+
+  Deployments& deployments_;
+  const Deployment deployment_;
+  const serving::RequestFacts facts_;
+  Assignment assignment_;
+};
+
 /// Everything one request needs until it is answered.
 struct Invocation {
-  Loaded version;
+  Services services;
+  Loaded version;  // of a deployment: any of its versions
+  Deployment deployment;
+  serving::RequestFacts facts;
   std::string body;
   Format format;
   Reply reply;
 
-  void run(Serving& serving) {
-    auto result = score(serving, *version, body, format);
-    if (!result.ok()) serving.count(*version, 0, 0, /*failed=*/true);
+  void run() {
+    // Whoever waits for requests to leave an older route sees this one gone before its answer.
+    auto result = deployment ? Deployed(services.deployments, std::exchange(deployment, nullptr),
+                                        std::move(facts))
+                                   .answer(body, format)
+                             : score(services.serving, *version, body, format);
+    if (!result.ok()) services.serving.count(*version, 0, 0, /*failed=*/true);
     reply.finish(std::move(result));
   }
 };
 
 /// A row of JSON costs far more to read than to score, so that the length of the body decides.
-void run_somewhere(Serving& serving, std::shared_ptr<Invocation> invocation, bool on_loop) {
+void run_somewhere(std::shared_ptr<Invocation> invocation, bool on_loop) {
+  Serving& serving = invocation->services.serving;
   if (on_loop && serving.small(*invocation->version, invocation->body.size(), 1) &&
       invocation->body.size() <= kSmallBodyBytes) {
-    return invocation->run(serving);
+    return invocation->run();
   }
-  auto queued = serving.run_later([&serving, invocation] { invocation->run(serving); });
+  auto queued = serving.run_later([invocation] { invocation->run(); });
   if (!queued.ok()) invocation->reply.finish(queued.error());
 }
 
-void invoke(Serving& serving, const std::string& name, Request request, Reply reply) {
-  const ContentType type = read_content_type(std::string(request.headers.get("Content-Type")));
-  if (!type.refusal.empty()) return reply.finish(Response::text(type.refusal, 415));
-  if (Loaded version = serving.ready(name, "")) {
-    auto invocation = std::make_shared<Invocation>(
-        Invocation{std::move(version), std::move(request.body), type.format, std::move(reply)});
-    return run_somewhere(serving, std::move(invocation), /*on_loop=*/true);
-  }
-  serving.find_later(name, "",
-                     [&serving, body = std::move(request.body), format = type.format,
-                      reply = std::move(reply)](Result<Loaded> found) mutable {
-                       if (!found.ok()) return reply.finish(found.error());
-                       auto invocation = std::make_shared<Invocation>(Invocation{
-                           std::move(*found), std::move(body), format, std::move(reply)});
-                       run_somewhere(serving, std::move(invocation), /*on_loop=*/false);
-                     });
+void invoke_deployed(const Services& services, Deployment deployment, Request request,
+                     Format format, Reply reply) {
+  auto facts = facts_of(request.headers);
+  if (!facts.ok()) return reply.finish(facts.error());
+  Loaded version = deployment->stable ? deployment->stable : deployment->candidate;
+  if (!version) return reply.finish(services.deployments.assign(deployment, "").error());
+  run_somewhere(std::make_shared<Invocation>(Invocation{
+                    services, std::move(version), std::move(deployment), std::move(*facts),
+                    std::move(request.body), format, std::move(reply)}),
+                /*on_loop=*/true);
 }
 
-/// The model behind the bare addresses.
-Result<std::string> bare_name(const serving::Table& table, const ScoringOptions& options) {
+void invoke(const Services& services, const std::string& name, Request request, Reply reply) {
+  const ContentType type = read_content_type(std::string(request.headers.get("Content-Type")));
+  if (!type.refusal.empty()) return reply.finish(Response::text(type.refusal, 415));
+  auto deployment = services.deployments.find_one(name);
+  if (!deployment.ok()) return reply.finish(deployment.error());
+  if (*deployment)
+    return invoke_deployed(services, std::move(*deployment), std::move(request), type.format,
+                           std::move(reply));
+  const auto invocation = [services, format = type.format](Loaded version, std::string body,
+                                                           Reply to) {
+    return std::make_shared<Invocation>(Invocation{
+        services, std::move(version), nullptr, {}, std::move(body), format, std::move(to)});
+  };
+  if (Loaded version = services.serving.ready(name, "")) {
+    return run_somewhere(invocation(std::move(version), std::move(request.body), std::move(reply)),
+                         /*on_loop=*/true);
+  }
+  services.serving.find_later(
+      name, "",
+      [invocation, body = std::move(request.body),
+       reply = std::move(reply)](Result<Loaded> found) mutable {
+        if (!found.ok()) return reply.finish(found.error());
+        run_somewhere(invocation(std::move(*found), std::move(body), std::move(reply)),
+                      /*on_loop=*/false);
+      });
+}
+
+/// The deployment or, where there is none at all, the model behind the bare addresses.
+Result<std::string> bare_name(const Services& services, const ScoringOptions& options) {
   if (!options.default_deployment.empty()) return options.default_deployment;
-  const std::vector<std::string> names = candidates(table).names;
+  const auto table = services.serving.table();
+  const std::vector<std::string> deployments = services.deployments.names();
+  const std::vector<std::string> names =
+      deployments.empty() ? candidates(*table).names : deployments;
   if (names.size() == 1) return names[0];
-  std::string found = "there are several models: " + join(names, ", ");
+  std::string found =
+      deployments.empty() ? "there are several models: " : "there are several deployments: ";
+  found += join(names, ", ");
   if (names.empty())
-    found = table.models.empty() ? "no model is registered" : "no registered model is servable";
+    found = table->models.empty() ? "no model is registered" : "no registered model is servable";
   return Error{Code::kInvalid,
                "which model is meant? " + found +
                    ". Ask /deployments/NAME/invocations, or start with --default-deployment NAME.",
@@ -198,18 +300,20 @@ Result<std::string> bare_name(const serving::Table& table, const ScoringOptions&
 /// Calls use(name, reply) with the model behind the bare addresses; waits for the loader where that
 /// depends on what it has not tried yet.
 template <class Use>
-void with_bare_name(Serving& serving, const ScoringOptions& options, Reply reply, Use use) {
-  auto answer = [&serving, options, use = std::move(use)](Reply to) mutable {
-    auto name = bare_name(*serving.table(), options);
+void with_bare_name(const Services& services, const ScoringOptions& options, Reply reply, Use use) {
+  auto answer = [services, options, use = std::move(use)](Reply to) mutable {
+    auto name = bare_name(services, options);
     if (name.ok())
       use(*name, std::move(to));
     else
       to.finish(name.error());
   };
-  const serving::Candidates known = candidates(*serving.table());
+  const bool named = !options.default_deployment.empty() || !services.deployments.names().empty();
+  if (named) return answer(std::move(reply));
+  const serving::Candidates known = candidates(*services.serving.table());
   const bool decided = !known.names.empty() && (known.names.size() == 1 || !known.untried);
-  if (!options.default_deployment.empty() || decided) return answer(std::move(reply));
-  serving.look_later(
+  if (decided) return answer(std::move(reply));
+  services.serving.look_later(
       [answer = std::move(answer), reply = std::move(reply)](Result<> looked) mutable {
         if (looked.ok())
           answer(std::move(reply));
@@ -218,34 +322,41 @@ void with_bare_name(Serving& serving, const ScoringOptions& options, Reply reply
       });
 }
 
-void ping(Serving& serving, const std::string& name, Reply reply) {
-  serving.find_later(name, "", [reply = std::move(reply)](Result<Loaded> found) mutable {
+void ping(const Services& services, const std::string& name, Reply reply) {
+  auto deployment = services.deployments.find_one(name);
+  if (!deployment.ok() || *deployment) {
+    const bool serves = deployment.ok() && services.deployments.assign(*deployment, "").ok();
+    return reply.finish(Response::json("\n", serves ? 200 : 404));
+  }
+  services.serving.find_later(name, "", [reply = std::move(reply)](Result<Loaded> found) mutable {
     reply.finish(Response::json("\n", found.ok() ? 200 : 404));
   });
 }
 
 }  // namespace
 
-void mount_scoring(http::Router& router, Serving& serving, ScoringOptions options) {
+void mount_scoring(http::Router& router, Serving& serving, Deployments& deployments,
+                   ScoringOptions options) {
+  const Services services{serving, deployments};
   auto group = router.group("", &render_error);
   group.add_late({Method::kPost, "/deployments/{name}/invocations", kRead, Place::kInline},
-                 [&serving](Request request, Reply reply) {
+                 [services](Request request, Reply reply) {
                    const std::string name = request.capture("name");
-                   invoke(serving, name, std::move(request), std::move(reply));
+                   invoke(services, name, std::move(request), std::move(reply));
                  });
   group.add_late({Method::kPost, "/invocations", kRead, Place::kInline},
-                 [&serving, options](Request request, Reply reply) {
+                 [services, options](Request request, Reply reply) {
                    auto held = std::make_shared<Request>(std::move(request));
-                   with_bare_name(serving, options, std::move(reply),
-                                  [&serving, held](const std::string& name, Reply to) {
-                                    invoke(serving, name, std::move(*held), std::move(to));
+                   with_bare_name(services, options, std::move(reply),
+                                  [services, held](const std::string& name, Reply to) {
+                                    invoke(services, name, std::move(*held), std::move(to));
                                   });
                  });
   group.add_late({Method::kGet, "/ping", kRead, Place::kInline},
-                 [&serving, options](const Request&, Reply reply) {
-                   with_bare_name(serving, options, std::move(reply),
-                                  [&serving](const std::string& name, Reply to) {
-                                    ping(serving, name, std::move(to));
+                 [services, options](const Request&, Reply reply) {
+                   with_bare_name(services, options, std::move(reply),
+                                  [services](const std::string& name, Reply to) {
+                                    ping(services, name, std::move(to));
                                   });
                  });
 }

@@ -36,7 +36,10 @@ WIRE(Case, model, name, content_type, body, kind, status, answer)
 
 class ScoringTest : public testing::Test {
  protected:
-  ScoringTest() : router_(&http::render_plain_error), serving_(source_, clock_, metrics_) {}
+  ScoringTest()
+      : router_(&http::render_plain_error),
+        serving_(source_, clock_, metrics_),
+        deployed_(serving_, clock_, metrics_) {}
   ~ScoringTest() override { serving_.stop(); }
 
   void add(const std::string& name) { source_.add(name, serving::scoring_models() / name); }
@@ -47,7 +50,7 @@ class ScoringTest : public testing::Test {
     source_.add(name, folder);
   }
   void start(ScoringOptions options = {}) {
-    mount_scoring(router_, serving_, std::move(options));
+    mount_scoring(router_, serving_, *deployed_, std::move(options));
     serving_.start();
   }
 
@@ -78,6 +81,7 @@ class ScoringTest : public testing::Test {
   Metrics metrics_;
   http::Router router_;
   serving::Serving serving_;
+  serving::DeployedForTest deployed_;
 };
 
 /// Where we answer otherwise, knowingly: pandas' object columns make MLflow refuse missing cells
@@ -230,6 +234,80 @@ TEST_F(ScoringTest, LargeBodiesAreScoredElsewhere) {
   auto answer = wire::parse(response.body);
   ASSERT_TRUE(answer.ok());
   EXPECT_EQ(answer->find("predictions")->as_array().size(), 10'000u);
+}
+
+class DeployedScoringTest : public ScoringTest {
+ protected:
+  /// `name` serves version 1 of "regressor"; "three" has no deployment.
+  void deploy(const std::string& name) {
+    delivery::DeploymentRoute route;
+    route.deployment = name;
+    route.model = "regressor";
+    route.stable = 1;
+    route.revision = ++revision_;
+    ASSERT_TRUE(deployed_.apply(std::move(route)).ok());
+  }
+  void SetUp() override {
+    add("regressor");
+    add("three");
+    start();
+  }
+  std::int64_t revision_ = 0;
+};
+
+TEST_F(DeployedScoringTest, ADeploymentAnswersAndKeepsItsAnswer) {
+  deploy("live");
+  for (const char* path :
+       {"/deployments/live/invocations", "/deployments/regressor/invocations", "/invocations"}) {
+    const Response response = invoke(path);
+    EXPECT_EQ(response.body, kAnswer) << path;
+    const auto id = serving::read_prediction_id(response.headers.get("X-Slipway-Prediction-Id"));
+    ASSERT_TRUE(id) << path;
+    const auto logged = deployed_.logged(*id);
+    ASSERT_EQ(logged.size(), 1u);
+    EXPECT_EQ(logged[0].prediction.rows, 2u);
+    EXPECT_EQ(logged[0].layout.columns.at(0).name, "temp");
+    EXPECT_EQ(logged[0].prediction.cells.at(0), 0.5f);
+  }
+  EXPECT_EQ(call(Method::kGet, "/ping").status, 200);
+  EXPECT_FALSE(invoke("/deployments/three/invocations").headers.has("X-Slipway-Prediction-Id"));
+}
+
+TEST_F(DeployedScoringTest, SeveralDeploymentsHaveToBeNamed) {
+  deploy("live");
+  deploy("trial");
+  EXPECT_EQ(invoke("/deployments/trial/invocations").body, kAnswer);
+  const Response bare = invoke("/invocations");
+  EXPECT_EQ(bare.status, 400);
+  EXPECT_NE(bare.body.find("there are several deployments: live, trial"), std::string::npos)
+      << bare.body;
+  EXPECT_EQ(invoke("/deployments/regressor/invocations").status, 400);
+}
+
+TEST_F(DeployedScoringTest, HeadersSayKeyAndTime) {
+  deploy("live");
+  const auto match = router_.match(Method::kPost, "/deployments/live/invocations");
+  const auto ask = [&](const char* time) {
+    http::Request request;
+    request.method = Method::kPost;
+    request.body = kBody;
+    request.captures = match.captures;
+    request.headers.add("Content-Type", "application/json");
+    request.headers.add("X-Slipway-Event-Time", time);
+    request.headers.add("X-Slipway-Key", "user 7");
+    request.headers.add("X-Request-Id", "mine");
+    auto caught = std::make_shared<Caught>();
+    match.entry->run(std::move(request), http::Reply(caught, match.entry->errors));
+    return caught->wait();
+  };
+  const Response response = ask("2011-05-01T00:00:00Z");
+  const auto id = serving::read_prediction_id(response.headers.get("X-Slipway-Prediction-Id"));
+  ASSERT_TRUE(id) << response.body;
+  const serving::Prediction kept = deployed_.logged(*id).at(0).prediction;
+  EXPECT_EQ(kept.event_time_ms, 1'304'208'000'000);
+  EXPECT_NE(kept.key_hash, 0u);
+  EXPECT_EQ(kept.client_id, "mine");
+  EXPECT_EQ(ask("noon").status, 400);
 }
 
 }  // namespace

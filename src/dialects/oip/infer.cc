@@ -263,9 +263,9 @@ void append_number(std::string& out, std::int64_t value) {
 class ResponseWriter {
  public:
   ResponseWriter(const serving::LoadedVersion& version, std::string_view model,
-                 const InferRequest& request, std::size_t rows)
+                 const InferRequest& request, std::size_t rows, std::string_view prediction_id)
       : request_(request), rows_(rows) {
-    json_.reserve(192 + rows * 16 * version.engine->traits().width);
+    json_.reserve(192 + prediction_id.size() + rows * 16 * version.engine->traits().width);
     json_ += '{';
     if (!request.id.empty()) {
       json_ += "\"id\":";
@@ -276,6 +276,11 @@ class ResponseWriter {
     wire::append_quoted(json_, model);
     json_ += ",\"model_version\":";
     wire::append_quoted(json_, version.version);
+    if (!prediction_id.empty()) {
+      json_ += ",\"parameters\":{\"prediction_id\":";
+      wire::append_quoted(json_, prediction_id);
+      json_ += '}';
+    }
     json_ += ",\"outputs\":[";
   }
 
@@ -431,29 +436,35 @@ Result<InferRequest> read_raw_request(const serving::LoadedVersion& version,
   return request;
 }
 
-http::Response answer(const serving::LoadedVersion& version, std::string_view model,
-                      const InferRequest& request, const Batch& batch) {
+http::Response respond(const serving::LoadedVersion& version, std::string_view model,
+                       const InferRequest& request, std::size_t rows, std::span<const float> values,
+                       std::string_view prediction_id) {
   const engine::Model& engine = *version.engine;
   const auto& traits = engine.traits();
-  std::vector<float> values(batch.rows * traits.width);
-  engine.values(batch.cells, batch.rows, values);
-  ResponseWriter out(version, model, request, batch.rows);
+  ResponseWriter out(version, model, request, rows, prediction_id);
   if (!traits.classifier) {
     out.add<float>(kPredict, "FP32", traits.width, values);
     return out.finish();
   }
   for (const std::string_view name : output_order(version, request)) {
     if (name == kPredict) {
-      std::vector<std::int64_t> labels(batch.rows);
-      engine.labels(values, batch.rows, labels);
+      std::vector<std::int64_t> labels(rows);
+      engine.labels(values, rows, labels);
       out.add<std::int64_t>(kPredict, "INT64", 1, labels);
     } else if (is_wanted(request, kProbabilities)) {
-      std::vector<float> probabilities(batch.rows * traits.classes);
-      engine.probabilities(values, batch.rows, probabilities);
+      std::vector<float> probabilities(rows * traits.classes);
+      engine.probabilities(values, rows, probabilities);
       out.add<float>(kProbabilities, "FP32", traits.classes, probabilities);
     }
   }
   return out.finish();
+}
+
+http::Response answer(const serving::LoadedVersion& version, std::string_view model,
+                      const InferRequest& request, const Batch& batch) {
+  std::vector<float> values(batch.rows * version.engine->traits().width);
+  version.engine->values(batch.cells, batch.rows, values);
+  return respond(version, model, request, batch.rows, values);
 }
 
 }  // namespace slipway::oip

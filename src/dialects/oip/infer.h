@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,6 +41,11 @@ Result<Batch> make_batch(const serving::LoadedVersion& version, std::string_view
 /// A request whose whole body is the data of the only input (Inference-Header-Content-Length: 0).
 Result<InferRequest> read_raw_request(const serving::LoadedVersion& version, std::string_view body);
 
+/// Writes the response of values that the version's engine gave, row by row. `prediction_id` is a
+/// parameter of it; "" for none.
+http::Response respond(const serving::LoadedVersion& version, std::string_view model,
+                       const InferRequest& request, std::size_t rows, std::span<const float> values,
+                       std::string_view prediction_id = {});
 /// Scores and writes the response.
 http::Response answer(const serving::LoadedVersion& version, std::string_view model,
                       const InferRequest& request, const Batch& batch);

@@ -115,6 +115,13 @@ class RequestReader {
     return in.text(out);
   }
 
+  /// A text, or a number or bool as it is written.
+  static Result<> read_text_or_token(JsonScanner& in, std::string& out) {
+    if (in.peek() == '"') return in.text(out);
+    out = TRY(in.span());
+    return {};
+  }
+
   static Result<bool> read_bool(JsonScanner& in, std::string_view key) {
     const std::string_view word = in.token();
     if (word == "true") return true;
@@ -149,6 +156,8 @@ class RequestReader {
             "parameter '" + std::string(key) +
             "' has invalid type. It should be either 'int', 'bool', 'string', or 'double'.");
       }
+      if (key == "slipway_key") return read_text_or_token(in, request_.slipway_key);
+      if (key == "event_time") return read_text_or_token(in, request_.event_time);
       return in.skip();
     });
   }

@@ -57,6 +57,8 @@ struct InferRequest {
   std::vector<InputTensor> inputs;
   std::vector<WantedOutput> outputs;
   bool binary_output = false;  // default of unlisted outputs
+  // Parameters for deployments, as sent; "" where left out.
+  std::string slipway_key, event_time;
   std::vector<float>
       numbers;  // JSON data, rounded to float32 as XGBoost would; of all inputs, one after another
 

@@ -2,12 +2,15 @@
 
 #include <charconv>
 #include <limits>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "base/text.h"
 #include "dialects/oip/infer.h"
+#include "domain/serving/request_facts.h"
 #include "domain/serving/serving.h"
 #include "io/http/compress.h"
 #include "io/wire/codec.h"
@@ -21,8 +24,17 @@ using http::Place;
 using http::Reply;
 using http::Request;
 using http::Response;
+using serving::Assignment;
+using serving::Deployment;
+using serving::Deployments;
 using serving::Loaded;
 using serving::Serving;
+
+/// Who can answer.
+struct Services {
+  Serving& serving;
+  Deployments& deployments;
+};
 
 constexpr http::Permission kRead = http::reads("serving");
 constexpr std::uint64_t kSmallBodyBytes = 64u << 10;
@@ -49,10 +61,11 @@ WIRE(ColumnMetadata, name, type, required)
 
 /// What the protocol has no member for; MLServer has it in the same place.
 struct ModelParameters {
-  std::string default_version;          // which one the bare name means
-  std::vector<ColumnMetadata> columns;  // of the input matrix, in its order
+  std::string default_version;            // which one the bare name means
+  std::optional<std::string> deployment;  // that answers for the name
+  std::vector<ColumnMetadata> columns;    // of the input matrix, in its order
 };
-WIRE(ModelParameters, default_version, columns)
+WIRE(ModelParameters, default_version, deployment, columns)
 
 struct ModelMetadata {
   std::string name;
@@ -111,7 +124,7 @@ Error in_our_words(Error error, const std::string& model, const std::string& ver
     error.message = unknown + " has no available versions";
   else if (error.tag == "unknown_version")
     error.message = named + " is not found";
-  else if (error.tag == "not_ready")
+  else if (error.tag == "not_ready" || error.tag == "not_deployed")
     error.message = named + " is not at ready state: " + error.message;
   else if (error.tag == "not_servable" || error.tag == "broken")
     error.message = "model '" + model + "': " + error.message;
@@ -150,24 +163,52 @@ void with_version(Serving& serving, const Address& address, Reply reply, Use use
       });
 }
 
+/// The version of a deployment that an address means: digits, or an alias of its model, have to be
+/// on the route.
+std::string version_meant(const Serving& serving, const serving::Deployed& deployed,
+                          const std::string& version) {
+  if (version.empty() || version[0] != '@') return version;
+  const auto table = serving.table();
+  const auto model = table->models.find(deployed.route.model);
+  if (model == table->models.end()) return version;
+  const serving::VersionEntry* entry = model->second->find(version);
+  return entry == nullptr ? version : entry->version;
+}
+
+Result<Assignment> assign(const Services& services, const Deployment& deployment,
+                          const std::string& version, const std::string& key) {
+  if (version.empty()) return services.deployments.assign(deployment, key);
+  return services.deployments.assign_version(
+      deployment, version_meant(services.serving, *deployment, version), key);
+}
+
 /// One inference on its way: what it needs lives until the reply is finished.
 class Inference {
  public:
-  Inference(Serving& serving, Loaded version, std::string model, Request request, Reply reply)
-      : serving_(serving),
+  /// By a version that the registry means.
+  Inference(Services services, Loaded version, Address address, Request request, Reply reply)
+      : services_(services),
         version_(std::move(version)),
-        model_(std::move(model)),
+        address_(std::move(address)),
         request_(std::move(request)),
         reply_(std::move(reply)),
         coding_(http::to_coding(request_.headers.get("Content-Encoding"))),
         wanted_(http::preferred_coding(request_.headers.get("Accept-Encoding"))) {}
+  /// By a deployment, that serves `version` at least.
+  Inference(Services services, Deployment deployment, Loaded version, Address address,
+            Request request, Reply reply)
+      : Inference(services, std::move(version), std::move(address), std::move(request),
+                  std::move(reply)) {
+    deployment_ = std::move(deployment);
+  }
 
   /// On the loop when it is small and plain, else on a scorer's thread.
   static void start(std::unique_ptr<Inference> self, bool on_loop) {
     if (on_loop && self->request_.body.size() <= kSmallBodyBytes &&
         self->coding_ == http::Coding::kIdentity) {
       if (!self->read()) return;
-      if (self->serving_.small(*self->version_, self->request_.body.size(), self->batch_.rows))
+      const Serving& serving = self->services_.serving;
+      if (serving.small(*self->version_, self->request_.body.size(), self->batch_.rows))
         return self->score();
       return later(std::move(self), /*read_first=*/false);
     }
@@ -176,7 +217,7 @@ class Inference {
 
  private:
   static void later(std::unique_ptr<Inference> self, bool read_first) {
-    Serving& serving = self->serving_;
+    Serving& serving = self->services_.serving;
     auto shared = std::make_shared<std::unique_ptr<Inference>>(std::move(self));
     auto queued = serving.run_later([shared, read_first] {
       Inference& inference = **shared;
@@ -186,12 +227,12 @@ class Inference {
   }
 
   void fail(const Error& error) {
-    serving_.count(*version_, 0, 0, /*failed=*/true);
-    reply_.finish(error);
+    services_.serving.count(*version_, 0, 0, /*failed=*/true);
+    reply_.finish(in_our_words(error, address_.model, address_.version));
   }
 
   bool read() {
-    began_ = serving_.clock().monotonic();
+    began_ = services_.serving.clock().monotonic();
     auto fits = read_and_fit();
     if (!fits.ok()) fail(fits.error());
     return fits.ok();
@@ -204,14 +245,43 @@ class Inference {
     const std::string_view body = request_.body;
     const std::string_view length = request_.headers.get("Inference-Header-Content-Length");
     if (!request_.headers.has("Inference-Header-Content-Length")) {
-      infer_ = TRY(read_infer_request(body, body.size(), model_));
+      infer_ = TRY(read_infer_request(body, body.size(), address_.model));
     } else {
       const std::size_t header_bytes = TRY(header_length(length, body.size()));
       infer_ = header_bytes == 0 ? TRY(read_raw_request(*version_, body))
-                                 : TRY(read_infer_request(body, header_bytes, model_));
+                                 : TRY(read_infer_request(body, header_bytes, address_.model));
     }
-    batch_ = TRY(make_batch(*version_, model_, infer_));
+    if (deployment_) return fit_deployed();
+    batch_ = TRY(make_batch(*version_, address_.model, infer_));
     return {};
+  }
+
+  /// Who answers is drawn by the request's key; what it sent has to fit that version.
+  Result<> fit_deployed() {
+    const auto said = [this](const std::string& parameter, const char* header) {
+      return parameter.empty() ? request_.headers.get(header) : std::string_view(parameter);
+    };
+    facts_ = TRY(
+        serving::request_facts({said(infer_.slipway_key, serving::kKeyHeader),
+                                said(infer_.event_time, serving::kEventTimeHeader), infer_.id}));
+    assignment_ = TRY(assign(services_, deployment_, address_.version, facts_.key));
+    auto fitted = make_batch(*assignment_.version, address_.model, infer_);
+    if (!fitted.ok()) fitted = fit_stable(fitted.error());
+    batch_ = TRY(std::move(fitted));
+    version_ = assignment_.version;
+    return {};
+  }
+
+  /// What the stable version can read and a candidate on trial can't is the candidate's error.
+  Result<Batch> fit_stable(Error error) {
+    const bool trial = assignment_.role == delivery::Role::kCandidate && !assignment_.chosen;
+    if (!trial || !deployment_->stable) return error;
+    Batch batch = TRY(make_batch(*deployment_->stable, address_.model, infer_));
+    services_.deployments.fail(assignment_, facts_, services_.deployments.now_ms(), error);
+    assignment_.role = delivery::Role::kStable;
+    assignment_.version = deployment_->stable;
+    assignment_.chosen = true;  // counted once, as the candidate's
+    return batch;
   }
 
   static Result<std::size_t> header_length(std::string_view text, std::size_t body_bytes) {
@@ -231,9 +301,32 @@ class Inference {
   }
 
   void score() {
-    Response response = answer(*version_, model_, infer_, batch_);
-    serving_.count(*version_, batch_.rows, (serving_.clock().monotonic() - began_).count(),
-                   /*failed=*/false);
+    if (deployment_) return score_deployed();
+    Response response = answer(*version_, address_.model, infer_, batch_);
+    services_.serving.count(*version_, batch_.rows,
+                            (services_.serving.clock().monotonic() - began_).count(),
+                            /*failed=*/false);
+    send(std::move(response));
+  }
+
+  void score_deployed() {
+    const std::string id = assignment_.id.text();
+    auto scored = services_.deployments.answer(assignment_, std::move(batch_.cells), batch_.rows,
+                                               facts_, services_.deployments.now_ms());
+    Response response =
+        scored.ok()
+            ? respond(*scored->version, address_.model, infer_, batch_.rows, scored->values, id)
+            : render_error(in_our_words(scored.error(), address_.model, address_.version));
+    response.headers.add(serving::kPredictionIdHeader, id);
+    response.headers.add(serving::kRouteHeader,
+                         serving::route_text(assignment_, scored.ok() && scored->fell_back));
+    // Whoever waits for requests to leave an older route sees this one gone before its answer.
+    assignment_ = {};
+    deployment_ = nullptr;
+    send(std::move(response));
+  }
+
+  void send(Response response) {
     if (wanted_ != http::Coding::kIdentity && response.body.size() >= kCompressedBytesMin) {
       response.body = http::compress(wanted_, response.body);
       response.headers.add("Content-Encoding", wanted_ == http::Coding::kGzip ? "gzip" : "deflate");
@@ -241,18 +334,39 @@ class Inference {
     reply_.finish(std::move(response));
   }
 
-  Serving& serving_;
+  const Services services_;
+  Deployment deployment_;  // null: the registry decided
   Loaded version_;
-  std::string model_;
+  const Address address_;
   Request request_;
   Reply reply_;
   const http::Coding coding_, wanted_;
   InferRequest infer_;
+  serving::RequestFacts facts_;
+  Assignment assignment_;
   Batch batch_;
   std::chrono::nanoseconds began_{0};
 };
 
-void infer(Serving& serving, Request request, Reply reply) {
+/// Any version of the route, to begin with; which one answers shows once the request is read.
+void infer_deployed(const Services& services, Deployment deployment, const Address& address,
+                    Request request, Reply reply) {
+  if (!address.valid) return reply.finish(error_response("Not Found", 404));
+  Loaded first = address.version.empty() ? deployment->stable : nullptr;
+  if (!first) {
+    auto assigned = assign(services, deployment, address.version, "");
+    if (!assigned.ok()) {
+      return reply.finish(
+          in_our_words(std::move(assigned.error()), address.model, address.version));
+    }
+    first = std::move(assigned->version);
+  }
+  Inference::start(std::make_unique<Inference>(services, std::move(deployment), std::move(first),
+                                               address, std::move(request), std::move(reply)),
+                   /*on_loop=*/true);
+}
+
+void infer(const Services& services, Request request, Reply reply) {
   const Address address = address_of(request);
   if (http::to_coding(request.headers.get("Content-Encoding")) == http::Coding::kUnknown) {
     Response refused =
@@ -260,13 +374,18 @@ void infer(Serving& serving, Request request, Reply reply) {
     refused.headers.add("Accept-Encoding", "gzip, deflate");
     return reply.finish(std::move(refused));
   }
+  auto deployment = services.deployments.find_one(address.model);
+  if (!deployment.ok()) return reply.finish(deployment.error());
+  if (*deployment) {
+    return infer_deployed(services, std::move(*deployment), address, std::move(request),
+                          std::move(reply));
+  }
   auto held = std::make_shared<Request>(std::move(request));
-  with_version(serving, address, std::move(reply),
-               [&serving, address, held](Loaded version, Reply to, bool on_loop) {
-                 Inference::start(
-                     std::make_unique<Inference>(serving, std::move(version), address.model,
-                                                 std::move(*held), std::move(to)),
-                     on_loop);
+  with_version(services.serving, address, std::move(reply),
+               [services, address, held](Loaded version, Reply to, bool on_loop) {
+                 Inference::start(std::make_unique<Inference>(services, std::move(version), address,
+                                                              std::move(*held), std::move(to)),
+                                  on_loop);
                });
 }
 
@@ -297,14 +416,18 @@ std::shared_ptr<const serving::ModelEntry> entry_of(const Serving& serving,
   return found == table->models.end() ? nullptr : found->second;
 }
 
-ModelMetadata describe(const Serving& serving, const Address& address,
-                       const serving::LoadedVersion& version) {
-  ModelMetadata model{address.model,
-                      {version.version},
-                      version.engine->traits().platform,
-                      metadata_of(inputs_of(version)),
-                      metadata_of(outputs_of(version)),
-                      {"", column_metadata(version)}};
+ModelMetadata describe(const Address& address, const serving::LoadedVersion& version) {
+  return {address.model,
+          {version.version},
+          version.engine->traits().platform,
+          metadata_of(inputs_of(version)),
+          metadata_of(outputs_of(version)),
+          {"", std::nullopt, column_metadata(version)}};
+}
+
+ModelMetadata describe_registered(const Serving& serving, const Address& address,
+                                  const serving::LoadedVersion& version) {
+  ModelMetadata model = describe(address, version);
   const auto entry = entry_of(serving, address.model);
   if (!entry) return model;
   model.parameters.default_version = entry->meant;
@@ -316,25 +439,65 @@ ModelMetadata describe(const Serving& serving, const Address& address,
   return model;
 }
 
-void metadata(Serving& serving, const Request& request, Reply reply) {
-  const Address address = address_of(request);
-  with_version(serving, address, std::move(reply),
-               [&serving, address](Loaded version, Reply to, bool) {
-                 to.finish(Response::json(wire::encode(describe(serving, address, *version))));
-               });
+/// The versions on a route: all that may answer.
+std::vector<Loaded> versions_of(const serving::Deployed& deployed) {
+  std::vector<Loaded> versions;
+  if (deployed.stable) versions.push_back(deployed.stable);
+  if (deployed.candidate) versions.push_back(deployed.candidate);
+  return versions;
 }
 
-void model_ready(Serving& serving, const Request& request, Reply reply) {
+Result<Response> describe_deployed(const Services& services, const Deployment& deployment,
+                                   const Address& address) {
+  auto assigned = assign(services, deployment, address.version, "");
+  if (!assigned.ok())
+    return in_our_words(std::move(assigned.error()), address.model, address.version);
+  const bool bare = address.version.empty();
+  ModelMetadata model =
+      describe(address, bare && deployment->stable ? *deployment->stable : *assigned->version);
+  model.parameters.deployment = deployment->route.deployment;
+  if (deployment->stable) model.parameters.default_version = deployment->stable->version;
+  if (bare) {
+    model.versions.clear();
+    for (const Loaded& version : versions_of(*deployment))
+      model.versions.push_back(version->version);
+  }
+  return Response::json(wire::encode(model));
+}
+
+void metadata(const Services& services, const Request& request, Reply reply) {
   const Address address = address_of(request);
   if (!address.valid) return reply.finish(error_response("Not Found", 404));
-  serving.find_later(address.model, address.version,
-                     [address, reply = std::move(reply)](Result<Loaded> found) mutable {
-                       if (!found.ok())
-                         return reply.finish(error_response("Model version not ready", 400));
-                       std::string body = "{\"name\":";
-                       wire::append_quoted(body, address.model);
-                       reply.finish(Response::json(body + ",\"ready\":true}"));
-                     });
+  auto deployment = services.deployments.find_one(address.model);
+  if (!deployment.ok()) return reply.finish(deployment.error());
+  if (*deployment) return reply.finish(describe_deployed(services, *deployment, address));
+  with_version(
+      services.serving, address, std::move(reply),
+      [&serving = services.serving, address](Loaded version, Reply to, bool) {
+        to.finish(Response::json(wire::encode(describe_registered(serving, address, *version))));
+      });
+}
+
+void reply_ready(const std::string& model, bool ready, Reply reply) {
+  if (!ready) return reply.finish(error_response("Model version not ready", 400));
+  std::string body = "{\"name\":";
+  wire::append_quoted(body, model);
+  reply.finish(Response::json(body + ",\"ready\":true}"));
+}
+
+void model_ready(const Services& services, const Request& request, Reply reply) {
+  const Address address = address_of(request);
+  if (!address.valid) return reply.finish(error_response("Not Found", 404));
+  auto deployment = services.deployments.find_one(address.model);
+  if (!deployment.ok()) return reply.finish(deployment.error());
+  if (*deployment) {
+    const bool ready = assign(services, *deployment, address.version, "").ok();
+    return reply_ready(address.model, ready, std::move(reply));
+  }
+  services.serving.find_later(address.model, address.version,
+                              [address, reply = std::move(reply)](Result<Loaded> found) mutable {
+                                reply_ready(address.model, found.ok(), std::move(reply));
+                              });
 }
 
 /// Triton's READY is a promise to answer, which an idle version keeps: it is loaded on the way.
@@ -349,17 +512,61 @@ IndexEntry index_entry(const serving::ModelEntry& model, const serving::VersionE
   return entry;
 }
 
-Result<Response> index(const Serving& serving, const Request& request) {
+IndexEntry deployed_entry(const std::string& name, const Deployment& deployment,
+                          const Loaded& version) {
+  return {name,
+          version->version,
+          "READY",
+          version == deployment->stable ? "" : "candidate of a rollout",
+          {version == deployment->stable, true}};
+}
+
+/// Of a model with deployments: only what their rollouts have loaded answers.
+IndexEntry index_entry_deployed(const std::vector<Deployment>& deployments,
+                                const serving::ModelEntry& model,
+                                const serving::VersionEntry& version) {
+  std::vector<std::string> names;
+  for (const Deployment& deployment : deployments) {
+    if (const Loaded loaded = deployment->find(version.version))
+      return deployed_entry(model.name, deployment, loaded);
+    names.push_back(deployment->route.deployment);
+  }
+  return {model.name,
+          version.version,
+          "UNAVAILABLE",
+          "not loaded by the rollout of deployment " + join(names, ", "),
+          {false, false}};
+}
+
+std::vector<IndexEntry> index_entries(const Services& services) {
+  std::vector<IndexEntry> entries;
+  std::map<std::string, std::vector<Deployment>, std::less<>> by_model;
+  const auto table = services.serving.table();
+  for (const Deployment& deployment : services.deployments.all()) {
+    by_model[deployment->route.model].push_back(deployment);
+    const std::string& name = deployment->route.deployment;
+    if (name == deployment->route.model) continue;
+    for (const Loaded& version : versions_of(*deployment))
+      entries.push_back(deployed_entry(name, deployment, version));
+  }
+  for (const auto& [name, model] : table->models) {
+    const auto deployed = by_model.find(name);
+    for (const auto& version : model->versions) {
+      entries.push_back(deployed == by_model.end()
+                            ? index_entry(*model, version)
+                            : index_entry_deployed(deployed->second, *model, version));
+    }
+  }
+  return entries;
+}
+
+Result<Response> index(const Services& services, const Request& request) {
   IndexRequest wanted;
   if (!trim(request.body).empty())
     wanted = TRY(wire::decode<IndexRequest>(std::string_view(request.body)));
-  std::vector<IndexEntry> entries;
-  const auto table = serving.table();
-  for (const auto& [name, model] : table->models) {
-    for (const auto& version : model->versions) {
-      if (!wanted.ready || version.answers()) entries.push_back(index_entry(*model, version));
-    }
-  }
+  std::vector<IndexEntry> entries = index_entries(services);
+  if (wanted.ready)
+    std::erase_if(entries, [](const auto& entry) { return entry.state != "READY"; });
   return Response::json(wire::encode(entries));
 }
 
@@ -368,10 +575,12 @@ Response server_metadata() {
       ServerMetadata{"slipway", SLIPWAY_VERSION, {"binary_tensor_data", "parameters"}}));
 }
 
-Response model_list(const Serving& serving) {
-  ModelList list;
-  const auto table = serving.table();
-  for (const auto& [name, model] : table->models) list.models.push_back(name);
+Response model_list(const Services& services) {
+  std::set<std::string> names;
+  const auto table = services.serving.table();
+  for (const auto& [name, model] : table->models) names.insert(name);
+  for (const std::string& name : services.deployments.names()) names.insert(name);
+  const ModelList list{{names.begin(), names.end()}};
   return Response::json(wire::encode(list));
 }
 
@@ -382,7 +591,8 @@ Response health(const char* word, bool good) {
 
 }  // namespace
 
-void mount(http::Router& router, Serving& serving) {
+void mount(http::Router& router, Serving& serving, Deployments& deployments) {
+  const Services services{serving, deployments};
   auto v2 = router.group("/v2", &render_error);
   v2.otherwise(&not_found);
   for (const char* root : {"", "/"}) {
@@ -394,23 +604,23 @@ void mount(http::Router& router, Serving& serving) {
   v2.add({Method::kGet, "/health/ready", http::kPublic, Place::kInline},
          [&serving](Request&) { return health("ready", serving.started()); });
   v2.add({Method::kGet, "/models", kRead, Place::kInline},
-         [&serving](Request&) { return model_list(serving); });
+         [services](Request&) { return model_list(services); });
   for (const char* path : {"/repository/index", "/repository/{repository}/index"}) {
     v2.add({Method::kPost, path, kRead, Place::kInline, 64u << 10},
-           [&serving](Request& request) { return index(serving, request); });
+           [services](Request& request) { return index(services, request); });
   }
   for (const std::string path : {"/models/{model}", "/models/{model}/versions/{version}"}) {
     v2.add_late({Method::kGet, path, kRead, Place::kInline},
-                [&serving](const Request& request, Reply reply) {
-                  metadata(serving, request, std::move(reply));
+                [services](const Request& request, Reply reply) {
+                  metadata(services, request, std::move(reply));
                 });
     v2.add_late({Method::kGet, path + "/ready", kRead, Place::kInline},
-                [&serving](const Request& request, Reply reply) {
-                  model_ready(serving, request, std::move(reply));
+                [services](const Request& request, Reply reply) {
+                  model_ready(services, request, std::move(reply));
                 });
     v2.add_late({Method::kPost, path + "/infer", kRead, Place::kInline},
-                [&serving](Request request, Reply reply) {
-                  infer(serving, std::move(request), std::move(reply));
+                [services](Request request, Reply reply) {
+                  infer(services, std::move(request), std::move(reply));
                 });
   }
 }

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <future>
 
+#include "base/ids.h"
 #include "dialects/oip/infer.h"
 #include "domain/serving/serving_testing.h"
 #include "domain/serving/table.h"
@@ -38,13 +39,16 @@ std::string floats(std::initializer_list<float> values) {
 
 class OipTest : public testing::Test {
  protected:
-  OipTest() : router_(&http::render_plain_error), serving_(source_, clock_, metrics_) {
+  OipTest()
+      : router_(&http::render_plain_error),
+        serving_(source_, clock_, metrics_),
+        deployed_(serving_, clock_, metrics_) {
     for (const char* name : {"regressor", "binary", "three", "unsigned", "booster"}) {
       source_.add(name, serving::scoring_models() / name);
     }
     source_.alias("regressor", "champion",
                   source_.add("regressor", serving::scoring_models() / "regressor"));
-    mount(router_, serving_);
+    mount(router_, serving_, *deployed_);
     serving_.start();
   }
   ~OipTest() override { serving_.stop(); }
@@ -92,6 +96,7 @@ class OipTest : public testing::Test {
   Metrics metrics_;
   http::Router router_;
   serving::Serving serving_;
+  serving::DeployedForTest deployed_;
 };
 
 constexpr char kRow[] =
@@ -327,6 +332,214 @@ TEST_F(OipTest, ListsModels) {
   ASSERT_TRUE(serving::find_now(serving_, "regressor", "").ok());
   EXPECT_EQ(get("/v2/models").body,
             R"({"models":["binary","booster","regressor","three","unsigned"]})");
+}
+
+/// A model "bikes" of columns x and y: version N says N, but 2 is not finite from 10 on.
+class DeployedTest : public OipTest {
+ protected:
+  DeployedTest() {
+    for (const char* high : {"1", "NaN", "3"}) {
+      const auto number = std::to_string(++versions_);
+      serving::write_stump(folder_ / number, number, high);
+      source_.add("bikes", folder_ / number);
+    }
+    source_.alias("bikes", "next", "2");
+    serving_.refresh();
+  }
+  ~DeployedTest() override { std::filesystem::remove_all(folder_); }
+
+  void deploy(std::int64_t stable, std::int64_t candidate = 0,
+              delivery::Mode mode = delivery::Mode::kStableOnly, double percent = 0,
+              const std::string& name = "bikes-live") {
+    delivery::DeploymentRoute route;
+    route.deployment = name;
+    route.model = "bikes";
+    route.stable = stable;
+    route.candidate = candidate;
+    route.mode = mode;
+    route.percent = percent;
+    route.salt = "salt";
+    route.rollout = candidate == 0 ? "" : "rollout-1";
+    route.step_id = "step-1";
+    route.revision = ++revision_;
+    const Result<> applied = deployed_.apply(std::move(route));
+    ASSERT_TRUE(applied.ok()) << applied.error().message;
+  }
+  static std::string body(const std::string& x, const std::string& parameters = "") {
+    const std::string extra = parameters.empty() ? "" : R"("parameters":{)" + parameters + "},";
+    return R"({"id":"mine",)" + extra +
+           R"("inputs":[{"name":"input-0","shape":[1,2],"datatype":"FP32","data":[)" + x + ",0]}]}";
+  }
+  static serving::PredictionId id_of(const Response& response) {
+    auto id = serving::read_prediction_id(response.headers.get("X-Slipway-Prediction-Id"));
+    EXPECT_TRUE(id) << response.status << " " << response.body;
+    return id.value_or(serving::PredictionId());
+  }
+
+  const std::filesystem::path folder_ =
+      std::filesystem::path(testing::TempDir()) / ("oip_deployed_" + random_hex32());
+  int versions_ = 0;
+  std::int64_t revision_ = 0;
+};
+
+TEST_F(DeployedTest, TheAnswerSaysWhichPredictionItIsAndTheLogKnowsIt) {
+  deploy(1);
+  const Response response =
+      infer("bikes-live", body("0", R"("event_time":"2011-05-01T00:00:00Z")"));
+  ASSERT_EQ(response.status, 200) << response.body;
+  const serving::PredictionId id = id_of(response);
+  EXPECT_EQ(
+      response.body,
+      R"({"id":"mine","model_name":"bikes-live","model_version":"1","parameters":{"prediction_id":")" +
+          id.text() +
+          R"("},"outputs":[{"name":"predict","datatype":"FP32","shape":[1,1],"data":[1.0]}]})");
+  EXPECT_EQ(response.headers.get("X-Slipway-Route"),
+            "bikes-live; version=1; role=stable; step=step-1");
+  const std::vector<serving::Answer> logged = deployed_.logged(id);
+  ASSERT_EQ(logged.size(), 1u);
+  EXPECT_EQ(logged[0].prediction.event_time_ms, 1'304'208'000'000);
+  EXPECT_EQ(logged[0].prediction.client_id, "mine");
+  EXPECT_EQ(logged[0].prediction.cells, (std::vector<float>{0, 0}));
+  EXPECT_EQ(logged[0].prediction.outputs, std::vector<float>{1});
+}
+
+TEST_F(DeployedTest, TheModelsNameMeansItsDeployment) {
+  deploy(1);
+  EXPECT_EQ(id_of(infer("bikes", body("0"))).deployment, "bikes-live");
+  EXPECT_EQ(infer("regressor", kRow).headers.has("X-Slipway-Prediction-Id"), false);
+}
+
+TEST_F(DeployedTest, TheKeySticksWhereverItStands) {
+  deploy(1, 3, delivery::Mode::kCanary, 50);
+  bool both[2] = {false, false};
+  for (int user = 0; user < 40; ++user) {
+    const std::string key = "user " + std::to_string(user);
+    const Response first = infer("bikes-live", body("0", R"("slipway_key":")" + key + "\""));
+    http::Headers headers;
+    headers.add("x-slipway-key", key);
+    const Response second = call(Method::kPost, "/v2/models/bikes-live/infer", body("0"), headers);
+    EXPECT_EQ(first.headers.get("X-Slipway-Route"), second.headers.get("X-Slipway-Route"));
+    both[first.body.find(R"("model_version":"3")") != std::string::npos] = true;
+    EXPECT_EQ(deployed_.logged(id_of(first)).at(0).prediction.key_hash,
+              deployed_.logged(id_of(second)).at(0).prediction.key_hash);
+  }
+  EXPECT_TRUE(both[0] && both[1]);
+}
+
+TEST_F(DeployedTest, ATimeThatIsNoneIsTheCallersMistake) {
+  deploy(1);
+  EXPECT_EQ(error_of(infer("bikes-live", body("0", R"("event_time":"noon")"))),
+            "400 found 'noon' as event_time, expected a time such as 2026-01-31T10:30:00Z or "
+            "milliseconds since 1970");
+  EXPECT_EQ(infer("bikes-live", body("0", R"("event_time":1304208000000)")).status, 200);
+  // Where nobody deployed anything it is a parameter like any other.
+  EXPECT_EQ(infer("three", R"({"parameters":{"event_time":"noon"},)" + std::string(kRow).substr(1))
+                .status,
+            200);
+}
+
+TEST_F(DeployedTest, OnlyVersionsThatTheRolloutHasLoadedServe) {
+  deploy(1, 3, delivery::Mode::kShadow, 100);
+  for (const char* name : {"bikes", "bikes-live"}) {
+    const std::string base = std::string("/v2/models/") + name + "/versions/";
+    EXPECT_EQ(call(Method::kPost, base + "1/infer", body("0")).status, 200);
+    EXPECT_EQ(call(Method::kPost, base + "3/infer", body("0")).status, 200);
+    const std::string told = std::string(
+        " is not at ready state: the rollout of deployment bikes-live has not loaded "
+        "version 2 of model bikes: version 1 serves, 3 is tried");
+    EXPECT_EQ(error_of(call(Method::kPost, base + "2/infer", body("0"))),
+              "409 Request for unknown model: '" + std::string(name) + "' version 2" + told);
+    EXPECT_EQ(error_of(call(Method::kPost, base + "@next/infer", body("0"))),
+              "409 Request for unknown model: '" + std::string(name) + "' version @next" + told);
+    EXPECT_EQ(call(Method::kGet, base + "2").status, 409);
+    EXPECT_EQ(call(Method::kGet, base + "3").status, 200);
+    EXPECT_EQ(error_of(call(Method::kGet, base + "2/ready")), "400 Model version not ready");
+    EXPECT_EQ(call(Method::kGet, base + "1/ready").status, 200);
+  }
+}
+
+TEST_F(DeployedTest, ADeploymentWithoutAVersionIsNotReady) {
+  deploy(0);
+  EXPECT_EQ(error_of(infer("bikes-live", body("0"))),
+            "503 Request for unknown model: 'bikes-live' is not at ready state: deployment "
+            "bikes-live serves no version yet");
+  EXPECT_EQ(get("/v2/models/bikes-live/ready").status, 400);
+  EXPECT_EQ(get("/v2/models/bikes/ready").status, 400);  // the model has a deployment
+}
+
+TEST_F(DeployedTest, MetadataAndIndexSayWhatTheDeploymentServes) {
+  deploy(1, 3, delivery::Mode::kShadow, 100);
+  const std::string described = get("/v2/models/bikes-live").body;
+  EXPECT_NE(described.find(R"("name":"bikes-live","versions":["1","3"])"), std::string::npos)
+      << described;
+  EXPECT_NE(described.find(R"("parameters":{"default_version":"1","deployment":"bikes-live")"),
+            std::string::npos)
+      << described;
+  wait_for_checks();
+  const std::string index = call(Method::kPost, "/v2/repository/index").body;
+  for (
+      const char* entry :
+      {R"({"name":"bikes-live","version":"1","state":"READY","reason":"","parameters":{"is_default":true,"loaded":true}})",
+       R"({"name":"bikes","version":"2","state":"UNAVAILABLE","reason":"not loaded by the rollout of deployment bikes-live","parameters":{"is_default":false,"loaded":false}})",
+       R"({"name":"bikes","version":"3","state":"READY","reason":"candidate of a rollout","parameters":{"is_default":false,"loaded":true}})"}) {
+    EXPECT_NE(index.find(entry), std::string::npos) << entry << "\n" << index;
+  }
+  EXPECT_NE(get("/v2/models").body.find(R"("bikes","bikes-live","binary")"), std::string::npos);
+}
+
+TEST_F(DeployedTest, AnAnswerThatIsNotFiniteIsAnErrorAndKept) {
+  deploy(2);
+  const Response response = infer("bikes-live", body("20"));
+  EXPECT_EQ(error_of(response), "500 the model's answer is not finite");
+  EXPECT_EQ(deployed_.logged(id_of(response)).at(0).prediction.status, 500);
+}
+
+TEST_F(DeployedTest, ACanaryThatIsNotFiniteIsReplacedByTheStableVersion) {
+  deploy(1, 2, delivery::Mode::kCanary, 100);
+  const Response response = infer("bikes-live", body("20"));
+  EXPECT_EQ(response.status, 200);
+  EXPECT_NE(response.body.find(R"("model_version":"1")"), std::string::npos) << response.body;
+  EXPECT_EQ(response.headers.get("X-Slipway-Route"),
+            "bikes-live; version=1; role=stable; step=step-1");
+  EXPECT_EQ(deployed_->counters().at(0)->counts().candidate.errors, 1);
+}
+
+TEST_F(DeployedTest, ACandidateThatTakesOtherInputsFailsTheTrialAndNotTheCaller) {
+  const std::string other = source_.add("bikes", serving::scoring_models() / "regressor");
+  serving_.refresh();
+  deploy(1, std::stoll(other), delivery::Mode::kCanary, 100);
+  const Response response = infer("bikes-live", body("0"));
+  EXPECT_EQ(response.status, 200) << response.body;
+  const delivery::StepCounts counts = deployed_->counters().at(0)->counts();
+  EXPECT_EQ(counts.candidate.errors, 1);
+  EXPECT_EQ(counts.stable.requests, 0);
+  // What no version can read is the caller's mistake, and nobody's error.
+  EXPECT_EQ(infer("bikes-live", R"({"inputs":[]})").status, 400);
+  EXPECT_EQ(deployed_->counters().at(0)->counts().candidate.requests, 1);
+}
+
+TEST_F(DeployedTest, ABatchOnAScorerThreadIsOnePredictionWithRows) {
+  deploy(1);
+  std::string rows = "0,0";
+  for (int i = 1; i < 20'000; ++i) rows += ",0,0";
+  const Response response = infer(
+      "bikes-live", R"({"inputs":[{"name":"input-0","shape":[20000,2],"datatype":"FP32","data":[)" +
+                        rows + "]}]}");
+  ASSERT_EQ(response.status, 200);
+  const std::vector<serving::Answer> logged = deployed_.logged(id_of(response));
+  ASSERT_EQ(logged.size(), 1u);
+  EXPECT_EQ(logged[0].prediction.rows, 20'000u);
+  EXPECT_EQ(logged[0].prediction.cells.size(), 40'000u);
+}
+
+TEST_F(DeployedTest, BinaryAnswersCarryTheIdToo) {
+  deploy(1);
+  const std::string json =
+      R"({"inputs":[{"name":"input-0","shape":[1,2],"datatype":"FP32","parameters":{"binary_data_size":8}}],"parameters":{"binary_data_output":true}})";
+  const Response response = infer_binary("bikes-live", json, floats({0.0f, 0.0f}));
+  EXPECT_NE(response.body.find(R"("parameters":{"prediction_id":"bikes-live.)"), std::string::npos);
+  const std::string raw(infer_binary("bikes-live", "", floats({0.0f, 0.0f}), "0").body);
+  EXPECT_NE(raw.find("prediction_id"), std::string::npos);
 }
 
 struct Mistake {

@@ -10,6 +10,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/text.h"
 
 namespace slipway::serving {
 namespace {
@@ -58,11 +59,34 @@ bool is_slow(const delivery::DeploymentRoute& route, std::int64_t ns) {
   return route.slow_ms > 0 && static_cast<double>(ns) > route.slow_ms * 1e6;
 }
 
+/// "version 2 serves, 3 is tried".
+std::string served_by(const Deployed& deployed) {
+  std::string text;
+  if (deployed.stable) text = "version " + deployed.stable->version + " serves";
+  if (deployed.candidate) {
+    text += (text.empty() ? "version " : ", ") + deployed.candidate->version + " is tried";
+  }
+  return text.empty() ? "no version serves yet" : text;
+}
+
 Error not_finite() {
   return {Code::kInternal, "the model's answer is not finite", "not_finite"};
 }
 
 }  // namespace
+
+Result<UnixMs> read_event_time(std::string_view text) {
+  constexpr UnixMs kEnd = 253'402'300'800'000;  // of the year 9999
+  const std::string_view trimmed = trim(text);
+  const std::optional<std::int64_t> number = to_int64(trimmed);
+  const std::optional<UnixMs> ms = number ? number : parse_iso8601(trimmed);
+  if (ms && *ms > 0 && *ms < kEnd) return *ms;
+  return Error{Code::kInvalid,
+               "found '" + std::string(text.substr(0, 40)) +
+                   "' as event_time, expected a time such as 2026-01-31T10:30:00Z or milliseconds "
+                   "since 1970",
+               "bad_request"};
+}
 
 Loaded Deployed::find(std::string_view version) const {
   if (stable && stable->version == version) return stable;
@@ -150,6 +174,7 @@ void Deployments::finish_apply(delivery::DeploymentRoute route, LogRules rules, 
     auto changed = std::make_shared<Table>(*table);
     (*changed)[name] = next;
     table = std::move(changed);
+    any_ = true;
     return old;
   });
   if (!before) return;
@@ -164,6 +189,7 @@ void Deployments::remove(const std::string& deployment) {
   table_.with([&](std::shared_ptr<const Table>& table) {
     auto changed = std::make_shared<Table>(*table);
     changed->erase(deployment);
+    any_ = !changed->empty();
     table = std::move(changed);
   });
 }
@@ -182,6 +208,7 @@ bool Deployments::is_settled(const std::string& deployment, std::int64_t revisio
 }
 
 Deployment Deployments::find(std::string_view name) const {
+  if (!any_) return nullptr;
   const std::shared_ptr<const Table> table = table_.with([](const auto& t) { return t; });
   if (auto known = table->find(name); known != table->end()) return known->second;
   Deployment of_model;
@@ -193,6 +220,25 @@ Deployment Deployments::find(std::string_view name) const {
   return of_model;
 }
 
+Result<Deployment> Deployments::find_one(std::string_view name) const {
+  if (!any_) return Deployment();
+  if (Deployment found = find(name)) return found;
+  const std::vector<std::string> several = names(name);
+  if (several.size() < 2) return Deployment();
+  return Error{Code::kInvalid,
+               "several deployments serve model '" + std::string(name) +
+                   "': " + join(several, ", ") + "; ask one of them by its name",
+               "bad_request"};
+}
+
+std::vector<std::string> Deployments::names(std::string_view model) const {
+  std::vector<std::string> list;
+  for (const Deployment& deployed : all()) {
+    if (model.empty() || deployed->route.model == model) list.push_back(deployed->route.deployment);
+  }
+  return list;
+}
+
 std::vector<Deployment> Deployments::all() const {
   const std::shared_ptr<const Table> table = table_.with([](const auto& t) { return t; });
   std::vector<Deployment> list;
@@ -202,24 +248,52 @@ std::vector<Deployment> Deployments::all() const {
 
 // --- requests ------------------------------------------------------------------------------------
 
-Result<Assignment> Deployments::assign(const Deployment& deployment, const std::string& key) const {
+Assignment Deployments::begin(const Deployment& deployment, const std::string& key) const {
   Assignment assignment;
   assignment.deployment = deployment;
   assignment.id = make_prediction_id(deployment->route.deployment, clock_.now_ms());
-  const std::string& sticky = key.empty() ? assignment.id.text() : key;
-  assignment.role = delivery::role_of(deployment->route, sticky);
-  const bool candidate = assignment.role == delivery::Role::kCandidate;
-  assignment.version = candidate ? deployment->candidate : deployment->stable;
-  assignment.shadowed = deployment->candidate && delivery::is_shadowed(deployment->route, sticky);
   if (!key.empty()) {
     const std::string digest = hmac_sha256_hex(deployment->route.salt, key);
     assignment.key_hash = std::stoull(digest.substr(0, 16), nullptr, 16);
   }
+  return assignment;
+}
+
+Result<Assignment> Deployments::assign(const Deployment& deployment, const std::string& key) const {
+  Assignment assignment = begin(deployment, key);
+  // Without a candidate there is nothing to draw.
+  if (deployment->candidate) {
+    const std::string drawn = key.empty() ? assignment.id.text() : std::string();
+    const std::string& sticky = key.empty() ? drawn : key;
+    assignment.role = delivery::role_of(deployment->route, sticky);
+    assignment.shadowed = delivery::is_shadowed(deployment->route, sticky);
+  }
+  const bool candidate = assignment.role == delivery::Role::kCandidate;
+  assignment.version = candidate ? deployment->candidate : deployment->stable;
   if (!assignment.version) {
     return Error{Code::kUnavailable,
                  "deployment " + deployment->route.deployment + " serves no version yet",
                  "not_ready"};
   }
+  return assignment;
+}
+
+Result<Assignment> Deployments::assign_version(const Deployment& deployment,
+                                               std::string_view version,
+                                               const std::string& key) const {
+  Loaded chosen = deployment->find(version);
+  if (!chosen) {
+    return Error{Code::kConflict,
+                 "the rollout of deployment " + deployment->route.deployment +
+                     " has not loaded version " + std::string(version) + " of model " +
+                     deployment->route.model + ": " + served_by(*deployment),
+                 "not_deployed"};
+  }
+  Assignment assignment = begin(deployment, key);
+  assignment.chosen = true;
+  assignment.role =
+      chosen == deployment->candidate ? delivery::Role::kCandidate : delivery::Role::kStable;
+  assignment.version = std::move(chosen);
   return assignment;
 }
 
@@ -287,7 +361,7 @@ Result<Scored> Deployments::answer(const Assignment& assignment, std::vector<flo
   (candidate ? counts.candidate : counts.stable) =
       counted(deployed.route, assignment.version, tried);
   serving_.count(*assignment.version, rows, tried.ns, !tried.finite);
-  if (candidate && !tried.finite && takes(deployed.stable, cells, rows)) {
+  if (candidate && !assignment.chosen && !tried.finite && takes(deployed.stable, cells, rows)) {
     // Kept as the candidate's error, then as the answer that was given.
     Prediction failed = record;
     failed.role = Role::kCanary;
@@ -303,7 +377,9 @@ Result<Scored> Deployments::answer(const Assignment& assignment, std::vector<flo
   const bool by_candidate = candidate && !scored.fell_back;
   record.role = by_candidate ? Role::kCanary : Role::kLive;
   record.latency_us = microseconds(tried.ns);
-  record.cells = cells;
+  const bool to_shadow = assignment.shadowed && !by_candidate && tried.finite;
+  if (to_shadow) record.cells = cells;  // else they move: nobody needs them any more
+  if (!to_shadow) record.cells = std::move(cells);
   if (tried.finite) {
     record.outputs = tried.values;
   } else {
@@ -313,11 +389,11 @@ Result<Scored> Deployments::answer(const Assignment& assignment, std::vector<flo
   }
   deployed.stream->log(std::move(record),
                        by_candidate ? deployed.candidate_layout : deployed.stable_layout);
-  if (deployed.counter) deployed.counter->add(counts);
+  if (deployed.counter && !assignment.chosen) deployed.counter->add(counts);
   if (!tried.finite) return not_finite();
   answers_.add();
   scored.values = std::move(tried.values);
-  if (assignment.shadowed && !by_candidate) {
+  if (to_shadow) {
     cast_shadow(assignment, std::move(cells), rows, scored, tried.ns,
                 facts.event_time_ms != 0 ? facts.event_time_ms : now_ms);
   }
@@ -335,7 +411,7 @@ void Deployments::fail(const Assignment& assignment, const RequestFacts& facts, 
   deployed.stream->log(std::move(record),
                        candidate ? deployed.candidate_layout : deployed.stable_layout);
   errors_.add();
-  if (!deployed.counter) return;
+  if (!deployed.counter || assignment.chosen) return;
   delivery::StepCounts counts;
   delivery::ArmCounts& arm = candidate ? counts.candidate : counts.stable;
   arm.requests = arm.errors = 1;

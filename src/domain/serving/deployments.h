@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -65,6 +66,9 @@ struct Assignment {
   delivery::Role role = delivery::Role::kStable;
   Loaded version;
   bool shadowed = false;
+  /// The caller named the version: the answer is kept, but no trial is drawn from it, and no other
+  /// version stands in for it.
+  bool chosen = false;
   std::uint64_t key_hash = 0;
 };
 
@@ -74,6 +78,9 @@ struct RequestFacts {
   std::string client_id;     // "" for none
   UnixMs event_time_ms = 0;  // 0: now
 };
+/// A time as callers write it: ISO 8601 with a zone, or milliseconds since 1970; years 1970 to
+/// 9999.
+Result<UnixMs> read_event_time(std::string_view text);
 
 /// An answer: values row by row as the engine gave them, and the version that gave them.
 struct Scored {
@@ -111,10 +118,19 @@ class Deployments {
   /// By the deployment's name, else by that of a model that exactly one deployment serves; null
   /// when there is none: then the registry decides, as it does without deployments.
   Deployment find(std::string_view name) const;
+  /// The same for a request. kInvalid, tag "bad_request", for a model that several deployments
+  /// serve: which one is meant?
+  Result<Deployment> find_one(std::string_view name) const;
   std::vector<Deployment> all() const;
+  /// In order of name; those that serve `model` when it is given.
+  std::vector<std::string> names(std::string_view model = {}) const;
 
   /// Fails when nothing is served yet: kUnavailable, tag "not_ready".
   Result<Assignment> assign(const Deployment& deployment, const std::string& key) const;
+  /// By a version that the caller names. kConflict, tag "not_deployed", when the route has not got
+  /// it.
+  Result<Assignment> assign_version(const Deployment& deployment, std::string_view version,
+                                    const std::string& key) const;
 
   /// Scores, counts and logs one request; the shadow follows when the answer is on its way. An
   /// answer that is not finite is an error: a candidate's is replaced by the stable version's, for
@@ -124,6 +140,9 @@ class Deployments {
   /// A request that an assigned version could not answer though the caller did nothing wrong.
   void fail(const Assignment& assignment, const RequestFacts& facts, UnixMs now_ms,
             const Error& error);
+
+  /// Of ids and answers.
+  UnixMs now_ms() const { return clock_.now_ms(); }
 
   /// Everything counted since the start, per step; for delivery's store.
   std::vector<std::shared_ptr<StepCounter>> counters() const;
@@ -151,6 +170,7 @@ class Deployments {
   void finish_apply(delivery::DeploymentRoute route, LogRules rules, Loaded stable,
                     Loaded candidate);
   std::shared_ptr<StepCounter> counter_for(const delivery::DeploymentRoute& route);
+  Assignment begin(const Deployment& deployment, const std::string& key) const;
   void cast_shadow(const Assignment& assignment, std::vector<float> cells, std::size_t rows,
                    const Scored& scored, std::int64_t stable_ns, UnixMs event_time_ms);
   void run_shadow();
@@ -164,6 +184,7 @@ class Deployments {
   Counter& errors_;
   Counter& shadow_dropped_;
   Guarded<std::shared_ptr<const Table>> table_;
+  std::atomic<bool> any_{false};  // a deployment at all: without one requests pay nothing
   // Of each deployment the snapshots that a request may still hold.
   Guarded<std::map<std::string, std::vector<std::weak_ptr<const Deployed>>>> older_;
   Guarded<std::vector<std::shared_ptr<StepCounter>>> counters_;

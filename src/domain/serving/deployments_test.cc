@@ -3,11 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <fstream>
-#include <future>
+#include <optional>
+#include <thread>
 
 #include "base/ids.h"
-#include "domain/serving/predictions.h"
 #include "domain/serving/serving_testing.h"
 
 namespace slipway::serving {
@@ -15,44 +14,17 @@ namespace {
 
 constexpr UnixMs kMay1 = 1'304'208'000'000;
 
-/// One split: `low` below 10 in the first of two columns, else `high`.
-std::string stump(const std::string& low, const std::string& high) {
-  return R"({"version":[2,1,0],"learner":{"attributes":{},"feature_names":["x","y"],"feature_types":["float","float"],)"
-         R"("gradient_booster":{"name":"gbtree","model":{"gbtree_model_param":{"num_parallel_tree":"1","num_trees":"1"},)"
-         R"("tree_info":[0],"iteration_indptr":[0,1],"trees":[{"tree_param":{"num_deleted":"0","num_feature":"2","num_nodes":"3","size_leaf_vector":"1"},)"
-         R"("id":0,"left_children":[1,-1,-1],"right_children":[2,-1,-1],"parents":[2147483647,0,0],"split_indices":[0,0,0],)"
-         R"("split_type":[0,0,0],"default_left":[0,0,0],"loss_changes":[0,0,0],"sum_hessian":[1,1,1],"categories":[],)"
-         R"("categories_nodes":[],"categories_segments":[],"categories_sizes":[],"base_weights":[0,0,0],)"
-         R"("split_conditions":[10,)" +
-         low + "," + high +
-         R"(]}]}},"learner_model_param":{"base_score":"0","boost_from_average":"0","num_class":"0","num_feature":"2","num_target":"1"},)"
-         R"("objective":{"name":"reg:squarederror","reg_loss_param":{"scale_pos_weight":"1"}}}})";
-}
-
 class DeploymentsTest : public testing::Test {
  protected:
-  void SetUp() override {
-    PredictionLogOptions options;
-    options.root = folder_ / "predictions";
-    log_ = std::make_unique<PredictionLog>(disk_, metrics_, options);
-    serving_ = std::make_unique<Serving>(source_, real_, metrics_);
-    serving_->start();
-    deployments_ = std::make_unique<Deployments>(*serving_, *log_, clock_, metrics_, limits_);
-    deployments_->start();
-  }
+  void SetUp() override { serving_.start(); }
   void TearDown() override {
-    deployments_.reset();
-    serving_.reset();
-    log_.reset();
+    deployed_.reset();
     std::filesystem::remove_all(folder_);
   }
 
   std::int64_t add(const std::string& low, const std::string& high) {
     const auto folder = folder_ / ("model" + std::to_string(++models_));
-    std::filesystem::create_directories(folder);
-    std::ofstream(folder / "MLmodel") << "flavors:\n  xgboost:\n    data: model.json\n"
-                                         "    model_class: xgboost.core.Booster\n";
-    std::ofstream(folder / "model.json") << stump(low, high);
+    write_stump(folder, low, high);
     return std::stoll(source_.add("bikes", folder));
   }
   delivery::DeploymentRoute route(std::int64_t stable, std::int64_t candidate = 0,
@@ -70,12 +42,7 @@ class DeploymentsTest : public testing::Test {
     r.revision = ++revision_;
     return r;
   }
-  Result<> apply(delivery::DeploymentRoute r) {
-    std::promise<Result<>> done;
-    deployments_->apply(std::move(r), {},
-                        [&](Result<> result) { done.set_value(std::move(result)); });
-    return done.get_future().get();
-  }
+  Result<> apply(delivery::DeploymentRoute r) { return deployed_->apply(std::move(r)); }
   Assignment assign(const std::string& key = "") {
     const Deployment deployment = deployments_->find("bikes-live");
     EXPECT_TRUE(deployment);
@@ -90,25 +57,19 @@ class DeploymentsTest : public testing::Test {
     deployments_->drain_shadow();
     return deployments_->counters().at(0)->counts();
   }
-  std::vector<Answer> logged(const PredictionId& id) {
-    deployments_->drain_shadow();
-    EXPECT_TRUE(log_->flush().ok());
-    return *Predictions(folder_ / "predictions", folder_ / "labels").find(id);
-  }
+  std::vector<Answer> logged(const PredictionId& id) { return deployed_->logged(id); }
 
   const std::filesystem::path folder_ =
       std::filesystem::temp_directory_path() / ("deployments_test_" + random_hex32());
   FakeClock clock_{kMay1};  // of answers
   SystemClock real_;        // of the loader, which looks again only when time has passed
   Metrics metrics_;
-  blob::Disk disk_;
   FolderSource source_;
-  DeploymentsOptions limits_;
   int models_ = 0;
   std::int64_t revision_ = 0;
-  std::unique_ptr<PredictionLog> log_;
-  std::unique_ptr<Serving> serving_;
-  std::unique_ptr<Deployments> deployments_;
+  Serving serving_{source_, real_, metrics_};
+  std::optional<DeployedForTest> deployed_{std::in_place, serving_, clock_, metrics_};
+  Deployments* const deployments_ = &**deployed_;
 };
 
 TEST_F(DeploymentsTest, TheStableVersionAnswersAndTheAnswerIsKept) {
@@ -300,6 +261,46 @@ TEST_F(DeploymentsTest, ARequestThatFailedBeforeItWasScoredCountsToo) {
   deployments_->fail(assignment, {}, kMay1, {Code::kInternal, "the engine broke"});
   EXPECT_EQ(counts().candidate.errors, 1);
   EXPECT_EQ(logged(assignment.id).at(0).prediction.error, "the engine broke");
+}
+
+TEST_F(DeploymentsTest, AVersionThatTheCallerNamesAnswersOutsideTheTrial) {
+  const std::int64_t one = add("1", "5"), two = add("NaN", "7");
+  ASSERT_TRUE(apply(route(one, two, delivery::Mode::kCanary, 0)).ok());
+  const Deployment deployment = deployments_->find("bikes-live");
+  const Result<Assignment> chosen = deployments_->assign_version(deployment, "2", "user");
+  ASSERT_TRUE(chosen.ok());
+  EXPECT_EQ(ask(*chosen, 20)->values, std::vector<float>{7});
+  EXPECT_EQ(ask(*chosen, 0).error().tag, "not_finite");  // nobody stands in for it
+  EXPECT_EQ(counts(), delivery::StepCounts());
+  EXPECT_EQ(logged(chosen->id).size(), 2u);
+  const Error error = deployments_->assign_version(deployment, "3", "").error();
+  EXPECT_EQ(error.tag, "not_deployed");
+  EXPECT_EQ(error.message,
+            "the rollout of deployment bikes-live has not loaded version 3 of model bikes: version "
+            "1 serves, 2 is tried");
+}
+
+TEST_F(DeploymentsTest, WhichOfSeveralDeploymentsOfAModelHasToBeSaid) {
+  ASSERT_TRUE(apply(route(add("1", "2"))).ok());
+  EXPECT_EQ(*deployments_->find_one("bikes"), deployments_->find("bikes-live"));
+  EXPECT_EQ(*deployments_->find_one("trams"), nullptr);
+  delivery::DeploymentRoute second = route(1);
+  second.deployment = "other";
+  ASSERT_TRUE(apply(second).ok());
+  EXPECT_EQ(deployments_->find_one("bikes").error().message,
+            "several deployments serve model 'bikes': bikes-live, other; ask one of them by its "
+            "name");
+  EXPECT_TRUE(*deployments_->find_one("other"));
+}
+
+TEST(EventTime, IsWrittenAsATextOrInMilliseconds) {
+  EXPECT_EQ(*read_event_time("2011-05-01T00:00:00Z"), kMay1);
+  EXPECT_EQ(*read_event_time("2011-05-01T02:00:00.000+02:00"), kMay1);
+  EXPECT_EQ(*read_event_time(" 1304208000000 "), kMay1);
+  for (const char* wrong : {"", "yesterday", "0", "-5", "2011-05-01T00:00:00", "1e12",
+                            "99999999999999999", "9999999999999999999999"}) {
+    EXPECT_EQ(read_event_time(wrong).error().tag, "bad_request") << wrong;
+  }
 }
 
 // Threads ask while routes change: every request is answered by a version of a route that was in

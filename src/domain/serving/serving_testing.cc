@@ -1,9 +1,69 @@
 #include "domain/serving/serving_testing.h"
 
+#include <fstream>
+
 #include "base/file.h"
 #include "base/function_testing.h"
+#include "base/ids.h"
 
 namespace slipway::serving {
+namespace {
+
+/// One split: `low` below 10 in the first of two columns, else `high`.
+std::string stump(const std::string& low, const std::string& high) {
+  return R"({"version":[2,1,0],"learner":{"attributes":{},"feature_names":["x","y"],"feature_types":["float","float"],)"
+         R"("gradient_booster":{"name":"gbtree","model":{"gbtree_model_param":{"num_parallel_tree":"1","num_trees":"1"},)"
+         R"("tree_info":[0],"iteration_indptr":[0,1],"trees":[{"tree_param":{"num_deleted":"0","num_feature":"2","num_nodes":"3","size_leaf_vector":"1"},)"
+         R"("id":0,"left_children":[1,-1,-1],"right_children":[2,-1,-1],"parents":[2147483647,0,0],"split_indices":[0,0,0],)"
+         R"("split_type":[0,0,0],"default_left":[0,0,0],"loss_changes":[0,0,0],"sum_hessian":[1,1,1],"categories":[],)"
+         R"("categories_nodes":[],"categories_segments":[],"categories_sizes":[],"base_weights":[0,0,0],)"
+         R"("split_conditions":[10,)" +
+         low + "," + high +
+         R"(]}]}},"learner_model_param":{"base_score":"0","boost_from_average":"0","num_class":"0","num_feature":"2","num_target":"1"},)"
+         R"("objective":{"name":"reg:squarederror","reg_loss_param":{"scale_pos_weight":"1"}}}})";
+}
+
+PredictionLogOptions log_in(const std::filesystem::path& folder) {
+  PredictionLogOptions options;
+  options.root = folder / "predictions";
+  return options;
+}
+
+}  // namespace
+
+void write_stump(const std::filesystem::path& folder, const std::string& low,
+                 const std::string& high) {
+  std::filesystem::create_directories(folder);
+  std::ofstream(folder / "MLmodel") << "flavors:\n  xgboost:\n    data: model.json\n"
+                                       "    model_class: xgboost.core.Booster\n";
+  std::ofstream(folder / "model.json") << stump(low, high);
+}
+
+DeployedForTest::DeployedForTest(Serving& serving, const Clock& clock, Metrics& metrics,
+                                 DeploymentsOptions limits)
+    : folder_(std::filesystem::temp_directory_path() / ("deployed_test_" + random_hex32())),
+      log_(disk_, metrics, log_in(folder_)),
+      deployments_(serving, log_, clock, metrics, limits) {
+  deployments_.start();
+}
+
+DeployedForTest::~DeployedForTest() {
+  deployments_.stop();
+  log_.stop();
+  std::filesystem::remove_all(folder_);
+}
+
+Result<> DeployedForTest::apply(delivery::DeploymentRoute route, LogRules rules) {
+  return wait_for([&](Done<> done) {
+    deployments_.apply(std::move(route), std::move(rules), std::move(done));
+  });
+}
+
+std::vector<Answer> DeployedForTest::logged(const PredictionId& id) {
+  deployments_.drain_shadow();
+  if (!log_.flush().ok()) return {};
+  return Predictions(folder_ / "predictions", folder_ / "labels").find(id).value();
+}
 
 std::string FolderSource::add(const std::string& model, const std::filesystem::path& folder,
                               bool production) {

@@ -6,7 +6,10 @@
 #include <vector>
 
 #include "base/guarded.h"
+#include "domain/serving/deployments.h"
+#include "domain/serving/predictions.h"
 #include "domain/serving/serving.h"
+#include "io/blob/disk.h"
 
 namespace slipway::serving {
 
@@ -35,6 +38,33 @@ class FolderSource final : public ModelSource {
     bool broken = false;
   };
   Guarded<State> state_;
+};
+
+/// Makes `folder` a model of the columns x and y: `low` where x is below 10, else `high`; "NaN" is
+/// a number too.
+void write_stump(const std::filesystem::path& folder, const std::string& low,
+                 const std::string& high);
+
+/// Deployments that log into a folder of their own, gone with them. `serving` must outlive it.
+class DeployedForTest {
+ public:
+  explicit DeployedForTest(Serving& serving, const Clock& clock, Metrics& metrics,
+                           DeploymentsOptions limits = {});
+  ~DeployedForTest();
+  Deployments& operator*() { return deployments_; }
+  Deployments* operator->() { return &deployments_; }
+  PredictionLog& log() { return log_; }
+
+  /// Waits until it holds.
+  Result<> apply(delivery::DeploymentRoute route, LogRules rules = {});
+  /// What is logged of a request, shadows included.
+  std::vector<Answer> logged(const PredictionId& id);
+
+ private:
+  const std::filesystem::path folder_;
+  blob::Disk disk_;
+  PredictionLog log_;
+  Deployments deployments_;
 };
 
 /// Waits for the answer of find_later.

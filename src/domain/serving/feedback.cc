@@ -1,0 +1,94 @@
+#include "domain/serving/feedback.h"
+
+#include <cmath>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "domain/serving/day_files.h"
+#include "domain/serving/deployments.h"
+
+namespace slipway::serving {
+namespace {
+
+constexpr UnixMs kAheadMax = 24 * 3600 * 1000;
+
+Error wrong(std::string why) {
+  return invalid(std::move(why));
+}
+
+std::string in_quotes(const std::string& text) {
+  return "'" + text.substr(0, 80) + "'";
+}
+
+class Checker {
+ public:
+  Checker(const std::function<bool(const std::string&)>& knows, UnixMs now_ms)
+      : knows_(knows), now_ms_(now_ms) {}
+
+  Result<Label> check(const LabelText& sent) {
+    if (sent.prediction_id.empty()) return wrong("found no prediction_id");
+    std::optional<PredictionId> id = read_prediction_id(sent.prediction_id);
+    if (!id) {
+      return wrong("found " + in_quotes(sent.prediction_id) +
+                   " as prediction_id, expected DEPLOYMENT.UUID, or DEPLOYMENT.UUID/ROW");
+    }
+    if (!is_known(id->deployment)) {
+      return wrong("no deployment " + in_quotes(id->deployment) + " has ever answered here");
+    }
+    if (id->time_ms() > now_ms_ + kAheadMax) {
+      return wrong("prediction " + in_quotes(sent.prediction_id) + " is of " +
+                   to_iso8601(id->time_ms()) + ", in the future");
+    }
+    if (!sent.value) return wrong("found no value, expected a number");
+    if (!std::isfinite(*sent.value)) return wrong("found a value that is not finite");
+    if (sent.source.size() > kLabelSourceBytesMax) {
+      return wrong("found a source of " + std::to_string(sent.source.size()) +
+                   " bytes, expected at most " + std::to_string(kLabelSourceBytesMax));
+    }
+    Label label{std::move(*id), *sent.value, now_ms_, now_ms_, sent.source};
+    if (!sent.event_time.empty()) label.event_time_ms = TRY(read_event_time(sent.event_time));
+    TRY(note_day(label));
+    return label;
+  }
+
+ private:
+  bool is_known(const std::string& deployment) {
+    auto known = known_.find(deployment);
+    if (known == known_.end()) known = known_.emplace(deployment, knows_(deployment)).first;
+    return known->second;
+  }
+
+  /// Each day of a deployment is a file: a batch does not make them by the thousand.
+  Result<> note_day(const Label& label) {
+    days_.emplace(label.id.deployment, day_of(label.id.time_ms()));
+    if (days_.size() <= kFeedbackDaysMax) return {};
+    return wrong("labels of more than " + std::to_string(kFeedbackDaysMax) +
+                 " days in one batch: send them in several");
+  }
+
+  const std::function<bool(const std::string&)>& knows_;
+  const UnixMs now_ms_;
+  std::map<std::string, bool> known_;
+  std::set<std::pair<std::string, std::string>> days_;
+};
+
+}  // namespace
+
+Feedback check_feedback(std::span<const LabelText> sent,
+                        const std::function<bool(const std::string& deployment)>& knows,
+                        UnixMs now_ms) {
+  Feedback feedback;
+  feedback.labels.reserve(sent.size());
+  Checker checker(knows, now_ms);
+  for (std::size_t i = 0; i < sent.size(); ++i) {
+    Result<Label> label = checker.check(sent[i]);
+    if (label.ok())
+      feedback.labels.push_back(std::move(*label));
+    else
+      feedback.wrong.push_back({i, std::move(label.error().message)});
+  }
+  return feedback;
+}
+
+}  // namespace slipway::serving

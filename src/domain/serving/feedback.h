@@ -1,0 +1,43 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "domain/serving/labels.h"
+
+// Labels as callers send them, and all that can be wrong with them. Pure functions. Any thread.
+namespace slipway::serving {
+
+inline constexpr std::size_t kFeedbackLabelsMax = 100'000;  // in one request
+inline constexpr std::size_t kFeedbackDaysMax = 1'000;      // deployments times days they lie in
+inline constexpr std::size_t kLabelSourceBytesMax = 256;
+
+/// As sent; "" where left out.
+struct LabelText {
+  std::string prediction_id;
+  std::optional<double> value;
+  std::string event_time;  // as read_event_time takes it
+  std::string source;
+};
+
+struct WrongLabel {
+  std::size_t index = 0;
+  std::string why;
+};
+struct Feedback {
+  std::vector<Label> labels;      // as many as were sent, when nothing is wrong
+  std::vector<WrongLabel> wrong;  // each wrong one, in order
+};
+
+/// `knows` says whether a deployment has ever answered here. A label without a time became true
+/// when it was received, at `now_ms`. Ids from the future (more than a day) are wrong.
+Feedback check_feedback(std::span<const LabelText> sent,
+                        const std::function<bool(const std::string& deployment)>& knows,
+                        UnixMs now_ms);
+
+}  // namespace slipway::serving
