@@ -6,11 +6,13 @@
 #include <cstdlib>
 
 #include "app/api.h"
+#include "app/check_facts.h"
 #include "app/circle.h"
 #include "app/clock_api.h"
 #include "app/delivery_api.h"
 #include "app/facts.h"
 #include "app/features_api.h"
+#include "app/feedback_api.h"
 #include "app/loop/cached_data.h"
 #include "app/loop/gate_part.h"
 #include "app/loop/intake_part.h"
@@ -250,7 +252,7 @@ Result<> App::start() {
   };
   mount_web(s.router);
   mount_metrics(s.router, s.metrics);
-  mount_api(s.router, *s.pool, s.clock);
+  mount_api(s.router, *s.pool, s.clock, s.options.state);
   if (s.options.replay) {
     mount_clock(s.router, s.replay_clock, s.circle);
   } else {
@@ -260,7 +262,10 @@ Result<> App::start() {
     return measured_facts(s.options.state, file, s.clock.now_ms());
   });
   mount_features(s.router, *s.features, *s.pool, s.clock);
+  mount_feedback(s.router, {s.options.state, *s.label_log, *s.deployments, *s.pool, s.clock,
+                            [&s] { s.circle.wake(); }});
   mount_delivery(s.router, s.delivery_world());
+  mount_checks(s.router, *s.pool, s.clock);
   s.mount_mlflow();
   http::Router& data_plane = s.options.listen_serving ? s.serving_router : s.router;
   oip::mount(data_plane, *s.serving, *s.deployments);

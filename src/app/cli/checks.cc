@@ -1,9 +1,15 @@
+#include <pwd.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <fstream>
 #include <iostream>
 
+#include "app/check_facts.h"
 #include "app/cli/verbs.h"
 #include "app/project.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/text.h"
 #include "domain/checks/cell_text.h"
 #include "domain/checks/infer.h"
@@ -96,10 +102,64 @@ Result<checks::Environment> environment_of(const Arguments& arguments) {
                     "' is no environment: TRAINING, CI, VALIDATION or SERVING is expected");
 }
 
+/// Size and time of change: another one means other bytes.
+using FileStamp = std::pair<std::uintmax_t, std::filesystem::file_time_type>;
+
 struct CheckResult {
   std::vector<checks::Verdict> verdicts;
-  checks::Profile profile;
+  CheckFact fact;
+  FileStamp stamp;  // of the file before it was read
 };
+
+std::string user_name() {
+  const passwd* entry = getpwuid(geteuid());
+  return entry != nullptr ? entry->pw_name : std::to_string(geteuid());
+}
+
+FileStamp stamp_of(const path& file) {
+  std::error_code ignored;
+  return {std::filesystem::file_size(file, ignored),
+          std::filesystem::last_write_time(file, ignored)};
+}
+
+/// Where facts go, when there is such a place.
+std::optional<path> state_of(const Arguments& arguments, const Surroundings& surroundings) {
+  if (arguments.on("no-record")) return {};
+  const path state = default_state(surroundings.folder);
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(state, ignored)) return {};
+  return state;
+}
+
+Result<std::string> md5_of_file(const path& file) {
+  constexpr std::size_t kBufferBytes = 1u << 20;
+  std::ifstream in(file, std::ios::binary);
+  if (!in) return unavailable("cannot read " + file.string());
+  Hasher hasher(Hasher::Kind::kMd5);
+  std::string buffer(kBufferBytes, '\0');
+  while (in.read(buffer.data(), kBufferBytes) || in.gcount() > 0)
+    hasher.update(std::string_view(buffer).substr(0, static_cast<std::size_t>(in.gcount())));
+  if (in.bad()) return unavailable("cannot read " + file.string());
+  return hasher.finish_hex();
+}
+
+Result<> record_in(const path& state, const path& file, const path& root, CheckResult& result) {
+  result.fact.md5 = TRY(md5_of_file(file));
+  if (stamp_of(file) != result.stamp) return unavailable("the file changed meanwhile");
+  result.fact.path = data_path(root, file);
+  result.fact.actor = user_name();
+  TRY(record_check(state, result.fact));
+  return {};
+}
+
+/// A verdict that can't be kept is given all the same.
+void record(const Arguments& arguments, const Surroundings& surroundings, CheckResult& result) {
+  const std::optional<path> state = state_of(arguments, surroundings);
+  if (!state) return;
+  const Result<> kept = record_in(*state, surroundings.folder / arguments.positional.front(),
+                                  project_root(surroundings.folder), result);
+  if (!kept.ok()) warn("the verdicts are not recorded: " + kept.error().message, surroundings);
+}
 
 Result<CheckResult> check_file(const Arguments& arguments, const Surroundings& surroundings) {
   const path file = surroundings.folder / arguments.positional.front();
@@ -115,8 +175,17 @@ Result<CheckResult> check_file(const Arguments& arguments, const Surroundings& s
   circumstances.references = named.references();
   const checks::Suite suite = checks::compile(contract, circumstances.references);
   CheckResult result;
-  result.profile = TRY(checks::profile_table(file, suite.plan));
-  result.verdicts = checks::evaluate(suite, result.profile, circumstances);
+  result.stamp = stamp_of(file);
+  const checks::Profile profile = TRY(checks::profile_table(file, suite.plan));
+  result.verdicts = checks::evaluate(suite, profile, circumstances);
+  CheckFact& fact = result.fact;
+  fact.contract_file = shown;
+  fact.contract = text;
+  fact.profile = checks::to_json(profile);
+  for (const auto& [name, reference] : named.owned)
+    fact.references.push_back({name, checks::to_json(reference)});
+  fact.environment = checks::to_string(circumstances.environment);
+  fact.as_of_ms = circumstances.now_ms;
   return result;
 }
 
@@ -141,6 +210,7 @@ int run_check(const Arguments& arguments, const Surroundings& surroundings) {
     surroundings.out << checks::to_junit(verdicts, arguments.positional.front());
   else
     surroundings.out << checks::to_table(verdicts, arguments.on("all"));
+  record(arguments, surroundings, *result);
   return checks::failed(verdicts) ? kAnswerIsNo : kDone;
 }
 
@@ -210,7 +280,8 @@ std::vector<Command> checks_commands() {
                   "what drift is measured against: a profile, or NAME=PROFILE,..."},
                  {"--as-of", "TIME", "the time that freshness counts from (now)"},
                  {"--format", "FORMAT", "table, json or junit"},
-                 {"--all", "", "list passed checks too"}},
+                 {"--all", "", "list passed checks too"},
+                 {"--no-record", "", "leave no fact in the state folder"}},
        .examples = {"slipway check data/hour.csv",
                     "slipway check data/hour.csv --reference hour.profile.json --format junit"},
        .run = run_check});
