@@ -1,5 +1,7 @@
 #pragma once
 
+#include <filesystem>
+
 #include "base/metrics.h"
 #include "domain/flows/facts.h"
 #include "io/db/db.h"
@@ -13,7 +15,9 @@ void mount_metrics(http::Router& router, Metrics& metrics);
 
 /// POST /facts (from a `repro` beside this server), GET
 /// /explain?subject=...&direction=causes|effects.
-void mount_api(http::Router& router, db::Pool& pool, const Clock& clock);
+/// Predictions are looked for below `state`.
+void mount_api(http::Router& router, db::Pool& pool, const Clock& clock,
+               const std::filesystem::path& state);
 
 /// The name that a Principal has who showed the state folder's secret.
 inline constexpr char kOwnerName[] = "owner";

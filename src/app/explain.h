@@ -1,15 +1,23 @@
 #pragma once
 
+#include <filesystem>
+#include <optional>
 #include <string>
 
+#include "app/prediction_view.h"
 #include "graph/graph.h"
 #include "io/db/db.h"
 
 namespace slipway::app {
 
+struct Explained {
+  graph::Closure closure;
+  std::optional<PredictionView> prediction;  // when that is what was asked for
+};
+
 /// evidence::explain for every form in which a person names a thing, "models:/NAME@ALIAS" and its
-/// kin included. Waits for the database.
-Result<graph::Closure> explain(db::Pool& pool, const std::string& subject,
-                               graph::Direction direction);
+/// kin, and predictions in the log below `state`, included. Waits for database and disk.
+Result<Explained> explain(db::Pool& pool, const std::filesystem::path& state,
+                          const std::string& subject, graph::Direction direction);
 
 }  // namespace slipway::app

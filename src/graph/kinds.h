@@ -16,6 +16,7 @@ inline constexpr char kModelVersion[] = "model_version";    // NAME/VERSION
 inline constexpr char kRegisteredModel[] = "registered_model";  // NAME; subject of events only
 inline constexpr char kFeatureViewVersion[] = "feature_view_version";  // NAME@DIGEST, SHA-256 of its meaning
 inline constexpr char kRolloutStep[] = "rollout_step";   // ROLLOUT/NUMBER: one change of a rollout
+inline constexpr char kPrediction[] = "prediction";      // DEPLOYMENT.UUID or DEPLOYMENT.UUID/ROW; never stored: made of the prediction log
 inline constexpr char kVerdict[] = "verdict";            // ROLLOUT/GATE, ROLLOUT/NUMBER/GUARD, or UUIDv7
 inline constexpr char kContractVersion[] = "contract_version";  // SHA-256 of its text
 inline constexpr char kProfile[] = "profile";            // SHA-256 of its JSON
@@ -47,6 +48,7 @@ namespace slipway::graph::relation {
 inline constexpr char kUsed[] = "used";                // attempt -> commit, data, params, environment; run -> data, dataset, model
 inline constexpr char kDrawnFrom[] = "drawn_from";      // data (a training set) -> feature view version, data
 inline constexpr char kProducedBy[] = "produced_by";   // data, run -> attempt; model version -> run, model; model -> run
+inline constexpr char kAnsweredBy[] = "answered_by";  // prediction -> rollout step, model version
 inline constexpr char kOf[] = "of";               // rollout step -> deployment, model version
 inline constexpr char kDecidedBy[] = "decided_by"; // rollout step -> verdict
 inline constexpr char kAbout[] = "about";         // verdict -> model version, data, window

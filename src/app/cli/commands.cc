@@ -112,14 +112,18 @@ std::vector<Command> commands() {
                  .run = run_apply});
   for (Command& command : checks_commands()) all.push_back(std::move(command));
   for (Command& command : features_commands()) all.push_back(std::move(command));
+  for (Command& command : delivery_commands()) all.push_back(std::move(command));
+  for (Command& command : feedback_commands()) all.push_back(std::move(command));
   all.push_back({.name = "explain",
-                 .summary = "where a model version, run or piece of data comes from",
+                 .summary = "where a prediction, model version, run or piece of data comes from",
                  .positional = "SUBJECT",
                  .positional_min = 1,
                  .positional_max = 1,
-                 .positional_help = "models:/NAME/VERSION, run:ID, data:MD5 or a path",
+                 .positional_help =
+                     "the id of a prediction, models:/NAME/VERSION, run:ID, data:MD5 or a path",
                  .flags = explain_flags(),
-                 .examples = {"slipway explain models:/bikes/1",
+                 .examples = {"slipway explain bikes.019753a8-3c1a-7e05-8a4e-0f6b1d2c3e4f/0",
+                              "slipway explain models:/bikes/1",
                               "slipway explain run:0123456789abcdef0123456789abcdef",
                               "slipway explain --effects data:d41d8cd98f00b204e9800998ecf8427e"},
                  .run = run_explain});

@@ -50,19 +50,35 @@ void tell_record(graph::Node& data, const flows::TrackedData& record,
   if (!commit.empty()) data.attributes.set("tracked_in", commit);
 }
 
-Result<graph::Closure> explain_here(db::Pool& pool, const std::string& subject,
-                                    graph::Direction direction,
-                                    const std::filesystem::path& folder) {
-  std::optional<flows::TrackedData> record = TRY(tracked_data(folder, subject));
-  if (!record) return explain(pool, subject, direction);
+/// Of a piece of data that the project in `folder` may track.
+Result<Explained> explain_here(db::Pool& pool, const std::filesystem::path& state,
+                               const std::string& subject, graph::Direction direction,
+                               const std::filesystem::path& folder) {
+  std::optional<flows::TrackedData> record;
+  if (!is_prediction_id(subject)) record = TRY(tracked_data(folder, subject));
+  if (!record) return explain(pool, state, subject, direction);
   const graph::NodeRef ref{graph::kind::kData, record->version.md5};
-  Result<graph::Closure> found = explain(pool, "data:" + ref.id, direction);
+  Result<Explained> found = explain(pool, state, "data:" + ref.id, direction);
   if (!found.ok() && found.error().code != Code::kMissing) return found;
-  graph::Closure closure = found.ok() ? std::move(*found) : graph::Closure();
+  graph::Closure closure = found.ok() ? std::move(found->closure) : graph::Closure();
   if (closure.nodes.empty()) closure.nodes.push_back({ref, wire::Json(wire::Json::Object()), 0});
   if (closure.edges.empty() && direction == graph::Direction::kToCauses)
     tell_record(closure.nodes.front(), *record, folder);
-  return closure;
+  return Explained{std::move(closure), {}};
+}
+
+/// The tree; of a prediction, what was asked and answered stands under its line.
+std::string to_text(const Explained& explained, graph::Direction direction) {
+  std::string tree = evidence::to_tree(explained.closure, direction);
+  if (explained.prediction)
+    tree.insert(std::min(tree.size(), tree.find('\n') + 1), to_text(*explained.prediction));
+  return tree;
+}
+
+std::filesystem::path state_of(const Arguments& arguments, const Surroundings& surroundings) {
+  const auto named = arguments.flags.find("state");
+  if (named == arguments.flags.end()) return default_state(surroundings.folder);
+  return surroundings.folder / named->second;
 }
 
 }  // namespace
@@ -80,13 +96,16 @@ int run_explain(const Arguments& arguments, const Surroundings& surroundings) {
   if (!pool.ok()) return report(pool.error(), surroundings);
   auto direction =
       arguments.on("effects") ? graph::Direction::kToEffects : graph::Direction::kToCauses;
-  Result<graph::Closure> closure =
-      explain_here(**pool, arguments.positional.front(), direction, surroundings.folder);
-  if (!closure.ok()) return report(closure.error(), surroundings);
+  Result<Explained> explained =
+      explain_here(**pool, state_of(arguments, surroundings), arguments.positional.front(),
+                   direction, surroundings.folder);
+  if (!explained.ok()) return report(explained.error(), surroundings);
   if (surroundings.json) {
-    surroundings.out << wire::dump(evidence::to_json(*closure)) << "\n";
+    surroundings.out << wire::dump(evidence::to_json(explained->closure),
+                                   {.non_finite_as_string = true})
+                     << "\n";
   } else {
-    surroundings.out << evidence::to_tree(*closure, direction);
+    surroundings.out << to_text(*explained, direction);
   }
   return kDone;
 }

@@ -31,6 +31,11 @@ std::vector<Command> features_commands();
 /// report.
 std::vector<Command> report_commands();
 
+/// deployments, deploy, promote, rollback, gates.
+std::vector<Command> delivery_commands();
+
+/// feedback.
+std::vector<Command> feedback_commands();
 
 std::vector<Flag> explain_flags();
 int run_explain(const Arguments& arguments, const Surroundings& surroundings);

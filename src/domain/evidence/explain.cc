@@ -20,6 +20,7 @@ namespace kind = graph::kind;
 
 constexpr std::string_view kForms =
     "models:/NAME/VERSION, models:/NAME@ALIAS, run:ID, data:MD5, the path of data in the project, "
+    "the id of a prediction, "
     "model:ID, attempt:ID, commit:ID, environment:DIGEST, params:DIGEST";
 
 /// A control character in a stored name must not move the reader's cursor.

@@ -171,6 +171,7 @@ std::string attributes_text(const Node& node) {
        [](const Json& all) {
          return part("", text_at(all, "name")) + time_part(all, "created_ms");
        }},
+      {kind::kPrediction, [](const Json& all) { return part("at", text_at(all, "time")); }},
       {kind::kModelVersion, [](const Json& all) { return time_part(all, "created_ms"); }},
       {kind::kDataset, dataset_text},
   };

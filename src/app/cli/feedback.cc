@@ -1,0 +1,175 @@
+#include "app/cli/verbs.h"
+#include "app/feedback_api.h"
+#include "app/project.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "domain/features/csv.h"
+
+namespace slipway::app {
+namespace {
+
+using wire::Json;
+
+constexpr std::uint64_t kFileBytesMax = 1u << 30;
+
+Error usage(const std::string& message) {
+  return with_tag(invalid(message), "usage");
+}
+
+std::string flag(const Arguments& arguments, std::string_view name) {
+  const auto found = arguments.flags.find(name);
+  return found == arguments.flags.end() ? "" : found->second;
+}
+
+/// A label and where it stands: a line of a file, 0 for the command line.
+struct Placed {
+  LabelRequest label;
+  std::size_t line = 0;
+};
+
+Result<Json> number_of(std::string_view text) {
+  const std::string_view word = trim(text);
+  if (word == "true" || word == "false") return Json(word == "true");
+  const std::optional<double> number = to_double(word);
+  if (number) return Json(*number);
+  return invalid("found '" + std::string(text.substr(0, 40)) + "', expected a number");
+}
+
+/// Columns prediction_id and value; event_time and source may be there.
+Result<std::vector<Placed>> labels_of_csv(std::string_view text, const std::string& name) {
+  const features::CsvTable table = TRY(features::parse_csv(text, name));
+  const auto column = [&](std::string_view wanted) {
+    const auto found = std::find(table.names.begin(), table.names.end(), wanted);
+    return static_cast<std::size_t>(found - table.names.begin());
+  };
+  const std::size_t width = table.names.size();
+  const std::size_t id = column("prediction_id"), value = column("value");
+  const std::size_t time = column("event_time"), source = column("source");
+  if (id == width || value == width) {
+    return invalid(name + ":1: found the columns " + join(table.names, ", ") +
+                   ", expected prediction_id and value");
+  }
+  std::vector<Placed> labels;
+  for (std::size_t row = 0; row < table.rows(); ++row) {
+    Placed placed;
+    placed.line = table.lines[row];
+    placed.label.prediction_id = table.at(row, id).text;
+    Result<Json> number = number_of(table.at(row, value).text);
+    if (!number.ok()) {
+      return invalid(name + ":" + std::to_string(placed.line) +
+                     ": value: " + number.error().message);
+    }
+    placed.label.value = std::move(*number);
+    if (time != width && !table.at(row, time).text.empty())
+      placed.label.event_time = Json(table.at(row, time).text);
+    if (source != width) placed.label.source = table.at(row, source).text;
+    labels.push_back(std::move(placed));
+  }
+  return labels;
+}
+
+/// One label a line.
+Result<std::vector<Placed>> labels_of_jsonl(std::string_view text, const std::string& name) {
+  std::vector<Placed> labels;
+  std::size_t line = 0;
+  for (std::string_view one : split(text, '\n')) {
+    ++line;
+    if (trim(one).empty()) continue;
+    Result<LabelRequest> label = wire::decode<LabelRequest>(one);
+    if (!label.ok())
+      return invalid(name + ":" + std::to_string(line) + ": " + label.error().message);
+    labels.push_back({std::move(*label), line});
+  }
+  return labels;
+}
+
+Result<std::vector<Placed>> labels_of_file(const std::filesystem::path& path,
+                                           const std::string& name) {
+  const std::string text = TRY(read_file(path, kFileBytesMax));
+  const std::string extension = path.extension().string();
+  if (extension == ".csv") return labels_of_csv(text, name);
+  if (extension == ".jsonl" || extension == ".ndjson") return labels_of_jsonl(text, name);
+  return usage("found --file " + name + ", expected a name that ends in .csv or .jsonl");
+}
+
+Result<std::vector<Placed>> labels_of(const Arguments& arguments,
+                                      const Surroundings& surroundings) {
+  const std::string file = flag(arguments, "file");
+  const auto& given = arguments.positional;
+  if (!file.empty()) {
+    if (!given.empty()) return usage("found a prediction beside --file, expected one of them");
+    return labels_of_file(surroundings.folder / file, file);
+  }
+  if (given.size() != 2) return usage("expected PREDICTION and VALUE, or --file");
+  Placed one;
+  one.label.prediction_id = given[0];
+  Result<Json> number = number_of(given[1]);
+  if (!number.ok()) return usage("VALUE: " + number.error().message);
+  one.label.value = std::move(*number);
+  if (const std::string time = flag(arguments, "event-time"); !time.empty())
+    one.label.event_time = Json(time);
+  one.label.source = flag(arguments, "source");
+  return std::vector<Placed>{std::move(one)};
+}
+
+std::filesystem::path state_of(const Arguments& arguments, const Surroundings& surroundings) {
+  const std::string named = flag(arguments, "state");
+  if (named.empty()) return default_state(surroundings.folder);
+  return (surroundings.folder / named).lexically_normal();
+}
+
+/// In batches: each of them is taken as a whole, or refused as a whole.
+Result<std::size_t> send(const std::filesystem::path& state, std::vector<Placed> labels) {
+  std::size_t taken = 0;
+  while (taken < labels.size()) {
+    const std::size_t count = std::min(labels.size() - taken, serving::kFeedbackLabelsMax);
+    std::vector<LabelRequest> batch;
+    for (std::size_t i = taken; i < taken + count; ++i) batch.push_back(std::move(labels[i].label));
+    Result<Json> answer = feedback_at(state, batch);
+    if (!answer.ok()) {
+      Error error = std::move(answer.error());
+      if (labels[0].line != 0) {
+        error.message += " (labels[0] is line " + std::to_string(labels[taken].line) + "; " +
+                         std::to_string(taken) + " labels before it were taken)";
+      }
+      return error;
+    }
+    taken += count;
+  }
+  return taken;
+}
+
+int run_feedback(const Arguments& arguments, const Surroundings& surroundings) {
+  Result<std::vector<Placed>> labels = labels_of(arguments, surroundings);
+  if (!labels.ok()) return report(labels.error(), surroundings);
+  Result<std::size_t> taken = send(state_of(arguments, surroundings), std::move(*labels));
+  if (!taken.ok()) return report(taken.error(), surroundings);
+  if (surroundings.json)
+    surroundings.out << "{\"taken\":" << *taken << "}\n";
+  else
+    surroundings.out << *taken << (*taken == 1 ? " label" : " labels") << " taken\n";
+  return kDone;
+}
+
+}  // namespace
+
+std::vector<Command> feedback_commands() {
+  return {
+      {.name = "feedback",
+       .summary = "say what predictions should have been",
+       .positional = "PREDICTION VALUE",
+       .positional_max = 2,
+       .positional_help =
+           "id of a prediction (of row N of a batch: ID/N), and what turned out true",
+       .flags = {{"--file", "FILE",
+                  "labels.csv with the columns prediction_id and value (event_time, source), or "
+                  "labels.jsonl"},
+                 {"--event-time", "TIME", "when it became true (now)"},
+                 {"--source", "NAME", "who says so"},
+                 {"--state", "DIR", "the state folder (.slipway of this project)"}},
+       .examples = {"slipway feedback bikes.019753a8-3c1a-7e05-8a4e-0f6b1d2c3e4f 112",
+                    "slipway feedback --file labels.csv"},
+       .run = run_feedback}};
+}
+
+}  // namespace slipway::app

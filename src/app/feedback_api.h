@@ -1,0 +1,58 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "domain/serving/deployments.h"
+#include "domain/serving/feedback.h"
+#include "domain/serving/labels.h"
+#include "io/db/db.h"
+#include "io/http/router.h"
+#include "io/wire/codec.h"
+
+// Labels in, and predictions out: over HTTP, or on the files of a state folder that nobody owns.
+// Any thread; waits for disk and database.
+namespace slipway::app {
+
+/// One label as programs write it; every member may be left out, and is judged where all of them
+/// are.
+struct LabelRequest {
+  std::string prediction_id;
+  wire::Json value;       // a number, or true and false for 1 and 0
+  wire::Json event_time;  // a text or a number: when it became true
+  std::string source;
+};
+WIRE(LabelRequest, prediction_id, value, event_time, source)
+
+/// {"labels": [...]}, or the members of one label.
+Result<std::vector<LabelRequest>> read_feedback(std::string_view body);
+
+/// Durable on return: all of them, or an error and nothing of what is wrong with one. kInvalid, tag
+/// "wrong_labels", says which ones are wrong and why; `wrong` has them all when it is given.
+Result<> take_feedback(const std::vector<LabelRequest>& sent, serving::LabelLog& log,
+                       const std::function<bool(const std::string& deployment)>& knows,
+                       UnixMs now_ms, std::vector<serving::WrongLabel>* wrong = nullptr);
+
+struct FeedbackWorld {
+  std::filesystem::path state;
+  serving::LabelLog& labels;
+  serving::Deployments& deployments;
+  db::Pool& pool;
+  const Clock& clock;
+  std::function<void()> wake = {};  // the loop: labels came
+};
+
+/// Under /api/slipway/v1: POST /feedback and GET /predictions/ID, where ID may end in "/ROW".
+void mount_feedback(http::Router& router, const FeedbackWorld& world);
+
+// ---- for commands
+
+/// Sends them to the owner of the state folder, or keeps them here when there is none. The answer
+/// is {"taken": N}.
+Result<wire::Json> feedback_at(const std::filesystem::path& state,
+                               const std::vector<LabelRequest>& labels);
+
+}  // namespace slipway::app
