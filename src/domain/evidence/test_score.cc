@@ -1,0 +1,330 @@
+#include "domain/evidence/test_score.h"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace slipway::evidence {
+namespace {
+
+using wire::Json;
+using Window = ScoreFacts::Window;
+
+constexpr UnixMs kDay = 24 * 3600 * 1000LL;
+constexpr std::size_t kLinksMax = 5;
+constexpr std::size_t kAgesMin = 4;  // windows of one version until its quality by age is a curve
+
+struct Finding {
+  Points points = Points::kNone;
+  std::string why;
+  std::vector<std::string> links = {};
+};
+
+Finding not_yet(const char* needs) {
+  return {Points::kNotMeasurable, std::string("needs ") + needs};
+}
+
+std::string counted(std::size_t count, const char* one, const char* many) {
+  return std::to_string(count) + " " + (count == 1 ? one : many);
+}
+
+template <class Holds>
+std::vector<const Window*> windows_where(const ScoreFacts& facts, Holds holds) {
+  std::vector<const Window*> found;
+  for (const Window& window : facts.windows) {
+    if (holds(window)) found.push_back(&window);
+  }
+  return found;
+}
+
+std::vector<std::string> newest(const std::vector<const Window*>& windows) {
+  std::vector<std::string> links;
+  for (auto one = windows.rbegin(); one != windows.rend() && links.size() < kLinksMax; ++one) {
+    links.push_back((*one)->link);
+  }
+  return links;
+}
+
+/// A gate that could not be asked, or was waived, has shown nothing.
+const ScoreFacts::Gate* gate(const ScoreFacts& facts, std::string_view name) {
+  for (const ScoreFacts::Gate& one : facts.gates) {
+    if (one.name == name && (one.status == "pass" || one.status == "fail")) return &one;
+  }
+  return nullptr;
+}
+
+bool is_fresh(const ScoreFacts& facts, const Window& last) {
+  // Three spans of its own may be missing; labels of a window come a span late besides.
+  return facts.now_ms - last.end_ms <= 4 * std::max<UnixMs>(last.end_ms - last.start_ms, kDay);
+}
+
+// --- data ----------------------------------------------------------------------------------------
+
+Finding schema(const ScoreFacts& facts) {
+  const ScoreFacts::Gate* contract = gate(facts, "contract");
+  const auto windows = windows_where(facts, [](const Window& w) { return w.has_contract; });
+  if (contract != nullptr && !windows.empty()) {
+    Finding finding{Points::kFull, "the contract was judged on its training data and on " +
+                                       counted(windows.size(), "window", "windows") +
+                                       " of requests"};
+    finding.links = newest(windows);
+    finding.links.push_back(contract->link);
+    return finding;
+  }
+  if (contract != nullptr) {
+    return {Points::kNone,
+            "judged on its training data, on no window of requests yet",
+            {contract->link}};
+  }
+  if (!facts.checks_by_hand.empty()) {
+    return {Points::kHalf, "checked by hand", facts.checks_by_hand};
+  }
+  return {Points::kNone, "no contract was judged on its training data"};
+}
+
+// --- model ---------------------------------------------------------------------------------------
+
+Finding staleness(const ScoreFacts& facts) {
+  const auto windows = windows_where(facts, [&](const Window& w) {
+    return w.labelled > 0 && facts.now_ms - w.end_ms <= 90 * kDay;
+  });
+  if (windows.size() < kAgesMin) {
+    return {Points::kNone,
+            "its quality by age wants " + std::to_string(kAgesMin) + " windows with labels in 90 " +
+                "days, there are " + std::to_string(windows.size()),
+            newest(windows)};
+  }
+  return {Points::kFull,
+          "quality by age is measured over " + counted(windows.size(), "window", "windows"),
+          newest(windows)};
+}
+
+// --- infrastructure ------------------------------------------------------------------------------
+
+Finding integration(const ScoreFacts& facts) {
+  for (auto run = facts.pipeline_runs.rbegin(); run != facts.pipeline_runs.rend(); ++run) {
+    if (facts.now_ms - run->time_ms > 7 * kDay) break;
+    return {Points::kFull, "the whole pipeline ran within 7 days", {run->link}};
+  }
+  return {Points::kNone, "the whole pipeline did not run through within 7 days"};
+}
+
+Finding promotion_gate(const ScoreFacts& facts) {
+  const ScoreFacts::Gate* quality = gate(facts, "quality");
+  if (quality == nullptr) return {Points::kNone, "no quality gate judged this version"};
+  return {Points::kFull,
+          "its quality was judged before it served: " + quality->status,
+          {quality->link}};
+}
+
+Finding canary(const ScoreFacts& facts) {
+  if (facts.canary_steps.empty()) return {Points::kNone, "it served without shadow or canary"};
+  return {Points::kFull, "it was tried in shadow or canary", facts.canary_steps};
+}
+
+Finding rollback(const ScoreFacts& facts) {
+  for (auto one = facts.rollbacks.rbegin(); one != facts.rollbacks.rend(); ++one) {
+    if (facts.now_ms - one->time_ms > 30 * kDay) break;
+    return {Points::kFull, "a version was rolled back within 30 days", {one->link}};
+  }
+  return {Points::kNone, "nothing was rolled back within 30 days, for real or as a drill"};
+}
+
+// --- monitoring ----------------------------------------------------------------------------------
+
+template <class Holds>
+Finding watched(const ScoreFacts& facts, const char* what, const char* lacking, Holds holds) {
+  const auto windows = windows_where(facts, holds);
+  if (windows.empty()) return {Points::kNone, lacking};
+  if (!is_fresh(facts, *windows.back())) {
+    return {Points::kNone, "its last window is of " + to_iso8601(windows.back()->end_ms),
+            newest(windows)};
+  }
+  return {Points::kFull, std::string(what) + counted(windows.size(), "window", "windows"),
+          newest(windows)};
+}
+
+struct Test {
+  const char* id;
+  const char* title;
+  Finding (*find)(const ScoreFacts&);
+};
+
+const Test kTests[] = {
+    {"D1", "expectations on features are captured in a schema", schema},
+    {"D2", "every feature is beneficial",
+     [](const ScoreFacts&) { return not_yet("importances of this version's inputs"); }},
+    {"D3", "no feature costs too much",
+     [](const ScoreFacts&) { return not_yet("costs of its inputs"); }},
+    {"D4", "features obey rules on sources, licences and privacy",
+     [](const ScoreFacts&) { return not_yet("policies on sources"); }},
+    {"D5", "the data pipeline has privacy controls",
+     [](const ScoreFacts&) { return not_yet("access and erasure drills"); }},
+    {"D6", "new features can be added quickly",
+     [](const ScoreFacts&) { return not_yet("times from an idea to a feature in use"); }},
+    {"D7", "all code of features is tested",
+     [](const ScoreFacts&) { return not_yet("tests of feature views at the served commit"); }},
+
+    {"M1", "model code is reviewed and submitted",
+     [](const ScoreFacts&) { return not_yet("reviews of the training commit"); }},
+    {"M2", "offline and online metrics correlate",
+     [](const ScoreFacts&) { return not_yet("business metrics beside hold-out metrics"); }},
+    {"M3", "all hyper-parameters are tuned",
+     [](const ScoreFacts&) { return not_yet("studies of hyper-parameters"); }},
+    {"M4", "the effect of staleness is known", staleness},
+    {"M5", "a simpler model is not better",
+     [](const ScoreFacts&) { return not_yet("a baseline in the quality gate"); }},
+    {"M6", "quality is sufficient on important slices",
+     [](const ScoreFacts&) { return not_yet("slices in the quality gate"); }},
+    {"M7", "the model is tested for inclusion",
+     [](const ScoreFacts&) { return not_yet("fairness in the gates"); }},
+
+    {"I1", "training is reproducible",
+     [](const ScoreFacts&) { return not_yet("a run of this version made again, byte for byte"); }},
+    {"I2", "model code is unit tested",
+     [](const ScoreFacts&) { return not_yet("reports of tests at the training commit"); }},
+    {"I3", "the whole pipeline is integration tested", integration},
+    {"I4", "quality is validated before serving", promotion_gate},
+    {"I5", "single answers can be debugged step by step",
+     [](const ScoreFacts&) { return not_yet("explanations of sampled live answers"); }},
+    {"I6", "models go through a canary before they serve", canary},
+    {"I7", "models can be rolled back quickly", rollback},
+
+    {"N1", "changes of dependencies are told",
+     [](const ScoreFacts&) { return not_yet("subscriptions to changes of dependencies"); }},
+    {"N2", "invariants hold in training and serving inputs",
+     [](const ScoreFacts& facts) {
+       return watched(facts, "its requests are judged window by window: ",
+                      "no window of its requests was judged", [](const Window&) { return true; });
+     }},
+    {"N3", "training and serving features do not differ",
+     [](const ScoreFacts& facts) {
+       return watched(facts, "requests are compared with a reference: ",
+                      "no window was compared with the training data",
+                      [](const Window& w) { return w.has_reference; });
+     }},
+    {"N4", "models are not too stale",
+     [](const ScoreFacts& facts) {
+       return watched(facts, "its age is judged against a requirement: ",
+                      "no monitor has a requirement on model_age",
+                      [](const Window& w) { return w.metric == "model_age"; });
+     }},
+    {"N5", "the model is numerically stable",
+     [](const ScoreFacts&) { return not_yet("counts of NaN and infinity in training"); }},
+    {"N6", "speed, throughput and memory have not become worse",
+     [](const ScoreFacts&) { return not_yet("tests of these over versions"); }},
+    {"N7", "quality has not become worse on served data",
+     [](const ScoreFacts& facts) {
+       return watched(facts, "its quality is judged from labels: ", "no window had labels",
+                      [](const Window& w) { return w.labelled > 0 && !w.metric.empty(); });
+     }},
+};
+
+std::string section_of(std::string_view test) {
+  switch (test.front()) {
+    case 'D':
+      return "data";
+    case 'M':
+      return "model";
+    case 'I':
+      return "infrastructure";
+    default:
+      return "monitoring";
+  }
+}
+
+std::string reading_of(double score) {
+  if (score <= 0) return "more of a research project than a production system";
+  if (score <= 1) return "not wholly untested, but serious holes are to be expected";
+  if (score <= 2) return "a first pass at production, more is needed";
+  if (score <= 3) return "reasonably tested, more can be automated";
+  if (score <= 5) return "strong levels of automated testing and monitoring";
+  return "exceptional levels of automated testing and monitoring";
+}
+
+std::string number(double value) {
+  char text[16];
+  std::snprintf(text, sizeof text, "%.1f", value);
+  return text;
+}
+
+}  // namespace
+
+const char* to_string(Points points) {
+  switch (points) {
+    case Points::kFull:
+      return "full";
+    case Points::kHalf:
+      return "half";
+    case Points::kNone:
+      return "none";
+    case Points::kNotMeasurable:
+      return "not_measurable";
+  }
+  return "none";
+}
+
+double value_of(Points points) {
+  return points == Points::kFull ? 1 : points == Points::kHalf ? 0.5 : 0;
+}
+
+TestScore score_of(const ScoreFacts& facts) {
+  TestScore score;
+  score.model = facts.model;
+  score.version = facts.version;
+  for (const Test& test : kTests) {
+    Finding finding = test.find(facts);
+    score.sections[section_of(test.id)] += value_of(finding.points);
+    if (finding.links.size() > kLinksMax) finding.links.resize(kLinksMax);
+    score.probes.push_back(
+        {test.id, test.title, finding.points, std::move(finding.why), std::move(finding.links)});
+  }
+  score.score = 7;
+  for (const auto& [section, sum] : score.sections) score.score = std::min(score.score, sum);
+  score.reading = reading_of(score.score);
+  return score;
+}
+
+Json to_json(const TestScore& score) {
+  Json json;
+  json.set("model", score.model);
+  json.set("version", score.version);
+  json.set("score", score.score);
+  json.set("reading", score.reading);
+  Json sections(Json::Object{});
+  for (const auto& [section, sum] : score.sections) sections.set(section, sum);
+  json.set("sections", std::move(sections));
+  Json::Array tests;
+  for (const Probe& probe : score.probes) {
+    Json one;
+    one.set("test", probe.test);
+    one.set("title", probe.title);
+    one.set("points", to_string(probe.points));
+    one.set("why", probe.why);
+    one.set("evidence", Json::Array(probe.links.begin(), probe.links.end()));
+    tests.push_back(std::move(one));
+  }
+  json.set("tests", std::move(tests));
+  return json;
+}
+
+std::string to_text(const TestScore& score) {
+  std::string text = "ML Test Score of " + score.model;
+  text += score.version != 0 ? " version " + std::to_string(score.version) : ", without versions";
+  text += ": " + number(score.score) + ", " + score.reading + "\n";
+  std::string section;
+  for (const Probe& probe : score.probes) {
+    if (std::string next = section_of(probe.test); next != section) {
+      section = next;
+      text += section + "  " + number(score.sections.at(section)) + " of 7\n";
+    }
+    const char* mark = probe.points == Points::kFull   ? "1  "
+                       : probe.points == Points::kHalf ? "1/2"
+                       : probe.points == Points::kNone ? "0  "
+                                                       : "-  ";
+    text += "  " + probe.test + " " + mark + " " + probe.title + ": " + probe.why + "\n";
+    for (const std::string& link : probe.links) text += "           " + link + "\n";
+  }
+  return text;
+}
+
+}  // namespace slipway::evidence
