@@ -197,6 +197,7 @@ SUITES = {
     "project": pytest_suite("protocol/project", "dvc"),
     "checks": pytest_suite("protocol/checks", "dvc"),
     "features": pytest_suite("protocol/features", "dvc"),
+    "serving": pytest_suite("protocol/serving", "triton"),
     "faults": pytest_suite("faults", "mlflow3"),
     "web": web,
     "sanitizers": sanitizers,

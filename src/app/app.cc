@@ -16,6 +16,7 @@
 #include "app/loop/cached_data.h"
 #include "app/loop/gate_part.h"
 #include "app/loop/intake_part.h"
+#include "app/loop/log_part.h"
 #include "app/loop/notify_part.h"
 #include "app/loop/rollout_part.h"
 #include "app/model_source.h"
@@ -117,6 +118,7 @@ struct App::Services {
     circle.add(std::make_unique<IntakePart>(*pool, project, *registry, *blobs, wake));
     circle.add(std::make_unique<GatePart>(gate_world(), project, wake));
     circle.add(std::move(rollouts));
+    circle.add(std::make_unique<LogPart>(*pool, project, *prediction_log, options.state));
     circle.add(std::make_unique<NotifyPart>(*pool, metrics, wake, environment_variable));
     return {};
   }

@@ -114,7 +114,7 @@ void PredictionLog::Stream::log(Prediction prediction, std::shared_ptr<const Lay
     pending.entries.push_back({std::move(prediction), std::move(layout)});
     return true;
   });
-  if (!taken) log_.lose(1);
+  if (!taken) lose(1);
 }
 
 Result<> PredictionLog::Stream::flush() {
@@ -129,7 +129,7 @@ Result<> PredictionLog::Stream::flush() {
       log_.logged_counter_.add(static_cast<double>(end - begin));
       continue;
     }
-    log_.lose(end - begin);
+    lose(end - begin);
     if (first.ok()) first = std::move(written);
   }
   return first;
@@ -154,7 +154,7 @@ Result<> PredictionLog::Stream::write_to(File& file, std::span<Entry> entries) {
     payload.clear();
     append_prediction_frame(payload, p, static_cast<std::uint32_t>(number));
     if (payload.size() > blob::kFrameBytesMax) {
-      log_.lose(1);
+      lose(1);
       continue;
     }
     blob::add_frame(frames, payload);
@@ -267,8 +267,13 @@ Result<> PredictionLog::flush() {
   return first;
 }
 
-void PredictionLog::lose(std::uint64_t requests) {
+void PredictionLog::Stream::lose(std::uint64_t requests) {
+  log_.lose(deployment_, requests);
+}
+
+void PredictionLog::lose(const std::string& deployment, std::uint64_t requests) {
   lost_ += requests;
+  losses_.with([&](auto& losses) { losses[deployment] += requests; });
   lost_counter_.add(static_cast<double>(requests));
 }
 

@@ -74,6 +74,7 @@ class PredictionLog {
     Result<File*> file_of(const std::string& day);
     Result<> close(File& file);
     Result<> close_all();
+    void lose(std::uint64_t requests);
 
     PredictionLog& log_;
     const std::string deployment_;
@@ -97,16 +98,20 @@ class PredictionLog {
   Result<> flush();
   /// Requests since the start.
   std::uint64_t lost() const { return lost_; }
+  std::map<std::string, std::uint64_t> lost_by_deployment() const {
+    return losses_.with([](const auto& losses) { return losses; });
+  }
   const std::filesystem::path& root() const { return options_.root; }
 
  private:
-  void lose(std::uint64_t requests);
+  void lose(const std::string& deployment, std::uint64_t requests);
 
   blob::Disk& disk_;
   const PredictionLogOptions options_;
   Counter& logged_counter_;
   Counter& lost_counter_;
   std::atomic<std::uint64_t> lost_{0};
+  Guarded<std::map<std::string, std::uint64_t>> losses_;
   Guarded<std::map<std::string, std::shared_ptr<Stream>>> streams_;
   Guarded<std::vector<std::shared_ptr<Stream>>> retired_;  // with other rules, until written
   std::mutex flush_mutex_;
