@@ -13,6 +13,7 @@
 #include "app/facts.h"
 #include "app/features_api.h"
 #include "app/feedback_api.h"
+#include "app/golden_api.h"
 #include "app/loop/cached_data.h"
 #include "app/loop/gate_part.h"
 #include "app/loop/intake_part.h"
@@ -268,6 +269,7 @@ Result<> App::start() {
                             [&s] { s.circle.wake(); }});
   mount_delivery(s.router, s.delivery_world());
   mount_checks(s.router, *s.pool, s.clock);
+  mount_golden(s.router, *s.pool, *s.tracking, *s.blobs);
   s.mount_mlflow();
   http::Router& data_plane = s.options.listen_serving ? s.serving_router : s.router;
   oip::mount(data_plane, *s.serving, *s.deployments);

@@ -9,6 +9,7 @@
 
 #include "app/app.h"
 #include "app/facts.h"
+#include "app/golden_helper.h"
 #include "app/outbox.h"
 #include "base/file.h"
 #include "domain/flows/repro.h"
@@ -41,6 +42,7 @@ class RunRecorder final : public flows::FactSink, public flows::Tracking {
 
   Result<std::string> url() override;
   Result<std::string> token(const std::string& attempt) override;
+  std::string_view golden_helper() const override { return app::golden_helper(); }
 
  private:
   using Time = std::chrono::steady_clock::time_point;

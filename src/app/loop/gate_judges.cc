@@ -146,7 +146,7 @@ Result<GateVerdict> Judge::quality_of(const project::Requirement& requirement) {
   const auto metric = delivery::metric_from(requirement.metric);
   const delivery::GoldenRows* golden = metric ? TRY(candidate_.golden()) : nullptr;
   if (golden != nullptr && !golden->targets.empty())
-    return quality_by_rows(requirement, *golden, *metric);
+    return quality_by_rows(requirement, delivery::held_out(*golden), *metric);
   return quality_by_run(requirement);
 }
 

@@ -2,9 +2,37 @@
 
 #include <algorithm>
 
-namespace slipway::app {
+#include "graph/graph.h"
+#include "graph/kinds.h"
 
-Result<std::optional<GatePart::Work>> GatePart::next_work(db::Tx& tx) {
+namespace slipway::app {
+namespace {
+
+/// How long an attempt may still add to a version that it has registered before it ended.
+constexpr UnixMs kMakingMax = 6 * 3600 * 1000;
+
+Result<bool> is_running(db::Tx& tx, const graph::NodeRef& attempt) {
+  const auto node = TRY(graph::find_node(tx, attempt));
+  return node && node->attributes.find("started_ms") && !node->attributes.find("ended_ms");
+}
+
+/// Whether the stage that registered the version is not at its end: golden rows may follow.
+Result<bool> is_being_made(db::Tx& tx, const delivery::Rollout& rollout, UnixMs now) {
+  if (now - rollout.created_ms > kMakingMax) return false;
+  const graph::NodeRef version{graph::kind::kModelVersion,
+                               rollout.model + "/" + std::to_string(rollout.version)};
+  for (const graph::Edge& made : TRY(graph::causes_of(tx, version))) {
+    if (made.cause.kind != graph::kind::kRun) continue;
+    for (const graph::Edge& run : TRY(graph::causes_of(tx, made.cause))) {
+      if (run.cause.kind == graph::kind::kAttempt && TRY(is_running(tx, run.cause))) return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+Result<std::optional<GatePart::Work>> GatePart::next_work(db::Tx& tx, UnixMs now) {
   Work work;
   work.project = TRY(project_.get(tx));
   if (!work.project) return std::optional<Work>();
@@ -17,7 +45,10 @@ Result<std::optional<GatePart::Work>> GatePart::next_work(db::Tx& tx) {
                                       [&](const auto& verdict) { return verdict.gate == gate; });
       if (!judged) work.gates.push_back(gate);
     }
-    if (work.gates.empty()) continue;
+    if (work.gates.empty() || TRY(is_being_made(tx, *rollout, now))) {
+      work.gates.clear();
+      continue;
+    }
     work.rollout = std::move(*rollout);
     return std::optional<Work>(std::move(work));
   }
@@ -42,7 +73,7 @@ Result<bool> GatePart::turn(UnixMs now) {
   if (std::optional<Result<>> outcome = errand_.take(); outcome && !outcome->ok())
     return outcome->error();
   if (errand_.is_under_way()) return false;
-  std::optional<Work> work = TRY(world_.pool.read([&](db::Tx& tx) { return next_work(tx); }));
+  std::optional<Work> work = TRY(world_.pool.read([&](db::Tx& tx) { return next_work(tx, now); }));
   if (!work) return false;
   errand_.start([this, now, work = std::move(*work)] { return judge(work, now); });
   return true;

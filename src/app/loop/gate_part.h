@@ -10,7 +10,8 @@
 
 namespace slipway::app {
 
-/// Judges the gates of rollouts that are at them, one rollout at a time, on a thread of its own.
+/// Judges the gates of rollouts that are at them, one rollout at a time, on a thread of its own. A
+/// version that was registered by a stage which has not ended yet waits for its end.
 class GatePart final : public Part {
  public:
   /// All that `world` refers to must outlive it.
@@ -27,7 +28,7 @@ class GatePart final : public Part {
     std::vector<std::string> gates;  // without a verdict
     std::shared_ptr<const project::Applied> project;
   };
-  Result<std::optional<Work>> next_work(db::Tx& tx);
+  Result<std::optional<Work>> next_work(db::Tx& tx, UnixMs now);
   Result<> judge(const Work& work, UnixMs now);
 
   const GateWorld world_;

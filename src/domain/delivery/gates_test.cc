@@ -489,5 +489,49 @@ TEST(Performance, TimesSingleRows) {
   EXPECT_EQ(times, std::vector<std::int64_t>(500, 10));
 }
 
+TEST(GoldenRows, TheRowsWithATargetAreHeldOut) {
+  const auto golden = parse_golden(
+      "{\"golden\": 1, \"rows\": 3, \"features\": 1, \"width\": 1, \"margins\": 0}\n"
+      "{\"in\": [1], \"out\": [10], \"target\": 11}\n"
+      "{\"in\": [null], \"out\": [20], \"target\": null}\n"
+      "{\"in\": [3], \"out\": [30], \"target\": 33}\n");
+  ASSERT_TRUE(golden.ok()) << golden.error().message;
+  const GoldenRows held = held_out(*golden);
+  EXPECT_EQ(held.rows, 2u);
+  EXPECT_EQ(held.cells, (std::vector<float>{1, 3}));
+  EXPECT_EQ(held.values, (std::vector<float>{10, 30}));
+  EXPECT_EQ(held.targets, (std::vector<double>{11, 33}));
+  EXPECT_EQ(parse_golden(to_text(*golden))->targets.size(), 3u);
+}
+
+project::Requirement at_most(double bound) {
+  project::Requirement r;
+  r.id = "quality";
+  r.metric = "mae_relative";
+  r.at_most = bound;
+  return r;
+}
+
+TEST(QualityByMetric, KeepsTheRequirementAndIsNotMuchWorse) {
+  const auto judge = [](double candidate, std::optional<double> live, bool has_live) {
+    return judge_quality_by_metric(at_most(0.35), candidate, live, has_live).status;
+  };
+  EXPECT_EQ(judge(0.3, {}, false), GateStatus::kPass);
+  EXPECT_EQ(judge(0.36, {}, false), GateStatus::kFail);
+  EXPECT_EQ(judge(std::nan(""), {}, false), GateStatus::kFail);
+  EXPECT_EQ(judge(0.3, {}, true), GateStatus::kNoData);
+  EXPECT_EQ(judge(0.3, 0.28, true), GateStatus::kPass);
+  EXPECT_EQ(judge(0.34, 0.28, true), GateStatus::kFail);
+}
+
+TEST(QualityByMetric, MoreIsBetterOfWhatIsBoundedFromBelow) {
+  project::Requirement r = at_most(0);
+  r.at_most.reset();
+  r.at_least = 0.8;
+  EXPECT_EQ(judge_quality_by_metric(r, 0.9, 0.95, true).status, GateStatus::kPass);
+  EXPECT_EQ(judge_quality_by_metric(r, 0.82, 0.95, true).status, GateStatus::kFail);
+  EXPECT_EQ(judge_quality_by_metric(r, 0.7, 0.6, true).status, GateStatus::kFail);
+}
+
 }  // namespace
 }  // namespace slipway::delivery

@@ -89,8 +89,8 @@ Result<> read_row(const Json& row, std::size_t line, GoldenRows& golden) {
     return broken(line, "margin is a list of " + std::to_string(golden.margins) + " numbers");
   const Json* target = row.find("target");
   if (!target) return {};
-  double value = 0;
-  if (!read_number(*target, value)) return broken(line, "target is a number");
+  double value = std::nan("");
+  if (!target->is_null() && !read_number(*target, value)) return broken(line, "target is a number");
   golden.targets.push_back(value);
   return {};
 }
@@ -140,6 +140,29 @@ Result<GoldenRows> parse_golden(std::string_view text) {
   return std::move(*golden);
 }
 
+GoldenRows held_out(const GoldenRows& golden) {
+  GoldenRows held;
+  held.columns = golden.columns;
+  held.made_by = golden.made_by;
+  held.features = golden.features;
+  held.width = golden.width;
+  held.margins = golden.margins;
+  const auto add = [](std::vector<float>& to, const std::vector<float>& from, std::size_t row,
+                      std::size_t width) {
+    const auto begin = from.begin() + static_cast<std::ptrdiff_t>(row * width);
+    to.insert(to.end(), begin, begin + static_cast<std::ptrdiff_t>(width));
+  };
+  for (std::size_t row = 0; row < golden.targets.size(); ++row) {
+    if (std::isnan(golden.targets[row])) continue;
+    ++held.rows;
+    add(held.cells, golden.cells, row, golden.features);
+    add(held.values, golden.values, row, golden.width);
+    add(held.margin_values, golden.margin_values, row, golden.margins);
+    held.targets.push_back(golden.targets[row]);
+  }
+  return held;
+}
+
 std::string to_text(const GoldenRows& golden) {
   const auto count = [](std::size_t n) { return static_cast<std::int64_t>(n); };
   Json header(Json::Object{{"golden", 1},
@@ -158,7 +181,10 @@ std::string to_text(const GoldenRows& golden) {
     Json line(Json::Object{{"in", part(golden.cells, row, golden.features)},
                            {"out", part(golden.values, row, golden.width)}});
     if (golden.margins > 0) line.set("margin", part(golden.margin_values, row, golden.margins));
-    if (!golden.targets.empty()) line.set("target", golden.targets[row]);
+    if (!golden.targets.empty()) {
+      const double target = golden.targets[row];
+      line.set("target", std::isnan(target) ? Json() : Json(target));
+    }
     text += wire::dump(line) + "\n";
   }
   return text;

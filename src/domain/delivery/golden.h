@@ -26,12 +26,15 @@ struct GoldenRows {
   std::vector<float> cells;          // rows x features; NaN: missing
   std::vector<float> values;         // rows x width
   std::vector<float> margin_values;  // rows x margins
-  std::vector<double> targets;       // rows, or empty: what came true, of rows that were held out
+  /// Rows, or empty: what came true, of rows that were held out; NaN of the others.
+  std::vector<double> targets;
 };
 
 /// kInvalid with the number of the line. At most 100,000 rows, 4,096 cells a row, 16 Mi cells in
 /// all, 1 MiB a line.
 Result<GoldenRows> parse_golden(std::string_view text);
+/// The rows that have a target: what quality is measured on.
+GoldenRows held_out(const GoldenRows& golden);
 /// Precondition: the sizes fit.
 std::string to_text(const GoldenRows& rows);
 

@@ -12,6 +12,7 @@
 #include "base/ids.h"
 #include "base/text.h"
 #include "domain/data/commands.h"
+#include "domain/flows/golden.h"
 
 namespace slipway::flows {
 namespace {
@@ -503,6 +504,30 @@ Result<> Engine::launch(std::size_t step, const data::LockedStage* inputs) {
   return {};
 }
 
+/// After the stage's own commands, where a Python ran them: the models that it logged are asked.
+Result<> Engine::add_golden(const Step& step, const std::map<std::string, std::string>& variables,
+                            proc::Request& request) const {
+  const std::string_view helper =
+      services_.tracking != nullptr ? services_.tracking->golden_helper() : std::string_view();
+  if (helper.empty()) return {};
+  const std::optional<GoldenWish> wish = TRY(golden_wish(step));
+  if (!wish) return {};
+  const auto path = variables.find("PATH");
+  std::optional<fs::path> python;
+  for (const std::string& command : commands_of(step.stage)) {
+    const PythonFound found =
+        python_of(command, step.folder, path == variables.end() ? "" : path->second);
+    if (found.python) python = found.python;
+  }
+  if (!python) return {};
+  std::vector<std::string> words = {python->string(), "-B", "-c", std::string(helper),
+                                    "--after-stage"};
+  if (!wish->target.empty()) words.insert(words.end(), {"--target", wish->target});
+  for (const fs::path& table : wish->tables) words.push_back(table.string());
+  request.commands.push_back({std::move(words), ""});
+  return {};
+}
+
 Result<proc::Attempt> Engine::spawn(const Step& step, const std::string& id,
                                     const AttemptFolder& folder,
                                     const std::vector<LineRelay>& relays, const StageLock& lock) {
@@ -523,6 +548,7 @@ Result<proc::Attempt> Engine::spawn(const Step& step, const std::string& id,
         {shell_arguments(command, shell == variables.end() ? "" : shell->second),
          "> " + command + "\n"});
   }
+  TRY(add_golden(step, variables, request));
   variables.erase("SLIPWAY_ATTEMPT");
   for (const auto& [name, value] : variables) request.environment.push_back(name + "=" + value);
   request.environment.push_back(mark_of(id));

@@ -109,6 +109,8 @@ class Engine {
   Result<std::optional<Entry>> find_entry(const Step& step, const data::LockedStage& inputs);
   Result<> restore(std::size_t step, const data::LockedStage& inputs, const Entry& entry);
   Result<> launch(std::size_t step, const data::LockedStage* inputs);
+  Result<> add_golden(const Step& step, const std::map<std::string, std::string>& variables,
+                      proc::Request& request) const;
   Result<proc::Attempt> spawn(const Step& step, const std::string& id, const AttemptFolder& folder,
                               const std::vector<LineRelay>& relays, const StageLock& lock);
   Result<StageLock> take_stage_lock(const std::string& stage_id, const std::string& name);

@@ -100,6 +100,10 @@ class Tracking {
   virtual Result<std::string> url() = 0;
   /// The attempt's own token.
   virtual Result<std::string> token(const std::string& attempt) = 0;
+  /// A Python program that asks a model for golden rows (golden.h): run after a stage's commands,
+  /// in their environment, with --after-stage, --target COLUMN and the tables. It never fails, and
+  /// prints only what keeps it from doing so. Empty: none.
+  virtual std::string_view golden_helper() const { return {}; }
 };
 
 /// Variables that tie what a command's clients record to the attempt: SLIPWAY_URL,

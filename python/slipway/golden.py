@@ -1,0 +1,293 @@
+"""Golden rows: what a model answers where it was trained.
+
+    python -m slipway.golden MODEL TABLE... [--target COLUMN] [--rows N] [--output FILE]
+
+MODEL is a folder or a URI that MLflow knows ("models:/m-...", "runs:/..."). The first TABLE that has all columns of the
+model is used. Rows of it, rows with missing values and rows with extremes are predicted by the model's own library, and
+kept as golden.jsonl in the model's folder. With --target each row of the table is one that the model was not trained on,
+and COLUMN says what came true.
+"""
+import argparse
+import json
+import math
+import pathlib
+import sys
+
+ROWS_MIN, ROWS_DEFAULT, ROWS_MAX = 256, 1024, 100_000
+MISSING_ROWS = 64
+NAME = "golden.jsonl"
+
+
+class NotPossible(Exception):
+    """There can be no golden rows of this model; the message says why."""
+
+
+class Booster:
+    """A model of XGBoost, however it was wrapped."""
+
+    def __init__(self, model):
+        import xgboost
+
+        self.xgboost = xgboost
+        self.booster = model.get_booster() if hasattr(model, "get_booster") else model
+        if not isinstance(self.booster, xgboost.Booster):
+            raise NotPossible(f"{type(model).__name__} is no model of XGBoost")
+        # A wrapper predicts with its best number of trees, as the serving engine does.
+        self.trees = getattr(model, "best_iteration", None) if hasattr(model, "get_booster") and early_stopped(model) else None
+        self.columns = self.booster.feature_names
+        self.features = self.booster.num_features()
+        self.made_by = f"xgboost {xgboost.__version__}"
+
+    def predict(self, cells, margin):
+        data = self.xgboost.DMatrix(cells, feature_names=self.columns)
+        span = {} if self.trees is None else {"iteration_range": (0, self.trees + 1)}
+        return self.booster.predict(data, output_margin=margin, **span).reshape(len(cells), -1)
+
+
+def early_stopped(model):
+    try:
+        return model.best_iteration is not None
+    except AttributeError:
+        return False
+
+
+def load(uri):
+    """The model in its own library."""
+    import mlflow
+
+    try:
+        return Booster(mlflow.xgboost.load_model(str(uri)))
+    except mlflow.exceptions.MlflowException as error:
+        raise NotPossible(f"{uri} can't be loaded as a model of XGBoost: {error}") from error
+
+
+def read_table(path):
+    import pandas
+
+    path = pathlib.Path(path)
+    if path.name.endswith(".parquet"):
+        return pandas.read_parquet(path)
+    if path.name.endswith((".csv", ".csv.gz")):
+        return pandas.read_csv(path)
+    if path.name.endswith((".tsv", ".tsv.gz")):
+        return pandas.read_csv(path, sep="\t")
+    return None
+
+
+def is_numeric(column):
+    return column.dtype.kind in "biuf"
+
+
+def columns_of(model, frame, target):
+    """The names of the model's columns in `frame`; nothing when it lacks one, or one is no number."""
+    names = model.columns
+    if names is None:
+        names = [name for name in frame.columns if name != target and is_numeric(frame[name])]
+        if len(names) != model.features:
+            return None
+    if any(name not in frame.columns or not is_numeric(frame[name]) for name in names):
+        return None
+    if target is not None and target not in frame.columns:
+        return None
+    return list(names)
+
+
+def choose(model, tables, target):
+    """The first of the tables that has all columns: the frame, and the names."""
+    for path in tables:
+        frame = read_table(path)
+        if frame is None or len(frame) == 0:
+            continue
+        names = columns_of(model, frame, target)
+        if names is not None:
+            return frame, names
+    raise NotPossible(f"none of {', '.join(map(str, tables)) or 'no tables'} has all columns of the model as numbers"
+                      + (f", and {target}" if target else ""))
+
+
+def spread(count, wanted):
+    """`wanted` positions from 0 to `count`, evenly; every one when there are fewer."""
+    if count <= wanted:
+        return list(range(count))
+    return [i * count // wanted for i in range(wanted)]
+
+
+def with_gaps(cells, numpy):
+    """Rows of the table with cells missing: each column alone, then all of them."""
+    width = cells.shape[1]
+    rows = cells[[i % len(cells) for i in range(max(MISSING_ROWS, width + 1))]].copy()
+    for i in range(len(rows)):
+        if i % (width + 1) == width:
+            rows[i, :] = numpy.nan
+        else:
+            rows[i, i % (width + 1)] = numpy.nan
+    return rows
+
+
+def with_extremes(cells, numpy):
+    """Rows with a column far below or above all that was seen, or at the ends of it."""
+    rows = []
+    for column in range(cells.shape[1]):
+        seen = cells[:, column][numpy.isfinite(cells[:, column])]
+        low, high = (float(seen.min()), float(seen.max())) if len(seen) else (0.0, 1.0)
+        reach = max(high - low, 1.0)
+        for i, value in enumerate((low, high, low - 10 * reach, high + 10 * reach, -1e30, 1e30, 0.0)):
+            row = cells[(column * 7 + i) % len(cells)].copy()
+            row[column] = value
+            rows.append(row)
+    return numpy.asarray(rows, dtype=numpy.float32)
+
+
+def number(value):
+    """As JSON that reads back as the same float32; missing is null."""
+    value = float(value)
+    if math.isnan(value):
+        return None
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    return float(f"{value:.9g}")
+
+
+def answer(value):
+    """A value of the model; what is not finite stays visible."""
+    value = float(value)
+    return "NaN" if math.isnan(value) else number(value)
+
+
+def make(model, frame, names, target, rows_max):
+    """The lines of the file."""
+    import numpy
+
+    if target is not None:
+        frame = frame[frame[target].notna()]
+    rows_max = min(max(rows_max, ROWS_MIN), ROWS_MAX)
+    real = frame.iloc[spread(len(frame), ROWS_MAX // 2 if target else rows_max)]
+    if len(real) == 0:
+        raise NotPossible(f"no row has a {target}")
+    cells = real[names].to_numpy(dtype=numpy.float32)
+    made = [with_gaps(cells, numpy), with_extremes(cells, numpy)]
+    short = ROWS_MIN - len(cells) - sum(map(len, made))
+    if short > 0:  # a small table: more of its rows with gaps, so that there are enough
+        made.append(with_gaps(cells[[i % len(cells) for i in range(short)]], numpy)[:short])
+        while short > len(made[-1]):
+            made[-1] = numpy.concatenate([made[-1], made[-1]])[:short]
+    everything = numpy.concatenate([cells, *made])
+    targets = [number(value) for value in real[target]] if target else []
+    values, margins = model.predict(everything, False), model.predict(everything, True)
+    yield {"golden": 1, "rows": len(everything), "features": len(names), "width": values.shape[1],
+           "margins": margins.shape[1], "made_by": model.made_by, "columns": model.columns}
+    for i, row in enumerate(everything):
+        line = {"in": [number(v) for v in row], "margin": [answer(v) for v in margins[i]],
+                "out": [answer(v) for v in values[i]]}
+        if target:
+            line["target"] = targets[i] if i < len(targets) else None
+        yield line
+
+
+def write(lines, path):
+    with open(path, "w", encoding="utf-8") as file:
+        for line in lines:
+            file.write(json.dumps(line, allow_nan=False) + "\n")
+
+
+def keep(uri, lines, folder):
+    """Puts the file into the model's folder, wherever that is."""
+    file = pathlib.Path(folder) / NAME
+    write(lines, file)
+    local = pathlib.Path(str(uri).removeprefix("file://"))
+    if local.is_dir():
+        (local / NAME).write_bytes(file.read_bytes())
+        return
+    import mlflow
+
+    model_id = logged_model_id(uri)
+    if model_id is not None:
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        location = mlflow.MlflowClient().get_logged_model(model_id).artifact_location
+        get_artifact_repository(location).log_artifact(str(file))
+        return
+    from mlflow.store.artifact.runs_artifact_repo import RunsArtifactRepository
+
+    if str(uri).startswith("runs:/"):
+        run_id, path = RunsArtifactRepository.parse_runs_uri(str(uri))
+        mlflow.MlflowClient().log_artifact(run_id, str(file), path)
+        return
+    raise NotPossible(f"golden rows can't be kept with {uri}: name its folder, models:/m-ID or runs:/ID/path")
+
+
+def logged_model_id(uri):
+    """Of "models:/m-..."; nothing for other URIs."""
+    name = str(uri).removeprefix("models:/")
+    return name if str(uri).startswith("models:/m-") and "/" not in name else None
+
+
+def ask(model_uri, tables, target=None, rows=ROWS_DEFAULT, output=None):
+    """Makes golden rows of one model and keeps them."""
+    import tempfile
+
+    model = load(model_uri)
+    frame, names = choose(model, tables, target)
+    lines = make(model, frame, names, target, rows)
+    if output:
+        write(lines, output)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        keep(model_uri, lines, folder)
+
+
+def logged_by_this_attempt():
+    """The models that the attempt around us has logged and that have no golden rows yet, as URIs."""
+    import os
+    import urllib.request
+
+    server, attempt = os.environ.get("SLIPWAY_URL"), os.environ.get("SLIPWAY_ATTEMPT")
+    if not server or not attempt:
+        return []
+    request = urllib.request.Request(f"{server}/api/slipway/v1/attempts/{attempt}/models")
+    if token := os.environ.get("MLFLOW_TRACKING_TOKEN"):
+        request.add_header("Authorization", f"Bearer {token}")
+    # A server of this machine: no proxy is asked for the way.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=30) as answer:
+        return json.load(answer)["models"]
+
+
+def after_stage(tables, target):
+    """Never fails the stage: without golden rows the gate says so."""
+    try:
+        models = logged_by_this_attempt()
+    except Exception as error:  # noqa: BLE001
+        print(f"slipway.golden: cannot ask which models were logged: {error}", file=sys.stderr)
+        return
+    for uri in models:
+        try:
+            ask(uri, tables, target)
+        except Exception as error:  # noqa: BLE001
+            print(f"slipway.golden: no golden rows of {uri}: {error}", file=sys.stderr)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m slipway.golden", description=__doc__.split("\n")[0])
+    after = "--after-stage" in sys.argv[1:]
+    if not after:
+        parser.add_argument("model", help="a folder, models:/m-ID or runs:/ID/path")
+    parser.add_argument("tables", nargs="+", metavar="TABLE", help="CSV or Parquet; the first that fits is used")
+    parser.add_argument("--target", help="the column with what came true, where the model was not trained on the table")
+    parser.add_argument("--rows", type=int, default=ROWS_DEFAULT, help=f"of the table, at most ({ROWS_DEFAULT})")
+    parser.add_argument("--output", help="write here instead of beside the model")
+    parser.add_argument("--after-stage", action="store_true", help="of all models that the stage around this has logged")
+    arguments = parser.parse_args()
+    if after:
+        after_stage(arguments.tables, arguments.target)
+        return 0
+    try:
+        ask(arguments.model, arguments.tables, arguments.target, arguments.rows, arguments.output)
+    except NotPossible as error:
+        print(f"slipway.golden: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
