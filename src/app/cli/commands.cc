@@ -39,7 +39,8 @@ std::vector<Command> commands() {
                  .summary = "lay out a project in this folder",
                  .flags = {{"--no-scm", "", "without git"},
                            {"--subdir", "", "in a folder of a git repository that begins above"},
-                           {"-f,--force", "", "replace an existing .dvc"}},
+                           {"-f,--force", "",
+                            "write an existing .dvc anew: its config goes, its cache stays"}},
                  .examples = {"git init && slipway init"},
                  .run = run_init});
   all.push_back(

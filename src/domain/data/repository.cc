@@ -55,6 +55,28 @@ Result<git::WorkTree> work_tree_of(const fs::path& root, bool subdir) {
   return *tree;
 }
 
+/// Everything goes but the cache, which may hold the only copy there is of older versions.
+Result<> clear(const fs::path& dvc_folder) {
+  std::set<fs::path> kept = {dvc_folder / "cache"};
+  if (Result<Config> config = read_config(dvc_folder); config.ok())
+    kept.insert(config->cache_folder.lexically_normal());
+  auto holds_cache = [&](const fs::path& path) {
+    return std::any_of(kept.begin(), kept.end(), [&](const fs::path& one) {
+      return std::mismatch(path.begin(), path.end(), one.begin(), one.end()).first == path.end();
+    });
+  };
+  std::error_code failure;
+  std::vector<fs::path> gone;
+  for (const fs::directory_entry& entry : fs::directory_iterator(dvc_folder, failure))
+    if (!holds_cache(entry.path())) gone.push_back(entry.path());
+  if (failure) return system_error("cannot read " + dvc_folder.string(), failure.value());
+  for (const fs::path& path : gone) {
+    fs::remove_all(path, failure);
+    if (failure) return system_error("cannot remove " + path.string(), failure.value());
+  }
+  return {};
+}
+
 /// A line of .gitignore that means exactly this name.
 std::string escaped(std::string_view name) {
   std::string line = "/";
@@ -166,10 +188,10 @@ Result<> Repository::init(const fs::path& folder, bool no_scm, bool force, bool 
   if (!no_scm) work_tree = TRY(work_tree_of(root, subdir));
   if (fs::exists(root / ".dvc", failure)) {
     if (!force)
-      return with_tag(conflict("'.dvc' exists in " + root.string() + " already; -f replaces it"),
+      return with_tag(conflict("'.dvc' exists in " + root.string() +
+                               " already; -f writes it anew: its config goes, its cache stays"),
                       "exists");
-    fs::remove_all(root / ".dvc", failure);
-    if (failure) return system_error("cannot remove " + (root / ".dvc").string(), failure.value());
+    TRY(clear(root / ".dvc"));
   }
   TRY(make_folder(root / ".dvc" / "tmp"));
   TRY(write_file_atomic(root / ".dvc" / "config", no_scm ? "[core]\n    no_scm = True\n" : ""));

@@ -70,7 +70,8 @@ class Repository {
  public:
   /// Walks up from `start` to a folder with .dvc. kMissing with tag "no_repository".
   static Result<Repository> open(const std::filesystem::path& start);
-  /// Writes what `dvc init` writes. kConflict with tag "exists" when there is one already. Without
+  /// Writes what `dvc init` writes. kConflict with tag "exists" when there is one already; with
+  /// `force` all of that goes but the cache, which DVC removes too. Without
   /// git in the folder itself (tag "no_git") `no_scm` must be set, or `subdir` when git is in a
   /// folder above. kInvalid with tag "ignored" when git ignores the .dvc.
   static Result<> init(const std::filesystem::path& folder, bool no_scm, bool force,

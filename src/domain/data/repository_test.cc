@@ -84,6 +84,25 @@ TEST_F(RepositoryTest, InitRefusesAFolderThatGitIgnores) {
   EXPECT_FALSE(exists("below/.dvc"));
 }
 
+TEST_F(RepositoryTest, InitAnewKeepsTheCache) {
+  write("x", "1\n");
+  Version old = *repository().save(at("x"));
+  write(".dvc/config", "[core]\n    no_scm = True\n[cache]\n    dir = ours/store\n");
+  write("y", "2\n");
+  Version newer = *std::move(Repository::open(root_)).value().save(at("y"));
+  write(".dvc/config.local", "");
+  write(".dvc/tmp/rest", "");
+  ASSERT_TRUE(Repository::init(root_, true, /*force=*/true).ok());
+  EXPECT_FALSE(exists(".dvc/config.local"));
+  EXPECT_FALSE(exists(".dvc/tmp/rest"));
+  EXPECT_EQ(read(".dvc/config"), "[core]\n    no_scm = True\n");
+  auto object = [](const Version& version) {
+    return "files/md5/" + version.md5.substr(0, 2) + "/" + version.md5.substr(2);
+  };
+  EXPECT_EQ(read(".dvc/cache/" + object(old)), "1\n");
+  EXPECT_EQ(read(".dvc/ours/store/" + object(newer)), "2\n");
+}
+
 TEST_F(RepositoryTest, InitRefusesWhatItWouldDestroy) {
   Result<> again = Repository::init(root_, true, false);
   EXPECT_EQ(again.error().tag, "exists");
@@ -91,6 +110,7 @@ TEST_F(RepositoryTest, InitRefusesWhatItWouldDestroy) {
   write(".dvc/old", "");
   ASSERT_TRUE(Repository::init(root_, true, /*force=*/true).ok());
   EXPECT_FALSE(exists(".dvc/old"));
+  EXPECT_NE(again.error().message.find("its cache stays"), std::string::npos);
   fs::create_directories(at("plain"));
   EXPECT_EQ(Repository::init(at("plain"), /*no_scm=*/false, false).error().tag, "no_git");
 }
