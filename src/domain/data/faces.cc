@@ -85,6 +85,20 @@ void print_changes(const CheckedOut& done, const fs::path& from, Console& consol
   if (changes.empty() && is_whole) console.out << "nothing to do\n";
 }
 
+/// A fresh clone has none of its data: that is where this is met first.
+void print_failed(const std::vector<fs::path>& failed, const fs::path& from, Console& console) {
+  for (const fs::path& path : failed) {
+    std::error_code ignored;
+    const bool exists = fs::exists(fs::symlink_status(path, ignored));
+    console.err << "slipway: error: " << shown(path, from)
+                << (exists ? " is not in the cache; it was left as it is\n"
+                           : " is neither here nor in the cache\n");
+  }
+  console.err << "slipway: a fresh clone has an empty cache: `dvc pull` of DVC 3 fills it from a "
+                 "remote, or copy .dvc/cache from where the data was added; outputs of stages come "
+                 "with `slipway repro`\n";
+}
+
 }  // namespace
 
 int run_init(const fs::path& folder, bool no_scm, bool force, bool subdir, Console& console) {
@@ -121,10 +135,7 @@ int run_checkout(const CheckoutRequest& request, Console& console) {
     }
     const int code = done.passed_over.empty() ? kDone : kCouldNotBeDone;
     if (done.failed.empty() || request.allow_missing) return code;
-    for (const fs::path& path : done.failed) {
-      console.err << "slipway: error: " << shown(path, request.from)
-                  << " is not in the cache; it was left as it is\n";
-    }
+    print_failed(done.failed, request.from, console);
     return kCouldNotBeDone;
   });
 }
