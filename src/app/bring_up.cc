@@ -18,7 +18,7 @@ struct Listeners {
 
 /// "a Slipway (pid 12)", or another program: whatever answers there may be anything.
 std::string who_listens(const Address& address) {
-  constexpr std::chrono::milliseconds kPatience{3000};
+  constexpr std::chrono::milliseconds kPatience{5000};
   constexpr std::uint64_t kAnswerBytesMax = 4096;
   const std::string other = "another program";
   http::ClientRequest request;
@@ -96,8 +96,13 @@ Result<std::unique_ptr<App>> bring_up(AppOptions options) {
   static_cast<void>(listeners.main.release());  // the server takes them over
   static_cast<void>(listeners.serving.release());
   Result<> started = app->start();
-  if (!started.ok()) return explained(started.error(), options);
-  return app;
+  if (started.ok()) return app;
+  // Another `up` that had the port first may be waiting for this folder before it can answer.
+  app.reset();
+  Error why = explained(started.error(), options);
+  if (!TRY(announced_owner(TRY(StateFolder::open(options.state))))) return why;
+  Result<std::unique_ptr<App>> again = App::open(options);
+  return again.ok() ? why : again.error();
 }
 
 }  // namespace slipway::app

@@ -36,6 +36,7 @@ class BringUp : public testing::Test {
   }
 
   std::filesystem::path folder_;
+  std::optional<Ownership> own_;
 };
 
 TEST_F(BringUp, MakesTheStateFolderAndAnswers) {
@@ -79,6 +80,27 @@ TEST_F(BringUp, NamesTheOwnerOfTheFolderEvenWhereThePortIsTakenToo) {
   ASSERT_FALSE(second.ok());
   EXPECT_EQ(second.error().tag, "owned");
   EXPECT_NE(second.error().message.find(first->url()), std::string::npos);
+}
+
+TEST_F(BringUp, LetsGoOfTheFolderBeforeItAsksWhoHasThePort) {
+  std::filesystem::create_directories(folder_ / "state");
+  Fd port = std::move(http::open_listener("127.0.0.1", 0)).value();
+  std::future<bool> other = std::async(std::launch::async, [&] {
+    pollfd waited{port.get(), POLLIN, 0};
+    poll(&waited, 1, -1);
+    Result<StateFolder> state = StateFolder::open(folder_ / "state");
+    Result<std::optional<Ownership>> own = Ownership::try_take(*state);
+    bool has_it = own.ok() && own->has_value();
+    if (has_it) own_ = std::move(**own);
+    if (has_it) has_it = own_->announce({getpid(), "http://127.0.0.1:1", "slipway up"}).ok();
+    Fd asked(accept(port.get(), nullptr, nullptr));
+    return has_it;
+  });
+  Result<std::unique_ptr<App>> app = bring_up(options("state", http::port_of(port.get())));
+  EXPECT_TRUE(other.get());
+  ASSERT_FALSE(app.ok());
+  EXPECT_EQ(app.error().tag, "owned");
+  EXPECT_NE(app.error().message.find("http://127.0.0.1:1"), std::string::npos);
 }
 
 TEST_F(BringUp, OfManyAtOnceOneAnswersAndTheOthersSayWhere) {
