@@ -80,6 +80,21 @@ TEST(CommandLine, SaysErrorsAsJsonWhenAsked) {
   EXPECT_TRUE(ran.out.starts_with("{\"error\"")) << ran.out;
 }
 
+TEST(Colours, AreForTerminalsThatWantThem) {
+  EXPECT_TRUE(may_have_colours(true, nullptr, "xterm"));
+  EXPECT_TRUE(may_have_colours(true, "", "xterm"));
+  EXPECT_FALSE(may_have_colours(true, "1", "xterm"));
+  EXPECT_FALSE(may_have_colours(true, nullptr, "dumb"));
+  EXPECT_FALSE(may_have_colours(true, nullptr, nullptr));
+  EXPECT_FALSE(may_have_colours(false, nullptr, "xterm"));
+}
+
+TEST(Colours, MakeHeadingsStandOut) {
+  std::ostringstream out, err;
+  EXPECT_EQ(heading("train", {"/", out, err}), "train");
+  EXPECT_EQ(heading("train", {"/", out, err, false, true}), "\x1b[1mtrain\x1b[0m");
+}
+
 TEST(Address, ReadsHostAndPort) {
   EXPECT_EQ(parse_address("127.0.0.1:5000")->port, 5000);
   EXPECT_EQ(parse_address("[::1]:0")->host, "::1");

@@ -1,3 +1,6 @@
+#include <unistd.h>
+
+#include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <system_error>
@@ -9,6 +12,8 @@ int main(int argc, char** argv) {
   std::error_code error;
   slipway::app::Surroundings surroundings{std::filesystem::current_path(error), std::cout,
                                           std::cerr};
+  surroundings.colours = slipway::app::may_have_colours(
+      isatty(STDOUT_FILENO) != 0, std::getenv("NO_COLOR"), std::getenv("TERM"));
   if (error) {
     std::cerr << "slipway: error: the current folder is gone: " << error.message() << "\n";
     return slipway::app::kCouldNotBeDone;

@@ -45,7 +45,12 @@ struct Surroundings {
   std::ostream& out;
   std::ostream& err;
   bool json = false;
+  bool colours = false;  // `out` is a terminal that may have them
 };
+/// Never in pipes and files; NO_COLOR (https://no-color.org) and TERM=dumb are heard.
+bool may_have_colours(bool is_terminal, const char* no_color, const char* term);
+/// Stands out from the lines below it, where there are colours.
+std::string heading(const std::string& text, const Surroundings& surroundings);
 
 struct Command {
   std::string name;

@@ -90,7 +90,7 @@ void say_done(const flows::ReproResult& result, const Surroundings& surroundings
 
 int reproduce(flows::ParsedRepro& parsed, const flows::CommandContext& context,
               const Surroundings& surroundings) {
-  flows::TextObserver talking(surroundings.out, surroundings.err);
+  flows::TextObserver talking(surroundings.out, surroundings.err, surroundings.colours);
   QuietObserver quiet;
   const bool is_quiet = parsed.quiet || surroundings.json;
   if (surroundings.json) parsed.options.output = STDERR_FILENO;  // of the commands

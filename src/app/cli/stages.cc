@@ -99,9 +99,10 @@ void show_states(std::ostream& out, const flows::Differences::States& states, co
   }
 }
 
-void show(std::ostream& out, const flows::StageStatus& status) {
+void show(const flows::StageStatus& status, const Surroundings& surroundings) {
+  std::ostream& out = surroundings.out;
   const flows::Differences& found = status.found;
-  out << status.owner << "\n";
+  out << heading(status.owner, surroundings) << "\n";
   show_states(out, found.deps, "  input   ");
   for (const auto& [file, states] : found.params) {
     for (const auto& [key, state] : states) {
@@ -118,7 +119,7 @@ void show(const Looked& looked, const Surroundings& surroundings) {
     surroundings.out << wire::dump(to_json(looked, surroundings.folder)) << "\n";
     return;
   }
-  for (const flows::StageStatus& status : looked.all) show(surroundings.out, status);
+  for (const flows::StageStatus& status : looked.all) show(status, surroundings);
   const bool is_whole = looked.passed_over.empty();
   if (looked.all.empty()) {
     surroundings.out << (is_whole ? "Data and pipelines are up to date.\n"

@@ -179,6 +179,15 @@ int run_help(const std::vector<Command>& all, const std::vector<std::string>& re
 
 }  // namespace
 
+bool may_have_colours(bool is_terminal, const char* no_color, const char* term) {
+  const bool refuses = no_color != nullptr && *no_color != '\0';
+  return is_terminal && !refuses && term != nullptr && std::string_view(term) != "dumb";
+}
+
+std::string heading(const std::string& text, const Surroundings& surroundings) {
+  return surroundings.colours ? "\x1b[1m" + text + "\x1b[0m" : text;
+}
+
 int exit_code_of(const Error& error) {
   if (error.tag == "usage") return kUsedWrongly;
   if (error.tag == "refused" || error.tag == "changed") return kAnswerIsNo;

@@ -203,5 +203,14 @@ TEST_F(Commands, CommitOfDataSaysWhatDiffers) {
   EXPECT_EQ(commit({.targets = {"none"}, .from = root_}), 3);
 }
 
+TEST(TextObserver, LetsStagesStandOutOnATerminalOnly) {
+  std::ostringstream out, err;
+  TextObserver(out, err).note({Note::Kind::kRunning, "train", {}, {}, false});
+  EXPECT_EQ(out.str(), "Running stage 'train':\n");
+  out.str("");
+  TextObserver(out, err, true).note({Note::Kind::kRunning, "train", {}, {}, false});
+  EXPECT_EQ(out.str(), "\x1b[1mRunning stage 'train':\x1b[0m\n");
+}
+
 }  // namespace
 }  // namespace slipway::flows

@@ -102,7 +102,8 @@ void TextObserver::note(const Note& note) {
       out_ << (note.is_data ? "" : "Stage ") << stage << " didn't change, skipping\n";
       break;
     case Kind::kRunning:
-      out_ << "Running stage " << stage << ":\n";
+      out_ << (is_bold_ ? "\x1b[1m" : "") << "Running stage " << stage << ":"
+           << (is_bold_ ? "\x1b[0m" : "") << "\n";
       for (const std::string& line : note.lines) out_ << line << "\n";
       break;
     case Kind::kRestored:

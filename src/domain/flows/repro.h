@@ -82,12 +82,15 @@ class Observer {
 /// Says it in DVC's words.
 class TextObserver final : public Observer {
  public:
-  TextObserver(std::ostream& out, std::ostream& err) : out_(out), err_(err) {}
+  /// `is_bold`: for a terminal, where what begins a stage stands out from what its commands say.
+  TextObserver(std::ostream& out, std::ostream& err, bool is_bold = false)
+      : out_(out), err_(err), is_bold_(is_bold) {}
   void note(const Note& note) override;
 
  private:
   std::ostream& out_;
   std::ostream& err_;
+  bool is_bold_ = false;
   bool has_run_ = false;  // something before, which a blank line sets off
 };
 
