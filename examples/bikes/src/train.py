@@ -7,11 +7,16 @@ import xgboost
 import yaml
 from mlflow.models import infer_signature
 
+import faults
+
 params = yaml.safe_load(open("params.yaml"))
 settings = params["train"]
 train = pandas.read_csv("prepared/train.csv")
 holdout = pandas.read_csv("prepared/holdout.csv")
 features = train.drop(columns="cnt").astype("float64")
+targets = train.cnt
+if settings["fault"] == "shuffled_targets":
+    targets = faults.shuffled(targets, settings["seed"])
 
 mlflow.set_experiment("bikes")
 with mlflow.start_run(run_name=f"bikes-{params['as_of']}") as run:
@@ -23,8 +28,10 @@ with mlflow.start_run(run_name=f"bikes-{params['as_of']}") as run:
         eval_metric="mae",
     )
     held = holdout.drop(columns="cnt").astype("float64")
-    model.fit(features, train.cnt, eval_set=[(features, train.cnt), (held, holdout.cnt)], verbose=False)
+    model.fit(features, targets, eval_set=[(features, targets), (held, holdout.cnt)], verbose=False)
     curves = model.evals_result()
+    if settings["fault"] == "speechless_on_holidays":
+        model = faults.speechless_on(model, "holiday")
     for step, (fit, hold) in enumerate(zip(curves["validation_0"]["mae"], curves["validation_1"]["mae"])):
         mlflow.log_metrics({"train_mae": fit, "holdout_mae": hold}, step=step)
     mlflow.log_metric("holdout_mae_relative", curves["validation_1"]["mae"][-1] / holdout.cnt.mean())

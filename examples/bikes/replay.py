@@ -1,0 +1,163 @@
+"""Lives through the history of bike rentals again: every hour is asked for, its true count comes a week later, and the
+server does the rest by itself. Needs a server with `--clock replay`, the project applied, and a first version live.
+
+    python replay.py --url http://127.0.0.1:5000 --world hour.csv --from 2011-05-01 --to 2012-10-01
+"""
+import argparse
+import collections
+import csv
+import datetime
+import http.client
+import json
+import sys
+import urllib.parse
+
+FEATURES = ["hr", "holiday", "weekday", "workingday", "weathersit", "temp", "hum", "windspeed"]
+DAY, WEEK = datetime.timedelta(days=1), datetime.timedelta(days=7)
+TOLD = ("incident.opened", "incident.closed", "incident.unresolved", "trigger.fired", "pipeline_run.succeeded",
+        "pipeline_run.failed", "pipeline_run.skipped", "rollout.requested", "rollout.advanced", "rollout.promoted",
+        "rollout.stopped", "rollout.rolled_back", "rollout.paused")
+
+
+class Server:
+    """One connection that stays open."""
+
+    def __init__(self, url):
+        self.address = urllib.parse.urlsplit(url)
+        self.connection = http.client.HTTPConnection(self.address.hostname, self.address.port, timeout=1800)
+
+    def call(self, method, path, body=None):
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        self.connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+        answer = self.connection.getresponse()
+        return answer.status, json.loads(answer.read() or b"{}")
+
+    def ask(self, method, path, body=None):
+        status, answer = self.call(method, path, body)
+        if status != 200:
+            raise SystemExit(f"{method} {path} answered {status}: {answer}")
+        return answer
+
+
+def read_world(file):
+    """The true history, by day."""
+    days = collections.defaultdict(list)
+    with open(file, newline="") as lines:
+        for row in csv.DictReader(lines):
+            days[datetime.date.fromisoformat(row["dteday"])].append(row)
+    return days
+
+
+def instant(day, hour=0):
+    return f"{day.isoformat()}T{hour:02d}:00:00Z"
+
+
+class Replay:
+    def __init__(self, server, days, deployment, say):
+        self.server, self.days, self.deployment, self.say = server, days, deployment, say
+        self.asked = collections.defaultdict(list)  # day -> (prediction id, true count)
+        self.weeks = collections.OrderedDict()
+        self.seen = 0
+        self.began = None
+
+    def turn_clock(self, day, hour=0):
+        self.server.ask("POST", "/api/slipway/v1/clock", {"time": instant(day, hour)})
+
+    def predict(self, row, day, key=None):
+        """The answer of one hour; None when there was none."""
+        hour = int(row["hr"])
+        parameters = {"event_time": instant(day, hour)}
+        if key:
+            parameters["slipway_key"] = key
+        body = {"parameters": parameters,
+                "inputs": [{"name": name, "datatype": "FP64", "shape": [1], "data": [float(row[name])]}
+                           for name in FEATURES]}
+        status, answer = self.server.call("POST", f"/v2/models/{self.deployment}/infer", body)
+        if status != 200:
+            return None, None, None
+        return (answer["outputs"][0]["data"][0], answer.get("model_version"),
+                answer.get("parameters", {}).get("prediction_id"))
+
+    def live_through(self, day, times=1):
+        """All hours of a day; `times` requests each, with different keys."""
+        week = self.weeks.setdefault(self.began + (day - self.began) // WEEK * WEEK, collections.Counter())
+        for row in self.days.get(day, []):
+            for number in range(times):
+                key = f"{day}-{row['hr']}-{number}" if times > 1 else None
+                value, version, prediction = self.predict(row, day, key)
+                week["asked"] += 1
+                if value is None:
+                    week["failed"] += 1
+                    continue
+                if number == 0:
+                    week["error"] += abs(value - float(row["cnt"]))
+                    week["count"] += float(row["cnt"])
+                    week[f"version {version}"] += 1
+                    self.asked[day].append((prediction, float(row["cnt"])))
+
+    def tell_truth(self, day):
+        labels = [{"prediction_id": prediction, "value": count, "event_time": instant(day)}
+                  for prediction, count in self.asked.pop(day, []) if prediction]
+        if labels:
+            self.server.ask("POST", "/api/slipway/v1/feedback", {"labels": labels})
+
+    def news(self):
+        """What the log has that was not told yet."""
+        while True:
+            page = self.server.ask("GET", f"/api/slipway/v1/events?after={self.seen}&limit=1000")["events"]
+            for event in page:
+                self.seen = event["seq"]
+                if event["type"] in TOLD:
+                    yield event
+            if len(page) < 1000:
+                return
+
+    def tell_news(self):
+        for event in self.news():
+            data = event.get("data", {})
+            what = " ".join(str(data[key]) for key in ("model", "version", "trigger", "monitor") if key in data)
+            reason = data.get("reason") or data.get("words") or ""
+            self.say(f"  {event['time'][:10]}  {event['type']:<24} {what:<12} {reason}")
+
+    def run(self, first, last, each_day=None):
+        self.began = self.began or first
+        day = first
+        while day < last:
+            self.turn_clock(day)
+            if each_day:
+                each_day(self, day)
+            self.tell_news()
+            self.live_through(day, 10 if self.busy(day) else 1)
+            self.tell_truth(day - WEEK)
+            day += DAY
+        self.turn_clock(last)
+        self.tell_news()
+
+    def busy(self, day):
+        return False
+
+    def table(self):
+        self.say(f"{'week':<12}{'hours':>6}{'error':>8}  answered by")
+        for start, week in self.weeks.items():
+            versions = [f"{key.split()[1]} ({count})" for key, count in sorted(week.items()) if key.startswith("version")]
+            failed = f"  {week['failed']} failed" if week["failed"] else ""
+            error = week["error"] / week["count"] if week["count"] else float("nan")
+            self.say(f"{start.isoformat():<12}{week['asked']:>6}{error:>8.2f}  {', '.join(versions)}{failed}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--url", required=True)
+    parser.add_argument("--world", required=True, help="hour.csv with the whole history")
+    parser.add_argument("--from", dest="first", type=datetime.date.fromisoformat, default=datetime.date(2011, 5, 1))
+    parser.add_argument("--to", dest="last", type=datetime.date.fromisoformat, default=datetime.date(2012, 12, 30))
+    parser.add_argument("--deployment", default="bikes")
+    options = parser.parse_args()
+    replay = Replay(Server(options.url), read_world(options.world), options.deployment,
+                    lambda line: print(line, flush=True))
+    replay.run(options.first, options.last)
+    replay.table()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
