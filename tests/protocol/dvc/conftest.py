@@ -82,7 +82,7 @@ class Repo:
         seen = {}
         for path in sorted(self.root.rglob("*")):
             name = path.relative_to(self.root).as_posix()
-            if name.split("/")[0] in (".git", ".slipway") or name.startswith(".dvc/tmp"):
+            if name.split("/")[0] == ".git" or ".slipway" in name.split("/") or ".dvc/tmp" in name:
                 continue
             if path.is_symlink():
                 seen[name] = ("link", os.readlink(path).replace(str(self.root), ""))
