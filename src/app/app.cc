@@ -14,15 +14,21 @@
 #include "app/features_api.h"
 #include "app/feedback_api.h"
 #include "app/golden_api.h"
+#include "app/hooks_api.h"
 #include "app/loop/cached_data.h"
+#include "app/loop/draw_data.h"
 #include "app/loop/gate_part.h"
 #include "app/loop/intake_part.h"
 #include "app/loop/log_part.h"
 #include "app/loop/notify_part.h"
+#include "app/loop/publish_run.h"
 #include "app/loop/rollout_part.h"
+#include "app/loop/run_part.h"
+#include "app/loop/trigger_part.h"
 #include "app/model_source.h"
 #include "app/project_api.h"
 #include "app/project_facts.h"
+#include "app/runs_api.h"
 #include "app/web_assets.h"
 #include "base/ids.h"
 #include "base/log.h"
@@ -35,6 +41,7 @@
 #include "domain/checks/facts.h"
 #include "domain/delivery/store.h"
 #include "domain/features/service.h"
+#include "domain/flows/runs_store.h"
 #include "domain/notify/deliveries.h"
 #include "domain/project/applied.h"
 #include "domain/registry/logged_models.h"
@@ -88,6 +95,7 @@ struct App::Services {
   std::atomic<bool> running{false};
   project::CurrentProject project;
   Circle circle{clock};
+  std::unique_ptr<TriggerPost> triggers;
 
   DeliveryWorld delivery_world() {
     return {*pool,
@@ -119,9 +127,40 @@ struct App::Services {
     circle.add(std::make_unique<IntakePart>(*pool, project, *registry, *blobs, wake));
     circle.add(std::make_unique<GatePart>(gate_world(), project, wake));
     circle.add(std::move(rollouts));
+    circle.add(std::make_unique<TriggerPart>(*pool));
+    if (options.spawner != nullptr) circle.add(TRY(run_part()));
     circle.add(std::make_unique<LogPart>(*pool, project, *prediction_log, options.state));
     circle.add(std::make_unique<NotifyPart>(*pool, metrics, wake, environment_variable));
     return {};
+  }
+
+  Result<std::unique_ptr<RunPart>> run_part() {
+    std::error_code failure;
+    const auto binary = std::filesystem::read_symlink("/proc/self/exe", failure);
+    if (failure) return system_error("cannot find this program", failure.value());
+    RunPart::Place place{binary, options.project, options.state};
+    auto draw = [this](const flows::RunPlan::Data& data,
+                       const std::filesystem::path& to) -> Result<> {
+      const auto applied = TRY(pool->read([&](db::Tx& tx) { return project.get(tx); }));
+      DrawSource from{options.project, predictions_folder(options.state),
+                      labels_folder(options.state), clock.now_ms()};
+      if (applied != nullptr) from.label = label_column(applied->declared, data.to);
+      TRY(prediction_log->flush());
+      return draw_data(from, data, to);
+    };
+    auto publish = [this](const flows::PipelineRun& run, UnixMs) {
+      return publish_run(*pool, *registry, run);
+    };
+    return std::make_unique<RunPart>(
+        *pool, *options.spawner, std::move(place), [this] { circle.wake(); }, draw, publish);
+  }
+
+  void mount_flows() {
+    auto wake = [this] { circle.wake(); };
+    triggers = std::make_unique<TriggerPost>(*pool, wake);
+    mount_hooks(router, *triggers, clock,
+                {options.hook_secret, [wake](const std::string&) { wake(); }});
+    mount_runs(router, {*pool, clock, *triggers, options.state, wake});
   }
 
   void mount_mlflow() {
@@ -205,7 +244,7 @@ std::filesystem::path labels_folder(const std::filesystem::path& state) {
 std::vector<db::Migration> all_migrations() {
   return db::joined({graph::migrations(), tracking::migrations(), registry::migrations(),
                      project::migrations(), checks::migrations(), delivery::migrations(),
-                     notify::migrations()});
+                     notify::migrations(), flows::migrations()});
 }
 
 App::App(std::unique_ptr<Services> services) : services_(std::move(services)) {}
@@ -270,6 +309,7 @@ Result<> App::start() {
   mount_delivery(s.router, s.delivery_world());
   mount_checks(s.router, *s.pool, s.clock);
   mount_golden(s.router, *s.pool, *s.tracking, *s.blobs);
+  s.mount_flows();
   s.mount_mlflow();
   http::Router& data_plane = s.options.listen_serving ? s.serving_router : s.router;
   oip::mount(data_plane, *s.serving, *s.deployments);

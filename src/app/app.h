@@ -14,6 +14,10 @@
 #include "io/db/db.h"
 #include "io/http/server.h"
 
+namespace slipway::proc {
+class Spawner;
+}
+
 namespace slipway::app {
 
 struct Address {
@@ -38,6 +42,11 @@ struct AppOptions {
   std::uint64_t body_bytes_per_second_min = http::ServerOptions().body_bytes_per_second_min;
   bool replay = false;                 // the clock shows what POST /api/slipway/v1/clock says
   std::string command = "slipway up";  // how the owner names itself
+  /// For pipeline runs: what starts their processes (forked before any thread; outlives the App), and
+  /// the root of the project. Without them runs wait.
+  const proc::Spawner* spawner = nullptr;
+  std::filesystem::path project;
+  std::string hook_secret;  // of webhooks of git hosts
 };
 
 /// The server: owns every service. open() readies the state (lock, migrations), start() answers,

@@ -8,6 +8,7 @@
 #include "domain/delivery/plan.h"
 #include "domain/features/view.h"
 #include "domain/flows/cron.h"
+#include "domain/flows/trigger.h"
 #include "domain/project/reader.h"
 
 namespace slipway::app {
@@ -32,8 +33,16 @@ class Judgement {
   std::vector<std::string> faults_;
 };
 
+void judge_inputs(const project::TriggerSpec& trigger, Judgement& out) {
+  for (const project::ParamMapping& mapping : trigger.params) {
+    for (const std::string& fault : flows::unknown_templates(trigger.source, mapping.value))
+      out.add_at(mapping.at, fault);
+  }
+}
+
 void judge_triggers(const Declared& declared, Judgement& out) {
   for (const project::TriggerSpec& trigger : declared.file.triggers) {
+    judge_inputs(trigger, out);
     const auto* cron = std::get_if<project::CronSource>(&trigger.source);
     if (cron == nullptr) continue;
     Result<flows::CronRule> rule = flows::CronRule::parse(cron->expression);

@@ -119,6 +119,7 @@ bool RunRecorder::owner_is_gone() const {
 /// when it is still the same.
 Result<bool> RunRecorder::find_new_owner() {
   Owner gone = owner_;
+  if (role_ == Role::kFollows) return follow_another(gone);
   Result<std::unique_ptr<App>> app = App::open(options_after(state_path_, gone));
   if (app.ok()) {
     TRY(own(std::move(*app)));
@@ -129,6 +130,10 @@ Result<bool> RunRecorder::find_new_owner() {
     return true;
   }
   if (app.error().tag != "owned") return app.error();
+  return follow_another(gone);
+}
+
+Result<bool> RunRecorder::follow_another(const Owner& gone) {
   StateFolder state = TRY(StateFolder::open(state_path_));
   std::optional<Owner> now = TRY(announced_owner(state));
   if (!now || (now->url == gone.url && now->pid == gone.pid)) return false;
@@ -149,16 +154,35 @@ Result<> RunRecorder::serve_in_place_of(const Owner& gone) {
   return {};
 }
 
+/// False when somebody else does.
+Result<bool> RunRecorder::try_own() {
+  if (role_ == Role::kFollows) return false;
+  Result<std::unique_ptr<App>> app = App::open(own_options(state_path_));
+  if (app.ok()) {
+    TRY(own(std::move(*app)));
+    return true;
+  }
+  if (app.error().tag == "owned") return false;
+  return app.error();
+}
+
+/// Who announced itself and was killed is nobody to wait for; the lock tells that to those who may
+/// take it, the process id to the others.
+bool RunRecorder::follow_announced(const std::optional<Owner>& owner) {
+  if (!owner) return false;
+  follow(*owner);
+  const bool lives = role_ == Role::kOwnsIfNobodyDoes || (owner_life_ && !owner_is_gone());
+  if (!lives) owner_ = Owner();
+  return lives;
+}
+
 Result<> RunRecorder::attach() {
   if (is_attached()) return {};
   StateFolder state = TRY(StateFolder::open(state_path_));
   for (int i = 0; i < kAnnounceTries; ++i) {
-    Result<std::unique_ptr<App>> app = App::open(own_options(state_path_));
-    if (app.ok()) return own(std::move(*app));
-    if (app.error().tag != "owned") return app.error();
-    if (std::optional<Owner> owner = TRY(announced_owner(state))) {
+    if (TRY(try_own())) return {};
+    if (follow_announced(TRY(announced_owner(state)))) {
       secret_ = TRY(state.secret());
-      follow(std::move(*owner));
       return {};
     }
     std::this_thread::sleep_for(kAnnouncePause);

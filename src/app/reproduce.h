@@ -22,11 +22,14 @@ namespace slipway::app {
 /// as long as it lives. An owner that dies meanwhile is followed by this process, at the same
 /// address where possible; one that does not answer is asked again later, and what it never takes
 /// waits for the next owner. Nothing is opened before there is a fact to record. One thread.
+/// For a run that a server started this process never becomes the owner: the server comes back.
 class RunRecorder final : public flows::FactSink, public flows::Tracking {
  public:
+  enum class Role { kOwnsIfNobodyDoes, kFollows };
   /// `err`: for what a user has to know; with `greets` also where the tracking API is.
-  RunRecorder(std::filesystem::path state, std::ostream& err, bool greets)
-      : state_path_(std::move(state)), err_(err), greets_(greets) {}
+  RunRecorder(std::filesystem::path state, std::ostream& err, bool greets,
+              Role role = Role::kOwnsIfNobodyDoes)
+      : state_path_(std::move(state)), err_(err), greets_(greets), role_(role) {}
   /// Hands over what waits, and says what does not go.
   ~RunRecorder() override;
 
@@ -53,6 +56,9 @@ class RunRecorder final : public flows::FactSink, public flows::Tracking {
   Result<> own(std::unique_ptr<App> app);
   Result<> serve_in_place_of(const Owner& gone);
   bool owner_is_gone() const;
+  Result<bool> try_own();
+  bool follow_announced(const std::optional<Owner>& owner);
+  Result<bool> follow_another(const Owner& gone);
   void follow(Owner owner);
   Result<bool> find_new_owner();
   Result<> deliver(std::chrono::milliseconds timeout);
@@ -62,6 +68,7 @@ class RunRecorder final : public flows::FactSink, public flows::Tracking {
   std::filesystem::path state_path_;
   std::ostream& err_;
   bool greets_ = false;
+  const Role role_;
   std::optional<Outbox> outbox_;
   std::unique_ptr<App> own_;  // nobody else owned the state folder
   bool serves_ = false;

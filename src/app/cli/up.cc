@@ -31,6 +31,9 @@ const std::vector<Setting>& up_settings() {
        "a request's body that comes at fewer bytes a second, over half a minute, is given up"},
       {"clock", "CLOCK", "system",
        "system, or replay: the time is what POST /api/slipway/v1/clock says"},
+      {"hook_secret", "SECRET", "",
+       "of the webhooks of git hosts (/hooks/git); better set by "
+       "the environment"},
       {"log_level", "LEVEL", "info", "debug, info, warning, error or off"},
       {"log_format", "FORMAT", "text", "text or json"},
   };
@@ -107,6 +110,7 @@ Result<AppOptions> options_of(const Settings& settings, const std::filesystem::p
   }
   options.replay = clock == "replay";
   options.default_deployment = settings.text("default_deployment");
+  options.hook_secret = settings.text("hook_secret");
   options.body_memory_bytes =
       static_cast<std::uint64_t>(TRY(bounded(settings, "body_memory", 1, 1 << 20))) << 20;
   options.body_bytes_per_second_min =
@@ -177,6 +181,8 @@ std::vector<Flag> up_flags() {
 }
 
 int run_up(const Arguments& arguments, const Surroundings& surroundings) {
+  Result<proc::Spawner> spawner = proc::Spawner::start();  // while this process is small
+  if (!spawner.ok()) return report(spawner.error(), surroundings);
   sigset_t signals = end_signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before any thread, so that all inherit it
   signal(SIGPIPE, SIG_IGN);
@@ -185,6 +191,8 @@ int run_up(const Arguments& arguments, const Surroundings& surroundings) {
   if (Result<> log = set_up_log(*settings); !log.ok()) return report(log.error(), surroundings);
   Result<AppOptions> options = options_of(*settings, surroundings.folder);
   if (!options.ok()) return report(options.error(), surroundings);
+  options->spawner = &*spawner;
+  options->project = project_root(surroundings.folder);
   Result<std::unique_ptr<App>> app = bring_up(*options);
   if (!app.ok()) return report(app.error(), surroundings);
   surroundings.err << state_line(*settings, surroundings.folder, options->state) << std::endl;

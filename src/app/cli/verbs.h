@@ -37,6 +37,9 @@ std::vector<Command> delivery_commands();
 /// feedback.
 std::vector<Command> feedback_commands();
 
+/// run, runs, logs, cancel, events, run-attempt.
+std::vector<Command> runs_commands();
+
 std::vector<Flag> explain_flags();
 int run_explain(const Arguments& arguments, const Surroundings& surroundings);
 

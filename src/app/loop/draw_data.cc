@@ -130,7 +130,7 @@ Result<> draw_answers(const DrawSource& source, const std::string& deployment, b
                  (labelled ? "that a label came for" : "yet"));
 }
 
-Result<> copy(const fs::path& from, const fs::path& to) {
+Result<> copy_of(const fs::path& from, const fs::path& to) {
   std::error_code failure;
   fs::copy(from, to, fs::copy_options::recursive, failure);
   if (failure) return system_error("cannot copy " + from.string(), failure.value());
@@ -141,7 +141,7 @@ Result<> copy(const fs::path& from, const fs::path& to) {
 
 Result<> draw_data(const DrawSource& source, const flows::RunPlan::Data& data, const fs::path& to) {
   constexpr std::string_view kDeployments = "deployments/";
-  if (data.from == flows::kFromProject) return copy(source.project / data.to, to);
+  if (data.from == flows::kFromProject) return copy_of(source.project / data.to, to);
   if (!data.from.starts_with(kDeployments)) return invalid("nobody knows data from " + data.from);
   const std::string deployment = data.from.substr(kDeployments.size());
   if (!data.to.ends_with(".parquet")) return draw_answers(source, deployment, data.labelled, to);

@@ -205,6 +205,7 @@ Result<> deliver_started(const Json& json, FactSink& sink) {
   fact.environment = {members.text("environment_digest"), members.any("environment")};
   fact.host = members.text("host");
   fact.started_ms = members.number("started_ms");
+  if (json.find("pipeline_run") != nullptr) fact.pipeline_run = members.text("pipeline_run");
   TRY(members.check());
   return sink.started(fact);
 }
@@ -292,6 +293,11 @@ GraphFacts to_graph(const AttemptStarted& fact) {
   Json data = object();
   data.set("stage", fact.inputs.stage);
   data.set("pipeline", fact.inputs.pipeline);
+  if (!fact.pipeline_run.empty()) {
+    facts.edges.push_back(
+        {attempt, relation::kPartOf, {kind::kPipelineRun, fact.pipeline_run}, object()});
+    data.set("pipeline_run", fact.pipeline_run);
+  }
   facts.events.push_back(event("attempt.started", attempt, std::move(data)));
   return facts;
 }
@@ -366,6 +372,7 @@ Json to_json(const AttemptStarted& fact) {
   json.set("environment_digest", fact.environment.digest);
   json.set("host", fact.host);
   json.set("started_ms", fact.started_ms);
+  if (!fact.pipeline_run.empty()) json.set("pipeline_run", fact.pipeline_run);
   return json;
 }
 

@@ -53,6 +53,7 @@ struct AttemptStarted {
   DescribedFact environment;
   std::string host;
   UnixMs started_ms = 0;
+  std::string pipeline_run = {};  // that it is part of; ""
 };
 
 struct AttemptEnded {

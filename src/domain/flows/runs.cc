@@ -36,6 +36,20 @@ Json json_of(const ParamInput& input) {
   return json;
 }
 
+Json json_of(const RunPlan::Data& data) {
+  Json json;
+  json.set("from", data.from);
+  json.set("labelled", data.labelled);
+  json.set("to", data.to);
+  return json;
+}
+
+RunPlan::Data data_from(const Json& json) {
+  const Json* labelled = json.find("labelled");
+  const bool only_labelled = labelled != nullptr && labelled->is_bool() && labelled->as_bool();
+  return {text_of(json, "from"), only_labelled, text_of(json, "to")};
+}
+
 /// The pause grows with the stage that failed most often.
 RunStep retried(const PipelineRun& run, RunStep step, int tries, UnixMs now_ms) {
   if (!run.cancel_asked.empty()) {
@@ -85,11 +99,8 @@ Json to_json(const RunPlan& plan) {
   Json::Array params;
   for (const ParamInput& input : plan.params) params.push_back(json_of(input));
   json.set("params", std::move(params));
-  if (!plan.data) return json;
-  Json data;
-  data.set("from", plan.data->from);
-  data.set("labelled", plan.data->labelled);
-  data.set("to", plan.data->to);
+  Json::Array data;
+  for (const RunPlan::Data& one : plan.data) data.push_back(json_of(one));
   json.set("data", std::move(data));
   return json;
 }
@@ -113,10 +124,8 @@ Result<RunPlan> run_plan_from(const Json& json) {
       plan.params.push_back(
           {text_of(input, "file"), text_of(input, "key"), text_of(input, "value")});
   }
-  if (const Json* data = json.find("data"); data != nullptr && data->is_object()) {
-    const Json* labelled = data->find("labelled");
-    const bool only_labelled = labelled != nullptr && labelled->is_bool() && labelled->as_bool();
-    plan.data = RunPlan::Data{text_of(*data, "from"), only_labelled, text_of(*data, "to")};
+  if (const Json* data = json.find("data"); data != nullptr && data->is_array()) {
+    for (const Json& one : data->as_array()) plan.data.push_back(data_from(one));
   }
   return plan;
 }

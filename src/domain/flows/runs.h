@@ -41,14 +41,17 @@ struct RunPlan {
   std::string commit;               // "": found when it starts
   std::string branch;               // whose tip that is; "": HEAD
   std::vector<ParamInput> params;
+  /// Copied or drawn when the run starts, and placed in its work tree.
   struct Data {
-    std::string from;  // "deployments/NAME"
+    std::string
+        from;  // "deployments/NAME", or kFromProject: the file at `to` of the person's folder
     bool labelled = false;
     std::string to;
   };
-  std::optional<Data> data;
+  std::vector<Data> data;
   std::string event_time;  // of what caused it
 };
+inline constexpr char kFromProject[] = "project";
 wire::Json to_json(const RunPlan& plan);
 Result<RunPlan> run_plan_from(const wire::Json& json);
 

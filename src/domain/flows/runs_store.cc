@@ -51,6 +51,7 @@ create table trigger_decisions (
   last_ms bigint not null,
   log_seq bigint not null);
 create index trigger_decisions_by_trigger on trigger_decisions (trigger_name, id);
+create index trigger_decisions_untold on trigger_decisions (told, last_ms);
 create table pipeline_runs (
   id text not null primary key,
   pipeline text not null,

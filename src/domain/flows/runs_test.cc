@@ -105,7 +105,7 @@ TEST(Plan, SurvivesItsText) {
   plan.timeout_ms = 5000;
   plan.branch = "main";
   plan.params = {{"params.yaml", "as_of", "2011-10-24"}};
-  plan.data = RunPlan::Data{"deployments/bikes", true, "data/live.parquet"};
+  plan.data = {{"deployments/bikes", true, "data/live.parquet"}, {kFromProject, false, "x.dvc"}};
   plan.event_time = "2011-10-24T00:00:00.000Z";
   Result<RunPlan> read = run_plan_from(*wire::parse(wire::dump(to_json(plan))));
   ASSERT_TRUE(read.ok());

@@ -51,11 +51,6 @@ std::int64_t ms(project::Span span) {
   return span.count();
 }
 
-project::Span waiting_span(const TriggerSpec& trigger) {
-  const auto* data = std::get_if<project::DataSource>(&trigger.source);
-  return data != nullptr ? std::max(trigger.debounce, data->settle) : trigger.debounce;
-}
-
 /// Of firings within the span that ends now, which is the newest whose leaving makes room for one
 /// more; nothing while there is room.
 std::optional<UnixMs> room_at(const project::Rate& rate, const std::vector<UnixMs>& fired,
@@ -118,12 +113,11 @@ bool listens(const TriggerSpec& trigger, const Occasion& occasion) {
 }
 
 Decision decide(const TriggerSpec& trigger, const TriggerState& state, bool active, UnixMs now_ms) {
-  const std::int64_t span = ms(waiting_span(trigger));
+  const std::int64_t span = ms(trigger.debounce);
   if (span <= 0) return decide_now(trigger, state, active, now_ms);
   const UnixMs since = state.waiting ? std::min(state.waiting->since_ms, now_ms) : now_ms;
   const UnixMs due = std::min(now_ms + span, since + kDebouncesMax * span);
-  const char* rule = trigger.debounce.count() == span ? "debounce" : "settle";
-  return {Act::kWait, due, rule, "waits for quiet until " + to_iso8601(due)};
+  return {Act::kWait, due, "debounce", "waits for quiet until " + to_iso8601(due)};
 }
 
 Decision decide_now(const TriggerSpec& trigger, const TriggerState& state, bool active,
@@ -189,6 +183,15 @@ Result<Ticks> due_ticks(const project::CronSource& cron, bool may_overlap, bool 
     ticks.fire.push_back({next->at_ms, next->nominal});
   }
   return ticks;
+}
+
+bool Settling::look(const std::string& mark, project::Span span, UnixMs now_ms) {
+  const bool is_same = since_ms_ && mark == mark_ && *since_ms_ <= now_ms;
+  if (!is_same) {
+    mark_ = mark;
+    since_ms_ = now_ms;
+  }
+  return now_ms - *since_ms_ >= ms(span);
 }
 
 bool touches(const std::vector<std::string>& globs, const std::vector<std::string>& paths) {

@@ -55,7 +55,7 @@ const char* to_string(Act act);
 struct Decision {
   Act act = Act::kDrop;
   UnixMs until_ms = 0;  // of kWait; of kDrop until when the same would be dropped, if that is known
-  /// What decided it, as one word: "debounce", "settle", "cooldown", "at_most", "overlap",
+  /// What decided it, as one word: "debounce", "cooldown", "at_most", "overlap",
   /// "missed", "mapping", "closed", "removed", "replaced"; "" for a firing that nothing held up.
   std::string rule;
   std::string reason;  // for people
@@ -64,8 +64,8 @@ struct Decision {
 /// The longest that a stream of events without a pause holds up a firing, in debounce spans.
 inline constexpr int kDebouncesMax = 10;
 
-/// On hearing of an occasion: debounce (of data: settle) first, then as decide_now(). `active`: a
-/// run of this trigger is under way.
+/// On hearing of an occasion: debounce first, then as decide_now(). `active`: a run of this trigger
+/// is under way.
 Decision decide(const project::TriggerSpec& trigger, const TriggerState& state, bool active,
                 UnixMs now_ms);
 /// When nothing is to be waited for any more. Cool-down and at_most drop what came too early, but
@@ -92,6 +92,17 @@ inline constexpr int kTicksMax = 100;
 /// trigger is `active` unless runs may overlap. kInvalid for a rule or zone that can't be.
 Result<Ticks> due_ticks(const project::CronSource& cron, bool may_overlap, bool active,
                         UnixMs after_ms, UnixMs up_since_ms, UnixMs now_ms);
+
+/// Whether something has stayed as it is for long enough, by marks that change when it does.
+class Settling {
+ public:
+  /// At `now_ms` it looks like `mark`; true once it has done so for `span`.
+  bool look(const std::string& mark, project::Span span, UnixMs now_ms);
+
+ private:
+  std::string mark_;
+  std::optional<UnixMs> since_ms_;
+};
 
 /// Whether a path of a commit is one that the trigger asks for: globs of slipway.yaml, where `*`
 /// stays inside a folder, `**` goes through folders and `?` is one character. No globs: any path.

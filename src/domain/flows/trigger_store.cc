@@ -313,8 +313,12 @@ class Deciding {
     }
     RunPlan plan = plan_for(file_, *pipeline, occasion);
     plan.params = std::move(*inputs);
+    // New data lies in the person's folder, and in no commit yet.
+    if (const wire::Json* file = occasion.data.find("file");
+        occasion.cause.kind == kind::kData && file != nullptr && file->is_string())
+      plan.data.push_back({kFromProject, false, file->as_string()});
     if (trigger_.data)
-      plan.data = RunPlan::Data{trigger_.data->from, trigger_.data->labelled, trigger_.data->to};
+      plan.data.push_back({trigger_.data->from, trigger_.data->labelled, trigger_.data->to});
     Json data;
     if (state.waiting) {
       data.set("waited_since_ms", state.waiting->since_ms);
@@ -465,6 +469,19 @@ Result<std::vector<Decided>> decide_due(db::Tx& tx, const ProjectFile& file, Uni
   return all;
 }
 
+Result<bool> has_due(db::Tx& tx, UnixMs now_ms) {
+  auto waits = TRY(tx.one<std::int64_t>(
+      "select 1 from trigger_states where (waiting_event <> 0 and waiting_due_ms <= ?) or "
+      "(buffered_event <> 0 and not exists (select 1 from pipeline_runs where is_open = 1 and "
+      "trigger_name = trigger_states.name)) limit 1",
+      now_ms));
+  if (waits) return true;
+  auto storms = TRY(tx.one<std::int64_t>(
+      "select 1 from trigger_decisions where told = 0 and decided > 1 and last_ms < ? limit 1",
+      now_ms - kStormMs));
+  return storms.has_value();
+}
+
 Result<std::string> ask_run(db::Tx& tx, const ProjectFile& file, const ByHand& wish,
                             UnixMs now_ms) {
   const project::PipelineSpec* pipeline = file.find_pipeline(wish.pipeline);
@@ -483,6 +500,12 @@ Result<std::string> ask_run(db::Tx& tx, const ProjectFile& file, const ByHand& w
 
 Result<std::string> watched(db::Tx& tx, const std::string& trigger) {
   return TRY(load(tx, trigger)).watched;
+}
+
+Result<std::string> peek_watched(db::Tx& tx, const std::string& trigger) {
+  auto found =
+      TRY(tx.one<std::string>("select watched from trigger_states where name = ?", trigger));
+  return found.value_or("");
 }
 
 Result<> set_watched(db::Tx& tx, const std::string& trigger, const std::string& text) {

@@ -37,6 +37,9 @@ Result<> note_closed(db::Tx& tx, const std::string& incident, UnixMs now_ms);
 Result<std::vector<Decided>> decide_due(db::Tx& tx, const project::ProjectFile& file,
                                         UnixMs now_ms);
 
+/// Whether decide_due() may have anything to do; for a reader.
+Result<bool> has_due(db::Tx& tx, UnixMs now_ms);
+
 /// A run that a person asks for: a firing without a trigger. kMissing for an unknown pipeline.
 struct ByHand {
   std::string pipeline, actor, commit;
@@ -48,6 +51,8 @@ Result<std::string> ask_run(db::Tx& tx, const project::ProjectFile& file, const 
 /// What the source of a trigger has seen so far (a time, a digest, a commit), as text of the
 /// source's own. "" at first.
 Result<std::string> watched(db::Tx& tx, const std::string& trigger);
+/// The same for a reader.
+Result<std::string> peek_watched(db::Tx& tx, const std::string& trigger);
 Result<> set_watched(db::Tx& tx, const std::string& trigger, const std::string& text);
 
 /// What a trigger decided. Decisions not to fire that follow each other within a minute for the

@@ -75,11 +75,6 @@ const Case kCases[] = {
        wait_since(s, kNow + 100 * kDay);
      },
      false, Act::kWait, "debounce", kNow + kHour},
-    {"DataSettles",
-     [](TriggerSpec& t, TriggerState&) {
-       t.source = project::DataSource{"data/x.csv", Span(120 * kSecond)};
-     },
-     false, Act::kWait, "settle", kNow + 120 * kSecond},
     {"CooldownDrops",
      [](TriggerSpec& t, TriggerState& s) {
        t.cooldown = Span(21 * kDay);
@@ -267,6 +262,18 @@ TEST(DueTicks, EachLocalTimeOnceAcrossTheChangesOfTheClock) {
 TEST(DueTicks, RefusesARuleThatCannotBe) {
   EXPECT_FALSE(due_ticks({"99 * * * *", "UTC", "all"}, false, false, 0, 0, kNow).ok());
   EXPECT_FALSE(due_ticks({"1 * * * *", "Mars/Base", "all"}, false, false, 0, 0, kNow).ok());
+}
+
+TEST(Settling, IsForWhatStaysAsItIs) {
+  Settling settling;
+  const Span span(2 * kSecond);
+  EXPECT_FALSE(settling.look("a", span, kNow));
+  EXPECT_FALSE(settling.look("a", span, kNow + kSecond));
+  EXPECT_FALSE(settling.look("b", span, kNow + 2 * kSecond));
+  EXPECT_FALSE(settling.look("b", span, kNow + 3 * kSecond));
+  EXPECT_TRUE(settling.look("b", span, kNow + 4 * kSecond));
+  EXPECT_FALSE(settling.look("b", span, kNow)) << "the clock was put back";
+  EXPECT_TRUE(Settling().look("a", Span(0), kNow));
 }
 
 // --- paths of commits ---

@@ -52,6 +52,10 @@ std::string sql_name(std::string_view name) {
   return "\"" + replace_all(std::string(name), "\"", "\"\"") + "\"";
 }
 
+std::string sql_text(std::string_view text) {
+  return "'" + replace_all(std::string(text), "'", "''") + "'";
+}
+
 std::string first_line(std::string_view text) {
   return std::string(text.substr(0, text.find('\n')));
 }
@@ -401,6 +405,17 @@ Result<std::unique_ptr<Scan>> Scan::open(const std::filesystem::path& path,
 Result<std::string> library_version() {
   const Library* library = TRY(duck::library());
   return "DuckDB " + std::string(library->version());
+}
+
+Result<> csv_to_parquet(const std::filesystem::path& csv, const std::filesystem::path& parquet) {
+  Handles handles(*TRY(duck::library()));
+  TRY(open_database(handles, {}));
+  const std::string from = sql_text(csv.string()), to = sql_text(parquet.string());
+  TRY(run(handles, "set allowed_paths = [" + from + ", " + to + "]"));
+  TRY(run(handles, "set enable_external_access = false"));
+  return run(handles, "copy (select * from read_csv(" + from +
+                          ", header = true, delim = ',', sample_size = -1)) to " + to +
+                          " (format parquet)");
 }
 
 }  // namespace slipway::table

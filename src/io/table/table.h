@@ -74,6 +74,10 @@ class Scan {
   std::shared_ptr<const Chunk> current_;
 };
 
+/// Writes the rows of a CSV file with a line of names as a Parquet file; types are found from all
+/// rows. Not durable. kInvalid for what is no such table, kUnavailable without DuckDB.
+Result<> csv_to_parquet(const std::filesystem::path& csv, const std::filesystem::path& parquet);
+
 /// "DuckDB v1.5.4"; kUnavailable says how to get it.
 Result<std::string> library_version();
 

@@ -1,0 +1,338 @@
+#include <pwd.h>
+#include <unistd.h>
+
+#include <iostream>
+#include <limits>
+
+#include "app/app.h"
+#include "app/cli/verbs.h"
+#include "app/owner.h"
+#include "app/project.h"
+#include "app/reproduce.h"
+#include "app/runs_api.h"
+#include "app/state.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "domain/flows/runs_store.h"
+#include "domain/flows/runs_work.h"
+#include "io/git/git.h"
+#include "io/http/client.h"
+
+namespace slipway::app {
+namespace {
+
+using wire::Json;
+
+std::filesystem::path state_of(const Arguments& arguments, const Surroundings& surroundings) {
+  auto state = arguments.flags.find("state");
+  if (state == arguments.flags.end()) return default_state(surroundings.folder);
+  return (surroundings.folder / state->second).lexically_normal();
+}
+
+std::string flag(const Arguments& arguments, const char* name, const char* fallback = "") {
+  auto found = arguments.flags.find(name);
+  return found == arguments.flags.end() ? fallback : found->second;
+}
+
+/// A look at the catalogue, which needs no server.
+Result<Json> look(const Arguments& arguments, const Surroundings& surroundings,
+                  const std::function<Result<Json>(db::Tx&)>& show) {
+  const std::filesystem::path state = state_of(arguments, surroundings);
+  std::string uri = flag(arguments, "store");
+  if (uri.empty()) uri = catalogue_uri(state);
+  Metrics metrics;
+  db::PoolOptions options;
+  options.read_only = true;
+  Result<std::unique_ptr<db::Pool>> pool = db::Pool::open(uri, all_migrations(), metrics, options);
+  if (!pool.ok() && pool.error().code == Code::kMissing) {
+    return missing("nothing ran here yet: there is no catalogue at " + state.string());
+  }
+  if (!pool.ok()) return pool.error();
+  return (*pool)->read([&](db::Tx& tx) { return show(tx); });
+}
+
+std::string user_name() {
+  const passwd* entry = getpwuid(geteuid());
+  return entry != nullptr ? entry->pw_name : std::to_string(geteuid());
+}
+
+/// Asks the server; runs are its to make.
+Result<Json> ask_server(const std::filesystem::path& state, const std::string& path,
+                        const Json& body) {
+  return at_owner(
+      state,
+      []() -> Result<Json> {
+        return unavailable(
+            "no server runs for this project; `slipway up` starts one, and "
+            "`slipway repro` runs stages without");
+      },
+      [&](const std::string& url, const std::string& secret) -> Result<Json> {
+        http::Response response =
+            TRY(post_to_owner(url + "/api/slipway/v1" + path, secret, wire::dump(body)));
+        constexpr int kOk = 200, kCreated = 201;
+        if (response.status == kOk || response.status == kCreated)
+          return wire::parse(response.body);
+        Error error = unavailable(message_of(response));
+        if (response.status == http::status_of(Code::kMissing)) error.code = Code::kMissing;
+        if (response.status == http::status_of(Code::kConflict)) error = with_tag(error, "refused");
+        return error;
+      });
+}
+
+std::string text(const Json& json, const char* key) {
+  const Json* value = json.find(key);
+  if (value == nullptr) return "";
+  return value->is_string() ? value->as_string() : wire::dump(*value);
+}
+
+std::string time_text(const Json& json, const char* key) {
+  const Json* value = json.find(key);
+  const bool is_set = value != nullptr && value->is_integer() && value->as_int64() != 0;
+  return is_set ? to_iso8601(value->as_int64()) : "";
+}
+
+std::string line_of(const Json& run) {
+  std::string line = text(run, "id") + "  " + text(run, "state") + "  " + text(run, "pipeline");
+  const std::string trigger = text(run, "trigger"), reason = text(run, "reason");
+  line += "  " + time_text(run, "created_ms") + (trigger.empty() ? "" : "  by " + trigger);
+  return line + (reason.empty() ? "" : "  (" + reason + ")");
+}
+
+std::string line_of_event(const Json& event) {
+  std::string line = text(event, "seq") + "  " + text(event, "time") + "  " + text(event, "type") +
+                     "  " + text(event, "subject");
+  const Json* data = event.find("data");
+  const std::string reason = data != nullptr ? text(*data, "reason") : "";
+  return line + (reason.empty() ? "" : "  (" + reason + ")");
+}
+
+int show(const Result<Json>& shown, const Surroundings& surroundings,
+         const std::function<void(const Json&, std::ostream&)>& as_text) {
+  if (!shown.ok()) return report(shown.error(), surroundings);
+  if (surroundings.json)
+    surroundings.out << wire::dump(*shown) << "\n";
+  else
+    as_text(*shown, surroundings.out);
+  return kDone;
+}
+
+int report_refusal(const Error& error, const Surroundings& surroundings) {
+  const int code = report(error, surroundings);
+  return error.tag == "refused" ? kAnswerIsNo : code;
+}
+
+// --- run ---
+
+Result<Json> wish_of(const Arguments& arguments, const Surroundings& surroundings) {
+  Json wish;
+  wish.set("pipeline", arguments.positional.front());
+  wish.set("actor", user_name());
+  std::string commit = flag(arguments, "commit");
+  if (commit.empty()) {
+    std::optional<git::WorkTree> tree = git::WorkTree::find(surroundings.folder);
+    if (tree) commit = TRY(tree->head()).value_or("");
+  }
+  wish.set("commit", commit);
+  Json params = Json(Json::Object());
+  for (std::size_t i = 1; i < arguments.positional.size(); ++i) {
+    const std::string& pair = arguments.positional[i];
+    const std::size_t equals = pair.find('=');
+    if (equals == std::string::npos || equals == 0)
+      return with_tag(invalid("found '" + pair + "', expected KEY=VALUE"), "usage");
+    params.set(pair.substr(0, equals), pair.substr(equals + 1));
+  }
+  wish.set("params", std::move(params));
+  return wish;
+}
+
+int run_pipeline(const Arguments& arguments, const Surroundings& surroundings) {
+  Result<Json> wish = wish_of(arguments, surroundings);
+  if (!wish.ok()) return report(wish.error(), surroundings);
+  Result<Json> run = ask_server(state_of(arguments, surroundings), "/runs", *wish);
+  if (!run.ok()) return report_refusal(run.error(), surroundings);
+  return show(run, surroundings, [](const Json& json, std::ostream& out) {
+    out << "asked for run " << text(json, "id") << "; `slipway logs " << text(json, "id")
+        << "` shows what it prints\n";
+  });
+}
+
+int run_cancel(const Arguments& arguments, const Surroundings& surroundings) {
+  Json body;
+  body.set("actor", user_name());
+  Result<Json> run =
+      ask_server(state_of(arguments, surroundings),
+                 "/runs/" + http::percent_encode(arguments.positional.front()) + "/cancel", body);
+  if (!run.ok()) return report_refusal(run.error(), surroundings);
+  return show(run, surroundings, [](const Json& json, std::ostream& out) {
+    out << (text(json, "state") == "cancelled" ? "cancelled " : "asked to end: ")
+        << text(json, "id") << "\n";
+  });
+}
+
+// --- looking ---
+
+Result<int> limit_of(const Arguments& arguments) {
+  constexpr std::int64_t kMost = 1000;
+  const std::string given = flag(arguments, "limit", "20");
+  const auto limit = to_int64(given);
+  if (limit && *limit >= 1 && *limit <= kMost) return static_cast<int>(*limit);
+  return with_tag(invalid("found --limit " + given + ", expected a number from 1 to 1000"),
+                  "usage");
+}
+
+int run_runs(const Arguments& arguments, const Surroundings& surroundings) {
+  if (!arguments.positional.empty()) {
+    Result<Json> run = look(arguments, surroundings,
+                            [&](db::Tx& tx) { return show_run(tx, arguments.positional.front()); });
+    return show(run, surroundings, [](const Json& json, std::ostream& out) {
+      out << line_of(json) << "\n";
+      for (const char* key : {"commit", "ref"})
+        if (!text(json, key).empty()) out << "  " << key << " " << text(json, key) << "\n";
+      for (const Json& attempt : json.find("attempts_made")->as_array()) {
+        out << "  attempt " << text(attempt, "number") << ": " << text(attempt, "state");
+        if (!text(attempt, "reason").empty()) out << " (" << text(attempt, "reason") << ")";
+        out << "\n";
+      }
+    });
+  }
+  Result<int> limit = limit_of(arguments);
+  if (!limit.ok()) return report(limit.error(), surroundings);
+  Result<Json> runs = look(arguments, surroundings, [&](db::Tx& tx) {
+    return show_runs(tx, flag(arguments, "pipeline"), *limit);
+  });
+  return show(runs, surroundings, [](const Json& json, std::ostream& out) {
+    const Json::Array& list = json.find("runs")->as_array();
+    for (const Json& run : list) out << line_of(run) << "\n";
+    if (list.empty()) out << "there was no run yet\n";
+  });
+}
+
+int run_logs(const Arguments& arguments, const Surroundings& surroundings) {
+  Result<Json> run = look(arguments, surroundings,
+                          [&](db::Tx& tx) { return show_run(tx, arguments.positional.front()); });
+  if (!run.ok()) return report(run.error(), surroundings);
+  const std::string id = text(*run, "id");
+  Result<std::string> log =
+      read_file(flows::RunFolder::of(state_of(arguments, surroundings), id).log());
+  if (!log.ok() && log.error().code != Code::kMissing) return report(log.error(), surroundings);
+  Json json;
+  json.set("run", id);
+  json.set("log", log.ok() ? *log : std::string());
+  return show(json, surroundings,
+              [](const Json& shown, std::ostream& out) { out << text(shown, "log"); });
+}
+
+int run_events(const Arguments& arguments, const Surroundings& surroundings) {
+  Result<int> limit = limit_of(arguments);
+  if (!limit.ok()) return report(limit.error(), surroundings);
+  const std::string why = flag(arguments, "why");
+  const auto after = to_int64(flag(arguments, "after", "-1"));
+  if (!after) {
+    return report(with_tag(invalid("--after takes the number of an event"), "usage"), surroundings);
+  }
+  Result<Json> events = look(arguments, surroundings, [&](db::Tx& tx) {
+    return why.empty() ? show_events(tx, *after, *limit) : why_run(tx, why);
+  });
+  return show(events, surroundings, [](const Json& json, std::ostream& out) {
+    for (const Json& event : json.find("events")->as_array()) out << line_of_event(event) << "\n";
+  });
+}
+
+// --- what the server starts ---
+
+/// One attempt of a run. 0 once its outcome is written, whatever it is.
+int run_attempt(const Arguments& arguments, const Surroundings& surroundings) {
+  set_log_level(LogLevel::kWarning);
+  Result<proc::Spawner> spawner = proc::Spawner::start();
+  if (!spawner.ok()) return report(spawner.error(), surroundings);
+  const flows::RunFolder folder{surroundings.folder / arguments.positional.front()};
+  Result<flows::RunRequest> request = flows::read_request(folder);
+  if (!request.ok()) return report(request.error(), surroundings);
+  SystemClock clock;
+  flows::TextObserver observer(surroundings.out, surroundings.err);
+  flows::RunOutcome outcome;
+  {
+    // What it did is with the server, or waits for it in the state folder, before it says how it
+    // ended.
+    RunRecorder recorder(request->state, surroundings.err, false, RunRecorder::Role::kFollows);
+    outcome =
+        flows::work(folder, *request,
+                    {*spawner, clock, recorder, observer, &recorder, flows::process_variables()});
+  }
+  if (!outcome.reason.empty()) surroundings.err << "slipway: " << outcome.reason << std::endl;
+  Result<> written = flows::write_outcome(folder, request->attempt, outcome);
+  return written.ok() ? kDone : report(written.error(), surroundings);
+}
+
+std::vector<Flag> place_flags() {
+  return {{"--state", "DIR", "the state folder (.slipway of this project)"}};
+}
+std::vector<Flag> with_place(std::vector<Flag> flags) {
+  for (Flag& flag : place_flags()) flags.push_back(std::move(flag));
+  flags.push_back({"--store", "URI", "the catalogue, when it is not in the state folder"});
+  return flags;
+}
+
+}  // namespace
+
+std::vector<Command> runs_commands() {
+  constexpr std::size_t kMany = std::numeric_limits<std::size_t>::max();
+  std::vector<Command> all;
+  std::vector<Flag> run_flags = place_flags();
+  run_flags.push_back({"--commit", "COMMIT", "to work at (HEAD)"});
+  all.push_back({.name = "run",
+                 .summary = "let the server run a pipeline, in a work tree of its own",
+                 .positional = "PIPELINE [KEY=VALUE...]",
+                 .positional_min = 1,
+                 .positional_max = kMany,
+                 .positional_help = "a pipeline of slipway.yaml, and parameters for it",
+                 .flags = run_flags,
+                 .examples = {"slipway run train", "slipway run train as_of=2011-10-24"},
+                 .run = run_pipeline});
+  all.push_back({.name = "runs",
+                 .summary = "the latest pipeline runs, or one of them with its attempts",
+                 .positional = "RUN",
+                 .positional_max = 1,
+                 .positional_help = "a run's id, or its beginning",
+                 .flags = with_place({{"--pipeline", "NAME", "only runs of this one"},
+                                      {"--limit", "N", "how many (20)"}}),
+                 .examples = {"slipway runs", "slipway --json runs 0190a2"},
+                 .run = run_runs});
+  all.push_back({.name = "logs",
+                 .summary = "what a pipeline run has printed",
+                 .positional = "RUN",
+                 .positional_min = 1,
+                 .positional_max = 1,
+                 .positional_help = "a run's id, or its beginning",
+                 .flags = with_place({}),
+                 .examples = {"slipway logs 0190a2"},
+                 .run = run_logs});
+  all.push_back({.name = "cancel",
+                 .summary = "end a pipeline run",
+                 .positional = "RUN",
+                 .positional_min = 1,
+                 .positional_max = 1,
+                 .positional_help = "a run's id, or its beginning",
+                 .flags = place_flags(),
+                 .examples = {"slipway cancel 0190a2"},
+                 .run = run_cancel});
+  all.push_back({.name = "events",
+                 .summary = "what happened, and why",
+                 .flags = with_place({{"--why", "RUN", "the chain of causes of a pipeline run"},
+                                      {"--after", "SEQ", "what came after this event"},
+                                      {"--limit", "N", "how many (20)"}}),
+                 .examples = {"slipway events", "slipway events --why 0190a2"},
+                 .run = run_events});
+  all.push_back({.name = "run-attempt",
+                 .summary = "one attempt of a pipeline run; the server starts this",
+                 .positional = "FOLDER",
+                 .positional_min = 1,
+                 .positional_max = 1,
+                 .positional_help = "the run's folder in the state folder",
+                 .examples = {"slipway run-attempt .slipway/runs/RUN"},
+                 .speaks_json = false,
+                 .run = run_attempt});
+  return all;
+}
+
+}  // namespace slipway::app

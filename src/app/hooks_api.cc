@@ -1,0 +1,99 @@
+#include "app/hooks_api.h"
+
+#include "dialects/hooks/alertmanager.h"
+#include "dialects/hooks/cloudevents.h"
+#include "dialects/hooks/git.h"
+#include "io/wire/json.h"
+
+namespace slipway::app {
+namespace {
+
+using wire::Json;
+
+constexpr std::uint64_t kBodyBytesMax = 8u << 20;
+constexpr int kAccepted = 202, kUnknownMedia = 415;
+
+http::Response render_error(const Error& error) {
+  http::Response response = http::render_plain_error(error);
+  if (error.tag == "media_type") response.status = kUnknownMedia;
+  return response;
+}
+
+/// What became of each, in numbers.
+http::Response accepted(const std::vector<flows::Noticed>& all, std::size_t resolved = 0) {
+  std::int64_t kept = 0, duplicates = 0, unheard = 0;
+  Json::Array runs;
+  for (const flows::Noticed& noticed : all) {
+    kept += noticed.is_new ? 1 : 0;
+    duplicates += !noticed.is_new && noticed.listeners > 0 ? 1 : 0;
+    unheard += noticed.listeners == 0 ? 1 : 0;
+    for (const flows::Decided& decided : noticed.decided)
+      if (!decided.run.empty()) runs.emplace_back(decided.run);
+  }
+  Json json;
+  json.set("accepted", kept);
+  json.set("duplicates", duplicates);
+  json.set("unheard", unheard);
+  if (resolved > 0) json.set("resolved", static_cast<std::int64_t>(resolved));
+  json.set("runs", std::move(runs));
+  return http::Response::json(wire::dump(json), kAccepted);
+}
+
+Result<http::Response> take_events(const http::Request& request, TriggerPost& triggers,
+                                   const Clock& clock) {
+  const UnixMs now = clock.now_ms();
+  return accepted(TRY(triggers.tell(TRY(hooks::read_cloudevents(request, now)), now)));
+}
+
+Result<http::Response> take_alerts(const http::Request& request, TriggerPost& triggers,
+                                   const Clock& clock) {
+  const UnixMs now = clock.now_ms();
+  const hooks::Alerts alerts = TRY(hooks::read_alerts(request.body, now));
+  return accepted(TRY(triggers.tell(alerts.firing, now)), alerts.resolved);
+}
+
+Result<http::Response> take_push(const http::Request& request, const HookOptions& options) {
+  if (options.git_secret.empty()) {
+    return denied(
+        "this server knows no secret of webhooks; start it with --hook-secret or "
+        "SLIPWAY_HOOK_SECRET");
+  }
+  const hooks::Push push = TRY(hooks::read_push(request, options.git_secret));
+  if (push.moved) options.pushed(push.branch);
+  Json json;
+  json.set("branch", push.branch);
+  return http::Response::json(wire::dump(json), kAccepted);
+}
+
+/// A sender asks whether it may send (CloudEvents' protection against abuse).
+Result<http::Response> answer_handshake(const http::Request& request) {
+  const std::string_view origin = request.headers.get("WebHook-Request-Origin");
+  http::Response response;
+  response.headers.add("Allow", "POST, OPTIONS");
+  if (origin.empty()) return response;
+  response.headers.add("WebHook-Allowed-Origin", std::string(origin));
+  response.headers.add("WebHook-Allowed-Rate", "*");
+  return response;
+}
+
+}  // namespace
+
+void mount_hooks(http::Router& router, TriggerPost& triggers, const Clock& clock,
+                 HookOptions options) {
+  http::Router::Group group = router.group("", render_error);
+  const http::Permission permission = http::writes("triggers");
+  group.add({http::Method::kPost, "/events", permission, http::Place::kBlocking, kBodyBytesMax},
+            [&](http::Request& request) { return take_events(request, triggers, clock); });
+  group.add({http::Method::kOptions, "/events", http::kPublic, http::Place::kInline},
+            [](http::Request& request) { return answer_handshake(request); });
+  group.add({http::Method::kPost, "/hooks/alertmanager", permission, http::Place::kBlocking,
+             kBodyBytesMax},
+            [&](http::Request& request) { return take_alerts(request, triggers, clock); });
+  group.add(
+      {http::Method::kPost, "/hooks/git", http::kPublic, http::Place::kBlocking, kBodyBytesMax},
+      [options = std::move(options)](http::Request& request) {
+        return take_push(request, options);
+      });
+}
+
+}  // namespace slipway::app

@@ -1,0 +1,98 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "app/circle.h"
+#include "app/loop/errand.h"
+#include "base/file.h"
+#include "base/guarded.h"
+#include "domain/flows/runs_store.h"
+#include "domain/flows/runs_work.h"
+#include "io/proc/proc.h"
+
+namespace slipway::app {
+
+/// Calls `wake` when a descriptor becomes readable. One thread may call watch().
+class Readables {
+ public:
+  explicit Readables(std::function<void()> wake);
+  ~Readables();
+  /// These, by duplicates of its own, instead of those before. Each wakes once.
+  void watch(const std::vector<int>& fds);
+
+ private:
+  void run();
+
+  const std::function<void()> wake_;
+  Fd changed_;  // an eventfd: other descriptors to watch, or the end
+  struct Wanted {
+    std::vector<Fd> fds;
+    bool is_new = false, stopped = false;
+  };
+  Guarded<Wanted> wanted_;
+  std::thread thread_;
+};
+
+/// Executes the pipeline runs of the catalogue: each attempt is a process of its own with a
+/// supervisor, so it outlives this server, and the next one adopts it by its records.
+class RunPart final : public Part {
+ public:
+  struct Place {
+    std::filesystem::path program;  // this one
+    std::filesystem::path project, state;
+  };
+  /// Writes data that a run asks for to a file or folder that is not there yet.
+  using Draw =
+      std::function<Result<>(const flows::RunPlan::Data& data, const std::filesystem::path& to)>;
+  /// Publishes what a run that succeeded made, unless its stages did. Idempotent.
+  using Publish = std::function<Result<>(const flows::PipelineRun& run, UnixMs now)>;
+
+  /// All must outlive it. `wake`: Circle::wake().
+  RunPart(db::Pool& pool, const proc::Spawner& spawner, Place place, std::function<void()> wake,
+          Draw draw, Publish publish);
+
+  std::string name() const override { return "runs"; }
+  Result<bool> turn(UnixMs now) override;
+  bool is_pending() const override { return !running_.empty() || drawing_.is_under_way(); }
+
+  static constexpr std::size_t kRunsMax = 2;  // at the same time
+
+ private:
+  struct Running {
+    std::optional<proc::Attempt> attempt;  // nothing: its supervisor has not said who it is yet
+    bool cancelled = false;
+  };
+
+  flows::RunFolder folder_of(const flows::PipelineRun& run) const {
+    return flows::RunFolder::of(place_.state, run.id);
+  }
+  Result<bool> look_at(const flows::PipelineRun& run, UnixMs now);
+  Result<bool> attend(const flows::PipelineRun& run, UnixMs now);
+  Result<bool> adopt(const flows::PipelineRun& run, UnixMs now);
+  Result<bool> start(const flows::PipelineRun& run, UnixMs now);
+  Result<bool> draw(const flows::PipelineRun& run, UnixMs now);
+  Result<bool> launch(const flows::PipelineRun& run, UnixMs now);
+  Result<bool> finish(const flows::PipelineRun& run, flows::RunOutcome outcome, UnixMs now);
+  Result<> give_up(const flows::PipelineRun& run, const Error& error, UnixMs now);
+  void clean_up(const flows::PipelineRun& ended);
+  void watch_running();
+
+  db::Pool& pool_;
+  const proc::Spawner& spawner_;
+  const Place place_;
+  const Draw draw_;
+  const Publish publish_;
+  std::map<std::string, Running> running_;
+  Errand drawing_;
+  std::string drawn_for_;  // the run of the drawing under way
+  Readables readables_;
+};
+
+}  // namespace slipway::app

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "app/loop/trigger_part.h"
+#include "base/clock.h"
+#include "io/db/db.h"
+#include "io/http/router.h"
+#include "io/wire/json.h"
+
+// Pipeline runs, what triggers decided, and why anything happened: as JSON, for the API and the
+// command line. Functions of a caller's Tx.
+namespace slipway::app {
+
+/// {"runs": [...]}, newest first; of one pipeline, or of all for "".
+Result<wire::Json> show_runs(db::Tx& tx, const std::string& pipeline, int limit);
+/// A run with its attempts. The id may be its beginning.
+Result<wire::Json> show_run(db::Tx& tx, const std::string& id);
+/// {"events": [...]}, oldest first: those after `after`; or, for after < 0, the newest.
+Result<wire::Json> show_events(db::Tx& tx, std::int64_t after, int limit);
+/// {"run": ..., "events": [...]}: the chain of causes from the first event to the newest of the
+/// run.
+Result<wire::Json> why_run(db::Tx& tx, const std::string& id);
+/// {"decisions": [...]}: what was decided last, each with its reason.
+Result<wire::Json> show_decisions(db::Tx& tx, const std::string& trigger, int limit);
+
+struct RunsWorld {
+  db::Pool& pool;
+  const Clock& clock;
+  TriggerPost& triggers;
+  std::filesystem::path state;
+  std::function<void()> wake;
+};
+/// Under /api/slipway/v1: GET /runs, POST /runs, GET /runs/{id}, GET /runs/{id}/log, POST
+/// /runs/{id}/cancel, GET /runs/{id}/why, GET /events, GET /triggers/decisions. All must outlive
+/// the router.
+void mount_runs(http::Router& router, RunsWorld world);
+
+}  // namespace slipway::app

@@ -1,0 +1,10 @@
+#pragma once
+
+// Numbered places where a test kills the program, to see that it goes on afterwards.
+namespace slipway {
+
+/// Kills this process like a power cut when SLIPWAY_FAILPOINT is `name`, or `name` and ":N" at its
+/// N-th passing. Else, and without that variable, nothing. Any thread.
+void failpoint(const char* name);
+
+}  // namespace slipway
