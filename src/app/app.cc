@@ -282,8 +282,10 @@ Result<std::unique_ptr<App>> App::open(AppOptions options) {
   s->prediction_log =
       std::make_unique<serving::PredictionLog>(s->disk, s->metrics, std::move(log_options));
   s->label_log = std::make_unique<serving::LabelLog>(s->disk, labels_folder(state.path()));
-  s->deployments =
-      std::make_unique<serving::Deployments>(*s->serving, *s->prediction_log, s->clock, s->metrics);
+  serving::DeploymentsOptions deployments_options;
+  deployments_options.features = s->features.get();
+  s->deployments = std::make_unique<serving::Deployments>(*s->serving, *s->prediction_log, s->clock,
+                                                          s->metrics, deployments_options);
   return std::unique_ptr<App>(new App(std::move(s)));
 }
 

@@ -193,6 +193,7 @@ Result<std::map<std::string, RolloutPart::Wanted>> RolloutPart::wanted_routes(db
     if (!is_declared(project, route.deployment, route.model)) continue;
     const project::DeploymentSpec* spec = project->declared.file.find_deployment(route.deployment);
     const std::string name = route.deployment;
+    route.features = spec->features;
     wanted[name] = {std::move(route), log_rules_of(spec->log, options_.hash_key)};
   }
   return wanted;

@@ -1,10 +1,12 @@
 #include "dialects/mlflow/scoring.h"
 
+#include <cmath>
 #include <memory>
 #include <utility>
 
 #include "base/text.h"
 #include "dialects/mlflow/scoring_data.h"
+#include "domain/serving/enrich.h"
 #include "domain/serving/request_facts.h"
 #include "domain/serving/table.h"
 #include "io/wire/json.h"
@@ -137,13 +139,47 @@ Result<Frame> read_frame(std::string_view body, Format format) {
   return format == Format::kCsv ? read_csv_frame(body) : read_json_frame(body);
 }
 
+Result<> check_rows(const Frame& frame, const serving::LoadedVersion& version) {
+  if (frame.rows <= kValuesMax / std::max<std::size_t>(version.engine->traits().width, 1))
+    return {};
+  return invalid("too many rows for one request");
+}
+
 /// The cells of every row, when it fits the version.
 Result<std::vector<float>> fit(const Frame& frame, const serving::LoadedVersion& version) {
   std::vector<float> cells = TRY(to_cells(frame, version.mlmodel, version.engine->traits()));
-  if (frame.rows > kValuesMax / std::max<std::size_t>(version.engine->traits().width, 1)) {
-    return invalid("too many rows for one request");
-  }
+  TRY(check_rows(frame, version));
   return cells;
+}
+
+std::string text_of(const Cell& cell) {
+  switch (cell.kind) {
+    case Cell::Kind::kBool:
+      return cell.integer != 0 ? "true" : "false";
+    case Cell::Kind::kInteger:
+      return std::to_string(cell.integer);
+    case Cell::Kind::kReal: {
+      if (std::isnan(cell.real)) return "";
+      std::string text;
+      wire::append_double(text, cell.real);
+      return text;
+    }
+    case Cell::Kind::kText:
+      return cell.text;
+    default:
+      return "";
+  }
+}
+
+std::vector<serving::SentColumn> sent_columns(const Frame& frame) {
+  std::vector<serving::SentColumn> columns;
+  for (std::size_t i = 0; i < frame.columns.size(); ++i) {
+    serving::SentColumn& column = columns.emplace_back();
+    column.name = frame.names[i];
+    for (const Cell& cell : frame.columns[i]) column.texts.push_back(text_of(cell));
+    column.texts.resize(frame.rows);
+  }
+  return columns;
 }
 
 Result<Response> score(Serving& serving, const serving::LoadedVersion& version,
@@ -175,7 +211,7 @@ class Deployed {
   Result<Response> answer(std::string_view body, Format format) {
     const Frame frame = TRY(read_frame(body, format));
     assignment_ = TRY(deployments_.assign(deployment_, facts_.key));
-    auto cells = fit(frame, *assignment_.version);
+    auto cells = fit_version(frame, *assignment_.version);
     if (!cells.ok()) cells = fit_stable(frame, cells.error());
     const std::string id = assignment_.id.text();
     auto scored = deployments_.answer(assignment_, TRY(std::move(cells)), frame.rows, facts_,
@@ -189,11 +225,28 @@ class Deployed {
   }
 
  private:
+  /// The rows as sent, or filled up where they have only keys.
+  Result<std::vector<float>> fit_version(const Frame& frame,
+                                         const serving::LoadedVersion& version) {
+    facts_.looked_up.clear();
+    const auto lookup = TRY(deployments_.lookup(*deployment_));
+    const std::vector<std::string_view> names(frame.names.begin(), frame.names.end());
+    const bool asks =
+        lookup && frame.named && serving::asks_for_features(lookup->plan().view(), version, names);
+    if (!asks) return fit(frame, version);
+    TRY(check_rows(frame, version));
+    const UnixMs at_ms = facts_.event_time_ms != 0 ? facts_.event_time_ms : deployments_.now_ms();
+    serving::Enriched enriched =
+        TRY(serving::enrich(*lookup, version, sent_columns(frame), frame.rows, at_ms));
+    facts_.looked_up = std::move(enriched.looked_up);
+    return std::move(enriched.cells);
+  }
+
   /// What the stable version can read and a candidate on trial can't is the candidate's error.
   Result<std::vector<float>> fit_stable(const Frame& frame, const Error& error) {
     const bool trial = assignment_.role == delivery::Role::kCandidate;
     if (!trial || !deployment_->stable) return error;
-    std::vector<float> cells = TRY(fit(frame, *deployment_->stable));
+    std::vector<float> cells = TRY(fit_version(frame, *deployment_->stable));
     deployments_.fail(assignment_, facts_, deployments_.now_ms(), error);
     assignment_.role = delivery::Role::kStable;
     assignment_.version = deployment_->stable;
@@ -203,7 +256,7 @@ class Deployed {
 
   Deployments& deployments_;
   const Deployment deployment_;
-  const serving::RequestFacts facts_;
+  serving::RequestFacts facts_;
   Assignment assignment_;
 };
 

@@ -284,6 +284,43 @@ TEST_F(DeployedScoringTest, SeveralDeploymentsHaveToBeNamed) {
   EXPECT_EQ(invoke("/deployments/regressor/invocations").status, 400);
 }
 
+TEST_F(ScoringTest, KeysAreEnoughWhereFeaturesAreLookedUp) {
+  const auto folder = std::filesystem::path(testing::TempDir()) / "scoring_features";
+  std::filesystem::remove_all(folder);
+  serving::write_stump(folder / "model", "1", "2");
+  source_.add("bikes", folder / "model");
+  ASSERT_TRUE(write_file_quick(folder / "view.yaml",
+                               "kind: feature_view\nname: stations\nentity: {station: string}\n"
+                               "source: {file: rows.csv, event_time: ts}\n"
+                               "features: {x: float64}\n")
+                  .ok());
+  ASSERT_TRUE(
+      write_file_quick(folder / "rows.csv", "station,ts,x\nnorth,2011-04-30T00:00:00Z,5\n").ok());
+  features::Service features(folder / "features", metrics_);
+  ASSERT_TRUE(features.materialize(folder, "view.yaml", 1'304'208'000'000'000).ok());
+  serving::DeploymentsOptions options;
+  options.features = &features;
+  serving::DeployedForTest looking(serving_, clock_, metrics_, options);
+  mount_scoring(router_, serving_, *looking, {});
+  serving_.start();
+  delivery::DeploymentRoute route;
+  route.deployment = "live";
+  route.model = "bikes";
+  route.stable = 1;
+  route.features = "stations";
+  ASSERT_TRUE(looking.apply(route).ok());
+  const Response response = invoke(
+      "/deployments/live/invocations",
+      R"({"dataframe_records": [{"station": "north", "y": 1}, {"station": "south", "y": 1}]})");
+  EXPECT_EQ(response.body, R"({"predictions": [1.0, 2.0]})");
+  const auto id = serving::read_prediction_id(response.headers.get("X-Slipway-Prediction-Id"));
+  EXPECT_EQ(looking.logged(id.value()).at(0).prediction.cells.at(0), 5);
+  EXPECT_EQ(
+      invoke("/deployments/live/invocations", R"({"dataframe_records": [{"station": "north"}]})")
+          .status,
+      400);
+}
+
 TEST_F(DeployedScoringTest, HeadersSayKeyAndTime) {
   deploy("live");
   const auto match = router_.match(Method::kPost, "/deployments/live/invocations");

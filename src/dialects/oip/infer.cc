@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 
+#include "dialects/oip/json_scanner.h"
 #include "io/wire/json.h"
 
 namespace slipway::oip {
@@ -77,6 +78,89 @@ void append_binary(Datatype type, std::string_view bytes, std::vector<float>& ou
   }
 }
 
+template <class T>
+std::string element_text(const char* bytes) {
+  T value;
+  std::memcpy(&value, bytes, sizeof(T));
+  if constexpr (std::is_floating_point_v<T>) {
+    if (std::isnan(value)) return "";
+  }
+  char digits[32];
+  return {digits, std::to_chars(digits, digits + sizeof(digits), value).ptr};
+}
+
+/// One little-endian element as a text; "" for NaN.
+std::string element_text(Datatype type, const char* bytes) {
+  switch (type) {
+    case Datatype::kBool:
+      return *bytes != 0 ? "true" : "false";
+    case Datatype::kUint8:
+      return element_text<std::uint8_t>(bytes);
+    case Datatype::kUint16:
+      return element_text<std::uint16_t>(bytes);
+    case Datatype::kUint32:
+      return element_text<std::uint32_t>(bytes);
+    case Datatype::kUint64:
+      return element_text<std::uint64_t>(bytes);
+    case Datatype::kInt8:
+      return element_text<std::int8_t>(bytes);
+    case Datatype::kInt16:
+      return element_text<std::int16_t>(bytes);
+    case Datatype::kInt32:
+      return element_text<std::int32_t>(bytes);
+    case Datatype::kInt64:
+      return element_text<std::int64_t>(bytes);
+    case Datatype::kFp32:
+      return element_text<float>(bytes);
+    case Datatype::kFp64:
+      return element_text<double>(bytes);
+    default:
+      return "";
+  }
+}
+
+/// Texts with their length before each (BYTES).
+Result<std::vector<std::string>> prefixed_texts(std::string_view bytes, std::uint64_t elements) {
+  std::vector<std::string> texts;
+  while (!bytes.empty()) {
+    std::uint32_t size = 0;
+    if (bytes.size() < sizeof(size)) return invalid("an element is cut short");
+    std::memcpy(&size, bytes.data(), sizeof(size));
+    bytes.remove_prefix(sizeof(size));
+    if (size > bytes.size()) return invalid("an element is cut short");
+    texts.emplace_back(bytes.substr(0, size));
+    bytes.remove_prefix(size);
+  }
+  if (texts.size() == elements) return texts;
+  return invalid("expected " + std::to_string(elements) + " elements, got " +
+                 std::to_string(texts.size()));
+}
+
+/// Elements as they are written in JSON: texts, numbers, words.
+Result<std::vector<std::string>> json_texts(std::string_view data) {
+  std::vector<std::string> texts;
+  JsonScanner in(data, InferLimits{}.depth_max);
+  TRY(in.flattened([&]() -> Result<> {
+    std::string& text = texts.emplace_back();
+    if (in.peek() == '"') return in.text(text);
+    const std::string_view word = in.token();
+    if (word != "NaN" && word != "null") text = word;
+    return {};
+  }));
+  return texts;
+}
+
+/// The elements of a tensor, exactly.
+Result<std::vector<std::string>> texts_of(const InputTensor& input) {
+  if (input.has_data) return json_texts(input.data);
+  if (input.datatype == Datatype::kBytes) return prefixed_texts(input.binary, input.elements);
+  const std::size_t size = element_bytes(input.datatype);
+  std::vector<std::string> texts;
+  for (std::size_t at = 0; at + size <= input.binary.size(); at += size)
+    texts.push_back(element_text(input.datatype, input.binary.data() + at));
+  return texts;
+}
+
 bool is_number(Datatype type) {
   return type != Datatype::kBytes && type != Datatype::kFp16 && type != Datatype::kBf16;
 }
@@ -100,6 +184,29 @@ class Fitter {
     });
     if (by_column) return take_columns(columns);
     return wrong_inputs({kMatrix});
+  }
+
+  Result<SentColumns> run_sent() {
+    TRY(check_outputs());
+    SentColumns sent;
+    for (const InputTensor& input : request_.inputs) {
+      const bool one_each =
+          input.shape.size() == 1 || (input.shape.size() == 2 && input.shape[1] == 1);
+      if (!one_each) return wrong_shape(input, {-1, 1});
+      if (input.shape[0] != request_.inputs[0].shape[0]) {
+        return wrong("input '" + input.name + "' batch size does not match other inputs for '" +
+                     std::string(model_) + "'");
+      }
+      if (input.datatype != Datatype::kBytes) TRY(check_bytes(input));
+    }
+    sent.rows = static_cast<std::size_t>(request_.inputs.at(0).shape[0]);
+    TRY(check_rows(sent.rows));
+    for (const InputTensor& input : request_.inputs) {
+      auto texts = texts_of(input);
+      if (!texts.ok()) return wrong("input '" + input.name + "': " + texts.error().message);
+      sent.columns.push_back({input.name, std::move(*texts)});
+    }
+    return sent;
   }
 
  private:
@@ -413,6 +520,11 @@ std::vector<engine::Column> columns_of(const serving::LoadedVersion& version) {
 Result<Batch> make_batch(const serving::LoadedVersion& version, std::string_view model,
                          InferRequest& request) {
   return Fitter(version, model, request).run();
+}
+
+Result<SentColumns> sent_columns(const serving::LoadedVersion& version, std::string_view model,
+                                 InferRequest& request) {
+  return Fitter(version, model, request).run_sent();
 }
 
 Result<InferRequest> read_raw_request(const serving::LoadedVersion& version,

@@ -7,6 +7,7 @@
 
 #include "base/result.h"
 #include "dialects/oip/infer_request.h"
+#include "domain/serving/enrich.h"
 #include "domain/serving/serving.h"
 #include "io/http/message.h"
 
@@ -37,6 +38,15 @@ struct Batch {
 /// Checks in Triton's order, with its wording. Takes the numbers out of `request`.
 Result<Batch> make_batch(const serving::LoadedVersion& version, std::string_view model,
                          InferRequest& request);
+
+/// A request of one tensor per column, with one element a row, whatever the columns are: those a
+/// deployment fills up.
+struct SentColumns {
+  std::size_t rows = 0;
+  std::vector<serving::SentColumn> columns;
+};
+Result<SentColumns> sent_columns(const serving::LoadedVersion& version, std::string_view model,
+                                 InferRequest& request);
 
 /// A request whose whole body is the data of the only input (Inference-Header-Content-Length: 0).
 Result<InferRequest> read_raw_request(const serving::LoadedVersion& version, std::string_view body);

@@ -183,8 +183,14 @@ class RequestReader {
       if (key == "parameters") return read_input_parameters(in, input);
       if (key != "data") return in.skip();
       input.has_data = true;
-      if (datatype) return read_data(in, input);
-      data_for_later = TRY(in.span());
+      if (!datatype) {
+        data_for_later = TRY(in.span());
+        input.data = data_for_later;
+        return {};
+      }
+      const char* begin = (in.peek(), in.position());
+      TRY(read_data(in, input));
+      input.data = std::string_view(begin, static_cast<std::size_t>(in.position() - begin));
       return {};
     };
     TRY(in.object(member));

@@ -45,6 +45,7 @@ struct InputTensor {
                   0;  // data: where its elements lie in InferRequest::numbers (not kept for kBytes)
   std::uint64_t binary_bytes = 0;
   std::string_view binary;  // into the body
+  std::string_view data;    // likewise: the JSON of its elements
 };
 
 struct WantedOutput {

@@ -83,6 +83,8 @@ class JsonScanner {
   /// Skips one value and gives its text, to be read later.
   Result<std::string_view> span();
   Result<> end();
+  /// How far it has come.
+  const char* position() const { return at_; }
 
   Error wrong(std::string_view what) const;
 

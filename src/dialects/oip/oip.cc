@@ -38,6 +38,7 @@ struct Services {
 
 constexpr http::Permission kRead = http::reads("serving");
 constexpr std::uint64_t kSmallBodyBytes = 64u << 10;
+constexpr std::uint64_t kSmallKeysBytes = 4u << 10;
 constexpr std::size_t kCompressedBytesMin = 1024;  // what fits a packet gains nothing
 
 struct ServerMetadata {
@@ -204,7 +205,7 @@ class Inference {
 
   /// On the loop when it is small and plain, else on a scorer's thread.
   static void start(std::unique_ptr<Inference> self, bool on_loop) {
-    if (on_loop && self->request_.body.size() <= kSmallBodyBytes &&
+    if (on_loop && self->request_.body.size() <= self->small_body_bytes() &&
         self->coding_ == http::Coding::kIdentity) {
       if (!self->read()) return;
       const Serving& serving = self->services_.serving;
@@ -216,6 +217,12 @@ class Inference {
   }
 
  private:
+  /// A key takes few bytes, and its features many steps.
+  std::uint64_t small_body_bytes() const {
+    const bool looks_up = deployment_ && !deployment_->route.features.empty();
+    return looks_up ? kSmallKeysBytes : kSmallBodyBytes;
+  }
+
   static void later(std::unique_ptr<Inference> self, bool read_first) {
     Serving& serving = self->services_.serving;
     auto shared = std::make_shared<std::unique_ptr<Inference>>(std::move(self));
@@ -265,18 +272,39 @@ class Inference {
         serving::request_facts({said(infer_.slipway_key, serving::kKeyHeader),
                                 said(infer_.event_time, serving::kEventTimeHeader), infer_.id}));
     assignment_ = TRY(assign(services_, deployment_, address_.version, facts_.key));
-    auto fitted = make_batch(*assignment_.version, address_.model, infer_);
+    auto fitted = fit(*assignment_.version);
     if (!fitted.ok()) fitted = fit_stable(fitted.error());
     batch_ = TRY(std::move(fitted));
     version_ = assignment_.version;
     return {};
   }
 
+  /// The rows as sent, or filled up where they have only keys.
+  Result<Batch> fit(const serving::LoadedVersion& version) {
+    facts_.looked_up.clear();
+    const auto lookup = TRY(services_.deployments.lookup(*deployment_));
+    if (!lookup) return make_batch(version, address_.model, infer_);
+    std::vector<std::string_view> names;
+    for (const InputTensor& input : infer_.inputs) names.push_back(input.name);
+    if (!serving::asks_for_features(lookup->plan().view(), version, names))
+      return make_batch(version, address_.model, infer_);
+    const SentColumns sent = TRY(sent_columns(version, address_.model, infer_));
+    const UnixMs at_ms =
+        facts_.event_time_ms != 0 ? facts_.event_time_ms : services_.deployments.now_ms();
+    auto enriched = serving::enrich(*lookup, version, sent.columns, sent.rows, at_ms);
+    if (!enriched.ok()) {
+      enriched.error().message = infer_.prefix() + enriched.error().message;
+      return enriched.error();
+    }
+    facts_.looked_up = std::move(enriched->looked_up);
+    return Batch{sent.rows, std::move(enriched->cells)};
+  }
+
   /// What the stable version can read and a candidate on trial can't is the candidate's error.
   Result<Batch> fit_stable(Error error) {
     const bool trial = assignment_.role == delivery::Role::kCandidate && !assignment_.chosen;
     if (!trial || !deployment_->stable) return error;
-    Batch batch = TRY(make_batch(*deployment_->stable, address_.model, infer_));
+    Batch batch = TRY(fit(*deployment_->stable));
     services_.deployments.fail(assignment_, facts_, services_.deployments.now_ms(), error);
     assignment_.role = delivery::Role::kStable;
     assignment_.version = deployment_->stable;

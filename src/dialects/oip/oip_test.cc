@@ -7,7 +7,9 @@
 #include <filesystem>
 #include <fstream>
 #include <future>
+#include <optional>
 
+#include "base/file.h"
 #include "base/ids.h"
 #include "dialects/oip/infer.h"
 #include "domain/serving/serving_testing.h"
@@ -540,6 +542,99 @@ TEST_F(DeployedTest, BinaryAnswersCarryTheIdToo) {
   EXPECT_NE(response.body.find(R"("parameters":{"prediction_id":"bikes-live.)"), std::string::npos);
   const std::string raw(infer_binary("bikes-live", "", floats({0.0f, 0.0f}), "0").body);
   EXPECT_NE(raw.find("prediction_id"), std::string::npos);
+}
+
+/// The same models, with x looked up by station.
+class LookedUpTest : public OipTest {
+ protected:
+  LookedUpTest() {
+    serving::write_stump(folder_ / "model", "1", "2");
+    source_.add("bikes", folder_ / "model");
+    serving_.refresh();
+    write("view.yaml",
+          "kind: feature_view\nname: stations\nentity: {station: int64, kind: string}\n"
+          "source: {file: rows.csv, event_time: ts}\nfeatures: {x: float64}\n");
+    write("rows.csv", "station,kind,ts,x\n9007199254740993,dock,2011-04-30T00:00:00Z,5\n");
+    EXPECT_TRUE(features_.materialize(folder_, "view.yaml", 1'304'208'000'000'000).ok());
+    serving::DeploymentsOptions options;
+    options.features = &features_;
+    looking_.emplace(serving_, clock_, metrics_, options);
+    mount(looking_router_, serving_, **looking_);
+    delivery::DeploymentRoute route;
+    route.deployment = "live";
+    route.model = "bikes";
+    route.stable = 1;
+    route.features = "stations";
+    EXPECT_TRUE(looking_->apply(route).ok());
+  }
+  ~LookedUpTest() override { std::filesystem::remove_all(folder_); }
+  void write(const std::string& name, const std::string& text) {
+    EXPECT_TRUE(write_file_quick(folder_ / name, text).ok());
+  }
+  Response ask(std::string body, const std::string& json_bytes = "") {
+    const auto match = looking_router_.match(Method::kPost, "/v2/models/live/infer");
+    http::Request request;
+    request.method = Method::kPost;
+    request.body = std::move(body);
+    request.captures = match.captures;
+    if (!json_bytes.empty()) request.headers.add("Inference-Header-Content-Length", json_bytes);
+    auto caught = std::make_shared<Caught>();
+    match.entry->run(std::move(request), http::Reply(caught, match.entry->errors));
+    return caught->wait();
+  }
+
+  const std::filesystem::path folder_ =
+      std::filesystem::path(testing::TempDir()) / ("oip_features_" + random_hex32());
+  features::Service features_{folder_ / "features", metrics_};
+  http::Router looking_router_{&http::render_plain_error};
+  std::optional<serving::DeployedForTest> looking_;
+};
+
+TEST_F(LookedUpTest, KeysAreEnough) {
+  const Response response = ask(
+      R"({"inputs":[{"name":"station","shape":[2],"datatype":"INT64","data":[9007199254740993,7]},)"
+      R"({"name":"kind","shape":[2,1],"datatype":"BYTES","data":["dock","dock"]},)"
+      R"({"name":"y","shape":[2],"datatype":"FP32","data":[0.5,0.5]}]})");
+  ASSERT_EQ(response.status, 200) << response.body;
+  EXPECT_NE(response.body.find(R"("data":[1.0,2.0])"), std::string::npos) << response.body;
+  const auto id = serving::read_prediction_id(response.headers.get("X-Slipway-Prediction-Id"));
+  const auto logged = looking_->logged(id.value());
+  ASSERT_EQ(logged.size(), 1u);
+  EXPECT_EQ(logged[0].prediction.cells.at(0), 5);  // the value that was used
+  EXPECT_EQ(logged[0].prediction.cells.at(1), 0.5f);
+  EXPECT_TRUE(std::isnan(logged[0].prediction.cells.at(2)));
+  EXPECT_TRUE(logged[0].layout.columns.at(0).looked_up);
+}
+
+TEST_F(LookedUpTest, BinaryKeysAreEnoughToo) {
+  const std::string json =
+      R"({"inputs":[{"name":"station","shape":[1],"datatype":"INT64","parameters":{"binary_data_size":8}},)"
+      R"({"name":"kind","shape":[1],"datatype":"BYTES","parameters":{"binary_data_size":8}},)"
+      R"({"name":"y","shape":[1],"datatype":"FP32","parameters":{"binary_data_size":4}}]})";
+  const std::int64_t station = 9'007'199'254'740'993;
+  const std::string tensors = std::string(reinterpret_cast<const char*>(&station), 8) +
+                              std::string("\4\0\0\0dock", 8) + floats({0.5f});
+  const Response response = ask(json + tensors, std::to_string(json.size()));
+  EXPECT_NE(response.body.find(R"("data":[1.0])"), std::string::npos) << response.body;
+}
+
+TEST_F(LookedUpTest, WholeRowsAreTakenAsTheyAre) {
+  const Response response =
+      ask(R"({"inputs":[{"name":"input-0","shape":[1,2],"datatype":"FP32","data":[20,0]}]})");
+  EXPECT_NE(response.body.find(R"("data":[2.0])"), std::string::npos) << response.body;
+}
+
+TEST_F(LookedUpTest, MistakesAreTold) {
+  EXPECT_EQ(
+      error_of(
+          ask(R"({"id":"7","inputs":[{"name":"station","shape":[1],"datatype":"INT64","data":[7]},)"
+              R"({"name":"kind","shape":[1],"datatype":"BYTES","data":["dock"]}]})")),
+      "400 [request id: 7] column 'y' is neither sent nor a feature of stations");
+  EXPECT_EQ(
+      error_of(ask(R"({"inputs":[{"name":"station","shape":[1],"datatype":"FP64","data":[1.5]},)"
+                   R"({"name":"kind","shape":[1],"datatype":"BYTES","data":["dock"]},)"
+                   R"({"name":"y","shape":[1],"datatype":"FP32","data":[0]}]})")),
+      "400 [request id: <id_unknown>] row 0: found '1.5' for 'station', expected int64");
 }
 
 struct Mistake {

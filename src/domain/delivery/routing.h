@@ -39,7 +39,8 @@ struct DeploymentRoute {
   std::string rollout;  // "" without one
   int step = 0;         // whose counters to feed
   std::string step_id;  // node of the rollout step that put this route in place; "" before any
-  double slow_ms = 0;   // slower answers are counted as such; 0: nothing is slow
+  std::string features = {};  // view whose features the server looks up by entity key; "" for none
+  double slow_ms = 0;         // slower answers are counted as such; 0: nothing is slow
   std::int64_t revision = 0;  // of the deployment: a higher one replaces a lower one
 
   bool operator==(const DeploymentRoute&) const = default;

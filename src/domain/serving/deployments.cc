@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "domain/serving/day_files.h"
 
 namespace slipway::serving {
 namespace {
@@ -38,6 +39,15 @@ std::shared_ptr<const Layout> layout_of(const Loaded& version) {
   return layout;
 }
 
+/// The same, with columns that were looked up; flags for another version's columns say nothing.
+std::shared_ptr<const Layout> with_looked_up(const std::shared_ptr<const Layout>& layout,
+                                             const std::vector<bool>& looked_up) {
+  if (!layout || looked_up.size() != layout->columns.size()) return layout;
+  auto marked = std::make_shared<Layout>(*layout);
+  for (std::size_t i = 0; i < looked_up.size(); ++i) marked->columns[i].looked_up = looked_up[i];
+  return marked;
+}
+
 /// The first output of each row.
 void add_scores(delivery::Moments& moments, std::span<const float> values, std::size_t width) {
   for (std::size_t at = 0; at < values.size(); at += width) {
@@ -57,6 +67,15 @@ bool have_different_labels(const LoadedVersion& a, std::span<const float> values
 
 bool is_slow(const delivery::DeploymentRoute& route, std::int64_t ns) {
   return route.slow_ms > 0 && static_cast<double>(ns) > route.slow_ms * 1e6;
+}
+
+std::string text_of(const delivery::DeploymentRoute& route, const Loaded& version,
+                    delivery::Role role) {
+  if (!version) return "";
+  std::string text = folder_of(route.deployment) + "; version=" + version->version +
+                     "; role=" + delivery::to_string(role);
+  if (!route.step_id.empty()) text += "; step=" + folder_of(route.step_id);
+  return text;
 }
 
 /// "version 2 serves, 3 is tried".
@@ -161,11 +180,15 @@ void Deployments::finish_apply(delivery::DeploymentRoute route, LogRules rules, 
   auto next = std::make_shared<Deployed>();
   next->stable_layout = layout_of(stable);
   next->candidate_layout = layout_of(candidate);
+  next->stable_text = text_of(route, stable, delivery::Role::kStable);
+  next->candidate_text = text_of(route, candidate, delivery::Role::kCandidate);
   next->stable = std::move(stable);
   next->candidate = std::move(candidate);
   next->stream = log_.stream(route.deployment, rules);
   next->counter = counter_for(route);
   next->route = std::move(route);
+  // The store is read here, so that no request waits for it; who asks is told when it is not there.
+  if (!next->route.features.empty()) (void)lookup(*next);
   const std::string name = next->route.deployment;
   Deployment before = table_.with([&](std::shared_ptr<const Table>& table) -> Deployment {
     auto known = table->find(name);
@@ -244,6 +267,19 @@ std::vector<Deployment> Deployments::all() const {
   std::vector<Deployment> list;
   for (const auto& [name, deployed] : *table) list.push_back(deployed);
   return list;
+}
+
+Result<std::shared_ptr<const features::Lookup>> Deployments::lookup(
+    const Deployed& deployed) const {
+  const std::string& view = deployed.route.features;
+  if (view.empty()) return std::shared_ptr<const features::Lookup>();
+  if (options_.features == nullptr) return unavailable("this server has no online features");
+  auto found = options_.features->find(view);
+  if (found.ok() || found.error().code != Code::kMissing) return found;
+  return Error{Code::kUnavailable,
+               "feature view " + view + " of deployment " + deployed.route.deployment +
+                   " was never materialized: slipway features materialize --view " + view,
+               "not_ready"};
 }
 
 // --- requests ------------------------------------------------------------------------------------
@@ -369,7 +405,8 @@ Result<Scored> Deployments::answer(const Assignment& assignment, std::vector<flo
     failed.error = not_finite().message;
     failed.latency_us = microseconds(tried.ns);
     failed.cells = cells;
-    deployed.stream->log(std::move(failed), deployed.candidate_layout);
+    deployed.stream->log(std::move(failed),
+                         with_looked_up(deployed.candidate_layout, facts.looked_up));
     errors_.add();
     tried = score(deployed.stable, cells, rows, clock_);
     scored = {deployed.stable, {}, true};
@@ -387,15 +424,15 @@ Result<Scored> Deployments::answer(const Assignment& assignment, std::vector<flo
     record.error = not_finite().message;
     errors_.add();
   }
-  deployed.stream->log(std::move(record),
-                       by_candidate ? deployed.candidate_layout : deployed.stable_layout);
+  const auto& layout = by_candidate ? deployed.candidate_layout : deployed.stable_layout;
+  deployed.stream->log(std::move(record), with_looked_up(layout, facts.looked_up));
   if (deployed.counter && !assignment.chosen) deployed.counter->add(counts);
   if (!tried.finite) return not_finite();
   answers_.add();
   scored.values = std::move(tried.values);
   if (to_shadow) {
     cast_shadow(assignment, std::move(cells), rows, scored, tried.ns,
-                facts.event_time_ms != 0 ? facts.event_time_ms : now_ms);
+                facts.event_time_ms != 0 ? facts.event_time_ms : now_ms, facts.looked_up);
   }
   return scored;
 }
@@ -422,17 +459,11 @@ void Deployments::fail(const Assignment& assignment, const RequestFacts& facts, 
 
 void Deployments::cast_shadow(const Assignment& assignment, std::vector<float> cells,
                               std::size_t rows, const Scored& scored, std::int64_t stable_ns,
-                              UnixMs event_time_ms) {
+                              UnixMs event_time_ms, const std::vector<bool>& looked_up) {
   const std::size_t size = cells.size();
-  Shadow job{assignment.deployment,
-             assignment.id,
-             assignment.key_hash,
-             event_time_ms,
-             std::move(cells),
-             scored.values,
-             rows,
-             stable_ns,
-             {}};
+  Shadow job{
+      assignment.deployment, assignment.id, assignment.key_hash, event_time_ms, std::move(cells),
+      scored.values,         rows,          stable_ns,           looked_up,     {}};
   const bool fits = shadow_cells_.fetch_add(size) + size <= options_.shadow_cells_max;
   ++shadow_jobs_;
   if (fits && shadows_.push(job)) return;
@@ -505,7 +536,7 @@ void Deployments::score_shadow(Shadow& job) {
     record.status = 500;
     record.error = not_finite().message;
   }
-  deployed.stream->log(std::move(record), deployed.candidate_layout);
+  deployed.stream->log(std::move(record), with_looked_up(deployed.candidate_layout, job.looked_up));
 }
 
 void Deployments::drain_shadow() {

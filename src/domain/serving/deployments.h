@@ -19,6 +19,7 @@
 #include "base/result.h"
 #include "domain/delivery/counters.h"
 #include "domain/delivery/routing.h"
+#include "domain/features/service.h"
 #include "domain/serving/prediction_log.h"
 #include "domain/serving/serving.h"
 
@@ -53,6 +54,8 @@ struct Deployed {
   std::shared_ptr<const Layout> stable_layout, candidate_layout;
   std::shared_ptr<PredictionLog::Stream> stream;
   std::shared_ptr<StepCounter> counter;  // null without a rollout
+  // Who answered, for callers: "bikes; version=3; role=candidate; step=ID", names percent-encoded.
+  std::string stable_text, candidate_text;
 
   /// The version when the route has it: the only ones that may serve.
   Loaded find(std::string_view version) const;
@@ -77,6 +80,8 @@ struct RequestFacts {
   std::string key;           // sticky; "" for none
   std::string client_id;     // "" for none
   UnixMs event_time_ms = 0;  // 0: now
+  /// Which columns of the version that answers were looked up, when any was.
+  std::vector<bool> looked_up = {};
 };
 /// A time as callers write it: ISO 8601 with a zone, or milliseconds since 1970; years 1970 to
 /// 9999.
@@ -90,6 +95,7 @@ struct Scored {
 };
 
 struct DeploymentsOptions {
+  features::Service* features = nullptr;  // of deployments that look them up; outlives everything
   int shadow_jobs_max = 1024;
   std::size_t shadow_cells_max = 1u << 20;  // waiting; beyond either a sampled request is dropped
 };
@@ -124,6 +130,10 @@ class Deployments {
   std::vector<Deployment> all() const;
   /// In order of name; those that serve `model` when it is given.
   std::vector<std::string> names(std::string_view model = {}) const;
+
+  /// The view whose features this deployment looks up; null when it does not. kUnavailable, tag
+  /// "not_ready", when nothing was materialized yet.
+  Result<std::shared_ptr<const features::Lookup>> lookup(const Deployed& deployed) const;
 
   /// Fails when nothing is served yet: kUnavailable, tag "not_ready".
   Result<Assignment> assign(const Deployment& deployment, const std::string& key) const;
@@ -163,6 +173,7 @@ class Deployments {
     std::vector<float> cells, stable_values;
     std::size_t rows = 0;
     std::int64_t stable_ns = 0;
+    std::vector<bool> looked_up;
     UniqueFunction<void()> drained;  // a barrier, and nothing else
   };
   using Table = std::map<std::string, Deployment, std::less<>>;
@@ -172,7 +183,8 @@ class Deployments {
   std::shared_ptr<StepCounter> counter_for(const delivery::DeploymentRoute& route);
   Assignment begin(const Deployment& deployment, const std::string& key) const;
   void cast_shadow(const Assignment& assignment, std::vector<float> cells, std::size_t rows,
-                   const Scored& scored, std::int64_t stable_ns, UnixMs event_time_ms);
+                   const Scored& scored, std::int64_t stable_ns, UnixMs event_time_ms,
+                   const std::vector<bool>& looked_up);
   void run_shadow();
   void score_shadow(Shadow& job);
 

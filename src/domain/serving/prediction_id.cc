@@ -37,10 +37,13 @@ std::optional<std::array<std::byte, 16>> read_uuid7(std::string_view text) {
   return bytes;
 }
 
-std::string uuid_text(const std::array<std::byte, 16>& uuid) {
-  std::string text = to_hex(uuid);
-  for (std::size_t at : {20, 16, 12, 8}) text.insert(at, "-");
-  return text;
+void append_uuid(std::string& text, const std::array<std::byte, 16>& uuid) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  for (std::size_t i = 0; i < uuid.size(); ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
+    text += kDigits[std::to_integer<unsigned>(uuid[i]) >> 4];
+    text += kDigits[std::to_integer<unsigned>(uuid[i]) & 15];
+  }
 }
 
 }  // namespace
@@ -52,7 +55,12 @@ UnixMs PredictionId::time_ms() const {
 }
 
 std::string PredictionId::text() const {
-  return deployment + "." + uuid_text(uuid);
+  std::string text;
+  text.reserve(deployment.size() + 1 + kUuidChars);
+  text += deployment;
+  text += '.';
+  append_uuid(text, uuid);
+  return text;
 }
 
 std::string PredictionId::text_of_row() const {

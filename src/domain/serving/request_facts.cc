@@ -1,8 +1,5 @@
 #include "domain/serving/request_facts.h"
 
-#include "base/text.h"
-#include "domain/serving/day_files.h"
-
 namespace slipway::serving {
 
 Result<RequestFacts> request_facts(const Said& said) {
@@ -19,14 +16,9 @@ Result<RequestFacts> request_facts(const Said& said) {
   return facts;
 }
 
-std::string route_text(const Assignment& assignment, bool fell_back) {
-  const delivery::DeploymentRoute& route = assignment.deployment->route;
-  const delivery::Role role = fell_back ? delivery::Role::kStable : assignment.role;
-  const Loaded& version = fell_back ? assignment.deployment->stable : assignment.version;
-  std::string text = folder_of(route.deployment) + "; version=" + version->version +
-                     "; role=" + delivery::to_string(role);
-  if (!route.step_id.empty()) text += "; step=" + folder_of(route.step_id);
-  return text;
+const std::string& route_text(const Assignment& assignment, bool fell_back) {
+  const bool candidate = assignment.role == delivery::Role::kCandidate && !fell_back;
+  return candidate ? assignment.deployment->candidate_text : assignment.deployment->stable_text;
 }
 
 }  // namespace slipway::serving

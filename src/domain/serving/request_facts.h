@@ -25,7 +25,7 @@ struct Said {
 /// kInvalid, tag "bad_request", for what is no time, or a key that is too long.
 Result<RequestFacts> request_facts(const Said& said);
 
-/// Who answered: "bikes; version=3; role=candidate; step=ID". Names are percent-encoded.
-std::string route_text(const Assignment& assignment, bool fell_back);
+/// Who answered; valid as long as the assignment's deployment.
+const std::string& route_text(const Assignment& assignment, bool fell_back);
 
 }  // namespace slipway::serving
