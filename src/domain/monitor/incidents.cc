@@ -201,7 +201,7 @@ std::vector<std::string> evidence_of(const std::vector<HistoryRow>& history,
 }
 
 /// Columns that may be the cause: of the window itself, else of the newest window of each other
-/// monitor of the deployment that overlaps it or is later.
+/// monitor of the deployment that touches it or is later.
 Result<std::vector<std::string>> causes_of_window(db::Tx& tx, const WindowRow& row) {
   std::vector<std::string> columns = TRY(read_list(row.columns));
   if (!columns.empty()) return columns;
@@ -211,7 +211,7 @@ Result<std::vector<std::string>> causes_of_window(db::Tx& tx, const WindowRow& r
   std::vector<Other> others;
   TRY(
       tx.query("select monitor, columns from monitor_windows where deployment = ? and "
-               "version = ? and monitor <> ? and end_ms > ? order by start_ms desc limit 20",
+               "version = ? and monitor <> ? and end_ms >= ? order by start_ms desc limit 20",
                {db::Value(row.deployment), db::Value(row.version), db::Value(row.monitor),
                 db::Value(row.start_ms)},
                [&](const db::Columns& found) -> Result<> {

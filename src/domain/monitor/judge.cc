@@ -411,6 +411,7 @@ Watch make_watch(const checks::Contract* declared, const project::MonitorSpec& s
     drift.rows_min = spec.min_rows;
     checks::Quality quality;
     quality.what = drift;
+    quality.severity = Severity::kWarn;
     found->quality.push_back(std::move(quality));
   }
   checks::References references;

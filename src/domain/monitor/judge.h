@@ -43,8 +43,9 @@ struct Watch {
 };
 /// `declared`: null when the training data has no contract. `reference`: null when there is none
 /// yet; it has to outlive the watch. `columns`: those that requests carry, in the clear. A column
-/// whose drift the contract does not speak of is compared by the Jensen-Shannon distance, and fails
-/// at its default threshold.
+/// whose drift the contract does not speak of is compared by the Jensen-Shannon distance, and warns
+/// at its default threshold: most things drift and do no harm, so it takes somebody who says that
+/// this column matters (severity fail in the contract) to make a bad window of it.
 Watch make_watch(const checks::Contract* declared, const project::MonitorSpec& spec,
                  const checks::Profile* reference, const std::vector<std::string>& columns);
 

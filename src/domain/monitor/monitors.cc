@@ -79,13 +79,18 @@ Monitors::Monitors(db::Pool& pool, std::filesystem::path predictions, std::files
 Monitors::~Monitors() = default;
 
 Result<bool> Monitors::turn(UnixMs now) {
+  const bool heard = TRY(look(now));
+  if (!is_due(now)) return heard;
+  return TRY(judge(now)) || heard;
+}
+
+Result<bool> Monitors::look(UnixMs now) {
   // The clock was put back: what is due has to be found anew.
   if (now < last_turn_ms_) next_due_.reset();
   last_turn_ms_ = now;
   const bool heard = TRY(follow(now));
   TRY(refresh(now));
-  if (!next_due_ || *next_due_ > now) return heard;
-  return TRY(judge_due(now)) || heard;
+  return heard;
 }
 
 // --- the log of events ---------------------------------------------------------------------------
@@ -132,6 +137,7 @@ Result<std::optional<UnixMs>> Monitors::beginning_of(const project::DeploymentSp
     if (!live) return std::optional<UnixMs>();
     return std::optional<UnixMs>(first_window(now, span).start_ms);
   }
+  if (surroundings_.flush) TRY(surroundings_.flush());
   const auto days = serving::days_in(predictions_root_ / serving::folder_of(deployment.name));
   if (days.empty()) return std::optional<UnixMs>();
   // On the grid that begins with the first day; of a long past only what an incident would need.
@@ -219,7 +225,7 @@ Result<const Training*> Monitors::training_of(const std::string& deployment,
 
 // --- windows -------------------------------------------------------------------------------------
 
-Result<bool> Monitors::judge_due(UnixMs now) {
+Result<bool> Monitors::judge(UnixMs now) {
   // The window that was due first, and every other monitor of the deployment that has the same one.
   const Monitor* first = nullptr;
   for (const Monitor& monitor : monitors_) {
@@ -382,7 +388,7 @@ Result<JudgedSpan> Monitors::judged(Job& job, const Window& window,
       facts.profile->table = span.deployment + "/" + monitor.spec->name;
       facts.profile->made_ms = window.end_ms;
     }
-    verdict.verdict = judge(question, facts);
+    verdict.verdict = monitor::judge(question, facts);
     if (basis != job.bases.end()) {
       verdict.reference = basis->second.reference_digest;
       verdict.contract = basis->second.contract_digest;

@@ -53,9 +53,17 @@ class Monitors {
            Surroundings surroundings);
   ~Monitors();
 
-  /// Reads what the log of events has to tell, and judges one window where one is due. Whether it
-  /// did anything. When nothing is due it costs two look-ups in the catalogue.
+  /// Both of the following: whether it did anything.
   Result<bool> turn(UnixMs now);
+
+  /// Reads what the log of events has to tell, and finds out what is due. Whether there was news.
+  /// Two look-ups in the catalogue when nothing happened.
+  Result<bool> look(UnixMs now);
+  /// As of the last look.
+  bool is_due(UnixMs now) const { return next_due_ && *next_due_ <= now; }
+  /// Judges one window, of all monitors of a deployment that have the same one; takes as long as
+  /// the answers in it take to be read.
+  Result<bool> judge(UnixMs now);
   /// When the next window is due, as of the last turn; nothing when nothing is watched.
   std::optional<UnixMs> next_due() const { return next_due_; }
 
@@ -70,7 +78,6 @@ class Monitors {
   Result<std::optional<UnixMs>> beginning_of(const project::DeploymentSpec& deployment,
                                              const project::MonitorSpec& monitor, UnixMs now);
   Result<> step_back(const Monitor& monitor, UnixMs now);
-  Result<bool> judge_due(UnixMs now);
   Result<> judge_together(const std::vector<Monitor*>& monitors, const Window& window, UnixMs now);
   Result<> gather(Job& job);
   Result<JudgedSpan> judged(Job& job, const Window& window, const std::optional<Live>& live);

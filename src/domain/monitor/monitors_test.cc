@@ -1,0 +1,467 @@
+#include "domain/monitor/monitors.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+
+#include "domain/monitor/scan.h"
+#include "domain/monitor/world_testing.h"
+#include "graph/kinds.h"
+
+namespace slipway::monitor {
+namespace {
+
+namespace kind = graph::kind;
+namespace relation = graph::relation;
+using wire::Json;
+
+constexpr UnixMs kMinute = 60'000, kHour = 60 * kMinute, kDay = 24 * kHour;
+constexpr UnixMs kMay1 = 1'304'208'000'000;  // 2011-05-01T00:00:00Z
+
+std::string project_with(const std::string& monitors) {
+  return "version: 1\nproject: p\n"
+         "use_case:\n"
+         "  problem: p\n  user: u\n  owner: o@example.org\n"
+         "  requirements:\n"
+         "    - {id: quality, metric: mae_relative, at_most: 0.35, on: holdout}\n"
+         "    - {id: freshness, metric: model_age, at_most: 3d, on: serving}\n"
+         "deployments:\n"
+         "  bikes:\n"
+         "    model: m\n"
+         "    gates: [quality]\n"
+         "    guards: [{requirement: freshness}]\n"
+         "    monitors:\n" +
+         monitors;
+}
+
+const char kQuality[] =
+    "      quality: {requirement: quality, labels: delayed, window: 1d, min_rows: 10, persist: "
+    "2}\n";
+const char kHealth[] = "      health: {window: 1d, min_rows: 10, persist: 2}\n";
+const char kPrevious[] = "      drift: {against: previous, window: 1d, min_rows: 10, persist: 2}\n";
+
+/// A day of 24 answers; labels as many as are asked for, right or far from it, the day after.
+void live_a_day(World& world, UnixMs day, bool good, int labels = 24,
+                const std::string& version = "1") {
+  std::vector<std::pair<serving::PredictionId, double>> outcomes;
+  for (int hour = 0; hour < 24; ++hour) {
+    const auto id = world.answer(day + hour * kHour, version, {static_cast<float>(hour), 0.1F},
+                                 good ? 100 : 10);
+    if (hour < labels) outcomes.emplace_back(id, 100);
+    if (hour == 0) world.turn_all(day);
+  }
+  world.label(std::move(outcomes), day + kDay);
+}
+
+TEST(Monitors, JudgeAWindowWhenItIsDueAndNotBefore) {
+  World world(project_with(kQuality));
+  live_a_day(world, kMay1, true);
+  EXPECT_EQ(world.turn_all(kMay1 + 2 * kDay - 1), 0);
+  EXPECT_EQ(world.turn_all(kMay1 + 2 * kDay), 1);
+  EXPECT_EQ(world.statuses("quality"), "g");
+  const WindowRow window = world.windows("quality").front();
+  EXPECT_EQ(window.id, "bikes/quality/1/" + std::to_string(kMay1));
+  EXPECT_EQ(window.start_ms, kMay1);
+  EXPECT_EQ(window.rows, 24);
+  EXPECT_EQ(window.labelled, 24);
+  EXPECT_EQ(window.words, "mae_relative is 0, at most 0.35 asked for; 24 of 24 rows labelled");
+  EXPECT_EQ(world.events("window."), std::vector<std::string>{"window.judged"});
+}
+
+TEST(Monitors, DoNothingWhereNothingWasApplied) {
+  World world(project_with(kQuality));
+  EXPECT_EQ(world.turn_all(kMay1), 0);
+  EXPECT_EQ(world.turn_all(kMay1 + 1000 * kDay), 0) << "nobody was ever answered";
+}
+
+TEST(Monitors, WhoseLabelsNeverComeStayUndecided) {
+  World world(project_with(kQuality));
+  for (int day = 0; day < 5; ++day) live_a_day(world, kMay1 + day * kDay, false, /*labels=*/0);
+  world.turn_all(kMay1 + 6 * kDay);
+  EXPECT_EQ(world.statuses("quality"), "uuuuu");
+  EXPECT_TRUE(world.incidents().empty());
+}
+
+TEST(Monitors, CountLabelsThatComeTwiceOnce) {
+  World world(project_with(kQuality));
+  const auto id = world.answer(kMay1, "1", {1, 1}, 100);
+  for (int hour = 1; hour < 12; ++hour)
+    world.label(world.answer(kMay1 + hour * kHour, "1", {1, 1}, 100), 100, kMay1 + kDay);
+  world.label(id, 5, kMay1 + kDay);
+  world.label(id, 100, kMay1 + kDay + 1);
+  world.turn_all(kMay1 + 2 * kDay);
+  EXPECT_EQ(world.windows("quality").front().labelled, 12);
+  EXPECT_EQ(world.statuses("quality"), "g");
+}
+
+TEST(Monitors, OneStormOpensNothing) {
+  World world(project_with(kQuality));
+  for (int day = 0; day < 6; ++day) live_a_day(world, kMay1 + day * kDay, day != 2);
+  world.turn_all(kMay1 + 7 * kDay);
+  EXPECT_EQ(world.statuses("quality"), "ggbggg");
+  EXPECT_TRUE(world.incidents().empty());
+}
+
+TEST(Monitors, OpenOneIncidentWithItsEvidenceInTheGraph) {
+  World world(project_with(std::string(kQuality) + kHealth));
+  for (int day = 0; day < 3; ++day) live_a_day(world, kMay1 + day * kDay, false);
+  world.turn_all(kMay1 + 4 * kDay);
+  EXPECT_EQ(world.events("incident."),
+            (std::vector<std::string>{"incident.opened", "incident.unresolved"}));
+  const Incident incident = world.incidents().front();
+  EXPECT_EQ(incident.deployment, "bikes");
+  EXPECT_EQ(incident.requirement, "quality");
+  EXPECT_EQ(incident.state.version, "1");
+  EXPECT_EQ(incident.words, "mae_relative is 0.9, at most 0.35 asked for; 24 of 24 rows labelled");
+  const auto causes = world.pool().read([&](db::Tx& tx) {
+    return graph::closure(tx, {kind::kIncident, incident.id}, graph::Direction::kToCauses);
+  });
+  ASSERT_TRUE(causes.ok());
+  std::map<std::string, int> kinds;
+  for (const graph::Node& node : causes->nodes) ++kinds[node.ref.kind];
+  EXPECT_EQ(kinds[kind::kVerdict], 3);
+  EXPECT_EQ(kinds[kind::kWindow], 3);
+  EXPECT_EQ(kinds[kind::kRequirement], 1);
+  EXPECT_EQ(kinds[kind::kModelVersion], 1);
+  EXPECT_EQ(kinds[kind::kDeployment], 1);
+}
+
+TEST(Monitors, JudgeTheVersionsOfAWindowEachForItself) {
+  World world(project_with(kQuality));
+  for (int day = 0; day < 2; ++day) {
+    live_a_day(world, kMay1 + day * kDay, true, 24, "1");
+    live_a_day(world, kMay1 + day * kDay, false, 24, "2");
+  }
+  world.turn_all(kMay1 + 3 * kDay);
+  EXPECT_EQ(world.statuses("quality", "1"), "gg");
+  EXPECT_EQ(world.statuses("quality", "2"), "bb");
+  EXPECT_TRUE(world.incidents().empty()) << "the live version is well";
+}
+
+TEST(Monitors, PassOverShadowAnswers) {
+  World world(project_with(kQuality));
+  live_a_day(world, kMay1, true);
+  for (int hour = 0; hour < 24; ++hour)
+    world.answer(kMay1 + hour * kHour, "2", {1, 1}, 0, serving::Role::kShadow);
+  world.turn_all(kMay1 + 2 * kDay);
+  EXPECT_EQ(world.windows("quality").size(), 1u);
+}
+
+TEST(Monitors, KeepOneWindowOfALongSilence) {
+  World world(project_with(kHealth));
+  live_a_day(world, kMay1, true);
+  world.turn_all(kMay1 + 400 * kDay);
+  EXPECT_EQ(world.statuses("health"), "gu");
+  EXPECT_EQ(world.windows("health").back().words, "nobody was answered");
+  live_a_day(world, kMay1 + 400 * kDay, true);
+  world.turn_all(kMay1 + 402 * kDay);
+  EXPECT_EQ(world.statuses("health"), "gug");
+  EXPECT_EQ(world.windows("health").back().start_ms, kMay1 + 400 * kDay);
+}
+
+TEST(Monitors, GoOnAfterAClockThatRanAhead) {
+  World world(project_with(kHealth));
+  live_a_day(world, kMay1, true);
+  world.turn_all(kMay1 + 5000 * kDay);
+  live_a_day(world, kMay1 + kDay, true);
+  live_a_day(world, kMay1 + 2 * kDay, true);
+  world.turn_all(kMay1 + 2 * kDay + kHour);
+  world.turn_all(kMay1 + 3 * kDay + kHour);
+  std::string found;
+  for (const WindowRow& row : world.windows("health"))
+    found += std::to_string((row.start_ms - kMay1) / kDay) + row.status.substr(0, 1) + " ";
+  EXPECT_EQ(found, "0g 1u 1g 2g ") << "the silence stays, and so does what was said in it";
+}
+
+TEST(Monitors, CompareWithTheWindowBefore) {
+  World world(project_with(kPrevious));
+  std::mt19937 random(3);
+  std::normal_distribution<float> normal(0, 1);
+  for (int day = 0; day < 4; ++day) {
+    if (day == 1) world.turn_all(kMay1 + day * kDay);
+    for (int i = 0; i < 400; ++i)
+      world.answer(kMay1 + day * kDay + i * kMinute, "1",
+                   {normal(random) + (day == 2 ? 3.0F : 0.0F), normal(random)}, 1);
+  }
+  world.turn_all(kMay1 + 5 * kDay);
+  EXPECT_EQ(world.statuses("drift").substr(0, 4), "ugww");
+  EXPECT_EQ(world.windows("drift")[2].columns, "[\"a\"]");
+}
+
+TEST(Monitors, AskForTheTrainingDataOnceAVersion) {
+  World world(project_with("      drift: {against: training, window: 1d, min_rows: 10}\n"));
+  for (int day = 0; day < 4; ++day) live_a_day(world, kMay1 + day * kDay, true);
+  world.turn_all(kMay1 + 5 * kDay);
+  EXPECT_EQ(world.statuses("drift"), "uuuu") << "there is nothing to compare with";
+  EXPECT_EQ(world.trainings_asked, 1);
+}
+
+TEST(Monitors, WatchTheAgeOfTheLiveVersion) {
+  World world(project_with("      age: {requirement: freshness}\n"));
+  world.live = Live{"m", "1", kMay1};
+  for (int day = 0; day <= 6; ++day) world.turn_all(kMay1 + day * kDay + kHour);
+  EXPECT_EQ(world.statuses("age"), "gggbbb");
+  EXPECT_EQ(world.events("incident."),
+            (std::vector<std::string>{"incident.opened", "incident.unresolved"}));
+}
+
+TEST(Monitors, FindWindowsThatOnlyEventTimeTells) {
+  World world(project_with(kHealth));
+  world.answer(kMay1, "1", {1, 1}, 1);
+  world.turn_all(kMay1 + 2 * kDay);
+  EXPECT_EQ(world.windows("health").front().rows, 1);
+  EXPECT_EQ(world.statuses("health").front(), 'u') << "one row is no evidence";
+}
+
+TEST(Incidents, AreClosedByAPersonWithAReason) {
+  World world(project_with(kQuality));
+  for (int day = 0; day < 2; ++day) live_a_day(world, kMay1 + day * kDay, false);
+  world.turn_all(kMay1 + 3 * kDay);
+  const std::string id = world.incidents().front().id;
+  const auto close = [&](const std::string& actor, const std::string& reason) {
+    return world.pool().write(
+        [&](db::Tx& tx) { return close_incident(tx, id, actor, reason, kMay1 + 3 * kDay); });
+  };
+  EXPECT_EQ(close("ann", " ").error().code, Code::kInvalid);
+  EXPECT_EQ(close("", "a strike").error().code, Code::kInvalid);
+  ASSERT_TRUE(close("ann", "a strike").ok());
+  EXPECT_EQ(close("ann", "a strike").error().code, Code::kConflict);
+  const Incident closed = world.incidents().front();
+  EXPECT_EQ(closed.remedy, "person");
+  EXPECT_EQ(closed.reason, "a strike");
+  // It takes two bad windows again.
+  live_a_day(world, kMay1 + 2 * kDay, false);
+  world.turn_all(kMay1 + 4 * kDay);
+  EXPECT_EQ(world.incidents().size(), 1u);
+  live_a_day(world, kMay1 + 3 * kDay, false);
+  world.turn_all(kMay1 + 5 * kDay);
+  EXPECT_EQ(world.incidents().size(), 2u);
+}
+
+// --- a life with everything in it ----------------------------------------------------------------
+
+Result<> link_remedy(db::Tx& tx, const std::string& incident, const std::string& version) {
+  const Json none(Json::Object{});
+  const auto edge = [&](graph::NodeRef effect, const char* what, graph::NodeRef cause) {
+    return graph::put_edge(tx, {effect, what, cause, none}, 1);
+  };
+  TRY(edge({kind::kModelVersion, "m/" + version}, relation::kProducedBy,
+           {kind::kPipelineRun, "p" + version}));
+  TRY(edge({kind::kPipelineRun, "p" + version}, relation::kStartedBy,
+           {kind::kFiring, "f" + version}));
+  return edge({kind::kFiring, "f" + version}, relation::kCausedBy, {kind::kIncident, incident});
+}
+
+Result<std::int64_t> tell(db::Tx& tx, const std::string& type, std::int64_t version, UnixMs now) {
+  return graph::append_event(
+      tx,
+      {type,
+       {kind::kDeployment, "bikes"},
+       "slipway",
+       0,
+       Json(Json::Object{
+           {"rollout", "x"}, {"model", "m"}, {"version", version}, {"reason", "told so"}})},
+      now);
+}
+
+/// What others do during the life, at the end of a day; all of it is durable at once.
+Result<> happen(World& world, int day, UnixMs now) {
+  const auto incidents = world.incidents();
+  const std::string id = incidents.empty() ? "" : incidents.front().id;
+  return world.pool().write([&](db::Tx& tx) -> Result<> {
+    if (day == 3) {
+      TRY(link_remedy(tx, id, "2"));
+      TRY(tell(tx, "rollout.requested", 2, now));
+    }
+    if (day == 4) TRY(tell(tx, "rollout.stopped", 2, now));
+    if (day == 5) {
+      TRY(link_remedy(tx, id, "3"));
+      TRY(tell(tx, "rollout.requested", 3, now));
+    }
+    if (day == 6) TRY(tell(tx, "rollout.promoted", 3, now));
+    return {};
+  });
+}
+
+/// Days 0 to 5 are bad, with version 1 live; then version 3 is, and good. Where the disk fails, the
+/// server starts again. How often it did.
+int live_a_life(World& world, int fail_at, db::PowerLossDisk::Fault fault) {
+  int restarts = 0;
+  for (int day = 0; day < 9; ++day) {
+    const bool good = day >= 6;
+    live_a_day(world, kMay1 + day * kDay, good, 24, good ? "3" : "1");
+    world.live = Live{"m", good ? "3" : "1", kMay1};
+    const UnixMs now = kMay1 + (day + 1) * kDay;
+    if (day == 1 && fail_at > 0) world.disk().fail_at(fail_at, fault, /*until_healed=*/true);
+    while (world.turn_all(now) < 0) {
+      world.disk().heal();
+      world.restart();
+      ++restarts;
+    }
+    // Others fail too, and do what they do again.
+    if (world.disk().has_failed() && restarts == 0) {
+      world.disk().heal();
+      world.restart();
+      ++restarts;
+    }
+    while (!happen(world, day, now).ok()) {
+      world.disk().heal();
+      world.restart();
+      ++restarts;
+    }
+    while (world.turn_all(now + 10 * kMinute) < 0) {
+      world.disk().heal();
+      world.restart();
+      ++restarts;
+    }
+  }
+  return restarts;
+}
+
+/// Everything that is durable, but for ids that are random.
+std::string state_of(World& world) {
+  std::string text = world.statuses("quality") + " " + world.statuses("health") + "\n";
+  for (const Incident& incident : world.incidents()) {
+    text += incident.monitor + " " + (incident.open ? "open" : incident.remedy) + " " +
+            std::to_string(incident.state.failed_remedies) + "\n";
+    const auto changes = world.pool().read([&](db::Tx& tx) { return changes_of(tx, incident.id); });
+    for (const IncidentChange& change : *changes) text += "  " + change.action + "\n";
+  }
+  std::map<std::string, int> events;
+  for (const std::string& type : world.events("")) ++events[type];
+  for (const auto& [type, n] : events) text += type + " " + std::to_string(n) + "\n";
+  return text;
+}
+
+constexpr char kEnd[] =
+    "bbbbbbgg ggggggggg\n"
+    "quality promotion 1\n"
+    "  opened\n"
+    "  unresolved\n"
+    "  remedy_started\n"
+    "  remedy_failed\n"
+    "  unresolved\n"
+    "  remedy_started\n"
+    "  remedy_promoted\n"
+    "  closed\n";
+
+TEST(Life, OfAnIncidentFromItsOpeningToItsRemedy) {
+  World world(project_with(std::string(kQuality) + kHealth));
+  EXPECT_EQ(live_a_life(world, 0, {}), 0);
+  const std::string state = state_of(world);
+  EXPECT_TRUE(state.starts_with(kEnd)) << state;
+}
+
+TEST(Life, IsTheSameWhicheverWriteFails) {
+  World undisturbed(project_with(std::string(kQuality) + kHealth));
+  live_a_life(undisturbed, 0, {});
+  const std::string expected = state_of(undisturbed);
+  int failed = 0;
+  for (int n = 1;; n += n < 60 ? 1 : 7) {
+    for (const auto fault :
+         {db::PowerLossDisk::Fault::kIoError, db::PowerLossDisk::Fault::kDiskFull}) {
+      World world(project_with(std::string(kQuality) + kHealth));
+      if (live_a_life(world, n, fault) == 0) {
+        EXPECT_GT(failed, 60);
+        return;
+      }
+      ++failed;
+      ASSERT_EQ(state_of(world), expected) << "with write " << n << " failing";
+    }
+  }
+}
+
+// --- against a naive model -----------------------------------------------------------------------
+
+TEST(Scan, CountsWhatANaiveModelCountsInAnyOrderOfEvents) {
+  std::mt19937 random(11);
+  for (int trial = 0; trial < 20; ++trial) {
+    World world(project_with(kQuality));
+    struct Made {
+      UnixMs at;
+      int version;
+      float answer;
+      std::optional<double> outcome;
+    };
+    std::vector<Made> all;
+    for (int i = 0; i < 200; ++i) {
+      Made made{kMay1 + static_cast<UnixMs>(random() % (3 * kDay)),
+                1 + static_cast<int>(random() % 3),
+                static_cast<float>(random() % 100),
+                {}};
+      if (random() % 4 != 0) made.outcome = static_cast<double>(1 + random() % 100);
+      all.push_back(made);
+    }
+    std::shuffle(all.begin(), all.end(), random);
+    std::vector<std::pair<serving::PredictionId, double>> outcomes;
+    world.answer(kMay1, "9", {1, 2}, 1);
+    world.turn_all(kMay1);
+    for (const Made& made : all) {
+      const auto id = world.answer(made.at, std::to_string(made.version), {1, 2}, made.answer);
+      if (made.outcome) outcomes.emplace_back(id, *made.outcome);
+    }
+    std::shuffle(outcomes.begin(), outcomes.end(), random);
+    world.label(std::move(outcomes), kMay1 + 3 * kDay);
+    world.turn_all(kMay1 + 5 * kDay - 1);
+    EXPECT_EQ(world.windows("quality").size(), 3u * 3 + 1);
+    for (const WindowRow& window : world.windows("quality")) {
+      if (window.version == "9") continue;
+      double errors = 0, sum = 0;
+      std::int64_t rows = 0, labelled = 0;
+      for (const Made& made : all) {
+        if (made.at < window.start_ms || made.at >= window.end_ms ||
+            std::to_string(made.version) != window.version)
+          continue;
+        ++rows;
+        if (!made.outcome) continue;
+        ++labelled;
+        errors += std::fabs(made.answer - *made.outcome);
+        sum += *made.outcome;
+      }
+      EXPECT_EQ(window.rows, rows);
+      EXPECT_EQ(window.labelled, labelled);
+      const bool decided = labelled >= 10;
+      EXPECT_EQ(window.status, !decided ? "undecided" : errors / sum > 0.35 ? "bad" : "good");
+    }
+  }
+}
+
+TEST(Cells, AreReadAsTheyWereWritten) {
+  EXPECT_EQ(as_written(0.1F), 0.1);
+  EXPECT_EQ(as_written(0.24F), 0.24);
+  EXPECT_EQ(as_written(-0.2879F), -0.2879);
+  EXPECT_EQ(as_written(16777216.0F), 16777216.0);
+  EXPECT_TRUE(std::isnan(as_written(std::nanf(""))));
+  EXPECT_TRUE(std::isinf(as_written(-HUGE_VALF)));
+}
+
+TEST(Facts, OfPartsMergeToThatOfTheWhole) {
+  std::mt19937 random(5);
+  for (int trial = 0; trial < 100; ++trial) {
+    Outcomes whole, one, two;
+    for (int i = 0; i < 50; ++i) {
+      const double answer = random() % 10 == 0 ? std::nan("") : static_cast<double>(random() % 9);
+      const double outcome = static_cast<double>(random() % 9);
+      whole.add(delivery::Metric::kRmse, answer, outcome);
+      (random() % 2 == 0 ? one : two).add(delivery::Metric::kRmse, answer, outcome);
+    }
+    one.merge(two);
+    EXPECT_EQ(one.labelled, whole.labelled);
+    EXPECT_EQ(one.not_finite, whole.not_finite);
+    EXPECT_NEAR(*value_of(delivery::Metric::kRmse, one), *value_of(delivery::Metric::kRmse, whole),
+                1e-9);
+    EXPECT_NEAR(*bias_of(one), *bias_of(whole), 1e-9);
+  }
+}
+
+TEST(Labels, OfClassesAreReadFromProbabilities) {
+  const float three[] = {0.2F, 0.5F, 0.3F}, half = 0.5F, low = 0.49F, two = 2;
+  EXPECT_EQ(label_of(three, 3), 1);
+  EXPECT_EQ(label_of(&half, 1), 1);
+  EXPECT_EQ(label_of(&low, 1), 0);
+  EXPECT_EQ(label_of(&two, 1), 2);
+}
+
+}  // namespace
+}  // namespace slipway::monitor
