@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "app/app.h"
+#include "app/loop/rollout_part.h"
 #include "domain/serving/predictions.h"
 #include "graph/graph.h"
 #include "io/db/db_testing.h"
@@ -88,6 +89,20 @@ TEST(FirstKeptDay, IsThatOfTheRetention) {
   EXPECT_EQ(first_kept_day(project::Span(0), kMay8), "");
   EXPECT_EQ(first_kept_day(project::Span(7 * kDay), kMay8), "2011-05-01");
   EXPECT_EQ(first_kept_day(project::Span(1), kMay8), "2011-05-07");
+}
+
+TEST(LogRules, AreWhatTheProjectSays) {
+  project::LogPolicy policy;
+  EXPECT_EQ(log_rules_of(policy, "secret"), serving::LogRules());
+  policy.sample = 0.25;
+  policy.columns = {{"ssn", project::ColumnPolicy::kDrop},
+                    {"zip", project::ColumnPolicy::kHash},
+                    {"hour", project::ColumnPolicy::kKeep}};
+  const serving::LogRules rules = log_rules_of(policy, "secret");
+  EXPECT_EQ(rules.sample, 0.25);
+  EXPECT_EQ(rules.dropped, std::vector<std::string>{"ssn"});
+  EXPECT_EQ(rules.hashed, std::vector<std::string>{"zip"});
+  EXPECT_EQ(rules.hash_key, "secret");
 }
 
 TEST_F(LogPartTest, DaysGoOnceTheirRetentionIsOver) {
