@@ -70,7 +70,9 @@ class LogPartTest : public testing::Test {
   }
   std::vector<graph::Event> events(const std::string& type) {
     std::vector<graph::Event> found;
-    for (auto& logged : *pool_->read([](db::Tx& tx) { return graph::events_after(tx, 0, 1000); })) {
+    const auto all = pool_->read([](db::Tx& tx) { return graph::events_after(tx, 0, 1000); });
+    EXPECT_TRUE(all.ok());
+    for (const graph::LoggedEvent& logged : *all) {
       if (logged.event.type == type) found.push_back(logged.event);
     }
     return found;

@@ -27,14 +27,14 @@ deployments:
 class Site:
     """A project with a deployment, and its server, which may come and go."""
 
-    def __init__(self, root, prefix=()):
+    def __init__(self, root, prefix=(), project=PROJECT):
         self.root = root
         self.prefix = list(prefix)
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("SLIPWAY_")}
         self.process = None
         root.mkdir(exist_ok=True)
         subprocess.run(["git", "init", "-q", "."], cwd=root, check=True)
-        (root / "slipway.yaml").write_text(PROJECT)
+        (root / "slipway.yaml").write_text(project)
 
     def start(self):
         self.process = subprocess.Popen([*self.prefix, SLIPWAY, "up", "--listen", "127.0.0.1:0"], cwd=self.root,

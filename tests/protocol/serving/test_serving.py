@@ -9,7 +9,7 @@ import pytest
 import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
-from conftest import HERE, Site
+from conftest import HERE, PROJECT, Site
 
 MAY = "2011-05-01T13:00:00Z"
 
@@ -174,6 +174,55 @@ def test_explain_goes_from_a_prediction_to_its_run(site):
     assert status == 200 and by_server == answer
     missing = site.slipway("explain", "live.01975355-0000-7000-8000-000000000000", code=3)
     assert missing == ""
+
+
+VIEW = """kind: feature_view
+name: stations
+description: Weather at a station.
+owner: ops@example.org
+entity: {station: string}
+source: {file: weather.csv, event_time: ts}
+features: {temp: float64, wind: float64}
+"""
+
+
+def column(name, values, datatype):
+    values = np.asarray(values, dtype=object if datatype == "BYTES" else np.float32)
+    one = triton.InferInput(name, [len(values)], datatype)
+    one.set_data_from_numpy(values)
+    return one
+
+
+def test_features_are_looked_up_by_key_and_logged_as_used(tmp_path):
+    site = Site(tmp_path / "features", project=PROJECT.replace("deployments:", "features: [stations.yaml]\ndeployments:")
+                .replace("    model: bikes", "    model: bikes\n    features: stations"))
+    (site.root / "stations.yaml").write_text(VIEW)
+    site.start()
+    try:
+        site.slipway("apply")
+        expected = site.train(2)
+        rows, predictions = expected["rows"], expected["predictions"]
+        (site.root / "weather.csv").write_text(
+            "station,ts,temp,wind\n" + "".join(f"s{n},2011-05-0{n + 1}T00:00:00Z,{row[0]!r},{row[1]!r}\n"
+                                               for n, row in enumerate(rows)))
+        site.wait_for(lambda: site.served() == ["1"], "version 1 serves")
+        inputs = [column("station", [b"s0", b"s1"], "BYTES"), column("hour", [row[2] for row in rows[:2]], "FP32")]
+        with triton.InferenceServerClient(site.address) as client:
+            with pytest.raises(InferenceServerException) as refused:
+                client.infer("live", inputs)
+            assert "slipway features materialize --view stations" in refused.value.message()
+            site.slipway("features", "materialize", "--view", "stations")
+            result = client.infer("live", inputs, parameters={"event_time": MAY})
+        # On May 1 nothing is known yet of what happens on May 2.
+        assert result.as_numpy("predict")[0, 0] == pytest.approx(predictions[0], abs=0)
+        answer = prediction(site, id_of(result))["answers"][0]
+        assert answer["looked_up"] == ["temp", "wind"]
+        assert [row["temp"] for row in answer["inputs"]] == [rows[0][0], None]
+        done = site.call("POST", "/deployments/live/invocations", {"dataframe_records": [
+            {"station": "s1", "hour": rows[1][2]}]})
+        assert done[0] == 200 and done[2] == {"predictions": [predictions[1]]}
+    finally:
+        site.stop()
 
 
 def wait_until_written(site, count):
