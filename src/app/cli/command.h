@@ -64,8 +64,7 @@ struct Command {
   /// Everything after the name goes to `run` as positional, unparsed: the command has a grammar of
   /// its own (flags above are for the help).
   bool raw = false;
-  /// `--json` makes its answer one JSON document. Else it answers in a manner of its own, to
-  /// `--help` too.
+  /// `--json` makes its answer one JSON document. One that is raw too answers `--help` itself.
   bool speaks_json = true;
   std::function<int(const Arguments&, const Surroundings&)> run = {};
 };

@@ -329,6 +329,7 @@ std::vector<Command> delivery_commands() {
                  .summary = "what serves, and which rollouts are under way",
                  .positional = "NAME",
                  .positional_max = 1,
+                 .positional_help = "a deployment; all when none is named",
                  .flags = with_place({}),
                  .examples = {"slipway deployments", "slipway --json deployments bikes"},
                  .run = run_deployments});
@@ -336,6 +337,7 @@ std::vector<Command> delivery_commands() {
                  .summary = "send a version on its way through gates, shadow and canary",
                  .positional = "NAME",
                  .positional_max = 1,
+                 .positional_help = "a deployment; the only one when there is one",
                  .flags = with_place({{"--version", "N", "the version that is to serve"},
                                       {"--force", "", "though it was rolled back before"},
                                       {"--freeze", "", "no step forward until it is lifted"},
@@ -351,6 +353,7 @@ std::vector<Command> delivery_commands() {
                  .summary = "the candidate under way is to serve now, unless it is shown harmful",
                  .positional = "NAME",
                  .positional_max = 1,
+                 .positional_help = "a deployment; the only one when there is one",
                  .flags = with_place({reason}),
                  .examples = {"slipway promote bikes --reason 'reviewed by hand'"},
                  .run = runs("promote")});
@@ -358,6 +361,7 @@ std::vector<Command> delivery_commands() {
                  .summary = "the candidate goes; without one the previous version comes back",
                  .positional = "NAME",
                  .positional_max = 1,
+                 .positional_help = "a deployment; the only one when there is one",
                  .flags = with_place({reason}),
                  .examples = {"slipway rollback bikes --reason 'wrong data'"},
                  .run = runs("rollback")});
@@ -367,6 +371,7 @@ std::vector<Command> delivery_commands() {
        .positional = "show|waive|revoke ...",
        .positional_min = 1,
        .positional_max = 2,
+       .positional_help = "show [NAME] of a deployment, waive GATE, or revoke ID of a waiver",
        .flags = with_place({{"--model", "NAME", "waive: the model (that of the only deployment)"},
                             {"--version", "N", "waive: of this version alone"},
                             {"--for", "SPAN", "waive: how long, 7d"},

@@ -121,13 +121,13 @@ int run_raw(const Command& command, std::vector<std::string> rest,
 
 int run_one(const Command& command, std::vector<std::string> rest, Surroundings surroundings) {
   if (!command.speaks_json && surroundings.json) {
-    return wrong_use(
-        "`slipway " + command.name + "` answers in DVC's words only",
-        "leave out --json before it, or write it where DVC has it: `slipway dvc status --json`",
-        surroundings);
+    return wrong_use("`slipway " + command.name + "` has no answer in JSON",
+                     "leave --json out; where DVC has it, it stands after DVC's command: `slipway "
+                     "dvc status --json`",
+                     surroundings);
   }
-  if (!command.speaks_json) return run_raw(command, std::move(rest), surroundings);
-  if (take_json(rest)) surroundings.json = true;
+  if (command.raw && !command.speaks_json) return run_raw(command, std::move(rest), surroundings);
+  if (command.speaks_json && take_json(rest)) surroundings.json = true;
   if (asks_for_help(rest)) return show_help(command, surroundings);
   if (command.raw) return run_raw(command, std::move(rest), surroundings);
   CLI::App parser(command.summary, "slipway " + command.name);
