@@ -250,6 +250,8 @@ std::vector<db::Migration> all_migrations() {
 App::App(std::unique_ptr<Services> services) : services_(std::move(services)) {}
 App::~App() {
   stop();
+  // After a start that failed: its threads call what ends before it.
+  if (services_->serving) services_->serving->stop();
 }
 
 Result<std::unique_ptr<App>> App::open(AppOptions options) {
