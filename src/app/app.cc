@@ -25,6 +25,7 @@
 #include "app/loop/rollout_part.h"
 #include "app/loop/run_part.h"
 #include "app/loop/trigger_part.h"
+#include "app/loop/source_part.h"
 #include "app/model_source.h"
 #include "app/project_api.h"
 #include "app/project_facts.h"
@@ -99,6 +100,7 @@ struct App::Services {
 
   DeliveryWorld delivery_world() {
     return {*pool,
+  SourcePart* sources = nullptr;  // the circle's
             *registry,
             *blobs,
             project,
@@ -137,6 +139,16 @@ struct App::Services {
   Result<std::unique_ptr<RunPart>> run_part() {
     std::error_code failure;
     const auto binary = std::filesystem::read_symlink("/proc/self/exe", failure);
+  /// Not for a `repro` that serves while it lasts.
+  Result<> add_flows() {
+    circle.add(std::make_unique<TriggerPart>(*pool));
+    auto watching = std::make_unique<SourcePart>(*pool, options.project, [this] { circle.wake(); });
+    sources = watching.get();
+    circle.add(std::move(watching));
+    circle.add(TRY(run_part()));
+    return {};
+  }
+
     if (failure) return system_error("cannot find this program", failure.value());
     RunPart::Place place{binary, options.project, options.state};
     auto draw = [this](const flows::RunPlan::Data& data,
@@ -158,8 +170,9 @@ struct App::Services {
   void mount_flows() {
     auto wake = [this] { circle.wake(); };
     triggers = std::make_unique<TriggerPost>(*pool, wake);
-    mount_hooks(router, *triggers, clock,
-                {options.hook_secret, [wake](const std::string&) { wake(); }});
+    mount_hooks(router, *triggers, clock, {options.hook_secret, [this](const std::string& branch) {
+                                             if (sources != nullptr) sources->pushed(branch);
+                                           }});
     mount_runs(router, {*pool, clock, *triggers, options.state, wake});
   }
 
@@ -313,7 +326,6 @@ Result<> App::start() {
   mount_delivery(s.router, s.delivery_world());
   mount_checks(s.router, *s.pool, s.clock);
   mount_golden(s.router, *s.pool, *s.tracking, *s.blobs);
-  s.mount_flows();
   s.mount_mlflow();
   http::Router& data_plane = s.options.listen_serving ? s.serving_router : s.router;
   oip::mount(data_plane, *s.serving, *s.deployments);

@@ -151,6 +151,7 @@ RunPart::RunPart(db::Pool& pool, const proc::Spawner& spawner, Place place,
       readables_(wake) {}
 
 Result<bool> RunPart::turn(UnixMs now) {
+  take_drawn();
   const auto runs = TRY(pool_.read([](db::Tx& tx) { return flows::open_runs(tx); }));
   bool did = false;
   std::optional<Error> first;
@@ -218,12 +219,13 @@ Result<bool> RunPart::start(const PipelineRun& run, UnixMs now) {
 
 /// The data that it asks for is drawn first, elsewhere; a copy that was cut off is drawn again.
 Result<bool> RunPart::draw(const PipelineRun& run, UnixMs now) {
-  if (drawing_.is_under_way()) {
-    std::optional<Result<>> drawn = drawing_.take();
-    if (!drawn || drawn_for_ != run.id) return drawn.has_value();
-    if (!drawn->ok()) TRY(give_up(run, drawn->error(), now));
+  if (auto failed = undrawn_.find(run.id); failed != undrawn_.end()) {
+    const Error why = failed->second;
+    undrawn_.erase(failed);
+    TRY(give_up(run, why, now));
     return true;
   }
+  if (drawing_.is_under_way()) return false;
   const flows::RunFolder folder = folder_of(run);
   std::error_code failure;
   fs::create_directories(folder.path, failure);
@@ -232,6 +234,11 @@ Result<bool> RunPart::draw(const PipelineRun& run, UnixMs now) {
   drawing_.start(
       [draw = draw_, data = run.plan.data, folder] { return draw_all(draw, data, folder); });
   return true;
+}
+
+void RunPart::take_drawn() {
+  std::optional<Result<>> drawn = drawing_.take();
+  if (drawn && !drawn->ok()) undrawn_.insert_or_assign(drawn_for_, drawn->error());
 }
 
 /// Without the data it cannot begin.

@@ -78,6 +78,7 @@ class RunPart final : public Part {
   Result<bool> adopt(const flows::PipelineRun& run, UnixMs now);
   Result<bool> start(const flows::PipelineRun& run, UnixMs now);
   Result<bool> draw(const flows::PipelineRun& run, UnixMs now);
+  void take_drawn();
   Result<bool> launch(const flows::PipelineRun& run, UnixMs now);
   Result<bool> finish(const flows::PipelineRun& run, flows::RunOutcome outcome, UnixMs now);
   Result<> give_up(const flows::PipelineRun& run, const Error& error, UnixMs now);
@@ -91,7 +92,8 @@ class RunPart final : public Part {
   const Publish publish_;
   std::map<std::string, Running> running_;
   Errand drawing_;
-  std::string drawn_for_;  // the run of the drawing under way
+  std::string drawn_for_;                 // the run of the drawing under way
+  std::map<std::string, Error> undrawn_;  // why there is no data for a run
   Readables readables_;
 };
 

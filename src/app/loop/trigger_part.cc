@@ -121,7 +121,7 @@ Result<bool> TriggerPart::turn(UnixMs now) {
   if (file == nullptr) return did;
   for (const TriggerSpec& trigger : file->triggers) {
     if (!std::holds_alternative<project::CronSource>(trigger.source)) continue;
-    did = TRY(tick(*file, trigger, now)) || did;
+    did = TRY(tick(*applied, trigger, now)) || did;
   }
   return TRY(decide_due(*file, now)) || did;
 }
@@ -150,7 +150,9 @@ Result<bool> TriggerPart::read_log(const ProjectFile* file, UnixMs now) {
   return news || events.size() == kEventsMax;
 }
 
-Result<bool> TriggerPart::tick(const ProjectFile& file, const TriggerSpec& trigger, UnixMs now) {
+Result<bool> TriggerPart::tick(const project::Applied& applied, const TriggerSpec& trigger,
+                               UnixMs now) {
+  const ProjectFile& file = applied.declared.file;
   const auto& cron = std::get<project::CronSource>(trigger.source);
   const bool may_overlap = trigger.overlap == "allow";
   bool active = false;
@@ -160,9 +162,9 @@ Result<bool> TriggerPart::tick(const ProjectFile& file, const TriggerSpec& trigg
   }));
   Calendar calendar;
   if (!before.empty()) calendar = TRY(wire::decode<Calendar>(before));
-  // One that was just declared, or declared anew, begins now.
+  // One that was just declared, or declared anew, begins with that.
   const bool begins = calendar.rule != rule_of(cron);
-  if (begins) calendar = {rule_of(cron), now};
+  if (begins) calendar = {rule_of(cron), std::min(applied.time_ms, now)};
   const flows::Ticks ticks =
       TRY(flows::due_ticks(cron, may_overlap, active, calendar.cursor_ms, *up_since_ms_, now));
   if (!begins && ticks.cursor_ms == calendar.cursor_ms) return false;

@@ -47,7 +47,7 @@ class TriggerPart final : public Part {
 
  private:
   Result<bool> read_log(const project::ProjectFile* file, UnixMs now);
-  Result<bool> tick(const project::ProjectFile& file, const project::TriggerSpec& trigger,
+  Result<bool> tick(const project::Applied& applied, const project::TriggerSpec& trigger,
                     UnixMs now);
   Result<bool> decide_due(const project::ProjectFile& file, UnixMs now);
 

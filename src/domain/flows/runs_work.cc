@@ -176,8 +176,8 @@ Result<Place> prepare(const RunFolder& folder, const RunRequest& request) {
   }
   Place place;
   place.top = git->root();
-  place.project =
-      (folder.tree() / request.project.lexically_relative(place.top)).lexically_normal();
+  const fs::path below = request.project.lexically_relative(place.top);
+  place.project = below == "." ? folder.tree() : folder.tree() / below;
   const fs::path ready = folder.path / "ready";
   Result<std::string> known = read_file(ready, 4096);
   if (known.ok()) {
@@ -319,7 +319,9 @@ Result<RunOutcome> attempt(const RunFolder& folder, const RunRequest& request,
   TimeLimit limit(request.timeout_ms);
   const Place place = TRY(prepare(folder, request));
   data::Repository repository = TRY(data::Repository::open(place.project));
-  if (repository.root() != place.project) {
+  // A folder above has a project too: the person's.
+  std::error_code failure;
+  if (!fs::equivalent(repository.root(), place.project, failure)) {
     return invalid("the commit " + place.commit + " has no project in it");
   }
   ReproOptions options;

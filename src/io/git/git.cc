@@ -92,6 +92,17 @@ std::string stat_mark(const std::filesystem::path& file) {
          std::to_string(found.st_mtim.tv_sec) + "." + std::to_string(found.st_mtim.tv_nsec);
 }
 
+/// What belongs to this work tree alone, and what all of the repository share.
+std::pair<std::filesystem::path, std::filesystem::path> folders_of(
+    const std::filesystem::path& root) {
+  constexpr std::string_view kFolder = "gitdir: ";
+  std::filesystem::path folder = root / ".git";
+  if (std::string file = line_in(folder); file.starts_with(kFolder))
+    folder = root / file.substr(kFolder.size());
+  std::string shared = line_in(folder / "commondir");
+  return {folder, shared.empty() ? folder : folder / shared};
+}
+
 Error failed(const std::string& what, const Outcome& outcome) {
   return unavailable("git " + what + " failed: " + std::string(trim(outcome.err)));
 }
@@ -187,17 +198,19 @@ Result<> WorkTree::add(const std::vector<std::filesystem::path>& paths) const {
 }
 
 std::string WorkTree::mark() const {
-  namespace fs = std::filesystem;
-  constexpr std::string_view kFolder = "gitdir: ", kBranch = "ref: ";
-  fs::path folder = root_ / ".git";
-  if (std::string file = line_in(folder); file.starts_with(kFolder))
-    folder = root_ / file.substr(kFolder.size());
-  std::string shared = line_in(folder / "commondir");
-  fs::path common = shared.empty() ? folder : folder / shared;
+  constexpr std::string_view kBranch = "ref: ";
+  const auto [folder, common] = folders_of(root_);
   std::string head = line_in(folder / "HEAD");
   std::string text = head + "\n" + stat_mark(folder / "index") + "\n";
   if (!head.starts_with(kBranch)) return text;
   return text + line_in(common / head.substr(kBranch.size())) + "\n" +
+         stat_mark(common / "packed-refs");
+}
+
+std::string WorkTree::mark_of_branch(const std::string& branch) const {
+  const std::filesystem::path common = folders_of(root_).second;
+  return line_in(common / "refs" / "heads" / branch) + "\n" +
+         line_in(common / "refs" / "remotes" / "origin" / branch) + "\n" +
          stat_mark(common / "packed-refs");
 }
 

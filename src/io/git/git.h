@@ -46,6 +46,9 @@ class WorkTree {
   /// A text that changes when HEAD, its branch or the index do. No process is started; what it
   /// can't see (another format of references) leaves it as it was.
   std::string mark() const;
+  /// A text that changes when a local branch, or what was fetched of it from `origin`, does; as
+  /// mark().
+  std::string mark_of_branch(const std::string& branch) const;
 
  private:
   explicit WorkTree(std::filesystem::path root) : root_(std::move(root)) {}
