@@ -24,8 +24,8 @@
 #include "app/loop/publish_run.h"
 #include "app/loop/rollout_part.h"
 #include "app/loop/run_part.h"
-#include "app/loop/trigger_part.h"
 #include "app/loop/source_part.h"
+#include "app/loop/trigger_part.h"
 #include "app/model_source.h"
 #include "app/project_api.h"
 #include "app/project_facts.h"
@@ -97,10 +97,10 @@ struct App::Services {
   project::CurrentProject project;
   Circle circle{clock};
   std::unique_ptr<TriggerPost> triggers;
+  SourcePart* sources = nullptr;  // the circle's
 
   DeliveryWorld delivery_world() {
     return {*pool,
-  SourcePart* sources = nullptr;  // the circle's
             *registry,
             *blobs,
             project,
@@ -129,16 +129,12 @@ struct App::Services {
     circle.add(std::make_unique<IntakePart>(*pool, project, *registry, *blobs, wake));
     circle.add(std::make_unique<GatePart>(gate_world(), project, wake));
     circle.add(std::move(rollouts));
-    circle.add(std::make_unique<TriggerPart>(*pool));
-    if (options.spawner != nullptr) circle.add(TRY(run_part()));
     circle.add(std::make_unique<LogPart>(*pool, project, *prediction_log, options.state));
+    if (options.spawner != nullptr) TRY(add_flows());
     circle.add(std::make_unique<NotifyPart>(*pool, metrics, wake, environment_variable));
     return {};
   }
 
-  Result<std::unique_ptr<RunPart>> run_part() {
-    std::error_code failure;
-    const auto binary = std::filesystem::read_symlink("/proc/self/exe", failure);
   /// Not for a `repro` that serves while it lasts.
   Result<> add_flows() {
     circle.add(std::make_unique<TriggerPart>(*pool));
@@ -149,6 +145,9 @@ struct App::Services {
     return {};
   }
 
+  Result<std::unique_ptr<RunPart>> run_part() {
+    std::error_code failure;
+    const auto binary = std::filesystem::read_symlink("/proc/self/exe", failure);
     if (failure) return system_error("cannot find this program", failure.value());
     RunPart::Place place{binary, options.project, options.state};
     auto draw = [this](const flows::RunPlan::Data& data,
@@ -324,6 +323,7 @@ Result<> App::start() {
   mount_feedback(s.router, {s.options.state, *s.label_log, *s.deployments, *s.pool, s.clock,
                             [&s] { s.circle.wake(); }});
   mount_delivery(s.router, s.delivery_world());
+  s.mount_flows();
   mount_checks(s.router, *s.pool, s.clock);
   mount_golden(s.router, *s.pool, *s.tracking, *s.blobs);
   s.mount_mlflow();
