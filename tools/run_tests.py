@@ -196,6 +196,7 @@ SUITES = {
     "link": pytest_suite("protocol/link", "mlflow3"),
     "project": pytest_suite("protocol/project", "dvc"),
     "checks": pytest_suite("protocol/checks", "dvc"),
+    "triggers": pytest_suite("protocol/triggers", "dvc"),
     "features": pytest_suite("protocol/features", "dvc"),
     "serving": pytest_suite("protocol/serving", "triton"),
     "faults": pytest_suite("faults", "mlflow3"),
