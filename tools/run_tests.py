@@ -198,6 +198,7 @@ SUITES = {
     "checks": pytest_suite("protocol/checks", "dvc"),
     "triggers": pytest_suite("protocol/triggers", "dvc"),
     "features": pytest_suite("protocol/features", "dvc"),
+    "delivery": pytest_suite("protocol/delivery", "mlflow3"),
     "serving": pytest_suite("protocol/serving", "triton"),
     "faults": pytest_suite("faults", "mlflow3"),
     "web": web,

@@ -125,14 +125,15 @@ def with_gaps(cells, numpy):
 
 
 def with_extremes(cells, numpy):
-    """Rows with a column far below or above all that was seen, or at the ends of it."""
-    rows = []
+    """Rows with a column at the ends of what was seen, and all columns at once."""
+    ends = []
     for column in range(cells.shape[1]):
         seen = cells[:, column][numpy.isfinite(cells[:, column])]
-        low, high = (float(seen.min()), float(seen.max())) if len(seen) else (0.0, 1.0)
-        reach = max(high - low, 1.0)
-        for i, value in enumerate((low, high, low - 10 * reach, high + 10 * reach, -1e30, 1e30, 0.0)):
-            row = cells[(column * 7 + i) % len(cells)].copy()
+        ends.append((seen.min(), seen.max()) if len(seen) else (numpy.nan, numpy.nan))
+    rows = [numpy.asarray([low for low, _ in ends]), numpy.asarray([high for _, high in ends])]
+    for column, pair in enumerate(ends):
+        for i, value in enumerate(pair):
+            row = cells[(column * 2 + i) % len(cells)].copy()
             row[column] = value
             rows.append(row)
     return numpy.asarray(rows, dtype=numpy.float32)

@@ -1,0 +1,462 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+#include <future>
+
+#include "app/app.h"
+#include "app/circle.h"
+#include "app/delivery_api.h"
+#include "app/loop/gate_part.h"
+#include "app/loop/intake_part.h"
+#include "app/loop/rollout_part.h"
+#include "app/model_source.h"
+#include "base/ids.h"
+#include "domain/serving/serving_testing.h"
+#include "graph/kinds.h"
+#include "io/db/db_testing.h"
+
+// The parts of the loop that deliver a version, on a real catalogue, real files and real models.
+namespace slipway::app {
+namespace {
+
+using namespace std::chrono_literals;
+using delivery::Phase;
+
+constexpr UnixMs kStart = 1'304'208'000'000;  // 2011-05-01
+constexpr char kNobody[] = "";
+
+constexpr char kProject[] = R"(version: 1
+project: bikes
+use_case:
+  problem: how many
+  user: dispatcher
+  owner: ops@example.org
+  requirements: []
+deployments:
+  live:
+    model: bikes
+    gates: [GATES]
+    rollout:
+      - shadow: {percent: 100, min_requests: 20, max_wait: 14d}
+      - canary: {percent: 50, min_requests: 20, max_wait: 14d}
+    guards: [{metric: error_rate, critical: true}]
+)";
+
+std::string project_with(const std::string& gates) {
+  std::string text = kProject;
+  return text.replace(text.find("GATES"), 5, gates);
+}
+
+/// Golden rows of a stump: `low` below 10, `high` from there and where x is missing.
+std::string golden_of(float low, float high) {
+  delivery::GoldenRows rows;
+  rows.columns = {"x", "y"};
+  rows.made_by = "a test";
+  rows.rows = delivery::kGoldenRowsMin;
+  rows.features = 2;
+  rows.width = rows.margins = 1;
+  for (std::size_t i = 0; i < rows.rows; ++i) {
+    const float x = i % 16 == 0 ? std::nanf("") : static_cast<float>(i % 20);
+    rows.cells.push_back(x);
+    rows.cells.push_back(static_cast<float>(i));
+    rows.values.push_back(x < 10 ? low : high);
+  }
+  rows.margin_values = rows.values;
+  return delivery::to_text(rows);
+}
+
+/// Everything that a server has of delivery, on a folder that outlives it.
+class Server {
+ public:
+  Server(const std::filesystem::path& folder, FakeClock& clock)
+      : clock_(clock),
+        pool_(std::move(*db::Pool::open(catalogue_uri(folder), all_migrations(), metrics_))),
+        blobs_(std::move(*blob::open_folder(folder / "artifacts"))),
+        registry_(*pool_, clock),
+        tracking_(std::move(
+            *tracking::Tracking::open(*pool_, clock, {.artifact_root = "mlflow-artifacts:/"}))),
+        source_(registry_, *blobs_),
+        serving_(source_, system_, metrics_),
+        deployed_(serving_, clock, metrics_),
+        circle_(clock) {
+    serving_.start();
+    auto wake = [this] { circle_.wake(); };
+    auto rollouts = std::make_unique<RolloutPart>(
+        *pool_, project_, *deployed_,
+        RolloutPartOptions{uuid7(clock.now_ms()), "key", wake, [this] { serving_.refresh(); }});
+    EXPECT_TRUE(rollouts->restore(clock.now_ms(), 10s).ok());
+    parts_ = {new IntakePart(*pool_, project_, registry_, *blobs_, wake),
+              new GatePart({*pool_, registry_, *tracking_, *blobs_, clock}, project_, wake),
+              rollouts.release()};
+    for (Part* part : parts_) circle_.add(std::unique_ptr<Part>(part));
+  }
+  ~Server() { serving_.stop(); }
+
+  /// Until nothing is left to do; what happens after it happens later.
+  void settle() {
+    Result<> settled = circle_.settle(60s);
+    EXPECT_TRUE(settled.ok()) << settled.error().message;
+    clock_.advance(1s);
+  }
+  /// One turn of one part.
+  bool turn(std::size_t part) {
+    Result<bool> did = parts_.at(part)->turn(clock_.now_ms());
+    EXPECT_TRUE(did.ok()) << did.error().message;
+    // Its outcome is taken by the next turn.
+    while (parts_.at(part)->is_pending()) EXPECT_TRUE(parts_.at(part)->turn(clock_.now_ms()).ok());
+    return did.ok() && *did;
+  }
+  std::size_t parts() const { return parts_.size(); }
+
+  std::int64_t register_version(const std::string& location) {
+    std::promise<Result<registry::Version>> made;
+    registry::NewVersion version;
+    version.model = "bikes";
+    version.source = version.location = "mlflow-artifacts:/" + location;
+    registry_.create_version(kNobody, version,
+                             [&](Result<registry::Version> v) { made.set_value(std::move(v)); });
+    Result<registry::Version> result = made.get_future().get();
+    EXPECT_TRUE(result.ok()) << result.error().message;
+    return result.ok() ? result->number : 0;
+  }
+  void make_model() {
+    std::promise<void> made;
+    registry_.create_model(kNobody, {"bikes", "", {}},
+                           [&](Result<registry::Model>) { made.set_value(); });
+    made.get_future().get();
+  }
+  void set_alias(std::int64_t version) {
+    std::promise<void> done;
+    registry_.set_alias("ann", "bikes", "champion", version, [&](Result<>) { done.set_value(); });
+    done.get_future().get();
+  }
+  std::int64_t champion() {
+    auto version = registry_.version_by_alias("bikes", "champion");
+    return version.ok() ? version->number : 0;
+  }
+  void apply(const std::string& text) {
+    auto declared = project::declare(text, {});
+    ASSERT_TRUE(declared.ok()) << declared.error().message;
+    auto outcome = pool_->write(
+        [&](db::Tx& tx) { return project::apply(tx, *declared, "ann", clock_.now_ms()); });
+    ASSERT_TRUE(outcome.ok()) << outcome.error().message;
+  }
+
+  delivery::Deployment deployment() {
+    return **pool_->read([](db::Tx& tx) { return delivery::find_deployment(tx, "live"); });
+  }
+  std::vector<delivery::Rollout> rollouts() {
+    return *pool_->read([](db::Tx& tx) { return delivery::rollouts_of(tx, "live", 100); });
+  }
+  delivery::Rollout newest() {
+    auto all = rollouts();
+    return all.empty() ? delivery::Rollout() : all.front();
+  }
+  /// Types of what happened to the deployment, in order.
+  std::vector<std::string> events() {
+    std::vector<std::string> types;
+    const auto logged = pool_->read([](db::Tx& tx) {
+      return graph::events_about(tx, {graph::kind::kDeployment, "live"}, 1000);
+    });
+    for (const auto& event : *logged)
+      if (event.event.type != "declaration.added") types.push_back(event.event.type);
+    return types;
+  }
+  /// Answers with x; the version that did, 0 for nobody.
+  int ask(float x, const std::string& key = "") {
+    const serving::Deployment live = deployed_->find("live");
+    if (!live) return 0;
+    auto assigned = deployed_->assign(live, key);
+    if (!assigned.ok()) return 0;
+    auto scored = deployed_->answer(*assigned, {x, 0}, 1, {key, "", 0}, clock_.now_ms());
+    return scored.ok() ? std::stoi(scored->version->version) : -1;
+  }
+  /// Many requests with different keys.
+  void ask_often(int n, float x) {
+    for (int i = 0; i < n; ++i) ask(x, "key" + std::to_string(i));
+  }
+  DeliveryWorld world() { return {*pool_, registry_, *blobs_, project_, clock_}; }
+  Result<std::vector<delivery::GateVerdict>> verdicts() {
+    const std::string id = newest().id;
+    return pool_->read([&](db::Tx& tx) { return delivery::gate_verdicts(tx, id); });
+  }
+
+ private:
+  FakeClock& clock_;
+  SystemClock system_;  // spans between looks at the registry are real
+  Metrics metrics_;
+  std::unique_ptr<db::Pool> pool_;
+  std::unique_ptr<blob::Blobs> blobs_;
+  registry::Registry registry_;
+  std::unique_ptr<tracking::Tracking> tracking_;
+  RegistrySource source_;
+  serving::Serving serving_;
+  serving::DeployedForTest deployed_;
+  project::CurrentProject project_;
+  Circle circle_;
+  std::vector<Part*> parts_;
+};
+
+class DeliveryLoopTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    start();
+    server_->make_model();
+  }
+  void start() { server_ = std::make_unique<Server>(folder_.path(), clock_); }
+  void restart() {
+    server_.reset();
+    start();
+  }
+  /// A version whose files lie in the artifact store.
+  std::int64_t add(const std::string& low, const std::string& high, bool golden = true) {
+    const std::string name = "m" + std::to_string(++models_);
+    const auto folder = folder_.path() / "artifacts" / name;
+    serving::write_stump(folder, low, high);
+    if (golden)
+      std::ofstream(folder / delivery::kGoldenFile) << golden_of(std::stof(low), std::stof(high));
+    return server_->register_version(name);
+  }
+  std::filesystem::path folder_of(int model) {
+    return folder_.path() / "artifacts" / ("m" + std::to_string(model));
+  }
+  /// Version 1 is live.
+  void serve_first(const std::string& gates = "integrity, parity") {
+    server_->apply(project_with(gates));
+    add("1", "2");
+    server_->settle();
+    ASSERT_EQ(server_->newest().phase, Phase::kLive) << server_->newest().reason;
+  }
+
+  FakeClock clock_{kStart};
+  db::TemporaryFolder folder_;
+  int models_ = 0;
+  std::unique_ptr<Server> server_;
+};
+
+TEST_F(DeliveryLoopTest, TheFirstVersionGoesThroughItsGatesAndIsLive) {
+  server_->apply(project_with("integrity, parity"));
+  server_->settle();
+  EXPECT_EQ(server_->ask(5), 0);
+  add("1", "2");
+  server_->settle();
+  EXPECT_EQ(server_->deployment().stable, 1);
+  EXPECT_EQ(server_->ask(5), 1);
+  EXPECT_EQ(server_->champion(), 1);
+  EXPECT_EQ(server_->events(),
+            (std::vector<std::string>{"rollout.requested", "rollout.gates_started",
+                                      "rollout.promoted", "rollout.settled"}));
+}
+
+TEST_F(DeliveryLoopTest, ADeploymentThatIsDeclaredLaterAsksForWhatItsModelMeans) {
+  add("1", "2");
+  add("3", "4");
+  add("5", "6");
+  server_->set_alias(2);
+  server_->apply(project_with("integrity"));
+  server_->settle();
+  EXPECT_EQ(server_->deployment().stable, 2);
+  EXPECT_EQ(server_->rollouts().size(), 1u);
+}
+
+TEST_F(DeliveryLoopTest, ACandidateGoesThroughShadowAndCanaryByRequests) {
+  serve_first();
+  add("1", "2");
+  server_->settle();
+  EXPECT_EQ(server_->newest().phase, Phase::kShadowing);
+  server_->ask_often(30, 5);
+  server_->settle();
+  ASSERT_EQ(server_->newest().phase, Phase::kCanarying) << server_->newest().reason;
+  EXPECT_EQ(server_->champion(), 1);
+  server_->ask_often(100, 5);
+  server_->settle();
+  EXPECT_EQ(server_->newest().phase, Phase::kLive) << server_->newest().reason;
+  EXPECT_EQ(server_->ask(5), 2);
+  EXPECT_EQ(server_->champion(), 2);
+}
+
+TEST_F(DeliveryLoopTest, ACandidateThatFailsIsRolledBackAndStaysAway) {
+  serve_first("integrity");
+  add("1", "NaN", /*golden=*/false);
+  server_->settle();
+  server_->ask_often(30, 5);
+  server_->settle();
+  ASSERT_EQ(server_->newest().phase, Phase::kCanarying);
+  server_->set_alias(2);
+  server_->settle();
+  server_->ask_often(200, 15);
+  server_->settle();
+  EXPECT_EQ(server_->newest().phase, Phase::kRolledBack) << server_->newest().reason;
+  EXPECT_EQ(server_->ask(15), 1);
+  EXPECT_EQ(server_->champion(), 1) << "it gives the alias back";
+  server_->set_alias(2);
+  server_->settle();
+  EXPECT_EQ(server_->rollouts().size(), 2u);
+  EXPECT_EQ(server_->events().back(), "rollout.refused");
+  EXPECT_EQ(server_->ask(15), 1);
+}
+
+TEST_F(DeliveryLoopTest, AMovedAliasAsksAndDoesNotSwap) {
+  serve_first();
+  add("3", "4");
+  server_->settle();
+  ASSERT_TRUE(act_on_deployment(server_->world(), "live", "rollback", {"ann", "not yet"}).ok());
+  server_->settle();
+  ASSERT_TRUE(release_version(server_->world(), "bikes", 2, "ann").ok());
+  server_->set_alias(2);
+  server_->settle();
+  EXPECT_EQ(server_->newest().version, 2);
+  EXPECT_EQ(server_->newest().asked_by, "ann");
+  EXPECT_EQ(server_->newest().phase, Phase::kShadowing);
+  EXPECT_EQ(server_->ask(5), 1);
+}
+
+TEST_F(DeliveryLoopTest, WithoutGoldenRowsAVersionNeedsAWaiver) {
+  server_->apply(project_with("integrity, parity"));
+  add("1", "2", /*golden=*/false);
+  server_->settle();
+  EXPECT_EQ(server_->newest().phase, Phase::kStopped);
+  EXPECT_EQ(server_->newest().reason, "parity: there are no golden rows");
+  EXPECT_EQ(server_->ask(5), 0);
+  WaiverRequest waiver;
+  waiver.gate = "parity";
+  waiver.name = "ann";
+  waiver.reason = "a test";
+  waiver.lasts = "7d";
+  ASSERT_TRUE(waive_gate(server_->world(), "bikes", waiver).ok());
+  ASSERT_TRUE(act_on_deployment(server_->world(), "live", "deploy", {"ann", "", 1}).ok());
+  server_->settle();
+  EXPECT_EQ(server_->newest().phase, Phase::kLive) << server_->newest().reason;
+}
+
+TEST_F(DeliveryLoopTest, AFileThatWasChangedIsSeen) {
+  serve_first();
+  add("3", "4");
+  ASSERT_TRUE(server_->turn(0));  // the digests are recorded
+  std::ofstream(folder_of(2) / "model.json", std::ios::app) << " ";
+  server_->settle();
+  EXPECT_EQ(server_->newest().phase, Phase::kStopped);
+  EXPECT_NE(server_->newest().reason.find("model.json is changed"), std::string::npos)
+      << server_->newest().reason;
+}
+
+TEST_F(DeliveryLoopTest, AnotherAnswerThanWhereItWasTrainedIsSeen) {
+  serve_first();
+  add("3", "4");
+  std::ofstream(folder_of(2) / delivery::kGoldenFile) << golden_of(3, 5);
+  server_->settle();
+  EXPECT_EQ(server_->newest().phase, Phase::kStopped);
+  EXPECT_EQ(server_->newest().reason.substr(0, 7), "parity:") << server_->newest().reason;
+}
+
+TEST_F(DeliveryLoopTest, ACandidateThatCannotBeLoadedGoesBack) {
+  serve_first("integrity");
+  add("3", "4", /*golden=*/false);
+  ASSERT_TRUE(server_->turn(0));
+  server_->settle();
+  ASSERT_EQ(server_->newest().phase, Phase::kShadowing);
+  std::filesystem::remove_all(folder_of(2));
+  restart();
+  server_->settle();
+  EXPECT_EQ(server_->newest().phase, Phase::kRolledBack) << server_->newest().reason;
+  EXPECT_EQ(server_->ask(5), 1);
+}
+
+TEST_F(DeliveryLoopTest, AFirstVersionThatCannotBeLoadedLeavesNothingServed) {
+  server_->apply(project_with(""));
+  add("1", "2");
+  std::ofstream(folder_of(1) / "model.json") << "{";
+  server_->settle();
+  EXPECT_EQ(server_->newest().phase, Phase::kRolledBack) << server_->newest().reason;
+  EXPECT_EQ(server_->deployment().stable, 0);
+  add("3", "4");
+  server_->settle();
+  EXPECT_EQ(server_->ask(5), 2);
+}
+
+TEST_F(DeliveryLoopTest, WhatIsDeclaredNoMoreAnswersNoMore) {
+  serve_first();
+  add("3", "4");
+  server_->settle();
+  server_->apply("version: 1\nproject: bikes\n");
+  server_->settle();
+  EXPECT_EQ(server_->newest().phase, Phase::kRolledBack);
+  EXPECT_EQ(server_->ask(5), 0);
+  server_->apply(project_with("integrity"));
+  server_->settle();
+  EXPECT_EQ(server_->ask(5), 1) << "it serves what it served before";
+}
+
+TEST_F(DeliveryLoopTest, ARestartAnswersAsBefore) {
+  serve_first();
+  add("3", "4");
+  server_->settle();
+  server_->ask_often(10, 5);
+  server_->settle();
+  restart();
+  EXPECT_EQ(server_->ask(5), 1) << "before any turn";
+  server_->ask_often(10, 5);
+  server_->settle();
+  EXPECT_EQ(server_->newest().phase, Phase::kCanarying)
+      << "what both processes counted is added up: " << server_->newest().reason;
+}
+
+/// Every part in its turn, the server killed after each: nothing happens twice.
+TEST_F(DeliveryLoopTest, AKillAfterAnyTurnChangesNothing) {
+  server_->apply(project_with("integrity, parity"));
+  add("1", "2");
+  int turns = 0;
+  for (bool did = true; did;) {
+    did = false;
+    for (std::size_t part = 0; part < server_->parts(); ++part) {
+      did |= server_->turn(part);
+      restart();
+      ++turns;
+    }
+    ASSERT_LT(turns, 200);
+    if (server_->newest().phase == Phase::kLive) break;
+  }
+  EXPECT_EQ(server_->newest().phase, Phase::kLive);
+  EXPECT_EQ(server_->rollouts().size(), 1u);
+  EXPECT_EQ(server_->events(),
+            (std::vector<std::string>{"rollout.requested", "rollout.gates_started",
+                                      "rollout.promoted", "rollout.settled"}));
+  EXPECT_EQ(server_->verdicts()->size(), 2u);
+  EXPECT_EQ(server_->champion(), 1);
+}
+
+TEST_F(DeliveryLoopTest, APersonGoesBackToTheVersionBefore) {
+  serve_first();
+  add("3", "4");
+  server_->settle();
+  ASSERT_TRUE(act_on_deployment(server_->world(), "live", "promote", {"ann", "sure"}).ok());
+  server_->settle();
+  ASSERT_EQ(server_->ask(5), 2);
+  auto back = act_on_deployment(server_->world(), "live", "rollback", {"ann", "complaints"});
+  ASSERT_TRUE(back.ok()) << back.error().message;
+  server_->settle();
+  EXPECT_EQ(server_->ask(5), 1);
+  EXPECT_EQ(server_->champion(), 1);
+  EXPECT_EQ(back->find("quarantine")->as_array().size(), 1u);
+}
+
+TEST_F(DeliveryLoopTest, TheGuardsOfAStepCanBeSeen) {
+  serve_first();
+  add("3", "4");
+  server_->settle();
+  server_->ask_often(5, 5);
+  server_->settle();
+  auto shown = show_deployment(server_->world(), "live");
+  ASSERT_TRUE(shown.ok()) << shown.error().message;
+  const wire::Json* rollout = shown->find("rollout");
+  ASSERT_NE(rollout, nullptr);
+  EXPECT_EQ(rollout->find("guards")->as_array().size(), 1u);
+  EXPECT_EQ(rollout->find("gates")->as_array().size(), 2u);
+  EXPECT_EQ(rollout->find("next")->find("reason")->as_string(), "5 of 20 answers");
+  EXPECT_EQ(show_deployment(server_->world(), "lve").error().message,
+            "there is no deployment 'lve'; did you mean 'live'?");
+}
+
+}  // namespace
+}  // namespace slipway::app
