@@ -20,6 +20,7 @@
 #include "app/loop/gate_part.h"
 #include "app/loop/intake_part.h"
 #include "app/loop/log_part.h"
+#include "app/loop/monitor_part.h"
 #include "app/loop/notify_part.h"
 #include "app/loop/publish_run.h"
 #include "app/loop/rollout_part.h"
@@ -27,6 +28,7 @@
 #include "app/loop/source_part.h"
 #include "app/loop/trigger_part.h"
 #include "app/model_source.h"
+#include "app/monitor_api.h"
 #include "app/project_api.h"
 #include "app/project_facts.h"
 #include "app/runs_api.h"
@@ -43,6 +45,7 @@
 #include "domain/delivery/store.h"
 #include "domain/features/service.h"
 #include "domain/flows/runs_store.h"
+#include "domain/monitor/store.h"
 #include "domain/notify/deliveries.h"
 #include "domain/project/applied.h"
 #include "domain/registry/logged_models.h"
@@ -131,6 +134,8 @@ struct App::Services {
     circle.add(std::move(rollouts));
     circle.add(std::make_unique<LogPart>(*pool, project, *prediction_log, options.state));
     if (options.spawner != nullptr) TRY(add_flows());
+    circle.add(std::make_unique<MonitorPart>(
+        MonitorWorld{*pool, *prediction_log, options.state, wake}));
     circle.add(std::make_unique<NotifyPart>(*pool, metrics, wake, environment_variable));
     return {};
   }
@@ -256,7 +261,7 @@ std::filesystem::path labels_folder(const std::filesystem::path& state) {
 std::vector<db::Migration> all_migrations() {
   return db::joined({graph::migrations(), tracking::migrations(), registry::migrations(),
                      project::migrations(), checks::migrations(), delivery::migrations(),
-                     notify::migrations(), flows::migrations()});
+                     notify::migrations(), flows::migrations(), monitor::migrations()});
 }
 
 App::App(std::unique_ptr<Services> services) : services_(std::move(services)) {}
@@ -323,6 +328,7 @@ Result<> App::start() {
   mount_feedback(s.router, {s.options.state, *s.label_log, *s.deployments, *s.pool, s.clock,
                             [&s] { s.circle.wake(); }});
   mount_delivery(s.router, s.delivery_world());
+  mount_monitors(s.router, *s.pool, s.clock, [&s] { s.circle.wake(); });
   s.mount_flows();
   mount_checks(s.router, *s.pool, s.clock);
   mount_golden(s.router, *s.pool, *s.tracking, *s.blobs);

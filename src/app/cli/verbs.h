@@ -37,6 +37,9 @@ std::vector<Command> delivery_commands();
 /// feedback.
 std::vector<Command> feedback_commands();
 
+/// monitors, incidents.
+std::vector<Command> monitor_commands();
+
 /// run, runs, logs, cancel, events, run-attempt.
 std::vector<Command> runs_commands();
 

@@ -1,6 +1,7 @@
 #include "app/loop/cached_data.h"
 
 #include <algorithm>
+#include <string_view>
 
 #include "domain/data/repository.h"
 
@@ -9,8 +10,10 @@ namespace slipway::app {
 std::optional<std::filesystem::path> cached_data(const std::filesystem::path& state,
                                                  const std::string& md5) {
   constexpr std::size_t kMd5Digits = 32;
+  const std::string_view digits =
+      std::string_view(md5).substr(0, md5.ends_with(".dir") ? md5.size() - 4 : md5.size());
   const bool is_digest =
-      md5.size() == kMd5Digits && std::all_of(md5.begin(), md5.end(), [](char c) {
+      digits.size() == kMd5Digits && std::all_of(digits.begin(), digits.end(), [](char c) {
         return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
       });
   if (!is_digest) return {};

@@ -239,6 +239,34 @@ TEST(Incidents, AreClosedByAPersonWithAReason) {
   EXPECT_EQ(world.incidents().size(), 2u);
 }
 
+TEST(Incidents, HearOfRunsThatTheyAskedForAndThatFailed) {
+  World world(project_with(kQuality));
+  for (int day = 0; day < 2; ++day) live_a_day(world, kMay1 + day * kDay, false);
+  world.turn_all(kMay1 + 3 * kDay);
+  const std::string id = world.incidents().front().id;
+  const auto fail = [&](const std::string& run, const std::string& cause) {
+    const auto told = world.pool().write([&](db::Tx& tx) -> Result<std::int64_t> {
+      const Json none(Json::Object{});
+      TRY(graph::put_edge(
+          tx, {{kind::kPipelineRun, run}, relation::kStartedBy, {kind::kFiring, "f" + run}, none},
+          1));
+      TRY(graph::put_edge(
+          tx, {{kind::kFiring, "f" + run}, relation::kCausedBy, {kind::kIncident, cause}, none}, 1));
+      return graph::append_event(
+          tx, {"pipeline_run.failed", {kind::kPipelineRun, run}, "slipway", 0, none}, 1);
+    });
+    ASSERT_TRUE(told.ok());
+  };
+  fail("one", id);
+  fail("other", "another incident");
+  world.turn_all(kMay1 + 3 * kDay + kHour);
+  world.restart();
+  world.turn_all(kMay1 + 3 * kDay + 2 * kHour);
+  EXPECT_EQ(world.events("incident."),
+            (std::vector<std::string>{"incident.opened", "incident.remedy_failed"}));
+  EXPECT_EQ(world.incidents().front().state.failed_remedies, 1);
+}
+
 // --- a life with everything in it ----------------------------------------------------------------
 
 Result<> link_remedy(db::Tx& tx, const std::string& incident, const std::string& version) {
@@ -363,7 +391,7 @@ TEST(Life, IsTheSameWhicheverWriteFails) {
          {db::PowerLossDisk::Fault::kIoError, db::PowerLossDisk::Fault::kDiskFull}) {
       World world(project_with(std::string(kQuality) + kHealth));
       if (live_a_life(world, n, fault) == 0) {
-        EXPECT_GT(failed, 60);
+        EXPECT_GT(failed, 30);
         return;
       }
       ++failed;

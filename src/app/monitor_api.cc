@@ -1,0 +1,243 @@
+#include "app/monitor_api.h"
+
+#include "app/api.h"
+#include "base/text.h"
+#include "domain/monitor/store.h"
+#include "domain/monitor/window.h"
+
+namespace slipway::app {
+namespace {
+
+using wire::Json;
+
+constexpr int kListMax = 1000;
+constexpr std::uint64_t kBodyBytesMax = 64u << 10;
+
+std::string dumped(const Json& json) {
+  wire::DumpStyle style;
+  style.non_finite_as_string = true;
+  return wire::dump(json, style);
+}
+
+Result<int> limit_of(std::int64_t limit) {
+  if (limit >= 1 && limit <= kListMax) return static_cast<int>(limit);
+  return invalid("limit must be a whole number from 1 to " + std::to_string(kListMax));
+}
+
+Json list_of(const std::vector<std::string>& texts) {
+  return Json(Json::Array(texts.begin(), texts.end()));
+}
+
+Result<Json> json_of(const monitor::WindowRow& row, bool verdicts) {
+  Json json(Json::Object{{"id", row.id},
+                         {"deployment", row.deployment},
+                         {"monitor", row.monitor},
+                         {"model", row.model},
+                         {"version", row.version},
+                         {"start_ms", row.start_ms},
+                         {"end_ms", row.end_ms},
+                         {"status", row.status},
+                         {"requests", row.requests},
+                         {"rows", row.rows},
+                         {"labelled", row.labelled},
+                         {"words", row.words},
+                         {"columns", TRY(wire::parse(row.columns))},
+                         {"facts", TRY(wire::parse(row.facts))},
+                         {"profile", row.profile},
+                         {"reference", row.reference},
+                         {"contract", row.contract},
+                         {"event_seq", row.event_seq},
+                         {"judged_ms", row.judged_ms}});
+  if (verdicts) json.set("verdicts", TRY(wire::parse(row.verdicts)));
+  return json;
+}
+
+Json json_of(const monitor::Incident& i) {
+  return Json(Json::Object{{"id", i.id},
+                           {"deployment", i.deployment},
+                           {"monitor", i.monitor},
+                           {"requirement", i.requirement},
+                           {"model", i.model},
+                           {"version", i.state.version},
+                           {"open", i.open},
+                           {"columns", list_of(i.columns)},
+                           {"words", i.words},
+                           {"remedy_under_way", i.state.remedy_under_way},
+                           {"remedy_version", i.state.remedy_version},
+                           {"failed_remedies", i.state.failed_remedies},
+                           {"remedy", i.remedy},
+                           {"reason", i.reason},
+                           {"closed_by", i.closed_by},
+                           {"opened_ms", i.opened_ms},
+                           {"closed_ms", i.closed_ms},
+                           {"opened_seq", i.opened_seq},
+                           {"last_seq", i.last_seq}});
+}
+
+Result<Json> json_of(db::Tx& tx, const project::DeploymentSpec& deployment,
+                     const project::MonitorSpec& spec) {
+  Json json(Json::Object{{"deployment", deployment.name},
+                         {"monitor", spec.name},
+                         {"requirement", spec.requirement},
+                         {"against", spec.against},
+                         {"labels", spec.delayed_labels ? "delayed" : ""},
+                         {"window", project::to_text(monitor::span_of(spec))},
+                         {"waits", project::to_text(monitor::grace_of(spec))},
+                         {"min_rows", spec.min_rows},
+                         {"persist", spec.persist}});
+  const auto state = TRY(monitor::find_monitor(tx, deployment.name, spec.name));
+  json.set("begun", state.has_value());
+  if (!state) return json;
+  const monitor::Window next = monitor::window_from(state->next_ms, monitor::span_of(spec));
+  json.set("windows", state->windows);
+  json.set("live", state->live);
+  json.set("next_start_ms", next.start_ms);
+  json.set("next_due_ms", monitor::due_ms(spec, next));
+  monitor::WindowQuery query;
+  query.deployment = deployment.name;
+  query.monitor = spec.name;
+  query.limit = 1;
+  for (const monitor::WindowRow& row : TRY(monitor::windows(tx, query)))
+    json.set("last", TRY(json_of(row, false)));
+  const auto open = TRY(monitor::open_incident(tx, deployment.name, spec.name));
+  if (open) json.set("incident", open->id);
+  return json;
+}
+
+bool is_true(const http::Request& request, std::string_view name) {
+  const auto value = request.query_value(name);
+  return value && (*value == "true" || *value == "1");
+}
+
+Result<std::int64_t> number_of(const http::Request& request, std::string_view name,
+                               const char* otherwise) {
+  const std::string text(request.query_value(name).value_or(otherwise));
+  const auto number = to_int64(text);
+  if (number) return *number;
+  return invalid(std::string(name) + " must be a whole number, found '" + text + "'");
+}
+
+std::string text_of(const http::Request& request, std::string_view name) {
+  return std::string(request.query_value(name).value_or(""));
+}
+
+Result<Json> answer_windows(const http::Request& request, db::Pool& pool) {
+  WindowsRequest wanted;
+  wanted.deployment = text_of(request, "deployment");
+  wanted.monitor = text_of(request, "monitor");
+  wanted.version = text_of(request, "version");
+  wanted.before_ms = TRY(number_of(request, "before_ms", "0"));
+  wanted.limit = TRY(number_of(request, "limit", "100"));
+  wanted.verdicts = is_true(request, "verdicts");
+  return pool.read([&](db::Tx& tx) { return list_windows(tx, wanted); });
+}
+
+Result<Json> answer_incidents(const http::Request& request, db::Pool& pool) {
+  IncidentsRequest wanted;
+  wanted.deployment = text_of(request, "deployment");
+  wanted.open = is_true(request, "open");
+  wanted.limit = TRY(number_of(request, "limit", "100"));
+  return pool.read([&](db::Tx& tx) { return list_incidents(tx, wanted); });
+}
+
+/// Whoever is no user of this server says who asks; others are who they are.
+std::string actor_of(const http::Request& request, const std::string& said) {
+  const std::string& known = request.principal.name;
+  if (known.empty() || known == kOwnerName) return said.empty() ? known : said;
+  return known;
+}
+
+Result<Json> answer_close(const http::Request& request, db::Pool& pool, const Clock& clock) {
+  CloseRequest body = TRY(wire::decode<CloseRequest>(request.body));
+  body.actor = actor_of(request, body.actor);
+  const UnixMs now = clock.now_ms();
+  return pool.write(
+      [&](db::Tx& tx) { return close_incident_by_hand(tx, request.capture("id"), body, now); });
+}
+
+}  // namespace
+
+Result<Json> list_monitors(db::Tx& tx) {
+  Json::Array all;
+  const auto applied = TRY(project::current(tx));
+  if (applied) {
+    for (const project::DeploymentSpec& deployment : applied->declared.file.deployments)
+      for (const project::MonitorSpec& spec : deployment.monitors)
+        all.push_back(TRY(json_of(tx, deployment, spec)));
+  }
+  return Json(Json::Object{{"monitors", std::move(all)}});
+}
+
+Result<Json> list_windows(db::Tx& tx, const WindowsRequest& request) {
+  monitor::WindowQuery query;
+  query.deployment = request.deployment;
+  query.monitor = request.monitor;
+  query.version = request.version;
+  query.before_ms = request.before_ms;
+  query.limit = TRY(limit_of(request.limit));
+  Json::Array all;
+  for (const monitor::WindowRow& row : TRY(monitor::windows(tx, query)))
+    all.push_back(TRY(json_of(row, request.verdicts)));
+  return Json(Json::Object{{"windows", std::move(all)}});
+}
+
+Result<Json> list_incidents(db::Tx& tx, const IncidentsRequest& request) {
+  const int limit = TRY(limit_of(request.limit));
+  Json::Array all;
+  for (const monitor::Incident& incident :
+       TRY(monitor::incidents(tx, request.deployment, request.open, limit)))
+    all.push_back(json_of(incident));
+  return Json(Json::Object{{"incidents", std::move(all)}});
+}
+
+Result<Json> show_incident(db::Tx& tx, const std::string& id) {
+  const auto incident = TRY(monitor::find_incident(tx, id));
+  if (!incident) return missing("there is no incident " + id);
+  Json json = json_of(*incident);
+  Json::Array history;
+  for (const monitor::IncidentChange& change : TRY(monitor::changes_of(tx, id)))
+    history.push_back(Json(Json::Object{{"number", change.number},
+                                        {"action", change.action},
+                                        {"reason", change.reason},
+                                        {"actor", change.actor},
+                                        {"evidence", TRY(wire::parse(change.evidence))},
+                                        {"event_seq", change.event_seq},
+                                        {"time_ms", change.time_ms}}));
+  json.set("history", std::move(history));
+  return json;
+}
+
+Result<Json> close_incident_by_hand(db::Tx& tx, const std::string& id, const CloseRequest& request,
+                                    UnixMs now_ms) {
+  TRY(monitor::close_incident(tx, id, request.actor, request.reason, now_ms));
+  return show_incident(tx, id);
+}
+
+void mount_monitors(http::Router& router, db::Pool& pool, const Clock& clock,
+                    std::function<void()> wake) {
+  http::Router::Group group = router.group("/api/slipway/v1", http::render_plain_error);
+  const auto get = [&](const char* path, auto answer) {
+    group.add({http::Method::kGet, path, http::reads("monitors"), http::Place::kBlocking},
+              [&pool, answer](http::Request& request) -> Result<http::Response> {
+                return http::Response::json(dumped(TRY(answer(request, pool))));
+              });
+  };
+  get("/monitors", [](const http::Request&, db::Pool& p) {
+    return p.read([](db::Tx& tx) { return list_monitors(tx); });
+  });
+  get("/windows", answer_windows);
+  get("/incidents", answer_incidents);
+  get("/incidents/{id}", [](const http::Request& request, db::Pool& p) {
+    return p.read([&](db::Tx& tx) { return show_incident(tx, request.capture("id")); });
+  });
+  group.add(
+      {http::Method::kPost, "/incidents/{id}/close", http::manages("monitors"),
+       http::Place::kBlocking, kBodyBytesMax},
+      [&pool, &clock, wake = std::move(wake)](http::Request& request) -> Result<http::Response> {
+        const Json closed = TRY(answer_close(request, pool, clock));
+        if (wake) wake();
+        return http::Response::json(dumped(closed));
+      });
+}
+
+}  // namespace slipway::app
