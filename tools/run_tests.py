@@ -199,6 +199,7 @@ SUITES = {
     "triggers": pytest_suite("protocol/triggers", "dvc"),
     "features": pytest_suite("protocol/features", "dvc"),
     "delivery": pytest_suite("protocol/delivery", "mlflow3"),
+    "monitor": pytest_suite("protocol/monitor", "mlflow3"),
     "serving": pytest_suite("protocol/serving", "triton"),
     "faults": pytest_suite("faults", "mlflow3"),
     "web": web,
