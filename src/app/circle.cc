@@ -1,6 +1,7 @@
 #include "app/circle.h"
 
 #include "base/log.h"
+#include "base/text.h"
 
 namespace slipway::app {
 
@@ -19,12 +20,16 @@ void Circle::start() {
   for (auto& turner : turners_) turner->thread = std::thread([this, &turner] { run(*turner); });
 }
 
-void Circle::stop() {
+void Circle::interrupt() {
   {
     std::lock_guard lock(mutex_);
     stopped_ = true;
   }
   changed_.notify_all();
+}
+
+void Circle::stop() {
+  interrupt();
   for (auto& turner : turners_) {
     if (turner->thread.joinable()) turner->thread.join();
   }
@@ -72,30 +77,35 @@ Result<bool> Circle::turn_all() {
   return any;
 }
 
-bool Circle::any_pending() {
+std::vector<std::string> Circle::pending() {
+  std::vector<std::string> names;
   for (auto& turner : turners_) {
     std::lock_guard lock(turner->mutex);
-    if (turner->part->is_pending()) return true;
+    if (turner->part->is_pending()) names.push_back(turner->part->name());
   }
-  return false;
+  return names;
 }
 
 Result<> Circle::settle(std::chrono::milliseconds timeout) {
   const auto end = std::chrono::steady_clock::now() + timeout;
   std::uint64_t seen = 0;
+  std::vector<std::string> at_work;
   while (std::chrono::steady_clock::now() < end) {
     {
       std::lock_guard lock(mutex_);
+      if (stopped_) break;
       seen = wakes_;
     }
     // Pending is asked before turning: work that ends in between has called wake() by then, and is
     // seen by these turns or as a newer wake.
-    bool pending = any_pending();
+    at_work = pending();
     if (TRY(turn_all())) continue;
-    if (!pending && !any_pending()) return {};
-    if (!wait(seen, std::chrono::milliseconds(50))) break;
+    if (at_work.empty() && pending().empty()) return {};
+    wait(seen, std::chrono::milliseconds(50));
   }
-  return Error{Code::kUnavailable, "the loop did not come to rest in time"};
+  return Error{Code::kUnavailable,
+               "the loop did not come to rest in time; at work: " +
+                   (at_work.empty() ? std::string("what is due") : join(at_work, ", "))};
 }
 
 }  // namespace slipway::app

@@ -42,11 +42,15 @@ class Circle {
   void start();
   /// Ends after the turns under way. Harmless when not started.
   void stop();
+  /// Whoever waits in settle(), now or later, gets kUnavailable: a server that is to end does not
+  /// wait for what its loop is at.
+  void interrupt();
   /// Something happened: every part looks. Cheap; may be called from a transaction's callback.
   void wake();
 
   /// Returns once no part has anything to do at the clock's present time, and none has work under
-  /// way: the first error of a turn, or kUnavailable after `timeout` or stop().
+  /// way: the first error of a turn, or kUnavailable, with the names of the parts that are at
+  /// something, after `timeout`, interrupt() or stop().
   Result<> settle(std::chrono::milliseconds timeout);
 
   static constexpr std::chrono::milliseconds kInterval{500};
@@ -61,7 +65,7 @@ class Circle {
   void run(Turner& turner);
   Result<bool> turn(Turner& turner);
   Result<bool> turn_all();
-  bool any_pending();
+  std::vector<std::string> pending();
   /// Waits for a wake later than `seen`; false when stopped.
   bool wait(std::uint64_t& seen, std::chrono::milliseconds span);
 

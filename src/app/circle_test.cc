@@ -98,6 +98,26 @@ TEST(Circle, GivesUpOnWorkThatDoesNotEnd) {
   Result<> settled = circle.settle(1ms);
   ASSERT_FALSE(settled.ok());
   EXPECT_EQ(settled.error().code, Code::kUnavailable);
+  EXPECT_NE(settled.error().message.find("at work: test"), std::string::npos)
+      << settled.error().message;
+}
+
+TEST(Circle, NobodyWaitsAfterAnInterruption) {
+  FakeClock clock;
+  Circle circle(clock);
+  std::atomic<bool> asked = false;
+  circle.add(std::make_unique<TestPart>([](UnixMs) -> Result<bool> { return false; },
+                                        [&] {
+                                          asked = true;
+                                          return true;
+                                        }));
+  std::thread other([&] {
+    while (!asked) std::this_thread::yield();
+    circle.interrupt();
+  });
+  EXPECT_EQ(circle.settle(1h).error().code, Code::kUnavailable);
+  EXPECT_EQ(circle.settle(1h).error().code, Code::kUnavailable);
+  other.join();
 }
 
 TEST(Circle, AWakeTurnsEveryPart) {
