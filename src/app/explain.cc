@@ -1,5 +1,10 @@
 #include "app/explain.h"
 
+#include <algorithm>
+#include <set>
+#include <tuple>
+
+#include "base/text.h"
 #include "domain/evidence/explain.h"
 #include "domain/registry/registry.h"
 #include "graph/kinds.h"
@@ -26,25 +31,80 @@ graph::NodeRef cause_of(const PredictionView& view) {
   return {graph::kind::kModelVersion, layout.model + "/" + layout.version};
 }
 
-/// The prediction, and behind it all that its version comes from.
+/// Closures put together, each thing once.
+class Union {
+ public:
+  explicit Union(graph::Node root) { add(std::move(root)); }
+
+  void add(graph::Closure closure) {
+    closure_.truncated |= closure.truncated;
+    for (graph::Node& node : closure.nodes) add(std::move(node));
+    for (graph::Edge& edge : closure.edges) add(std::move(edge));
+  }
+  void add(graph::Edge edge) {
+    auto key = std::tuple(edge.effect, edge.relation, edge.cause, wire::dump(edge.attributes));
+    if (edges_.insert(std::move(key)).second) closure_.edges.push_back(std::move(edge));
+  }
+  graph::Closure take() { return std::move(closure_); }
+
+ private:
+  void add(graph::Node node) {
+    if (nodes_.insert(node.ref).second) closure_.nodes.push_back(std::move(node));
+  }
+
+  graph::Closure closure_;
+  std::set<graph::NodeRef> nodes_;
+  std::set<std::tuple<graph::NodeRef, std::string, graph::NodeRef, std::string>> edges_;
+};
+
+graph::Edge edge_of(const graph::NodeRef& effect, const char* relation,
+                    const graph::NodeRef& cause) {
+  return {effect, relation, cause, wire::Json(wire::Json::Object())};
+}
+
+/// Nothing for a thing that is no longer known.
+Result<> add_causes(db::Tx& tx, const graph::NodeRef& ref, Union& all) {
+  Result<graph::Closure> causes = evidence::explain(tx, ref, graph::Direction::kToCauses);
+  if (causes.ok())
+    all.add(std::move(*causes));
+  else if (causes.error().code != Code::kMissing)
+    return causes.error();
+  return {};
+}
+
+/// The earlier steps of the same rollout that verdicts decided: gates, and the trials before.
+Result<> add_earlier_steps(db::Tx& tx, const graph::NodeRef& step, Union& all) {
+  constexpr std::int64_t kStepsMax = 100;
+  const std::size_t slash = step.id.rfind('/');
+  const std::int64_t number = to_int64(step.id.substr(slash + 1)).value_or(0);
+  for (std::int64_t n = number - 1; n > 0 && n >= number - kStepsMax; --n) {
+    const graph::NodeRef earlier{step.kind, step.id.substr(0, slash + 1) + std::to_string(n)};
+    const std::vector<graph::Edge> causes = TRY(graph::causes_of(tx, earlier));
+    const bool decided = std::any_of(causes.begin(), causes.end(), [](const graph::Edge& edge) {
+      return edge.relation == graph::relation::kDecidedBy;
+    });
+    if (!decided) continue;
+    all.add(edge_of(step, graph::relation::kFollows, earlier));
+    TRY(add_causes(tx, earlier, all));
+  }
+  return {};
+}
+
+/// The prediction, and behind it all that its version comes from, and what let it answer.
 Result<graph::Closure> closure_of(db::Pool& pool, const PredictionView& view,
                                   graph::Direction direction) {
   wire::Json attributes = to_json(view);
   const graph::NodeRef ref{graph::kind::kPrediction, attributes.find("id")->as_string()};
-  graph::Closure closure;
-  closure.nodes.push_back({ref, std::move(attributes), view.id.time_ms()});
-  if (direction == graph::Direction::kToEffects) return closure;
+  Union all({ref, std::move(attributes), view.id.time_ms()});
+  if (direction == graph::Direction::kToEffects) return all.take();
   const graph::NodeRef cause = cause_of(view);
-  Result<graph::Closure> behind =
-      pool.read([&](db::Tx& tx) { return evidence::explain(tx, cause, direction); });
-  closure.edges.push_back(
-      {ref, graph::relation::kAnsweredBy, cause, wire::Json(wire::Json::Object())});
-  if (!behind.ok() && behind.error().code == Code::kMissing) return closure;
-  TRY(behind);
-  closure.truncated = behind->truncated;
-  for (graph::Node& node : behind->nodes) closure.nodes.push_back(std::move(node));
-  for (graph::Edge& edge : behind->edges) closure.edges.push_back(std::move(edge));
-  return closure;
+  all.add(edge_of(ref, graph::relation::kAnsweredBy, cause));
+  TRY(pool.read([&](db::Tx& tx) -> Result<> {
+    TRY(add_causes(tx, cause, all));
+    if (cause.kind != graph::kind::kRolloutStep) return {};
+    return add_earlier_steps(tx, cause, all);
+  }));
+  return all.take();
 }
 
 Result<Explained> explain_prediction(db::Pool& pool, const std::filesystem::path& state,

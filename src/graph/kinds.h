@@ -49,6 +49,7 @@ inline constexpr char kUsed[] = "used";                // attempt -> commit, dat
 inline constexpr char kDrawnFrom[] = "drawn_from";      // data (a training set) -> feature view version, data
 inline constexpr char kProducedBy[] = "produced_by";   // data, run -> attempt; model version -> run, model; model -> run
 inline constexpr char kAnsweredBy[] = "answered_by";  // prediction -> rollout step, model version
+inline constexpr char kFollows[] = "follows";  // rollout step -> an earlier one of its rollout; never stored: explain says it
 inline constexpr char kOf[] = "of";               // rollout step -> deployment, model version
 inline constexpr char kDecidedBy[] = "decided_by"; // rollout step -> verdict
 inline constexpr char kAbout[] = "about";         // verdict -> model version, data, window

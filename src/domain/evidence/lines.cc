@@ -148,6 +148,14 @@ std::string dataset_text(const Json& all) {
   return part("from", text) + (type.empty() ? "" : " (" + type + ")");
 }
 
+std::string rollout_step_text(const Json& all) {
+  std::string text = part("", replace_all(text_at(all, "action"), "_", " "));
+  text += part("to", text_at(all, "phase")) + part("of", text_at(all, "deployment"));
+  if (std::string percent = text_at(all, "percent"); !percent.empty())
+    text += part("at", percent + " %");
+  return text + part("because", text_at(all, "reason")) + time_part(all, "started_ms");
+}
+
 std::string every_attribute(const Json& attributes) {
   std::string text;
   if (!attributes.is_object()) return text;
@@ -157,6 +165,13 @@ std::string every_attribute(const Json& attributes) {
     if (!value_text.empty()) text += "  " + key + "=" + value_text;
   }
   return text;
+}
+
+/// Its evidence is for programs; one without words has nothing else to say.
+std::string verdict_text(const Json& all) {
+  const std::string words = text_at(all, "words");
+  if (words.empty()) return every_attribute(all);
+  return part("", text_at(all, "check")) + part("", text_at(all, "status")) + part("", words);
 }
 
 std::string attributes_text(const Node& node) {
@@ -171,6 +186,8 @@ std::string attributes_text(const Node& node) {
        [](const Json& all) {
          return part("", text_at(all, "name")) + time_part(all, "created_ms");
        }},
+      {kind::kRolloutStep, rollout_step_text},
+      {kind::kVerdict, verdict_text},
       {kind::kPrediction, [](const Json& all) { return part("at", text_at(all, "time")); }},
       {kind::kModelVersion, [](const Json& all) { return time_part(all, "created_ms"); }},
       {kind::kDataset, dataset_text},

@@ -32,6 +32,22 @@ TEST(Lines, SizesAndDigestsAreForPeople) {
             "environment 9ebb6dab6c2f  python 3.11.2  2 packages  Debian");
 }
 
+TEST(Lines, AStepOfARolloutSaysWhatWasDoneAndWhy) {
+  EXPECT_EQ(line_of(node("rollout_step", "r1/4",
+                         R"({"action":"roll_back","phase":"aborting","deployment":"live",
+      "percent":50.0,"step":1,"reason":"error_rate is harmful","started_ms":1000})")),
+            "rollout step r1/4  roll back  to aborting  of live  at 50.0 %  because error_rate is "
+            "harmful  at 1970-01-01T00:00:01Z");
+  EXPECT_EQ(line_of(node("verdict", "r1/integrity",
+                         R"({"check":"gate integrity","status":"pass","words":"5 files",
+      "evidence":{"files":5}})")),
+            "verdict r1/integrity  gate integrity  pass  5 files");
+  EXPECT_EQ(line_of(node("verdict", "v1", R"({"status":"fail","rows":7})")),
+            "verdict v1  status=fail  rows=7");
+  EXPECT_EQ(line_of(node("prediction", "live.x/2", R"({"time":"2011-05-01T00:00:00.000Z"})")),
+            "prediction live.x/2  at 2011-05-01T00:00:00.000Z");
+}
+
 TEST(Lines, LongValuesAreCutAndUnknownKindsShowAll) {
   std::string line =
       line_of(node("thing", "x", "{\"note\":\"" + std::string(500, 'n') + "\",\"none\":null}"));

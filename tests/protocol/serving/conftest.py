@@ -18,6 +18,7 @@ use_case: {problem: How many., user: dispatcher, owner: ops@example.org, require
 deployments:
   live:
     model: bikes
+    gates: [integrity]
     rollout:
       - canary: {percent: 50, min_requests: 1000000}
     log: {columns: {wind: hash}}

@@ -168,6 +168,7 @@ def test_explain_goes_from_a_prediction_to_its_run(site):
     assert "turned out: 7.25" in told
     assert "answered by rollout step" in told
     assert "model version bikes/1" in told and "run " in told
+    assert "decided by verdict" in told and "integrity" in told  # of the gate before
     answer = site.json("explain", base + "/2")
     assert answer["subject"] == f"prediction:{base}/2"
     status, _, by_server = site.call("GET", f"/api/slipway/v1/explain?subject={base}/2")
