@@ -131,6 +131,12 @@ class Server {
     registry_.set_alias("ann", "bikes", "champion", version, [&](Result<>) { done.set_value(); });
     done.get_future().get();
   }
+  void set_stage(std::int64_t version, registry::Stage stage) {
+    std::promise<void> done;
+    registry_.set_stage("ann", "bikes", version, stage, /*archive_others=*/false,
+                        [&](Result<registry::Version>) { done.set_value(); });
+    done.get_future().get();
+  }
   std::int64_t champion() {
     auto version = registry_.version_by_alias("bikes", "champion");
     return version.ok() ? version->number : 0;
@@ -310,6 +316,21 @@ TEST_F(DeliveryLoopTest, AMovedAliasAsksAndDoesNotSwap) {
   EXPECT_EQ(server_->newest().asked_by, "ann");
   EXPECT_EQ(server_->newest().phase, Phase::kShadowing);
   EXPECT_EQ(server_->ask(5), 1);
+}
+
+TEST_F(DeliveryLoopTest, AVersionThatIsMovedToProductionAsks) {
+  serve_first();
+  server_->apply("version: 1\nproject: bikes\n");
+  server_->settle();
+  add("3", "4");
+  server_->settle();
+  server_->apply(project_with("integrity"));
+  server_->settle();
+  EXPECT_EQ(server_->rollouts().size(), 1u) << "nobody asked while it was not declared";
+  server_->set_stage(2, registry::Stage::kProduction);
+  server_->settle();
+  EXPECT_EQ(server_->newest().version, 2);
+  EXPECT_EQ(server_->newest().phase, Phase::kShadowing);
 }
 
 TEST_F(DeliveryLoopTest, WithoutGoldenRowsAVersionNeedsAWaiver) {

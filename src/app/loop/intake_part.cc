@@ -95,6 +95,8 @@ Result<std::vector<Ask>> asks_of(db::Tx& tx, const graph::LoggedEvent& event,
   if (type == "model_version.created") return asks_of_version(tx, event, file, /*is_new=*/true);
   if (type == "alias.set" && text_of(event.event.data, "alias") == registry::kMeantAlias)
     return asks_of_version(tx, event, file, /*is_new=*/false);
+  if (type == "model_version.stage_changed" && text_of(event.event.data, "to") == "production")
+    return asks_of_version(tx, event, file, /*is_new=*/false);
   return std::vector<Ask>();
 }
 

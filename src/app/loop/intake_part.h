@@ -28,9 +28,10 @@ struct Ask {
   bool operator==(const Ask&) const = default;
 };
 
-/// What an event wants: a version that was registered, or given the alias that a model is meant by,
-/// wants the deployments of its model; an applied project wants for each new deployment the version
-/// that its model's bare name means. Deployments that the event came too early for are left out.
+/// What an event wants: a version that was registered, given the alias that a model is meant by, or
+/// moved to production, wants the deployments of its model; an applied project wants for each new
+/// deployment the version that its model's bare name means. Deployments that the event came too
+/// early for are left out.
 Result<std::vector<Ask>> asks_of(db::Tx& tx, const graph::LoggedEvent& event,
                                  const project::ProjectFile& file);
 

@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
+#include <cstdlib>
 #include <map>
 #include <numeric>
 #include <random>
@@ -153,9 +155,10 @@ double normal_bound(const Clusters& clusters, double confidence) {
 
 /// For people: six digits.
 double to_digits(double value) {
-  if (value == 0 || !std::isfinite(value)) return value;
-  const double unit = std::pow(10, std::floor(std::log10(std::fabs(value))) - 5);
-  return std::round(value / unit) * unit;
+  if (!std::isfinite(value)) return value;
+  char text[32];
+  std::snprintf(text, sizeof text, "%.6g", value);
+  return std::strtod(text, nullptr);
 }
 
 /// What is wrong with the metric alone; empty when it keeps the requirement.

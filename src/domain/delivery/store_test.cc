@@ -724,6 +724,75 @@ TEST_P(DeliveryStore, ADeploymentKeepsItsModel) {
             Code::kConflict);
 }
 
+TEST_P(DeliveryStore, WhatIsDeclaredIsMadeOnce) {
+  write([](db::Tx& tx, Journey& j) -> Result<> {
+    project::ProjectFile file;
+    file.use_case.requirements = requirements();
+    file.deployments = {spec()};
+    const std::vector<std::string> fresh = {"bikes"};
+    EXPECT_EQ(TRY(declare_deployments(tx, file, 3, j.now)), fresh);
+    const auto made = TRY(find_deployment(tx, "bikes"));
+    EXPECT_EQ(made->stable, 0);
+    EXPECT_EQ(TRY(declare_deployments(tx, file, 4, j.now)), fresh) << "nobody has asked yet";
+    EXPECT_EQ(TRY(find_deployment(tx, "bikes"))->salt, made->salt);
+    TRY(j.request(7));
+    EXPECT_EQ(TRY(newest_asked(tx, "bikes")), 7);
+    EXPECT_TRUE(TRY(declare_deployments(tx, file, 5, j.now)).empty());
+
+    file.deployments[0].model = "vans";
+    TRY(declare_deployments(tx, file, 6, j.now));
+    EXPECT_EQ(TRY(find_deployment(tx, "bikes"))->model, "rides");
+    const auto told = TRY(graph::events_about(tx, {graph::kind::kDeployment, "bikes"}, 1));
+    EXPECT_EQ(told[0].event.type, "rollout.refused");
+    EXPECT_EQ(told[0].event.cause_seq, 6);
+    return {};
+  });
+}
+
+TEST_P(DeliveryStore, TheFirstRecordOfAFileStays) {
+  write([](db::Tx& tx, Journey& j) -> Result<> {
+    TRY(put_version_files(tx, "rides", 1, 100, {{"MLmodel", "aa", 3}, {"model.ubj", "bb", 9}},
+                          j.now));
+    TRY(put_version_files(tx, "rides", 1, 100, {{"MLmodel", "cc", 4}, {"golden.jsonl", "dd", 5}},
+                          j.now + 1));
+    TRY(put_version_files(tx, "rides", 1, 200, {{"MLmodel", "ee", 4}}, j.now));
+    const auto files = TRY(version_files(tx, "rides", 1, 100));
+    EXPECT_EQ(files.size(), 3u);
+    if (files.size() != 3) return {};
+    EXPECT_EQ(files[0].path, "MLmodel");
+    EXPECT_EQ(files[0].sha256, "aa");
+    EXPECT_EQ(files[0].recorded_ms, j.now);
+    EXPECT_EQ(files[1].path, "golden.jsonl");
+    EXPECT_EQ(files[1].recorded_ms, j.now + 1);
+    EXPECT_EQ(TRY(version_files(tx, "rides", 1, 200)).size(), 1u) << "made anew: another one";
+    EXPECT_TRUE(TRY(version_files(tx, "rides", 2, 100)).empty());
+    return {};
+  });
+}
+
+TEST_P(DeliveryStore, QuarantineAndWaiversAreListed) {
+  write([](db::Tx& tx, Journey& j) -> Result<> {
+    TRY(j.request(3));
+    TRY(ask_rollback(tx, "bikes", "ann", "wrong", j.now));
+    TRY(j.decide());
+    const auto kept = TRY(quarantine_of(tx, "rides"));
+    EXPECT_EQ(kept.size(), 1u);
+    if (kept.size() == 1) {
+      EXPECT_EQ(kept[0].version, 3);
+    }
+    const std::string id =
+        TRY(add_waiver(tx, {"parity", "rides", 0, "ann", "known", j.now + kDay}, j.now));
+    TRY(revoke_waiver(tx, id, "ann", j.now));
+    const auto waivers = TRY(all_waivers_of(tx, "rides"));
+    EXPECT_EQ(waivers.size(), 1u);
+    if (waivers.size() == 1) {
+      EXPECT_TRUE(waivers[0].revoked_ms.has_value());
+    }
+    EXPECT_TRUE(TRY(waivers_of(tx, "rides", j.now)).empty());
+    return {};
+  });
+}
+
 // --- bad days -----------------------------------------------------------------------------------
 
 /// Lets the n-th statement fail, from 1.
