@@ -359,6 +359,7 @@ Result<> App::start() {
 void App::stop() {
   Services& s = *services_;
   if (!s.running.exchange(false)) return;
+  s.circle.interrupt();
   s.server->drain();
   if (s.serving_server) s.serving_server->drain();
   s.circle.stop();
