@@ -215,6 +215,12 @@ void mount_runs(http::Router& router, RunsWorld given) {
   get("/triggers/decisions", [](db::Tx& tx, const http::Request& request) -> Result<Json> {
     return show_decisions(tx, request.query_value("trigger").value_or(""), TRY(limit_of(request)));
   });
+  // Somebody knows that there is something new to see; looking again does no harm.
+  group.add({http::Method::kPost, "/triggers/look", http::writes("flows"), http::Place::kInline},
+            [world](http::Request&) -> Result<http::Response> {
+              world->wake();
+              return http::Response::json("{}");
+            });
   group.add({http::Method::kGet, "/runs/{id}/log", http::reads("flows"), http::Place::kBlocking},
             [world](http::Request& request) { return answer_log(request, *world); });
   group.add({http::Method::kPost, "/runs", http::writes("flows"), http::Place::kBlocking},

@@ -33,7 +33,8 @@ struct RunsWorld {
   std::function<void()> wake;
 };
 /// Under /api/slipway/v1: GET /runs, POST /runs, GET /runs/{id}, GET /runs/{id}/log, POST
-/// /runs/{id}/cancel, GET /runs/{id}/why, GET /events, GET /triggers/decisions. All must outlive
+/// /runs/{id}/cancel, GET /runs/{id}/why, GET /events, GET /triggers/decisions, POST
+/// /triggers/look. All must outlive
 /// the router.
 void mount_runs(http::Router& router, RunsWorld world);
 

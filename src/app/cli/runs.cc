@@ -238,6 +238,83 @@ int run_events(const Arguments& arguments, const Surroundings& surroundings) {
   });
 }
 
+// --- git's hooks ---
+
+constexpr char kHookMark[] = "# made by `slipway hooks install`";
+
+/// Whether it may be written: it is not there, it is ours, or the person says so.
+Result<> may_replace(const std::filesystem::path& hook, const Arguments& arguments,
+                     const Surroundings& surroundings) {
+  Result<std::string> before = read_file(hook);
+  if (!before.ok() && before.error().code == Code::kMissing) return {};
+  if (!before.ok()) return before.error();
+  if (before->find(kHookMark) != std::string::npos || arguments.on("replace")) return {};
+  if (isatty(STDIN_FILENO) != 0 && !surroundings.json) {
+    surroundings.err << "slipway: replace " << hook.string() << " (it is kept as "
+                     << hook.filename().string() << ".before)? [y/N] " << std::flush;
+    std::string answer;
+    std::getline(std::cin, answer);
+    if (answer == "y" || answer == "yes") return {};
+  }
+  return with_tag(
+      conflict(hook.string() + " is there already and not ours; --replace keeps it as " +
+               hook.filename().string() + ".before"),
+      "refused");
+}
+
+Result<> install_hook(const std::filesystem::path& hook, const std::string& program) {
+  std::error_code failure;
+  std::filesystem::create_directories(hook.parent_path(), failure);
+  Result<std::string> before = read_file(hook);
+  if (before.ok() && before->find(kHookMark) == std::string::npos)
+    std::filesystem::rename(hook, std::filesystem::path(hook).concat(".before"), failure);
+  if (failure) return system_error("cannot keep " + hook.string(), failure.value());
+  std::string quoted = "'" + replace_all(program, "'", "'\\''") + "'";
+  return write_file_atomic(hook,
+                           std::string("#!/bin/sh\n") + kHookMark +
+                               ": tells the server of this project that a branch moved\n" + quoted +
+                               " hooks tell >/dev/null 2>&1 </dev/null &\n",
+                           0777);
+}
+
+Result<Json> install_hooks(const Arguments& arguments, const Surroundings& surroundings) {
+  git::Outcome outcome = TRY(git::run(
+      surroundings.folder, {"rev-parse", "--path-format=absolute", "--git-path", "hooks"}));
+  if (outcome.status != 0) return missing("there is no git repository here");
+  std::error_code failure;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", failure);
+  if (failure) return system_error("cannot find this program", failure.value());
+  const std::filesystem::path folder{std::string(trim(outcome.out))};
+  const char* names[] = {"post-commit", "post-merge", "post-rewrite"};
+  for (const char* name : names) TRY(may_replace(folder / name, arguments, surroundings));
+  Json::Array made;
+  for (const char* name : names) {
+    TRY(install_hook(folder / name, program.string()));
+    made.emplace_back((folder / name).string());
+  }
+  Json json;
+  json.set("made", std::move(made));
+  return json;
+}
+
+int run_hooks(const Arguments& arguments, const Surroundings& surroundings) {
+  const std::string& what = arguments.positional.front();
+  if (what == "tell") {
+    Result<Json> told =
+        ask_server(state_of(arguments, surroundings), "/triggers/look", Json(Json::Object()));
+    return show(told, surroundings, [](const Json&, std::ostream&) {});
+  }
+  if (what != "install")
+    return report(with_tag(invalid("found '" + what + "', expected install or tell"), "usage"),
+                  surroundings);
+  Result<Json> made = install_hooks(arguments, surroundings);
+  if (!made.ok()) return report_refusal(made.error(), surroundings);
+  return show(made, surroundings, [](const Json& json, std::ostream& out) {
+    for (const Json& path : json.find("made")->as_array())
+      out << "made " << path.as_string() << "\n";
+  });
+}
+
 // --- what the server starts ---
 
 /// One attempt of a run. 0 once its outcome is written, whatever it is.
@@ -323,6 +400,17 @@ std::vector<Command> runs_commands() {
                                       {"--limit", "N", "how many (20)"}}),
                  .examples = {"slipway events", "slipway events --why 0190a2"},
                  .run = run_events});
+  std::vector<Flag> hooks_flags = place_flags();
+  hooks_flags.push_back({"--replace", "", "hooks that are there already, which are kept beside"});
+  all.push_back({.name = "hooks",
+                 .summary = "git's hooks that tell the server of this project of new commits",
+                 .positional = "install|tell",
+                 .positional_min = 1,
+                 .positional_max = 1,
+                 .positional_help = "install them, or do what they do: tell the server to look",
+                 .flags = hooks_flags,
+                 .examples = {"slipway hooks install"},
+                 .run = run_hooks});
   all.push_back({.name = "run-attempt",
                  .summary = "one attempt of a pipeline run; the server starts this",
                  .positional = "FOLDER",

@@ -15,7 +15,16 @@ constexpr UnixMs kStart = 1'300'000'000'000, kDay = 24 * 3'600'000;
 
 constexpr char kProject[] = R"(version: 1
 project: bikes
-use_case: {problem: p, user: u, owner: o, requirements: []}
+use_case:
+  problem: p
+  user: u
+  owner: o
+  requirements: [{id: quality, metric: mae_relative, at_most: 0.35, on: holdout}]
+deployments:
+  bikes:
+    model: bikes
+    gates: [quality]
+    monitors: {quality: {requirement: quality, labels: delayed, window: 7d, min_rows: 10}}
 pipelines: {train: {}}
 triggers:
   decay:

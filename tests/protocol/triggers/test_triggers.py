@@ -1,4 +1,5 @@
 """What happens outside becomes a run: over HTTP, by the calendar, by hand; in a work tree of its own, once, whatever dies."""
+import contextlib
 import hashlib
 import hmac
 import json
@@ -294,6 +295,42 @@ def test_without_a_server_nobody_runs(project):
     assert project.runs() == []
 
 
+# --- what a run made ---
+
+TRAIN = """import sys
+import mlflow
+with mlflow.start_run() as run:
+    mlflow.log_metric("error", 0.5)
+    model = mlflow.initialize_logged_model(name="model", source_run_id=run.info.run_id)
+    mlflow.finalize_logged_model(model.model_id, "READY")
+    if sys.argv[1] == "registers":
+        mlflow.MlflowClient().create_registered_model("copies")
+        mlflow.MlflowClient().create_model_version("copies", f"models:/{model.model_id}", run.info.run_id,
+                                                   model_id=model.model_id)
+open("out.txt", "w").write("trained")
+"""
+
+
+@pytest.mark.parametrize("script", ["registers", "does-not"])
+def test_the_model_of_a_run_is_registered_once(project, script):
+    python = os.environ["SLIPWAY_PYTHON_MLFLOW3"]
+    project.write("train.py", TRAIN)
+    project.write("dvc.yaml", DVC.replace("cp in.txt out.txt", f"{python} train.py {script}"))
+    project.write("slipway.yaml", (PROJECT + MESSAGE % "").replace(
+        "copy: {stages: [copy]}", "copy: {stages: [copy], register: {model: copies}}"))
+    project.commit()
+    project.slipway("apply")
+    with Server(project) as server:
+        server.message(1)
+        run, = ended(project, 1)
+        assert run["state"] == "succeeded", project.slipway("logs", run["id"])
+        found = server.get("/api/2.0/mlflow/model-versions/search?filter=name%3D'copies'")["model_versions"]
+        assert len(found) == 1 and found[0]["run_id"], found
+        closure = project.json("explain", "models:/copies/1")
+        kinds = {node["kind"] for node in closure["nodes"]}
+        assert {"run", "attempt", "pipeline_run", "firing", "message", "commit"} <= kinds, kinds
+
+
 # --- code and data ---
 
 def test_commits_that_touch_the_paths_of_a_branch(project):
@@ -315,6 +352,22 @@ def test_commits_that_touch_the_paths_of_a_branch(project):
     with Server(project):  # what was seen is not seen again
         project.git("merge", "-q", "other")
         assert len(ended(project, 2)) == 2
+
+
+def test_hooks_of_git_replace_nobody_elses(project):
+    project.apply("  {}\n")
+    hook = project.root / ".git" / "hooks" / "post-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\n")
+    project.slipway("hooks", "install", code=1)
+    assert hook.read_text() == "#!/bin/sh\n"
+    project.slipway("hooks", "install", "--replace")
+    project.slipway("hooks", "install")
+    assert (hook.parent / "post-commit.before").read_text() == "#!/bin/sh\n"
+    with Server(project):
+        project.slipway("hooks", "tell")
+        project.commit("with the hook")
+    project.slipway("hooks", "tell", code=3)
 
 
 def test_a_signed_webhook_fetches_the_branch(project, tmp_path):
@@ -482,8 +535,10 @@ def test_an_attempt_that_is_killed_is_repeated(project):
         eventually(lambda: "attempt.started" in [event["type"] for event in project.events()])
         folder, = (project.root / ".slipway" / "runs").iterdir()
         pids = subprocess.run(["pgrep", "-f", f"run-attempt {folder}"], capture_output=True, text=True).stdout.split()
+        assert pids
         for pid in pids:
-            os.kill(int(pid), signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # some end with those before them
+                os.kill(int(pid), signal.SIGKILL)
         eventually(lambda: project.runs()[0]["state"] == "retry_wait")
         gate.write_text("")
         server.turn_to("2011-10-28T12:00:10Z")
