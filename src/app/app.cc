@@ -117,7 +117,9 @@ struct App::Services {
             *tracking,
             *blobs,
             clock,
-            [state = options.state](const std::string& md5) { return cached_data(state, md5); },
+            [state = options.state](const std::string& md5, const std::string& path) {
+              return find_data(state, md5, path);
+            },
             options.state / "checks"};
   }
 

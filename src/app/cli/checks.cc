@@ -2,14 +2,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
 #include <iostream>
 
 #include "app/check_facts.h"
 #include "app/cli/verbs.h"
+#include "app/loop/cached_data.h"
 #include "app/project.h"
 #include "base/file.h"
-#include "base/hash.h"
 #include "base/text.h"
 #include "domain/checks/cell_text.h"
 #include "domain/checks/infer.h"
@@ -129,18 +128,6 @@ std::optional<path> state_of(const Arguments& arguments, const Surroundings& sur
   std::error_code ignored;
   if (!std::filesystem::is_directory(state, ignored)) return {};
   return state;
-}
-
-Result<std::string> md5_of_file(const path& file) {
-  constexpr std::size_t kBufferBytes = 1u << 20;
-  std::ifstream in(file, std::ios::binary);
-  if (!in) return unavailable("cannot read " + file.string());
-  Hasher hasher(Hasher::Kind::kMd5);
-  std::string buffer(kBufferBytes, '\0');
-  while (in.read(buffer.data(), kBufferBytes) || in.gcount() > 0)
-    hasher.update(std::string_view(buffer).substr(0, static_cast<std::size_t>(in.gcount())));
-  if (in.bad()) return unavailable("cannot read " + file.string());
-  return hasher.finish_hex();
 }
 
 Result<> record_in(const path& state, const path& file, const path& root, CheckResult& result) {

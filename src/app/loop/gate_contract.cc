@@ -154,10 +154,11 @@ Result<std::vector<delivery::ContractFinding>> find_contracts(
       findings.push_back(finding_of(table, *known));
       continue;
     }
-    const auto file = world.cached ? world.cached(table.md5) : std::nullopt;
+    const auto file = world.find_data ? world.find_data(table.md5, table.path) : std::nullopt;
     if (!file) {
       findings.push_back({table.path, table.binding->file, "no_data",
-                          "it was not checked by this contract, and its bytes are not in the cache",
+                          "it was not checked by this contract, and its bytes are neither in the "
+                          "cache nor in the project",
                           ""});
       continue;
     }

@@ -55,8 +55,6 @@ class Judge {
                                       const delivery::GoldenRows& rows, delivery::Metric metric);
   Result<GateVerdict> quality_by_run(const project::Requirement& requirement);
   Result<GateVerdict> performance();
-  Result<std::optional<double>> metric_of_run(const std::string& run_id,
-                                              const project::Requirement& requirement);
 
   const GateWorld& world_;
   const delivery::Rollout& rollout_;
@@ -169,27 +167,48 @@ Result<GateVerdict> Judge::quality_by_rows(const project::Requirement& requireme
   return delivery::judge_quality(input);
 }
 
-Result<std::optional<double>> Judge::metric_of_run(const std::string& run_id,
-                                                   const project::Requirement& requirement) {
-  if (run_id.empty()) return std::optional<double>();
-  Result<tracking::Run> run = world_.tracking.run(run_id);
-  if (!run.ok() && run.error().code == Code::kMissing) return std::optional<double>();
-  if (!run.ok()) return run.error();
+/// Nothing when the version names none, or it is gone.
+Result<std::optional<tracking::Run>> run_of(tracking::Tracking& tracking,
+                                            const registry::Version& version) {
+  if (version.run_id.empty()) return std::optional<tracking::Run>();
+  Result<tracking::Run> run = tracking.run(version.run_id);
+  if (run.ok()) return std::optional<tracking::Run>(std::move(*run));
+  if (run.error().code == Code::kMissing) return std::optional<tracking::Run>();
+  return run.error();
+}
+
+std::optional<double> metric_of(const std::optional<tracking::Run>& run,
+                                const project::Requirement& requirement) {
+  if (!run) return {};
   for (const std::string& key : {requirement.metric, requirement.id}) {
     for (const tracking::Metric& metric : run->metrics)
-      if (metric.key == key) return std::optional(metric.value);
+      if (metric.key == key) return metric.value;
   }
-  return std::optional<double>();
+  return {};
+}
+
+/// Whether both have told of using the same data.
+bool share_data(const std::optional<tracking::Run>& a, const std::optional<tracking::Run>& b) {
+  if (!a || !b) return false;
+  return std::any_of(a->datasets.begin(), a->datasets.end(), [&](const auto& one) {
+    return std::any_of(b->datasets.begin(), b->datasets.end(), [&](const auto& other) {
+      return one.dataset.name == other.dataset.name && one.dataset.digest == other.dataset.digest;
+    });
+  });
 }
 
 Result<GateVerdict> Judge::quality_by_run(const project::Requirement& requirement) {
-  const auto found = TRY(metric_of_run(candidate_.version().run_id, requirement));
+  const auto run = TRY(run_of(world_.tracking, candidate_.version()));
+  const auto found = metric_of(run, requirement);
   if (!found)
     return no_data(
         delivery::kQuality,
         "there are no golden rows with targets, and its run has no metric " + requirement.metric);
   std::optional<double> live;
-  if (live_ != nullptr) live = TRY(metric_of_run(live_->version().run_id, requirement));
+  if (live_ != nullptr) {
+    const auto live_run = TRY(run_of(world_.tracking, live_->version()));
+    if (share_data(run, live_run)) live = metric_of(live_run, requirement);
+  }
   return delivery::judge_quality_by_metric(requirement, *found, live, rollout_.replaces != 0);
 }
 

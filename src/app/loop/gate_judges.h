@@ -27,8 +27,11 @@ struct GateWorld {
   tracking::Tracking& tracking;
   blob::Blobs& blobs;
   const Clock& clock;  // for spans
-  /// A file of the data cache by its MD5; nothing when it isn't there.
-  std::function<std::optional<std::filesystem::path>(const std::string& md5)> cached = {};
+  /// A file with that MD5: in the data cache, or in the project at that path; nothing when it is in
+  /// neither.
+  std::function<std::optional<std::filesystem::path>(const std::string& md5,
+                                                     const std::string& path)>
+      find_data = {};
   std::filesystem::path scratch = {};  // a folder for links with names; "" for none
 };
 

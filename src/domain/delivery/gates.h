@@ -73,7 +73,8 @@ struct QualityInput {
 GateVerdict judge_quality(const QualityInput& input);
 
 /// The same from one figure, where there are no rows to compare: what the run that made the version
-/// says of itself, and what the live version's says, if it does. Weaker, and the words say so.
+/// says of itself, and what the live version's says of the same data, if it does: figures of
+/// different data say nothing about each other. Weaker, and the words say so.
 GateVerdict judge_quality_by_metric(const project::Requirement& requirement, double candidate,
                                     std::optional<double> live, bool has_live, double margin = 0.1);
 
