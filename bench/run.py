@@ -18,6 +18,7 @@ import repro
 import report
 import startup
 import tracking
+import triggers
 from peers import ROOT, Bench
 from report import Line
 
@@ -28,6 +29,7 @@ GROUPS: dict[str, Callable[[Bench], list[Line]]] = {
     "repro": repro.lines,
     "delivery": delivery.lines,
     "checks": checks.lines,
+    "triggers": triggers.lines,
 }
 
 
