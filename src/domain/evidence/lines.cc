@@ -156,6 +156,35 @@ std::string rollout_step_text(const Json& all) {
   return text + part("because", text_at(all, "reason")) + time_part(all, "started_ms");
 }
 
+std::string pipeline_run_text(const Json& all) {
+  return part("of", text_at(all, "pipeline")) + part("", text_at(all, "state")) +
+         part("because", text_at(all, "reason")) +
+         part("at commit", text_at(all, "commit").substr(0, 12)) + time_part(all, "created_ms");
+}
+
+std::string firing_text(const Json& all) {
+  const std::string trigger = text_at(all, "trigger");
+  return (trigger.empty() ? part("", "by hand") : part("of trigger", trigger)) +
+         time_part(all, "time_ms");
+}
+
+std::string incident_text(const Json& all) {
+  std::string text = part("of monitor", text_at(all, "monitor")) +
+                     part("of", text_at(all, "deployment")) + part("", text_at(all, "words"));
+  text +=
+      part("opened", number_at(all, "opened_ms") ? second_of(*number_at(all, "opened_ms")) : "");
+  if (const auto closed = number_at(all, "closed_ms")) {
+    text += part("closed", second_of(*closed)) + part("remedy", text_at(all, "remedy"));
+  }
+  return text;
+}
+
+std::string window_text(const Json& all) {
+  const auto start = number_at(all, "start_ms"), end = number_at(all, "end_ms");
+  std::string text = start && end ? part("from", second_of(*start)) + " to " + second_of(*end) : "";
+  return text + part("", text_at(all, "status")) + part("", text_at(all, "words"));
+}
+
 std::string every_attribute(const Json& attributes) {
   std::string text;
   if (!attributes.is_object()) return text;
@@ -188,6 +217,10 @@ std::string attributes_text(const Node& node) {
        }},
       {kind::kRolloutStep, rollout_step_text},
       {kind::kVerdict, verdict_text},
+      {kind::kPipelineRun, pipeline_run_text},
+      {kind::kFiring, firing_text},
+      {kind::kIncident, incident_text},
+      {kind::kWindow, window_text},
       {kind::kPrediction, [](const Json& all) { return part("at", text_at(all, "time")); }},
       {kind::kModelVersion, [](const Json& all) { return time_part(all, "created_ms"); }},
       {kind::kDataset, dataset_text},

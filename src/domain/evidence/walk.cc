@@ -32,6 +32,12 @@ bool is_empty_file(const Node& data) {
   return size != nullptr && size->is_integer() && size->as_int64() == 0;
 }
 
+/// What was judged or watched, as its judge names it: where that comes from is a story of its own,
+/// of the version before this one, and of the one before that.
+bool is_subject(const Edge& edge) {
+  return edge.relation == relation::kAbout || edge.relation == relation::kObserved;
+}
+
 /// What both walks share: nodes read once, and the closure that grows.
 class Walk {
  public:
@@ -129,7 +135,11 @@ class CauseWalk : private Walk {
     for (const Edge& edge : edges) {
       if (is_production(edge)) continue;
       if (!is_of_version(edge, *TRY(node_of(edge.effect)))) continue;
-      TRY(go({edge.cause, edge.cause.kind == kind::kData ? path_of(edge) : "", stop.before_ms}));
+      if (is_subject(edge) && stop.ref != closure_.nodes.front().ref) {
+        TRY(add_node(edge.cause));
+      } else {
+        TRY(go({edge.cause, edge.cause.kind == kind::kData ? path_of(edge) : "", stop.before_ms}));
+      }
       add_edge(edge);
     }
     return {};

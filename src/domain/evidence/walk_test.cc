@@ -98,6 +98,18 @@ TEST_P(WalkTest, TheLatestMakerBeforeTheUseIsTheCause) {
   EXPECT_EQ(text.find("─ produced by attempt first"), std::string::npos) << text;
 }
 
+TEST_P(WalkTest, AnIncidentNamesItsVersionAndTheStoryEndsThere) {
+  edge({"model_version", "bikes/2"}, "produced_by", {"run", "r2"});
+  edge({"pipeline_run", "p"}, "started_by", {"firing", "f"});
+  edge({"firing", "f"}, "caused_by", {"incident", "i"});
+  edge({"incident", "i"}, "about", {"model_version", "bikes/1"});
+  edge({"model_version", "bikes/1"}, "produced_by", {"run", "r1"});
+  const std::string text = tree({"pipeline_run", "p"});
+  EXPECT_NE(text.find("about model version bikes/1"), std::string::npos) << text;
+  EXPECT_EQ(text.find("run r1"), std::string::npos) << text;
+  EXPECT_NE(tree({"incident", "i"}).find("run r1"), std::string::npos) << "unless it is asked for";
+}
+
 TEST_P(WalkTest, ACopyIsNoCycle) {
   attempt("make", 10, 20);
   attempt("copy", 30, 40);
