@@ -123,7 +123,18 @@ Result<bool> TriggerPart::turn(UnixMs now) {
     if (!std::holds_alternative<project::CronSource>(trigger.source)) continue;
     did = TRY(tick(*applied, trigger, now)) || did;
   }
+  TRY(forget(now));
   return TRY(decide_due(*file, now)) || did;
+}
+
+/// Once a day.
+Result<> TriggerPart::forget(UnixMs now) {
+  constexpr std::int64_t kDayMs = 24LL * 3'600'000;
+  if (forgot_ms_ && now - *forgot_ms_ < kDayMs && now >= *forgot_ms_) return {};
+  TRY(pool_.write(
+      [&](db::Tx& tx) { return flows::forget_events(tx, now - flows::kEventsKeptMs); }));
+  forgot_ms_ = now;
+  return {};
 }
 
 /// Occasions and cursor in one transaction. Most events are nothing to a trigger: the cursor is

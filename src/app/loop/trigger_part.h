@@ -50,10 +50,12 @@ class TriggerPart final : public Part {
   Result<bool> tick(const project::Applied& applied, const project::TriggerSpec& trigger,
                     UnixMs now);
   Result<bool> decide_due(const project::ProjectFile& file, UnixMs now);
+  Result<> forget(UnixMs now);
 
   db::Pool& pool_;
   project::CurrentProject current_;
   std::optional<UnixMs> up_since_ms_;
+  std::optional<UnixMs> forgot_ms_;
   std::int64_t seen_ = 0;  // of the log; the durable cursor may lie behind it, never before it
 };
 

@@ -482,6 +482,13 @@ Result<bool> has_due(db::Tx& tx, UnixMs now_ms) {
   return storms.has_value();
 }
 
+Result<std::int64_t> forget_events(db::Tx& tx, UnixMs before_ms) {
+  return tx.run(
+      "delete from trigger_events where received_ms < ? and seq not in (select waiting_event from "
+      "trigger_states) and seq not in (select buffered_event from trigger_states)",
+      before_ms);
+}
+
 Result<std::string> ask_run(db::Tx& tx, const ProjectFile& file, const ByHand& wish,
                             UnixMs now_ms) {
   const project::PipelineSpec* pipeline = file.find_pipeline(wish.pipeline);

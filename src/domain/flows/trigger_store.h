@@ -40,6 +40,10 @@ Result<std::vector<Decided>> decide_due(db::Tx& tx, const project::ProjectFile& 
 /// Whether decide_due() may have anything to do; for a reader.
 Result<bool> has_due(db::Tx& tx, UnixMs now_ms);
 
+/// Events of before that nothing waits for: what is told again after so long is new. How many.
+Result<std::int64_t> forget_events(db::Tx& tx, UnixMs before_ms);
+inline constexpr std::int64_t kEventsKeptMs = 90LL * 24 * 3'600'000;
+
 /// A run that a person asks for: a firing without a trigger. kMissing for an unknown pipeline.
 struct ByHand {
   std::string pipeline, actor, commit;

@@ -266,6 +266,17 @@ TEST_P(TriggerStore, MissedTicksAreOneDecision) {
   EXPECT_EQ(decided()[0].rule, "missed");
 }
 
+TEST_P(TriggerStore, OldEventsAreForgottenUnlessTheyAreWaitedFor) {
+  trigger().debounce = Span(300 * kDay);
+  tell(message(1));
+  tell(message(2));
+  now_ += 100 * kDay;
+  EXPECT_EQ(in([&](db::Tx& tx) { return forget_events(tx, now_ - kEventsKeptMs); }), 1);
+  EXPECT_TRUE(tell(message(1)).is_new);
+  now_ += 300 * kDay;
+  EXPECT_EQ(due().size(), 1u);
+}
+
 TEST_P(TriggerStore, WhatASourceSawIsKept) {
   in([&](db::Tx& tx) -> Result<int> {
     EXPECT_EQ(TRY(watched(tx, "labels")), "");
