@@ -146,7 +146,7 @@ Result<bool> take_profile(const TrainingWorld& world, const Candidate& candidate
       return true;
     }
   }
-  const auto object = cached_data(world.state, candidate.md5);
+  const auto object = find_data(world.state, candidate.md5, candidate.path);
   if (!object) return false;
   const NamedFile named = TRY(NamedFile::make(world.state / "checks", *object, candidate.path));
   auto profile = TRY(profile_of(named.path(), columns));
