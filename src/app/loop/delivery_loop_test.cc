@@ -178,6 +178,7 @@ class Server {
     auto scored = deployed_->answer(*assigned, {x, 0}, 1, {key, "", 0}, clock_.now_ms());
     return scored.ok() ? std::stoi(scored->version->version) : -1;
   }
+  void drain_shadows() { deployed_->drain_shadow(); }
   /// Many requests with different keys.
   void ask_often(int n, float x) {
     for (int i = 0; i < n; ++i) ask(x, "key" + std::to_string(i));
@@ -445,6 +446,42 @@ TEST_F(DeliveryLoopTest, AKillAfterAnyTurnChangesNothing) {
                                       "rollout.promoted", "rollout.settled"}));
   EXPECT_EQ(server_->verdicts()->size(), 2u);
   EXPECT_EQ(server_->champion(), 1);
+}
+
+/// The same through shadow, canary and promotion, and for one that is rolled back.
+TEST_F(DeliveryLoopTest, AKillAfterAnyTurnOfAWholeLifeChangesNothing) {
+  serve_first("integrity");
+  const auto live_through = [&](std::int64_t version, float x) {
+    const auto is_through = [&] {
+      return server_->newest().version == version && delivery::is_over(server_->newest().phase);
+    };
+    for (int round = 0; round < 60 && !is_through(); ++round) {
+      for (std::size_t part = server_->parts(); part-- > 0;) {
+        server_->ask_often(100, x);
+        server_->drain_shadows();
+        server_->turn(part);
+        restart();
+      }
+      clock_.advance(1s);
+    }
+  };
+  add("1", "2", /*golden=*/false);
+  live_through(2, 5);
+  EXPECT_EQ(server_->newest().phase, Phase::kLive) << server_->newest().reason;
+  add("1", "NaN", /*golden=*/false);
+  live_through(3, 15);
+  EXPECT_EQ(server_->newest().phase, Phase::kRolledBack) << server_->newest().reason;
+  EXPECT_EQ(server_->rollouts().size(), 3u);
+  EXPECT_EQ(server_->ask(15), 2);
+  EXPECT_EQ(server_->champion(), 2);
+  const std::vector<std::string> expected = {
+      "rollout.requested",   "rollout.gates_started", "rollout.promoted",  // nothing was served
+      "rollout.settled",                                                   //
+      "rollout.requested",   "rollout.gates_started", "rollout.advanced",
+      "rollout.advanced",    "rollout.promoted",      "rollout.settled",  //
+      "rollout.requested",   "rollout.gates_started", "rollout.advanced",
+      "rollout.rolled_back", "rollout.settled"};
+  EXPECT_EQ(server_->events(), expected);
 }
 
 TEST_F(DeliveryLoopTest, APersonGoesBackToTheVersionBefore) {
