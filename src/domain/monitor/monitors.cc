@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "domain/checks/facts.h"
 #include "domain/monitor/scan.h"
@@ -117,6 +118,7 @@ Result<bool> Monitors::follow(UnixMs now) {
       for (const graph::LoggedEvent& event : news) TRY(take_news(tx, event, now));
       return graph::move_cursor(tx, kReader, last);
     }));
+    failpoint("monitor.news_taken");
   }
   seen_ = last;
   return !news.empty() || is_full;
@@ -351,8 +353,10 @@ Result<> Monitors::judge_together(const std::vector<Monitor*>& monitors, const W
   const auto live = TRY(pool_.read([&](db::Tx& tx) { return surroundings_.live(tx, deployment); }));
   std::vector<JudgedSpan> spans;
   for (const auto& job : jobs) spans.push_back(TRY(judged(*job, window, live)));
+  failpoint("monitor.window_scanned");
   for (std::size_t i = 0; i < spans.size(); ++i) {
     TRY(pool_.write([&](db::Tx& tx) { return record(tx, spans[i], now); }));
+    failpoint("monitor.window_judged");
     if (spans[i].versions.empty()) TRY(skip_silence(*jobs[i]->monitor, now));
   }
   return {};

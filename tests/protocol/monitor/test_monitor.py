@@ -1,6 +1,7 @@
 """Answers that go wrong: windows, an incident and its end, over HTTP and from the command line. The model comes from the
 stock mlflow client, requests are V2, true values come a day later; the clock is one that the test turns."""
 import datetime
+import http.client
 import json
 import os
 import pathlib
@@ -44,7 +45,8 @@ class ReplayServer(Server):
     def start(self):
         self.process = subprocess.Popen(
             [SLIPWAY, "up", "--listen", "127.0.0.1:0", "--state", str(self.state), "--clock", "replay", "--log-level",
-             "error"], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+             "error"], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
+            env={**os.environ, **self.environment})
         line = self.process.stdout.readline()
         assert line.startswith("slipway: ready at http://"), f"the server said {line!r}"
         self.address = line.split("http://")[1].strip()
@@ -185,6 +187,26 @@ def test_a_killed_server_goes_on_where_it_was(world):
     assert [change["action"] for change in shown["history"]] == ["opened", "unresolved"]
 
 
+@pytest.mark.parametrize("place", ["monitor.window_scanned", "monitor.window_judged", "monitor.window_judged:2"])
+def test_wherever_it_is_killed_a_window_is_judged_once(world, place):
+    """The server dies while it judges what is due at the end of a day."""
+    [incident] = world.incidents()
+    statuses = {monitor: world.windows(monitor) for monitor in ("quality", "health", "drift")}
+    world.server.stop()
+    world.server.environment = {"SLIPWAY_FAILPOINT": place}
+    world.server.start()
+    with pytest.raises((OSError, http.client.HTTPException)):
+        world.live_a_day(truth=lambda answer: 3 * answer)
+    assert world.server.process.wait(timeout=30) == -signal.SIGKILL
+    world.server.process.stdout.close()
+    world.server.environment = {}
+    world.server.start()
+    world.turn_clock()
+    for monitor, before in statuses.items():
+        assert world.windows(monitor) == before + ["bad" if monitor == "quality" else "good"]
+    assert [found["id"] for found in world.incidents()] == [incident["id"]]
+
+
 def test_a_person_closes_it_with_a_reason(world):
     [incident] = world.incidents()
     world.ask("POST", f"{API}/incidents/{incident['id']}/close", {"actor": "ann", "reason": " "}, expected=400)
@@ -207,7 +229,7 @@ def test_it_is_over_after_two_good_days(world):
     assert (newest["open"], newest["remedy"]) == (False, "none")
     events = [event["type"] for event in world.ask("GET", f"{API}/events?after=0&limit=1000")["events"]
               if event["type"].startswith("incident.")]
-    assert events[:2] == ["incident.opened", "incident.unresolved"]
+    assert events[:6] == ["incident.opened"] + ["incident.unresolved"] * 4 + ["incident.closed"]
     assert events.count("incident.opened") == events.count("incident.closed") == 2
 
 
