@@ -136,14 +136,14 @@ struct App::Services {
     circle.add(std::move(rollouts));
     circle.add(std::make_unique<LogPart>(*pool, project, *prediction_log, options.state));
     if (options.spawner != nullptr) TRY(add_flows());
-    circle.add(std::make_unique<MonitorPart>(
-        MonitorWorld{*pool, *prediction_log, options.state, wake}));
     circle.add(std::make_unique<NotifyPart>(*pool, metrics, wake, environment_variable));
     return {};
   }
 
   /// Not for a `repro` that serves while it lasts.
   Result<> add_flows() {
+    circle.add(std::make_unique<MonitorPart>(
+        MonitorWorld{*pool, *prediction_log, options.state, [this] { circle.wake(); }}));
     circle.add(std::make_unique<TriggerPart>(*pool));
     auto watching = std::make_unique<SourcePart>(*pool, options.project, [this] { circle.wake(); });
     sources = watching.get();
