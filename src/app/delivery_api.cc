@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "app/api.h"
+#include "app/loop/intake_part.h"
 #include "app/loop/version_folder.h"
 #include "base/text.h"
 #include "domain/delivery/gates.h"
@@ -193,7 +194,8 @@ Result<bool> roll_back(db::Tx& tx, const std::string& name, const DeliveryReques
   }
   TRY(delivery::restore_previous(tx, name, actor, request.reason, now));
   const auto restored = TRY(delivery::find_deployment(tx, name));
-  Result<> moved = registry::put_alias(tx, actor, restored->model, registry::kMeantAlias,
+  // The wish was to go back; that others of this model follow is none of it.
+  Result<> moved = registry::put_alias(tx, kLoopActor, restored->model, registry::kMeantAlias,
                                        restored->stable, 0, now);
   if (!moved.ok() && moved.error().code != Code::kMissing) return moved.error();
   return true;

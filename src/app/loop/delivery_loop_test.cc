@@ -319,6 +319,18 @@ TEST_F(DeliveryLoopTest, AMovedAliasAsksAndDoesNotSwap) {
   EXPECT_EQ(server_->ask(5), 1);
 }
 
+TEST_F(DeliveryLoopTest, AnAliasThatAPromotionMovesAsksForNothing) {
+  std::string text = project_with("integrity, parity");
+  text += "  other: {model: bikes, gates: [integrity]}\n";
+  server_->apply(text);
+  add("1", "2", /*golden=*/false);
+  server_->settle();
+  EXPECT_EQ(server_->champion(), 1) << "the other deployment serves it";
+  EXPECT_EQ(server_->newest().phase, Phase::kStopped);
+  server_->settle();
+  EXPECT_EQ(server_->rollouts().size(), 1u);
+}
+
 TEST_F(DeliveryLoopTest, AVersionThatIsMovedToProductionAsks) {
   serve_first();
   server_->apply("version: 1\nproject: bikes\n");

@@ -93,7 +93,8 @@ Result<std::vector<Ask>> asks_of(db::Tx& tx, const graph::LoggedEvent& event,
   const std::string& type = event.event.type;
   if (type == "project.applied") return asks_of_project(tx, file);
   if (type == "model_version.created") return asks_of_version(tx, event, file, /*is_new=*/true);
-  if (type == "alias.set" && text_of(event.event.data, "alias") == registry::kMeantAlias)
+  const bool is_wish = event.event.actor != kLoopActor;
+  if (type == "alias.set" && is_wish && text_of(event.event.data, "alias") == registry::kMeantAlias)
     return asks_of_version(tx, event, file, /*is_new=*/false);
   if (type == "model_version.stage_changed" && text_of(event.event.data, "to") == "production")
     return asks_of_version(tx, event, file, /*is_new=*/false);

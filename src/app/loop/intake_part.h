@@ -28,6 +28,9 @@ struct Ask {
   bool operator==(const Ask&) const = default;
 };
 
+/// Who moves the alias when a rollout has ended: nobody's wish.
+inline constexpr char kLoopActor[] = "slipway";
+
 /// What an event wants: a version that was registered, given the alias that a model is meant by, or
 /// moved to production, wants the deployments of its model; an applied project wants for each new
 /// deployment the version that its model's bare name means. Deployments that the event came too

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "app/loop/intake_part.h"
 #include "base/log.h"
 #include "domain/registry/registry.h"
 
@@ -11,7 +12,6 @@ namespace {
 using delivery::Action;
 using delivery::Phase;
 
-constexpr char kActor[] = "slipway";
 constexpr UnixMs kRetryMs = 10'000;  // what can't be loaded may be repaired meanwhile
 
 bool may_pass(const Error& error) {
@@ -43,8 +43,8 @@ Result<bool> move_alias(db::Tx& tx, const delivery::Rollout& rollout,
     if (has_it && deployment) version = deployment->stable;
   }
   if (version == 0) return false;
-  Result<> moved = registry::put_alias(tx, kActor, rollout.model, registry::kMeantAlias, version,
-                                       transition.event_seq, now);
+  Result<> moved = registry::put_alias(tx, kLoopActor, rollout.model, registry::kMeantAlias,
+                                       version, transition.event_seq, now);
   if (moved.ok()) return true;
   // Deleted by somebody: there is nothing to name.
   if (moved.error().code == Code::kMissing) return false;
@@ -165,7 +165,7 @@ Result<bool> RolloutPart::carry_out(const Decision& decision, UnixMs now) {
   Result<delivery::Transition> done = pool_.write([&](db::Tx& tx) -> Result<delivery::Transition> {
     const delivery::Rollout& rollout = decision.rollout;
     delivery::Transition transition =
-        TRY(delivery::apply(tx, rollout.id, rollout.revision, decision.action, kActor, now));
+        TRY(delivery::apply(tx, rollout.id, rollout.revision, decision.action, kLoopActor, now));
     if (transition.changed) alias_moved = TRY(move_alias(tx, rollout, transition, now));
     return transition;
   });
