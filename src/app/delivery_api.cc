@@ -167,14 +167,23 @@ std::string actor_of(const DeliveryRequest& request) {
   return request.actor.empty() ? "anonymous" : request.actor;
 }
 
+Error undeclared(const std::shared_ptr<const project::Applied>& project, const std::string& name) {
+  std::vector<std::string> known;
+  if (project)
+    for (const project::DeploymentSpec& spec : project->declared.file.deployments)
+      known.push_back(spec.name);
+  const auto near = nearest(name, known);
+  return missing("no deployment '" + name + "' is declared" +
+                 (near ? "; did you mean '" + *near + "'?"
+                       : ": slipway.yaml names them, `slipway apply` makes it hold"));
+}
+
 Result<> deploy(db::Tx& tx, const DeliveryWorld& world, const std::string& name,
                 const DeliveryRequest& request, UnixMs now) {
   const auto project = TRY(world.project.get(tx));
   const project::DeploymentSpec* spec =
       project ? project->declared.file.find_deployment(name) : nullptr;
-  if (spec == nullptr)
-    return missing("no deployment '" + name + "' is declared: `slipway.yaml` names them, " +
-                   "`slipway apply` makes it hold");
+  if (spec == nullptr) return undeclared(project, name);
   TRY(registry::rows::find_version(tx, spec->model, request.version));
   TRY(delivery::request_rollout(tx,
                                 {spec, &project->declared.file.use_case.requirements,

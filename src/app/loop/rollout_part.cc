@@ -152,11 +152,9 @@ Result<std::vector<RolloutPart::Decision>> RolloutPart::decide(db::Tx& tx, UnixM
     decisions.push_back({std::move(decidable.rollout), std::move(action)});
   }
   std::erase_if(faults_, [&](const auto& fault) { return !open.contains(fault.first); });
-  std::erase_if(saved_, [&](const auto& saved) {
-    if (ids.contains(saved.first.first)) return false;
-    deployments_.forget(saved.first.first);
-    return true;
-  });
+  std::erase_if(saved_, [&](const auto& saved) { return !ids.contains(saved.first.first); });
+  for (const auto& counter : deployments_.counters())
+    if (!ids.contains(counter->rollout())) deployments_.forget(counter->rollout());
   return decisions;
 }
 
