@@ -41,6 +41,28 @@ bool is_timeless(const project::Requirement* requirement) {
   return requirement != nullptr && project::is_span_metric(requirement->metric);
 }
 
+std::vector<table::Field> real_fields(const std::vector<std::string>& columns) {
+  std::vector<table::Field> fields;
+  for (const std::string& column : columns) fields.push_back({column, table::Type::kReal});
+  return fields;
+}
+
+/// The plan of a second pass: what the contract asks for, in bins of the first pass's quantiles.
+checks::Plan sharpened_plan(const checks::Plan& asked, const checks::Profile& profile) {
+  std::vector<std::string> columns;
+  for (const checks::ColumnProfile& column : profile.columns) columns.push_back(column.name);
+  checks::Plan plan = checks::with_bins(checks::full_plan(real_fields(columns)), profile);
+  for (checks::ColumnPlan& column : plan.columns) {
+    const checks::ColumnPlan* own = asked.find(column.column);
+    if (own == nullptr) continue;
+    column.rules = own->rules;
+    column.order = own->order;
+    column.unique = own->unique;
+  }
+  plan.keys = asked.keys;
+  return plan;
+}
+
 }  // namespace
 
 struct Monitors::Monitor {
@@ -56,14 +78,16 @@ struct Monitors::Monitor {
   Window window() const { return window_from(state->next_ms, span_of(*spec)); }
 };
 
-/// One monitor's part of a scan, and what its columns are judged by, version by version.
+/// What a version's columns are judged by.
+struct Monitors::Basis {
+  Watch watch;
+  std::shared_ptr<const checks::Profile> reference;
+  std::string reference_digest, contract_digest;
+  bool is_first = false;  // it has nothing to compare with yet, and makes the reference
+};
+
+/// One monitor's part of a scan.
 struct Monitors::Job {
-  struct Basis {
-    Watch watch;
-    std::shared_ptr<const checks::Profile> reference;
-    std::string reference_digest, contract_digest;
-    bool is_first = false;  // it has nothing to compare with yet, and makes the reference
-  };
   Monitor* monitor = nullptr;
   std::optional<Gatherer> gatherer;
   std::map<std::string, Basis> bases;             // by version
@@ -250,8 +274,43 @@ Result<bool> Monitors::judge(UnixMs now) {
   return true;
 }
 
-Result<> Monitors::gather(Job& job) {
-  Monitor& monitor = *job.monitor;
+/// What the monitor's windows of this version are compared with.
+Result<> Monitors::find_reference(const Job& job, const std::string& version,
+                                  const Training& training, Basis& basis) {
+  const project::MonitorSpec& spec = *job.monitor->spec;
+  if (spec.against == "training") {
+    basis.reference = training.profile;
+    basis.reference_digest = training.profile_digest;
+  }
+  if (spec.against != "previous") return {};
+  const auto profile = TRY(pool_.read([&](db::Tx& tx) -> Result<std::optional<checks::Profile>> {
+    basis.reference_digest =
+        TRY(previous_profile(tx, job.monitor->deployment->name, spec.name, version));
+    return checks::find_profile(tx, basis.reference_digest);
+  }));
+  if (profile) basis.reference = std::make_shared<checks::Profile>(*profile);
+  basis.is_first = !profile;
+  return {};
+}
+
+/// Which statistics are gathered of a version's columns; settles what they are judged by.
+Result<checks::Plan> Monitors::plan_of(Job& job, const serving::Layout& layout,
+                                       const std::vector<std::string>& columns) {
+  const auto sharpened = job.sharpened.find(layout.version);
+  if (sharpened != job.sharpened.end()) return sharpened->second;
+  Basis& basis = job.bases[layout.version];
+  const Training& training =
+      *TRY(training_of(job.monitor->deployment->name, layout.model, layout.version, columns));
+  TRY(find_reference(job, layout.version, training, basis));
+  const checks::Contract* contract = training.contract.get();
+  basis.contract_digest = contract != nullptr ? contract->digest : "";
+  basis.watch = make_watch(contract, *job.monitor->spec, basis.reference.get(), columns);
+  // Without a reference everything, so that the next window finds bins to be compared by.
+  return basis.is_first ? checks::full_plan(real_fields(columns)) : basis.watch.suite.plan;
+}
+
+void Monitors::start_gathering(Job& job) {
+  const Monitor& monitor = *job.monitor;
   Wanted wanted;
   wanted.slow_us = slow_us(monitor.requirement);
   wanted.metric = outcome_metric(*monitor.spec, monitor.requirement);
@@ -259,97 +318,60 @@ Result<> Monitors::gather(Job& job) {
   // A monitor that names a requirement is about that alone.
   if (monitor.requirement == nullptr) {
     wanted.plan =
-        [this, &job, &monitor](
+        [this, &job](
             const serving::Layout& layout,
             const std::vector<std::string>& columns) -> Result<std::optional<checks::Plan>> {
-      auto sharpened = job.sharpened.find(layout.version);
-      if (sharpened != job.sharpened.end()) return std::optional<checks::Plan>(sharpened->second);
-      Job::Basis& basis = job.bases[layout.version];
-      const std::string& name = monitor.deployment->name;
-      const Training& training = *TRY(training_of(name, layout.model, layout.version, columns));
-      if (monitor.spec->against == "training") {
-        basis.reference = training.profile;
-        basis.reference_digest = training.profile_digest;
-      }
-      if (monitor.spec->against == "previous") {
-        basis.reference_digest = TRY(pool_.read([&](db::Tx& tx) {
-          return previous_profile(tx, name, monitor.spec->name, layout.version);
-        }));
-        auto profile = TRY(pool_.read(
-            [&](db::Tx& tx) { return checks::find_profile(tx, basis.reference_digest); }));
-        if (profile) basis.reference = std::make_shared<checks::Profile>(std::move(*profile));
-        basis.is_first = !profile;
-      }
-      const checks::Contract* contract = training.contract.get();
-      basis.contract_digest = contract ? contract->digest : "";
-      basis.watch = make_watch(contract, *monitor.spec, basis.reference.get(), columns);
-      if (!basis.is_first) return std::optional<checks::Plan>(basis.watch.suite.plan);
-      // Everything, so that the next window finds bins to be compared by.
-      std::vector<table::Field> fields;
-      for (const std::string& column : columns) fields.push_back({column, table::Type::kReal});
-      return std::optional<checks::Plan>(checks::full_plan(fields));
+      return std::optional<checks::Plan>(TRY(plan_of(job, layout, columns)));
     };
   }
   job.gatherer.emplace(std::move(wanted));
+}
+
+/// Versions whose first window this is are gathered once more, in bins of their own quantiles.
+Result<> Monitors::gather_first_references(Job& job, const Window& window) {
+  const bool has_first = std::any_of(job.bases.begin(), job.bases.end(),
+                                     [](const auto& basis) { return basis.second.is_first; });
+  if (!has_first) return {};
+  for (const VersionFacts& facts : job.gatherer->facts()) {
+    const auto basis = job.bases.find(facts.version);
+    if (basis == job.bases.end() || !facts.profile) continue;
+    const checks::Plan& asked = basis->second.watch.suite.plan;
+    job.sharpened[facts.version] =
+        basis->second.is_first ? sharpened_plan(asked, *facts.profile) : asked;
+  }
+  start_gathering(job);
+  const bool labelled = wants_labels(*job.monitor->spec, job.monitor->requirement);
+  return scan_window(predictions_, job.monitor->deployment->name, window, labelled,
+                     {&*job.gatherer});
+}
+
+/// One scan for all jobs that look at answers.
+Result<> Monitors::gather(const std::vector<std::unique_ptr<Job>>& jobs, const Window& window) {
+  std::vector<Gatherer*> gatherers;
+  bool labelled = false;
+  for (const auto& job : jobs) {
+    start_gathering(*job);
+    if (is_timeless(job->monitor->requirement)) continue;
+    gatherers.push_back(&*job->gatherer);
+    labelled |= wants_labels(*job->monitor->spec, job->monitor->requirement);
+  }
+  if (gatherers.empty()) return {};
+  if (surroundings_.flush) TRY(surroundings_.flush());
+  TRY(scan_window(predictions_, jobs.front()->monitor->deployment->name, window, labelled,
+                  gatherers));
+  for (const auto& job : jobs) TRY(gather_first_references(*job, window));
   return {};
 }
 
-/// The plan of a second pass: what the contract asks for, in bins of the first pass's quantiles.
-namespace {
-checks::Plan sharpened_plan(const checks::Plan& asked, const checks::Profile& profile) {
-  std::vector<table::Field> fields;
-  for (const checks::ColumnProfile& column : profile.columns)
-    fields.push_back({column.name, column.type});
-  checks::Plan plan = checks::with_bins(checks::full_plan(fields), profile);
-  for (checks::ColumnPlan& column : plan.columns) {
-    const checks::ColumnPlan* own = asked.find(column.column);
-    if (own == nullptr) continue;
-    column.rules = own->rules;
-    column.order = own->order;
-    column.unique = own->unique;
-  }
-  plan.keys = asked.keys;
-  return plan;
-}
-}  // namespace
-
 Result<> Monitors::judge_together(const std::vector<Monitor*>& monitors, const Window& window,
                                   UnixMs now) {
-  if (surroundings_.flush) TRY(surroundings_.flush());
-  const std::string& deployment = monitors.front()->deployment->name;
   std::vector<std::unique_ptr<Job>> jobs;
-  bool labelled = false, scans = false;
   for (Monitor* monitor : monitors) {
     jobs.push_back(std::make_unique<Job>());
     jobs.back()->monitor = monitor;
-    TRY(gather(*jobs.back()));
-    labelled |= wants_labels(*monitor->spec, monitor->requirement);
-    scans |= !is_timeless(monitor->requirement);
   }
-  const auto gatherers = [&](auto wanted) {
-    std::vector<Gatherer*> all;
-    for (const auto& job : jobs)
-      if (wanted(*job)) all.push_back(&*job->gatherer);
-    return all;
-  };
-  if (scans)
-    TRY(scan_window(predictions_, deployment, window, labelled, gatherers([](const Job& job) {
-                      return !is_timeless(job.monitor->requirement);
-                    })));
-  for (const auto& job : jobs) {
-    const bool first = std::any_of(job->bases.begin(), job->bases.end(),
-                                   [](const auto& basis) { return basis.second.is_first; });
-    if (!first) continue;
-    for (const VersionFacts& facts : job->gatherer->facts()) {
-      auto basis = job->bases.find(facts.version);
-      if (basis == job->bases.end() || !facts.profile) continue;
-      job->sharpened[facts.version] =
-          basis->second.is_first ? sharpened_plan(basis->second.watch.suite.plan, *facts.profile)
-                                 : basis->second.watch.suite.plan;
-    }
-    TRY(gather(*job));
-    TRY(scan_window(predictions_, deployment, window, labelled, {&*job->gatherer}));
-  }
+  TRY(gather(jobs, window));
+  const std::string& deployment = monitors.front()->deployment->name;
   const auto live = TRY(pool_.read([&](db::Tx& tx) { return surroundings_.live(tx, deployment); }));
   std::vector<JudgedSpan> spans;
   for (const auto& job : jobs) spans.push_back(TRY(judged(*job, window, live)));

@@ -69,6 +69,7 @@ class Monitors {
 
  private:
   struct Monitor;
+  struct Basis;
   struct Job;
 
   Result<bool> follow(UnixMs now);
@@ -79,7 +80,13 @@ class Monitors {
                                              const project::MonitorSpec& monitor, UnixMs now);
   Result<> step_back(const Monitor& monitor, UnixMs now);
   Result<> judge_together(const std::vector<Monitor*>& monitors, const Window& window, UnixMs now);
-  Result<> gather(Job& job);
+  Result<> gather(const std::vector<std::unique_ptr<Job>>& jobs, const Window& window);
+  void start_gathering(Job& job);
+  Result<> gather_first_references(Job& job, const Window& window);
+  Result<checks::Plan> plan_of(Job& job, const serving::Layout& layout,
+                               const std::vector<std::string>& columns);
+  Result<> find_reference(const Job& job, const std::string& version, const Training& training,
+                          Basis& basis);
   Result<JudgedSpan> judged(Job& job, const Window& window, const std::optional<Live>& live);
   Result<> skip_silence(const Monitor& monitor, UnixMs now);
   Result<const Training*> training_of(const std::string& deployment, const std::string& model,
