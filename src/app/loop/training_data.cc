@@ -6,6 +6,7 @@
 #include "app/project.h"
 #include "base/file.h"
 #include "base/ids.h"
+#include "base/log.h"
 #include "domain/checks/facts.h"
 #include "domain/checks/plan.h"
 #include "domain/evidence/explain.h"
@@ -124,6 +125,7 @@ Result<std::optional<checks::Profile>> profile_of(const fs::path& file,
                                                   const std::vector<std::string>& columns) {
   {
     const auto scan = table::Scan::open(file);
+    if (!scan.ok() && scan.error().code == Code::kUnavailable) return scan.error();
     if (!scan.ok()) return std::optional<checks::Profile>();
     if (!has_all((*scan)->fields(), columns)) return std::optional<checks::Profile>();
   }
@@ -204,8 +206,13 @@ Result<monitor::Training> training_data(const TrainingWorld& world,
     if (!folder && !is_table(candidate.path)) continue;
     const std::vector<Candidate> tables =
         folder ? TRY(tables_in(world, candidate)) : std::vector<Candidate>{candidate};
-    for (const Candidate& one : tables)
-      if (TRY(take_profile(world, one, columns, now, training))) break;
+    for (const Candidate& one : tables) {
+      const Result<bool> taken = take_profile(world, one, columns, now, training);
+      if (!taken.ok())
+        log_warning("training data cannot be profiled",
+                    {{"path", one.path}, {"why", taken.error().message}});
+      if (taken.ok() && *taken) break;
+    }
   }
   if (binding == nullptr) binding = contract_about(declared, columns);
   if (binding != nullptr) TRY(take_contract(world, declared, *binding, now, training));
@@ -213,14 +220,17 @@ Result<monitor::Training> training_data(const TrainingWorld& world,
   const fs::path lies_at = project_root(world.state) / binding->path;
   std::error_code failed;
   if (!fs::is_regular_file(lies_at, failed) || failed) return training;
-  auto profile = TRY(profile_of(lies_at, columns));
-  if (!profile) return training;
-  profile->table = binding->path;
-  profile->made_ms = now;
+  auto profile = profile_of(lies_at, columns);
+  if (!profile.ok())
+    log_warning("training data cannot be profiled",
+                {{"path", binding->path}, {"why", profile.error().message}});
+  if (!profile.ok() || !*profile) return training;
+  (*profile)->table = binding->path;
+  (*profile)->made_ms = now;
   training.profile_digest = TRY(world.pool.write([&](db::Tx& tx) {
-    return checks::put_profile(tx, *profile, {graph::kind::kContract, binding->path}, now);
+    return checks::put_profile(tx, **profile, {graph::kind::kContract, binding->path}, now);
   }));
-  training.profile = std::make_shared<checks::Profile>(std::move(*profile));
+  training.profile = std::make_shared<checks::Profile>(std::move(**profile));
   return training;
 }
 

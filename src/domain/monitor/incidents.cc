@@ -416,13 +416,16 @@ struct KnownNews {
   const char* event;
   RemedyNews news;
 };
-constexpr KnownNews kKnownNews[] = {
-    {"rollout.requested", RemedyNews::kStarted},   {"rollout.promoted", RemedyNews::kPromoted},
-    {"rollout.rolled_back", RemedyNews::kFailed},  {"rollout.stopped", RemedyNews::kFailed},
-    {"rollout.superseded", RemedyNews::kFailed},   {"rollout.refused", RemedyNews::kFailed},
-    {"pipeline_run.failed", RemedyNews::kFailed},  {"pipeline_run.timed_out", RemedyNews::kFailed},
-    {"pipeline_run.cancelled", RemedyNews::kFailed},
-    {"pipeline_run.skipped", RemedyNews::kFailed}};
+constexpr KnownNews kKnownNews[] = {{"rollout.requested", RemedyNews::kStarted},
+                                    {"rollout.promoted", RemedyNews::kPromoted},
+                                    {"rollout.rolled_back", RemedyNews::kFailed},
+                                    {"rollout.stopped", RemedyNews::kFailed},
+                                    {"rollout.superseded", RemedyNews::kFailed},
+                                    {"rollout.refused", RemedyNews::kFailed},
+                                    {"pipeline_run.failed", RemedyNews::kFailed},
+                                    {"pipeline_run.timed_out", RemedyNews::kFailed},
+                                    {"pipeline_run.cancelled", RemedyNews::kFailed},
+                                    {"pipeline_run.skipped", RemedyNews::kFailed}};
 
 std::optional<RemedyNews> news_of(const std::string& type) {
   for (const KnownNews& known : kKnownNews) {

@@ -252,6 +252,8 @@ Result<const Training*> Monitors::training_of(const std::string& deployment,
 // --- windows -------------------------------------------------------------------------------------
 
 Result<bool> Monitors::judge(UnixMs now) {
+  // Facts about a version may come after its first answers.
+  std::erase_if(trainings_, [](const auto& known) { return !known.second.profile; });
   // The window that was due first, and every other monitor of the deployment that has the same one.
   const Monitor* first = nullptr;
   for (const Monitor& monitor : monitors_) {

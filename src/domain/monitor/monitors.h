@@ -38,7 +38,8 @@ struct Surroundings {
   std::function<Result<>()> flush;
   /// Nothing when no version of it is live.
   std::function<Result<std::optional<Live>>(db::Tx&, const std::string& deployment)> live;
-  /// Asked for once a version and project; `columns` are those that requests carry.
+  /// Asked for once a version and project, or until there is a profile; `columns` are those that
+  /// requests carry.
   std::function<Result<Training>(const project::Declared& declared, const std::string& deployment,
                                  const std::string& model, const std::string& version,
                                  const std::vector<std::string>& columns)>
