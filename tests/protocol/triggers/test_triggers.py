@@ -178,7 +178,7 @@ def test_a_message_becomes_a_run_in_a_tree_of_its_own(project):
         assert "note: '2011-10-24'" in lock or "note: 2011-10-24" in lock, lock
         assert project.git("show", run["ref"] + ":params.yaml") in ("note: '2011-10-24'", "note: \"2011-10-24\"")
         assert project.git("log", "-1", "--format=%P", run["ref"]) == head
-        assert not (project.root / ".slipway" / "runs" / run["id"] / "tree").exists()
+        eventually(lambda: not (project.root / ".slipway" / "runs" / run["id"] / "tree").exists())
         assert "Running stage 'copy'" in project.slipway("logs", run["id"][:13])
         # Why it ran, back to the message.
         why = project.json("events", "--why", run["id"])
@@ -412,8 +412,8 @@ def test_a_file_that_has_settled(project):
         server.turn_to("2030-01-01T00:00:00Z")
         server.turn_to("2030-01-01T00:06:00Z")
         project.write("in.txt", "2\n")
-        server.turn_to("2030-01-01T00:07:00Z")
-        server.turn_to("2030-01-01T00:11:00Z")
+        server.turn_to("2030-01-01T00:07:00Z")  # by now, perhaps a minute ago, it is seen
+        server.turn_to("2030-01-01T00:10:00Z")
         assert project.runs() == []
         server.turn_to("2030-01-01T00:12:00Z")
         run, = project.runs()
