@@ -201,6 +201,7 @@ SUITES = {
     "delivery": pytest_suite("protocol/delivery", "mlflow3"),
     "monitor": pytest_suite("protocol/monitor", "mlflow3"),
     "serving": pytest_suite("protocol/serving", "triton"),
+    "guide": pytest_suite("protocol/guide", "mlflow3"),
     "circle": pytest_suite("protocol/circle", "mlflow3"),
     "faults": pytest_suite("faults", "mlflow3"),
     "web": web,

@@ -1,0 +1,42 @@
+"""docs/guide: its files are written and its commands run, in the order of the page, as a reader would."""
+import os
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+PYTHON = pathlib.Path(os.environ["SLIPWAY_PYTHON_MLFLOW3"])
+BLOCK = re.compile(r"(?:^`(?P<file>[\w./-]+)`:\n\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
+
+
+def script_of(page):
+    """One shell script: files are here-documents, commands stand as they are."""
+    parts = ["set -euo pipefail"]
+    for block in BLOCK.finditer(page):
+        if block["file"]:
+            parts.append(f"cat > {block['file']} <<'END-OF-{block['file']}'\n{block['text']}END-OF-{block['file']}")
+        else:
+            assert block["kind"] == "sh", f"a block of {block['kind']} that is neither a file nor commands"
+            parts.append(block["text"])
+    return "\n".join(parts)
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "guide").glob("*.md")), ids=lambda page: page.stem)
+def test_the_page_works_as_it_stands(page, tmp_path):
+    binaries = tmp_path / "bin"
+    binaries.mkdir()
+    (binaries / "slipway").symlink_to(os.environ["SLIPWAY_BINARY"])
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("SLIPWAY_", "MLFLOW_TRACKING"))}
+    env.update(PATH=f"{binaries}:{PYTHON.parent}:{os.environ['PATH']}", PYTHONWARNINGS="ignore", GIT_PYTHON_REFRESH="quiet")
+    script = script_of(page.read_text())
+    assert script.count("slipway ") > 10
+    log = tmp_path / "log"
+    with open(log, "w") as out:
+        done = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=env, stdin=subprocess.DEVNULL, stdout=out,
+                              stderr=subprocess.STDOUT, timeout=600)
+    said = log.read_text()
+    assert done.returncode == 0, said[-4000:]
+    assert "version 2 of rides serves" in said
+    assert "by_hand 1, message 1" in said
