@@ -1,5 +1,7 @@
 """Runs the suites and adds up what they report. Called by tools/test, which has installed what they need."""
 import argparse
+import concurrent.futures
+import itertools
 import json
 import os
 import pathlib
@@ -21,7 +23,7 @@ class Count:
     """Passed and failed of one suite. A skipped test counts as failed."""
 
     def __init__(self):
-        self.passed, self.failures = 0, []
+        self.passed, self.failures, self.output = 0, [], ""
 
     def check(self, name, ok):
         if ok:
@@ -157,16 +159,19 @@ def load_time(count, options):
     count.check(f"needed at load time: {sorted(needed - allowed)}", bool(needed) and needed <= allowed)
 
 
-def pytest_suite(folder, *pythons):
+def pytest_suite(folder, python, alone=False):
+    """tests/FOLDER with that Python. Unless it wants the machine alone, another such suite may run beside it: they wait
+    for clients and disks most of the time."""
     def suite(count, options):
-        for python in pythons:
-            report = BUILD / "reports" / f"{folder.replace('/', '-')}-{python}.xml"
-            report.unlink(missing_ok=True)
-            env = environment(SLIPWAY_TEST_LONG="1" if options.long else "")
-            done = run([BUILD / "python" / python / "bin" / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider",
-                        f"--junitxml={report}", ROOT / "tests" / folder], env=env)
-            count.junit(report, f"{folder} with {python}", done.returncode)
-    suite.__doc__ = f"tests/{folder} with real clients"
+        report = BUILD / "reports" / f"{folder.replace('/', '-')}-{python}.xml"
+        report.unlink(missing_ok=True)
+        env = environment(SLIPWAY_TEST_LONG="1" if options.long else "")
+        done = run([BUILD / "python" / python / "bin" / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider",
+                    f"--junitxml={report}", ROOT / "tests" / folder], env=env, text=True, errors="replace",
+                   **({} if alone else {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}))
+        count.output = done.stdout or ""
+        count.junit(report, f"{folder} with {python}", done.returncode)
+    suite.alone = alone
     return suite
 
 
@@ -190,25 +195,47 @@ SUITES = {
     "headers": headers,
     "unit": unit,
     "load-time": load_time,
-    "mlflow": pytest_suite("protocol/mlflow", "mlflow3", "mlflow2"),
+    "faults": pytest_suite("faults", "mlflow3", alone=True),
+    "mlflow": pytest_suite("protocol/mlflow", "mlflow3"),
+    "mlflow2": pytest_suite("protocol/mlflow", "mlflow2"),
     "dvc": pytest_suite("protocol/dvc", "dvc"),
+    "circle": pytest_suite("protocol/circle", "mlflow3"),
+    "guide": pytest_suite("protocol/guide", "mlflow3"),
+    "delivery": pytest_suite("protocol/delivery", "mlflow3"),
+    "monitor": pytest_suite("protocol/monitor", "mlflow3"),
+    "triggers": pytest_suite("protocol/triggers", "dvc"),
+    "serving": pytest_suite("protocol/serving", "triton"),
     "triton": pytest_suite("protocol/triton", "triton"),
     "link": pytest_suite("protocol/link", "mlflow3"),
     "project": pytest_suite("protocol/project", "dvc"),
     "checks": pytest_suite("protocol/checks", "dvc"),
-    "triggers": pytest_suite("protocol/triggers", "dvc"),
     "features": pytest_suite("protocol/features", "dvc"),
-    "delivery": pytest_suite("protocol/delivery", "mlflow3"),
-    "monitor": pytest_suite("protocol/monitor", "mlflow3"),
-    "serving": pytest_suite("protocol/serving", "triton"),
-    "guide": pytest_suite("protocol/guide", "mlflow3"),
-    "circle": pytest_suite("protocol/circle", "mlflow3"),
-    "faults": pytest_suite("faults", "mlflow3"),
     "web": web,
     "sanitizers": sanitizers,
     "fuzzers": fuzzers,
 }
 QUICK = ["layers", "unit"]
+
+
+def run_suite(name, options):
+    count, started = Count(), time.monotonic()
+    if getattr(SUITES[name], "alone", True):
+        print(f"=== {name}", flush=True)
+    SUITES[name](count, options)
+    beginning = f"=== {name}\n{count.output.rstrip()}\n" if count.output else ""
+    print(f"{beginning}=== {name}: {count.passed} passed, {len(count.failures)} failed in "
+          f"{time.monotonic() - started:.0f} s", flush=True)
+    return count
+
+
+def run_suites(names, options):
+    """In this order; of those that may have company two at a time."""
+    counts = {}
+    for alone, group in itertools.groupby(names, lambda name: getattr(SUITES[name], "alone", True)):
+        with concurrent.futures.ThreadPoolExecutor(1 if alone else 2) as pool:
+            group = list(group)
+            counts.update(zip(group, pool.map(lambda name: run_suite(name, options), group)))
+    return counts
 
 
 def main():
@@ -228,15 +255,9 @@ def main():
     if not options.quick:
         build("release")
 
-    total, failures = 0, []
-    for name in chosen:
-        print(f"=== {name}", flush=True)
-        started, count = time.monotonic(), Count()
-        SUITES[name](count, options)
-        print(f"=== {name}: {count.passed} passed, {len(count.failures)} failed in "
-              f"{time.monotonic() - started:.0f} s", flush=True)
-        total += count.passed
-        failures += [f"{name}: {failure}" for failure in count.failures]
+    counts = run_suites(chosen, options)
+    total = sum(count.passed for count in counts.values())
+    failures = [f"{name}: {failure}" for name, count in counts.items() for failure in count.failures]
     for failure in failures:
         print("FAILED", failure)
     print(f"{total} passed, {len(failures)} failed")
