@@ -1,5 +1,7 @@
 #include "app/feedback_api.h"
 
+#include <algorithm>
+
 #include "app/app.h"
 #include "app/owner.h"
 #include "app/prediction_view.h"

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "app/cli/verbs.h"
 #include "app/feedback_api.h"
 #include "app/project.h"
