@@ -53,8 +53,8 @@ bool Circle::wait(std::uint64_t& seen, std::chrono::milliseconds span) {
 void Circle::run(Turner& turner) {
   std::uint64_t seen = 0;
   while (wait(seen, interval_)) {
-    Result<bool> did = turn(turner);
-    if (did.ok() && *did) wake();  // what it did may be news to the others, and to itself
+    // What fails is said there, and tried again.
+    static_cast<void>(turn(turner).ok());
   }
 }
 
@@ -68,6 +68,9 @@ Result<bool> Circle::turn(Turner& turner) {
               {{"part", turner.part->name()}, {"why", error}});
   }
   turner.last_error = std::move(error);
+  // What it did may be news to the others, and to itself. Said before the next turn can begin, so
+  // that settle() cannot miss it.
+  if (did.ok() && *did) wake();
   return did;
 }
 
@@ -86,6 +89,11 @@ std::vector<std::string> Circle::pending() {
   return names;
 }
 
+bool Circle::is_last_wake(std::uint64_t seen) {
+  std::lock_guard lock(mutex_);
+  return wakes_ == seen;
+}
+
 Result<> Circle::settle(std::chrono::milliseconds timeout) {
   const auto end = std::chrono::steady_clock::now() + timeout;
   std::uint64_t seen = 0;
@@ -96,11 +104,11 @@ Result<> Circle::settle(std::chrono::milliseconds timeout) {
       if (stopped_) break;
       seen = wakes_;
     }
-    // Pending is asked before turning: work that ends in between has called wake() by then, and is
-    // seen by these turns or as a newer wake.
+    // The parts' own threads turn them meanwhile: what they begin, end or do between these looks
+    // has called wake() by the last of them.
     at_work = pending();
     if (TRY(turn_all())) continue;
-    if (at_work.empty() && pending().empty()) return {};
+    if (at_work.empty() && pending().empty() && is_last_wake(seen)) return {};
     wait(seen, std::chrono::milliseconds(50));
   }
   return Error{Code::kUnavailable,

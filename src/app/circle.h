@@ -66,6 +66,7 @@ class Circle {
   Result<bool> turn(Turner& turner);
   Result<bool> turn_all();
   std::vector<std::string> pending();
+  bool is_last_wake(std::uint64_t seen);
   /// Waits for a wake later than `seen`; false when stopped.
   bool wait(std::uint64_t& seen, std::chrono::milliseconds span);
 

@@ -79,6 +79,26 @@ TEST(Circle, WaitsForWorkElsewhere) {
   elsewhere.join();
 }
 
+TEST(Circle, LooksAgainAfterAWakeDuringTheLastLook) {
+  FakeClock clock;
+  Circle circle(clock);
+  bool work = false, done = false;
+  int asked = 0;
+  circle.add(std::make_unique<TestPart>(
+      [&](UnixMs) -> Result<bool> {
+        done = done || work;
+        return std::exchange(work, false);
+      },
+      [&] {
+        if (++asked != 2) return false;  // once before the turns, once after them
+        work = true;                     // as another thread might
+        circle.wake();
+        return false;
+      }));
+  ASSERT_TRUE(circle.settle(10s).ok());
+  EXPECT_TRUE(done);
+}
+
 TEST(Circle, SaysWhatFailed) {
   FakeClock clock;
   Circle circle(clock);
