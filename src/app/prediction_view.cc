@@ -4,11 +4,13 @@
 #include <bit>
 #include <cmath>
 #include <cstdio>
+#include <thread>
 
 #include "app/app.h"
 #include "base/text.h"
 #include "domain/delivery/store.h"
 #include "domain/serving/day_files.h"
+#include "domain/serving/prediction_log.h"
 
 namespace slipway::app {
 namespace {
@@ -151,6 +153,19 @@ std::string values_text(const Json& object) {
   return text;
 }
 
+/// An answer reaches the log a moment after its caller (PredictionLogOptions::interval), whoever
+/// writes it: one that is not there is looked for again.
+Result<std::vector<serving::Answer>> find_answers(const serving::Predictions& predictions,
+                                                  const serving::PredictionId& id) {
+  constexpr int kLooks = 4;
+  std::vector<serving::Answer> answers = TRY(predictions.find(id));
+  for (int look = 1; look < kLooks && answers.empty(); ++look) {
+    std::this_thread::sleep_for(serving::PredictionLogOptions().interval);
+    answers = TRY(predictions.find(id));
+  }
+  return answers;
+}
+
 }  // namespace
 
 bool is_prediction_id(std::string_view text) {
@@ -168,7 +183,7 @@ Result<PredictionView> find_prediction(db::Pool& pool, const std::filesystem::pa
   view.id = std::move(*id);
   if (text.find('/', text.rfind('.')) != std::string_view::npos) view.row = view.id.row;
   const serving::Predictions predictions(predictions_folder(state), labels_folder(state));
-  view.answers = TRY(predictions.find(view.id));
+  view.answers = TRY(find_answers(predictions, view.id));
   if (view.answers.empty()) {
     return missing("prediction " + view.id.text() + " is not in the log of this server");
   }
