@@ -364,7 +364,7 @@ void with_bare_name(const Services& services, const ScoringOptions& options, Rep
   const bool named = !options.default_deployment.empty() || !services.deployments.names().empty();
   if (named) return answer(std::move(reply));
   const serving::Candidates known = candidates(*services.serving.table());
-  const bool decided = !known.names.empty() && (known.names.size() == 1 || !known.untried);
+  const bool decided = !known.names.empty() && !known.untried;
   if (decided) return answer(std::move(reply));
   services.serving.look_later(
       [answer = std::move(answer), reply = std::move(reply)](Result<> looked) mutable {
