@@ -71,8 +71,8 @@ class StoreTest : public db::OnEachEngine {
 
   std::vector<std::string> events(const std::string& beginning) {
     std::vector<std::string> types;
-    for (const auto& event :
-         *pool_->read([](db::Tx& tx) { return graph::events_after(tx, 0, 1000); }))
+    const auto logged = *pool_->read([](db::Tx& tx) { return graph::events_after(tx, 0, 1000); });
+    for (const auto& event : logged)
       if (event.event.type.starts_with(beginning)) types.push_back(event.event.type);
     return types;
   }
