@@ -1,10 +1,10 @@
-#include <pwd.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <iostream>
 
 #include "app/check_facts.h"
+#include "app/cli/common.h"
 #include "app/cli/verbs.h"
 #include "app/loop/cached_data.h"
 #include "app/project.h"
@@ -109,11 +109,6 @@ struct CheckResult {
   CheckFact fact;
   FileStamp stamp;  // of the file before it was read
 };
-
-std::string user_name() {
-  const passwd* entry = getpwuid(geteuid());
-  return entry != nullptr ? entry->pw_name : std::to_string(geteuid());
-}
 
 FileStamp stamp_of(const path& file) {
   std::error_code ignored;

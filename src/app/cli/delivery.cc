@@ -1,9 +1,9 @@
-#include <pwd.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <iostream>
 
+#include "app/cli/common.h"
 #include "app/cli/verbs.h"
 #include "app/delivery_client.h"
 #include "app/project.h"
@@ -21,10 +21,6 @@ std::string flag(const Arguments& arguments, std::string_view name) {
   return found == arguments.flags.end() ? "" : found->second;
 }
 
-Error usage(const std::string& message) {
-  return with_tag(invalid(message), "usage");
-}
-
 ProjectPlace place_of(const Arguments& arguments, const Surroundings& surroundings) {
   ProjectPlace place;
   const std::string state = flag(arguments, "state");
@@ -34,29 +30,10 @@ ProjectPlace place_of(const Arguments& arguments, const Surroundings& surroundin
   return place;
 }
 
-std::string user_name() {
-  const passwd* entry = getpwuid(geteuid());
-  return entry != nullptr ? entry->pw_name : std::to_string(geteuid());
-}
-
 /// A request that is not wrong, but can't be granted as things stand, is answered with no.
 int report_no(const Error& error, const Surroundings& surroundings) {
   const int code = report(error, surroundings);
   return error.code == Code::kConflict ? kAnswerIsNo : code;
-}
-
-std::string text_at(const Json& json, std::string_view key) {
-  const Json* found = json.find(key);
-  return found && found->is_string() ? found->as_string() : std::string();
-}
-std::int64_t number_at(const Json& json, std::string_view key) {
-  const Json* found = json.find(key);
-  return found && found->is_number() ? found->as_int64() : 0;
-}
-const Json::Array& list_at(const Json& json, std::string_view key) {
-  static const Json::Array kNone;
-  const Json* found = json.find(key);
-  return found && found->is_array() ? found->as_array() : kNone;
 }
 
 Result<Json> list_at_place(const ProjectPlace& place) {

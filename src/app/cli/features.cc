@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "app/cli/common.h"
 #include "app/cli/verbs.h"
 #include "app/features_api.h"
 #include "app/project.h"
@@ -17,10 +18,6 @@ using wire::Json;
 std::string flag(const Arguments& arguments, std::string_view name) {
   const auto found = arguments.flags.find(name);
   return found == arguments.flags.end() ? "" : found->second;
-}
-
-Error usage(const std::string& message) {
-  return with_tag(invalid(message), "usage");
 }
 
 fs::path state_of(const Arguments& arguments, const Surroundings& surroundings) {

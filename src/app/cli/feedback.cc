@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "app/cli/common.h"
 #include "app/cli/verbs.h"
 #include "app/feedback_api.h"
 #include "app/project.h"
@@ -13,10 +14,6 @@ namespace {
 using wire::Json;
 
 constexpr std::uint64_t kFileBytesMax = 1u << 30;
-
-Error usage(const std::string& message) {
-  return with_tag(invalid(message), "usage");
-}
 
 std::string flag(const Arguments& arguments, std::string_view name) {
   const auto found = arguments.flags.find(name);

@@ -1,10 +1,10 @@
-#include <pwd.h>
 #include <unistd.h>
 
 #include <functional>
 #include <iostream>
 
 #include "app/cli/catalogue.h"
+#include "app/cli/common.h"
 #include "app/cli/verbs.h"
 #include "app/delivery_client.h"
 #include "app/monitor_api.h"
@@ -23,33 +23,10 @@ std::string flag(const Arguments& arguments, std::string_view name, const char* 
   return found == arguments.flags.end() ? otherwise : found->second;
 }
 
-Error usage(const std::string& message) {
-  return with_tag(invalid(message), "usage");
-}
-
-std::string user_name() {
-  const passwd* entry = getpwuid(geteuid());
-  return entry != nullptr ? entry->pw_name : std::to_string(geteuid());
-}
-
-std::string text_at(const Json& json, std::string_view key) {
-  const Json* found = json.find(key);
-  return found && found->is_string() ? found->as_string() : std::string();
-}
-std::int64_t number_at(const Json& json, std::string_view key) {
-  const Json* found = json.find(key);
-  return found && found->is_number() ? found->as_int64() : 0;
-}
 bool is_set(const Json& json, std::string_view key) {
   const Json* found = json.find(key);
   return found && found->is_bool() && found->as_bool();
 }
-const Json::Array& list_at(const Json& json, std::string_view key) {
-  static const Json::Array kNone;
-  const Json* found = json.find(key);
-  return found && found->is_array() ? found->as_array() : kNone;
-}
-
 std::string words_of(const Json& json, std::string_view key) {
   std::vector<std::string> words;
   for (const Json& one : list_at(json, key))

@@ -1,10 +1,10 @@
-#include <pwd.h>
 #include <unistd.h>
 
 #include <iostream>
 #include <limits>
 
 #include "app/app.h"
+#include "app/cli/common.h"
 #include "app/cli/verbs.h"
 #include "app/owner.h"
 #include "app/project.h"
@@ -49,11 +49,6 @@ Result<Json> look(const Arguments& arguments, const Surroundings& surroundings,
   }
   if (!pool.ok()) return pool.error();
   return (*pool)->read([&](db::Tx& tx) { return show(tx); });
-}
-
-std::string user_name() {
-  const passwd* entry = getpwuid(geteuid());
-  return entry != nullptr ? entry->pw_name : std::to_string(geteuid());
 }
 
 /// Asks the server; runs are its to make.

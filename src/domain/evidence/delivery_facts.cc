@@ -15,11 +15,6 @@ namespace relation = graph::relation;
 
 constexpr int kDeploymentsMax = 1000, kIncidentsMax = 10'000, kEventsMax = 100'000;
 
-std::int64_t integer_of(const wire::Json& json, std::string_view key) {
-  const wire::Json* value = json.find(key);
-  return value != nullptr && value->is_number() ? value->as_int64() : 0;
-}
-
 /// The causes of `effect` by one relation.
 Result<std::vector<NodeRef>> causes_by(db::Tx& tx, const NodeRef& effect, const char* by) {
   std::vector<NodeRef> causes;

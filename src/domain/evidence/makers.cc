@@ -25,6 +25,11 @@ std::string text_of(const wire::Json& attributes, std::string_view key) {
   return value != nullptr && value->is_string() ? value->as_string() : std::string();
 }
 
+std::int64_t integer_of(const wire::Json& attributes, std::string_view key) {
+  const wire::Json* value = attributes.find(key);
+  return value != nullptr && value->is_number() ? value->as_int64() : 0;
+}
+
 std::string path_of(const graph::Edge& edge) {
   std::string path = text_of(edge.attributes, "path");
   if (path.size() > 1 && path.ends_with('/')) path.pop_back();  // a folder, as somebody wrote it

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,8 @@ UnixMs begun_ms(const graph::Node& attempt);
 UnixMs made_ms(const graph::Node& attempt);
 
 std::string text_of(const wire::Json& attributes, std::string_view key);  // "" when it is no text
+std::int64_t integer_of(const wire::Json& attributes,
+                        std::string_view key);  // 0 when it is no number
 std::string path_of(const graph::Edge& edge);
 
 /// The latest of `makers` that produced at `path` and was done by `before_ms`; null for none.

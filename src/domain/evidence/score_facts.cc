@@ -15,11 +15,6 @@ namespace relation = graph::relation;
 
 constexpr int kPipelineRunsMax = 10'000;
 
-std::int64_t integer_of(const wire::Json& json, std::string_view key) {
-  const wire::Json* value = json.find(key);
-  return value != nullptr && value->is_number() ? value->as_int64() : 0;
-}
-
 std::string link_of(const NodeRef& ref) {
   return ref.kind + ":" + ref.id;
 }

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "io/wire/json.h"
+
+// What several commands need alike.
+namespace slipway::app {
+
+/// Who runs this command: the login name, else the number of the user.
+std::string user_name();
+
+/// The command was used wrongly (exit code 2).
+Error usage(const std::string& message);
+
+// Members of an answer's object: "", 0 and an empty list where there is none of that kind.
+std::string text_at(const wire::Json& json, std::string_view key);
+std::int64_t number_at(const wire::Json& json, std::string_view key);
+const wire::Json::Array& list_at(const wire::Json& json, std::string_view key);
+
+}  // namespace slipway::app
