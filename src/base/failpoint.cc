@@ -30,13 +30,27 @@ Chosen chosen_now() {
   return chosen;
 }
 
+const Chosen& chosen() {
+  static const Chosen now = chosen_now();
+  return now;
+}
+
+void pass() {
+  static std::atomic<std::int64_t> passed{0};
+  if (++passed == chosen().passings) kill(getpid(), SIGKILL);
+}
+
 }  // namespace
 
-void failpoint(const char* name) {
-  static const Chosen chosen = chosen_now();
-  static std::atomic<std::int64_t> passed{0};
-  if (chosen.name != name) return;
-  if (++passed == chosen.passings) kill(getpid(), SIGKILL);
+void failpoint(std::string_view name) {
+  if (chosen().name == name) pass();
+}
+
+void failpoint(std::string_view group, std::string_view name) {
+  const std::string& wanted = chosen().name;
+  if (wanted.size() == group.size() + 1 + name.size() && wanted.starts_with(group) &&
+      wanted[group.size()] == '.' && wanted.ends_with(name))
+    pass();
 }
 
 }  // namespace slipway

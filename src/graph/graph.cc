@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "base/failpoint.h"
 #include "base/hash.h"
 #include "base/ids.h"
 #include "graph/schema.h"
@@ -286,6 +287,7 @@ Result<std::int64_t> append_event(db::Tx& tx, const Event& event, UnixMs now_ms)
       uuid7(now_ms), now_ms, event.type, event.subject.kind, event.subject.id, event.actor,
       event.cause_seq, data));
   if (!seq) return internal("an event was stored without a number");
+  failpoint("event", event.type);  // not durable yet
   return *seq;
 }
 
@@ -317,8 +319,8 @@ Result<std::vector<NodeRef>> find_by_prefix(db::Tx& tx, const NodeRef& prefix, i
   if (static_cast<unsigned char>(end.back()) >= 0x7f) return std::vector<NodeRef>();
   ++end.back();
   std::vector<NodeRef> found;
-  for (std::string& id : TRY(tx.all<std::string>(schema::kIdsFrom, prefix.kind, prefix.id, end,
-                                                 limit))) {
+  for (std::string& id :
+       TRY(tx.all<std::string>(schema::kIdsFrom, prefix.kind, prefix.id, end, limit))) {
     found.push_back({prefix.kind, std::move(id)});
   }
   return found;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/failpoint.h"
 #include "graph/graph.h"
 #include "graph/kinds.h"
 
@@ -58,7 +59,8 @@ Result<std::optional<GatePart::Work>> GatePart::next_work(db::Tx& tx, UnixMs now
 Result<> GatePart::judge(const Work& work, UnixMs now) {
   const GateFindings findings =
       TRY(judge_gates(world_, work.rollout, work.project->declared, work.gates));
-  return world_.pool.write([&](db::Tx& tx) -> Result<> {
+  failpoint("gates.weighed");
+  TRY(world_.pool.write([&](db::Tx& tx) -> Result<> {
     const auto rollout = TRY(delivery::find_rollout(tx, work.rollout.id));
     // A person has ended it meanwhile.
     if (!rollout || rollout->phase != delivery::Phase::kGating) return {};
@@ -66,7 +68,9 @@ Result<> GatePart::judge(const Work& work, UnixMs now) {
     for (const delivery::GateVerdict& verdict : findings.verdicts)
       TRY(delivery::put_gate_verdict(tx, rollout->id, verdict, now));
     return {};
-  });
+  }));
+  failpoint("gates.judged");
+  return {};
 }
 
 Result<bool> GatePart::turn(UnixMs now) {

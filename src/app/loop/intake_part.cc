@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "app/loop/version_folder.h"
+#include "base/failpoint.h"
 #include "base/text.h"
 #include "domain/delivery/store.h"
 #include "domain/registry/rows.h"
@@ -139,8 +140,10 @@ Result<bool> IntakePart::needs_record(const Ask& ask) {
 
 void IntakePart::record(const Ask& ask, UnixMs now) {
   looked_at_.insert({ask.model, ask.version});
-  errand_.start([this, ask, now] {
-    return record_version_files(pool_, registry_, blobs_, ask.model, ask.version, now);
+  errand_.start([this, ask, now]() -> Result<> {
+    TRY(record_version_files(pool_, registry_, blobs_, ask.model, ask.version, now));
+    failpoint("intake.files_recorded");
+    return {};
   });
 }
 
@@ -176,6 +179,7 @@ Result<bool> IntakePart::turn(UnixMs now) {
     return true;
   }
   TRY(finish(work, now));
+  if (!work.asks.empty()) failpoint("intake.rollout_asked");
   looked_at_.clear();
   return true;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "graph/graph.h"
 #include "io/http/client.h"
@@ -59,6 +60,7 @@ Result<bool> NotifyPart::turn(UnixMs now) {
   const bool more = TRY(pool_.read([&](db::Tx& tx) { return notify::has_news(tx); }));
   if (more) {
     TRY(pool_.write([&](db::Tx& tx) { return notify::take_in(tx, notify, kEventsPerTurn, now); }));
+    failpoint("notify.taken_in");
   }
   if (TRY(pool_.read([&](db::Tx& tx) { return notify::waits(tx); }))) {
     const auto due = TRY(pool_.write([&](db::Tx& tx) { return notify::due(tx, notify, now); }));
@@ -93,6 +95,7 @@ void NotifyPart::run() {
 
 void NotifyPart::attempt(const Job& job) {
   const Result<> sent = send(job);
+  failpoint("notify.sent");
   (sent.ok() ? sent_ : failed_).add();
   const std::string error = sent.ok() ? "" : sent.error().message;
   Result<> recorded = pool_.write(

@@ -3,6 +3,7 @@
 #include <future>
 #include <optional>
 
+#include "base/failpoint.h"
 #include "graph/graph.h"
 #include "graph/kinds.h"
 
@@ -79,6 +80,7 @@ Result<> publish_run(db::Pool& pool, registry::Registry& registry, const flows::
     registry.create_model("slipway", {name, "", {}}, std::move(done));
   });
   if (!model.ok() && model.error().tag != "already_exists") return model.error();
+  failpoint("run.model_made");
   registry::NewVersion version;
   version.model = name;
   version.source = "models:/" + made.model;

@@ -238,6 +238,7 @@ Result<bool> RunPart::draw(const PipelineRun& run, UnixMs now) {
 
 void RunPart::take_drawn() {
   std::optional<Result<>> drawn = drawing_.take();
+  if (drawn) failpoint("run.data_drawn");
   if (drawn && !drawn->ok()) undrawn_.insert_or_assign(drawn_for_, drawn->error());
 }
 
