@@ -127,6 +127,12 @@ struct App::Services {
   Result<> add_parts() {
     auto wake = [this] { circle.wake(); };
     RolloutPartOptions rollout_options{uuid7(clock.now_ms()), secret, wake,
+  void project_changed() {
+    auto now = pool->read([this](db::Tx& tx) { return project.get(tx); });
+    if (now.ok() && *now) close_new_names(*deployments, (*now)->declared.file, secret);
+    circle.wake();
+  }
+
                                        [this] { serving->refresh(); }};
     auto rollouts =
         std::make_unique<RolloutPart>(*pool, project, *deployments, std::move(rollout_options));
@@ -323,9 +329,12 @@ Result<> App::start() {
   } else {
     mount_clock(s.router, s.clock);
   }
-  mount_project(s.router, *s.pool, s.clock, [&s](const project::ProjectFile& file) {
-    return measured_facts(s.options.state, file, s.clock.now_ms());
-  });
+  mount_project(
+      s.router, *s.pool, s.clock,
+      [&s](const project::ProjectFile& file) {
+        return measured_facts(s.options.state, file, s.clock.now_ms());
+      },
+      [&s] { s.project_changed(); });
   mount_features(s.router, *s.features, *s.pool, s.clock);
   mount_feedback(s.router, {s.options.state, *s.label_log, *s.deployments, *s.pool, s.clock,
                             [&s] { s.circle.wake(); }});

@@ -145,7 +145,8 @@ Result<Json> show_project(db::Pool& pool) {
   return json_of(*applied);
 }
 
-void mount_project(http::Router& router, db::Pool& pool, const Clock& clock, ProjectFacts facts) {
+void mount_project(http::Router& router, db::Pool& pool, const Clock& clock, ProjectFacts facts,
+                   std::function<void()> applied) {
   http::Router::Group group = router.group("/api/slipway/v1", http::render_plain_error);
   group.add({http::Method::kGet, "/project", http::reads("project"), http::Place::kBlocking},
             [&pool](http::Request&) -> Result<http::Response> {
@@ -162,8 +163,11 @@ void mount_project(http::Router& router, db::Pool& pool, const Clock& clock, Pro
             });
   group.add({http::Method::kPost, "/project", http::manages("project"), http::Place::kBlocking,
              kBodyBytesMax},
-            [&pool, &clock, facts = std::move(facts)](http::Request& request) {
-              return take_project(request, pool, clock, facts);
+            [&pool, &clock, facts = std::move(facts),
+             applied = std::move(applied)](http::Request& request) -> Result<http::Response> {
+              http::Response answer = TRY(take_project(request, pool, clock, facts));
+              applied();
+              return answer;
             });
 }
 

@@ -40,7 +40,9 @@ Result<wire::Json> apply_project(db::Pool& pool, const Clock& clock, const Proje
 Result<wire::Json> show_project(db::Pool& pool);
 
 /// Under /api/slipway/v1: GET /project, GET /project/history?limit=, POST /project/plan and POST
-/// /project, which takes only what a command sends that can read the state folder.
-void mount_project(http::Router& router, db::Pool& pool, const Clock& clock, ProjectFacts facts);
+/// /project, which takes only what a command sends that can read the state folder; `applied` is
+/// called once it holds, before the answer.
+void mount_project(http::Router& router, db::Pool& pool, const Clock& clock, ProjectFacts facts,
+                   std::function<void()> applied);
 
 }  // namespace slipway::app

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "app/loop/intake_part.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "domain/registry/registry.h"
 
@@ -51,6 +52,13 @@ Result<bool> move_alias(db::Tx& tx, const delivery::Rollout& rollout,
   return moved.error();
 }
 
+delivery::DeploymentRoute closed_route(const std::string& deployment, const std::string& model) {
+  delivery::DeploymentRoute closed;
+  closed.deployment = deployment;
+  closed.model = model;
+  return closed;
+}
+
 }  // namespace
 
 serving::LogRules log_rules_of(const project::LogPolicy& policy, const std::string& hash_key) {
@@ -62,6 +70,16 @@ serving::LogRules log_rules_of(const project::LogPolicy& policy, const std::stri
   }
   if (!rules.hashed.empty()) rules.hash_key = hash_key;
   return rules;
+}
+
+void close_new_names(serving::Deployments& deployments, const project::ProjectFile& file,
+                     const std::string& hash_key) {
+  const std::vector<std::string> known = deployments.names();
+  for (const project::DeploymentSpec& spec : file.deployments) {
+    if (std::find(known.begin(), known.end(), spec.name) != known.end()) continue;
+    deployments.apply(closed_route(spec.name, spec.model), log_rules_of(spec.log, hash_key),
+                      [](Result<>) {});
+  }
 }
 
 RolloutPart::RolloutPart(db::Pool& pool, project::CurrentProject& project,
@@ -170,6 +188,7 @@ Result<bool> RolloutPart::carry_out(const Decision& decision, UnixMs now) {
   // Somebody else was faster; what holds now is decided at the next turn.
   if (!done.ok() && done.error().tag == "stale") return true;
   if (!done.ok()) return done.error();
+  failpoint("rollout", to_string(decision.action.kind));
   if (alias_moved && options_.registry_changed) options_.registry_changed();
   return done->changed;
 }
@@ -193,6 +212,11 @@ Result<std::map<std::string, RolloutPart::Wanted>> RolloutPart::wanted_routes(db
     const std::string name = route.deployment;
     route.features = spec->features;
     wanted[name] = {std::move(route), log_rules_of(spec->log, options_.hash_key)};
+  }
+  if (!project) return wanted;
+  for (const project::DeploymentSpec& spec : project->declared.file.deployments) {
+    wanted.try_emplace(spec.name, Wanted{closed_route(spec.name, spec.model),
+                                         log_rules_of(spec.log, options_.hash_key)});
   }
   return wanted;
 }
@@ -228,6 +252,7 @@ bool RolloutPart::collect(UnixMs now) {
       refused_[name] = {outcome.wanted, now};
     } else {
       put_[name] = outcome.wanted;
+      failpoint("rollout.route_put");
       refused_.erase(name);
       faults_.erase({name, culprit_of(outcome.wanted.route)});
     }
@@ -256,7 +281,7 @@ void RolloutPart::take_failure(const Outcome& outcome, const Error& error, UnixM
 Result<bool> RolloutPart::put_routes(UnixMs now) {
   const std::map<std::string, Wanted> wanted =
       TRY(pool_.read([&](db::Tx& tx) { return wanted_routes(tx); }));
-  bool did = false;
+  bool did = remove_unwanted(wanted);
   for (const auto& [name, route] : wanted) {
     if (asked_.contains(name)) continue;
     if (auto put = put_.find(name); put != put_.end() && put->second == route) continue;
@@ -266,9 +291,18 @@ Result<bool> RolloutPart::put_routes(UnixMs now) {
     ask(route, /*without_candidate=*/false);
     did = true;
   }
+  return did;
+}
+
+/// A name that is declared no more, or for another model now.
+bool RolloutPart::remove_unwanted(const std::map<std::string, Wanted>& wanted) {
+  bool did = false;
   for (const serving::Deployment& deployed : deployments_.all()) {
     const std::string& name = deployed->route.deployment;
-    if (wanted.contains(name) || asked_.contains(name)) continue;
+    const auto known = wanted.find(name);
+    const bool is_wanted =
+        known != wanted.end() && known->second.route.model == deployed->route.model;
+    if (is_wanted || asked_.contains(name)) continue;
     deployments_.remove(name);
     put_.erase(name);
     refused_.erase(name);
@@ -281,9 +315,7 @@ Result<> RolloutPart::close_names() {
   const std::map<std::string, Wanted> wanted =
       TRY(pool_.read([&](db::Tx& tx) { return wanted_routes(tx); }));
   for (const auto& [name, known] : wanted) {
-    delivery::DeploymentRoute closed;
-    closed.deployment = name;
-    closed.model = known.route.model;
+    delivery::DeploymentRoute closed = closed_route(name, known.route.model);
     closed.salt = known.route.salt;
     deployments_.apply(std::move(closed), known.rules, [](Result<>) {});
   }

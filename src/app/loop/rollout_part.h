@@ -21,6 +21,11 @@ namespace slipway::app {
 /// What of a deployment's answers is kept, as declared.
 serving::LogRules log_rules_of(const project::LogPolicy& policy, const std::string& hash_key);
 
+/// Before the first rollout of a deployment: its name answers that nothing serves yet, and nobody
+/// reaches a version past its gates. For names that the data plane does not know; any thread.
+void close_new_names(serving::Deployments& deployments, const project::ProjectFile& file,
+                     const std::string& hash_key);
+
 struct RolloutPartOptions {
   std::string source;          // names this process's counters: another one after every start
   std::string hash_key;        // of hashed columns in the prediction log
@@ -74,6 +79,7 @@ class RolloutPart final : public Part {
   bool collect(UnixMs now);
   void take_failure(const Outcome& outcome, const Error& error, UnixMs now);
   Result<bool> put_routes(UnixMs now);
+  bool remove_unwanted(const std::map<std::string, Wanted>& wanted);
   Result<> close_names();
   void ask(const Wanted& wanted, bool without_candidate);
 

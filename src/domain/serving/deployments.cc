@@ -39,13 +39,14 @@ std::shared_ptr<const Layout> layout_of(const Loaded& version) {
   return layout;
 }
 
-/// The same, with columns that were looked up; flags for another version's columns say nothing.
-std::shared_ptr<const Layout> with_looked_up(const std::shared_ptr<const Layout>& layout,
-                                             const std::vector<bool>& looked_up) {
-  if (!layout || looked_up.size() != layout->columns.size()) return layout;
+/// Into the deployment's log, with columns that were looked up; flags for another version's columns
+/// say nothing.
+void log(const Deployed& deployed, const std::shared_ptr<const Layout>& layout,
+         const PredictionView& record, const std::vector<bool>& looked_up) {
+  if (looked_up.size() != layout->columns.size()) return deployed.stream->log(record, layout);
   auto marked = std::make_shared<Layout>(*layout);
   for (std::size_t i = 0; i < looked_up.size(); ++i) marked->columns[i].looked_up = looked_up[i];
-  return marked;
+  deployed.stream->log(record, std::move(marked));
 }
 
 /// The first output of each row.
@@ -88,8 +89,10 @@ std::string served_by(const Deployed& deployed) {
   return text.empty() ? "no version serves yet" : text;
 }
 
+constexpr char kNotFinite[] = "the model's answer is not finite";
+
 Error not_finite() {
-  return {Code::kInternal, "the model's answer is not finite", "not_finite"};
+  return {Code::kInternal, kNotFinite, "not_finite"};
 }
 
 }  // namespace
@@ -308,7 +311,9 @@ Result<Assignment> Deployments::assign(const Deployment& deployment, const std::
   assignment.version = candidate ? deployment->candidate : deployment->stable;
   if (!assignment.version) {
     return Error{Code::kUnavailable,
-                 "deployment " + deployment->route.deployment + " serves no version yet",
+                 "deployment " + deployment->route.deployment +
+                     " serves no version yet; register a version of model " +
+                     deployment->route.model + ", and it will once it has passed its gates",
                  "not_ready"};
   }
   return assignment;
@@ -368,15 +373,16 @@ delivery::ArmCounts counted(const delivery::DeploymentRoute& route, const Loaded
   return counts;
 }
 
-Prediction record_of(const Assignment& assignment, const RequestFacts& facts, UnixMs now_ms,
-                     std::vector<float> cells, std::size_t rows) {
-  Prediction p;
-  p.id = assignment.id;
+/// Valid as long as all of these.
+PredictionView record_of(const Assignment& assignment, const RequestFacts& facts, UnixMs now_ms,
+                         std::span<const float> cells, std::size_t rows) {
+  PredictionView p;
+  p.uuid = assignment.id.uuid;
   p.event_time_ms = facts.event_time_ms != 0 ? facts.event_time_ms : now_ms;
   p.key_hash = assignment.key_hash;
   p.client_id = facts.client_id;
   p.rows = static_cast<std::uint32_t>(rows);
-  p.cells = std::move(cells);
+  p.cells = cells;
   return p;
 }
 
@@ -390,23 +396,24 @@ Result<Scored> Deployments::answer(const Assignment& assignment, std::vector<flo
                                    std::size_t rows, const RequestFacts& facts, UnixMs now_ms) {
   const Deployed& deployed = *assignment.deployment;
   const bool candidate = assignment.role == delivery::Role::kCandidate;
-  Prediction record = record_of(assignment, facts, now_ms, {}, rows);
-  delivery::StepCounts counts;
+  PredictionView record = record_of(assignment, facts, now_ms, cells, rows);
   Try tried = score(assignment.version, cells, rows, clock_);
   Scored scored{assignment.version, {}, false};
-  (candidate ? counts.candidate : counts.stable) =
-      counted(deployed.route, assignment.version, tried);
+  if (deployed.counter && !assignment.chosen) {
+    delivery::StepCounts counts;
+    (candidate ? counts.candidate : counts.stable) =
+        counted(deployed.route, assignment.version, tried);
+    deployed.counter->add(counts);
+  }
   serving_.count(*assignment.version, rows, tried.ns, !tried.finite);
   if (candidate && !assignment.chosen && !tried.finite && takes(deployed.stable, cells, rows)) {
     // Kept as the candidate's error, then as the answer that was given.
-    Prediction failed = record;
+    PredictionView failed = record;
     failed.role = Role::kCanary;
     failed.status = 500;
-    failed.error = not_finite().message;
+    failed.error = kNotFinite;
     failed.latency_us = microseconds(tried.ns);
-    failed.cells = cells;
-    deployed.stream->log(std::move(failed),
-                         with_looked_up(deployed.candidate_layout, facts.looked_up));
+    log(deployed, deployed.candidate_layout, failed, facts.looked_up);
     errors_.add();
     tried = score(deployed.stable, cells, rows, clock_);
     scored = {deployed.stable, {}, true};
@@ -414,23 +421,19 @@ Result<Scored> Deployments::answer(const Assignment& assignment, std::vector<flo
   const bool by_candidate = candidate && !scored.fell_back;
   record.role = by_candidate ? Role::kCanary : Role::kLive;
   record.latency_us = microseconds(tried.ns);
-  const bool to_shadow = assignment.shadowed && !by_candidate && tried.finite;
-  if (to_shadow) record.cells = cells;  // else they move: nobody needs them any more
-  if (!to_shadow) record.cells = std::move(cells);
   if (tried.finite) {
     record.outputs = tried.values;
   } else {
     record.status = 500;
-    record.error = not_finite().message;
+    record.error = kNotFinite;
     errors_.add();
   }
-  const auto& layout = by_candidate ? deployed.candidate_layout : deployed.stable_layout;
-  deployed.stream->log(std::move(record), with_looked_up(layout, facts.looked_up));
-  if (deployed.counter && !assignment.chosen) deployed.counter->add(counts);
+  log(deployed, by_candidate ? deployed.candidate_layout : deployed.stable_layout, record,
+      facts.looked_up);
   if (!tried.finite) return not_finite();
   answers_.add();
   scored.values = std::move(tried.values);
-  if (to_shadow) {
+  if (assignment.shadowed && !by_candidate) {
     cast_shadow(assignment, std::move(cells), rows, scored, tried.ns,
                 facts.event_time_ms != 0 ? facts.event_time_ms : now_ms, facts.looked_up);
   }
@@ -441,12 +444,11 @@ void Deployments::fail(const Assignment& assignment, const RequestFacts& facts, 
                        const Error& error) {
   const Deployed& deployed = *assignment.deployment;
   const bool candidate = assignment.role == delivery::Role::kCandidate;
-  Prediction record = record_of(assignment, facts, now_ms, {}, 0);
+  PredictionView record = record_of(assignment, facts, now_ms, {}, 0);
   record.role = candidate ? Role::kCanary : Role::kLive;
   record.status = 500;
   record.error = error.message;
-  deployed.stream->log(std::move(record),
-                       candidate ? deployed.candidate_layout : deployed.stable_layout);
+  log(deployed, candidate ? deployed.candidate_layout : deployed.stable_layout, record, {});
   errors_.add();
   if (!deployed.counter || assignment.chosen) return;
   delivery::StepCounts counts;
@@ -522,21 +524,21 @@ void Deployments::score_shadow(Shadow& job) {
   }
   if (deployed.counter) deployed.counter->add(counts);
   serving_.count(*candidate, job.rows, tried.ns, !tried.finite);
-  Prediction record;
-  record.id = job.id;
+  PredictionView record;
+  record.uuid = job.id.uuid;
   record.event_time_ms = job.event_time_ms;
   record.key_hash = job.key_hash;
   record.role = Role::kShadow;
   record.latency_us = microseconds(tried.ns);
   record.rows = static_cast<std::uint32_t>(job.rows);
-  record.cells = std::move(job.cells);
+  record.cells = job.cells;
   if (tried.finite) {
-    record.outputs = std::move(tried.values);
+    record.outputs = tried.values;
   } else {
     record.status = 500;
-    record.error = not_finite().message;
+    record.error = kNotFinite;
   }
-  deployed.stream->log(std::move(record), with_looked_up(deployed.candidate_layout, job.looked_up));
+  log(deployed, deployed.candidate_layout, record, job.looked_up);
 }
 
 void Deployments::drain_shadow() {

@@ -59,6 +59,7 @@ class World:
         self.server.start()
         self.settle()
         self.slipway("apply")
+        self.at_once = self.ask(1)[0]
         self.settle()
 
     def call(self, method, path, body=None):
@@ -127,8 +128,10 @@ def world(tmp_path_factory):
 
 def test_nothing_is_served_before_a_version_has_passed_its_gates(world):
     assert world.deployment()["stable"] == 0
-    statuses, _ = world.ask(1)
+    statuses, answers = world.ask(1)
     assert statuses == [503]
+    assert "register a version of model bikes" in answers[0]["message"], answers
+    assert world.at_once == [503], "the name is known once its declaration is applied"
 
 
 def test_the_first_version_goes_through_the_gates_and_is_live(world):
