@@ -1,3 +1,34 @@
+# slipway_precompile(NAME OPTION headers...): the standard library's headers, and others, compiled once with OPTION as
+# well; slipway_reuse(TARGET NAME) makes the files of a target begin with them. Its paths are relative to the build
+# folder, so that a compiler cache knows them in every checkout, which is why CMake's own command isn't used.
+function(slipway_precompile name option)
+  list(TRANSFORM ARGN REPLACE "(.+)" "#include <\\1>\n" OUTPUT_VARIABLE lines)
+  string(JOIN "" text ${lines})
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/precompiled/${name}.h CONTENT "${text}")
+  string(TOUPPER "${CMAKE_BUILD_TYPE}" type)
+  separate_arguments(flags UNIX_COMMAND "${CMAKE_CXX_FLAGS} ${CMAKE_CXX_FLAGS_${type}}")
+  set(options $<TARGET_PROPERTY:slipway_options,INTERFACE_COMPILE_OPTIONS>)
+  add_custom_command(OUTPUT precompiled/${name}.pch DEPENDS precompiled/${name}.h COMMAND_EXPAND_LISTS VERBATIM
+    COMMAND ${CMAKE_CXX_COMPILER_LAUNCHER} ${CMAKE_CXX_COMPILER} ${flags} ${options} ${option} -std=gnu++20
+      -Xclang -fno-pch-timestamp -fpch-instantiate-templates -x c++-header precompiled/${name}.h
+      -o precompiled/${name}.pch)
+endfunction()
+function(slipway_reuse target name)
+  if(SLIPWAY_PRECOMPILED)
+    target_compile_options(${target} PRIVATE "SHELL:-include-pch precompiled/${name}.pch")
+    get_target_property(sources ${target} SOURCES)
+    list(FILTER sources INCLUDE REGEX "\\.cc$")
+    set_property(SOURCE ${sources} APPEND PROPERTY OBJECT_DEPENDS ${CMAKE_BINARY_DIR}/precompiled/${name}.pch)
+  endif()
+endfunction()
+if(SLIPWAY_PRECOMPILED)
+  set(SLIPWAY_STANDARD_HEADERS algorithm array atomic charconv chrono cmath condition_variable cstdint cstring deque
+    filesystem fstream functional future limits map memory mutex optional random set span sstream string string_view
+    thread unordered_map utility variant vector)
+  slipway_precompile(sources "" ${SLIPWAY_STANDARD_HEADERS})
+  slipway_precompile(tests -O0 ${SLIPWAY_STANDARD_HEADERS} gtest/gtest.h)
+endif()
+
 # slipway_module(FOLDER NEEDS folders... LINK libraries...)
 #
 # One static library from src/FOLDER/*.cc, one test program from src/FOLDER/*_test.cc. Files named *_testing.cc are
@@ -30,6 +61,7 @@ function(slipway_module folder)
   if(sources)
     add_library(slipway_${name} STATIC ${sources})
     target_link_libraries(slipway_${name} PUBLIC ${needs} PRIVATE slipway_options ${arg_LINK})
+    slipway_reuse(slipway_${name} sources)
   else()
     add_library(slipway_${name} INTERFACE)
     target_link_libraries(slipway_${name} INTERFACE ${needs})
@@ -45,8 +77,15 @@ function(slipway_module folder)
     add_executable(${name}_test EXCLUDE_FROM_ALL ${tests})
     target_link_libraries(${name}_test PRIVATE slipway_${name} ${helper_needs} slipway_options dep_gtest
       dep_gtest_main)
-    target_compile_definitions(${name}_test PRIVATE SLIPWAY_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
-      SLIPWAY_BINARY="${CMAKE_BINARY_DIR}/slipway")
+    foreach(test ${tests})
+      file(STRINGS ${test} wanted REGEX SLIPWAY_SOURCE_DIR LIMIT_COUNT 1)
+      if(wanted)
+        set_source_files_properties(${test} PROPERTIES COMPILE_DEFINITIONS SLIPWAY_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+      endif()
+    endforeach()
+    # A test runs once: optimizing it costs more than it saves.
+    target_compile_options(${name}_test PRIVATE -O0)
+    slipway_reuse(${name}_test tests)
     set_target_properties(${name}_test PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
     add_test(NAME ${name} COMMAND ${name}_test WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
     if(NOT TARGET unit_tests)
@@ -56,11 +95,19 @@ function(slipway_module folder)
   endif()
 endfunction()
 
-# Compiles every header alone, so that none leans on what its includer happened to include.
+# Compiles headers alone, so that none leans on what its includer happened to include. A header that its own .cc
+# includes first is compiled so by the release build, which precompiles nothing (and has no tests' helpers).
 function(slipway_header_check)
   file(GLOB_RECURSE headers CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/src src/*.h)
   set(units "")
   foreach(header ${headers})
+    string(REGEX REPLACE "\\.h$" ".cc" own ${PROJECT_SOURCE_DIR}/src/${header})
+    if(EXISTS ${own} AND NOT header MATCHES "_testing\\.h$")
+      file(STRINGS ${own} first REGEX "^#include" LIMIT_COUNT 1)
+      if(first STREQUAL "#include \"${header}\"")
+        continue()
+      endif()
+    endif()
     string(REPLACE "/" "_" flat ${header})
     set(unit ${CMAKE_BINARY_DIR}/headers/${flat}.cc)
     file(CONFIGURE OUTPUT ${unit} CONTENT "#include \"${header}\"  // first\n#include \"${header}\"  // twice\n")

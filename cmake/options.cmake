@@ -6,10 +6,12 @@ if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
 endif()
 
+# One cache for all checkouts: what lies below the source folder is named relative to the build folder.
 find_program(CCACHE ccache)
 if(CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
-  set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER env CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1
+    CCACHE_SLOPPINESS=pch_defines,time_macros ${CCACHE})
+  set(CMAKE_C_COMPILER_LAUNCHER ${CMAKE_CXX_COMPILER_LAUNCHER})
 endif()
 
 set(CMAKE_CXX_FLAGS_DEBUG "-O0 -g1")
@@ -29,7 +31,7 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # uninitialized alternatives in their own code; clang looks for both as well, and doesn't.
   target_compile_options(slipway_options INTERFACE -Wno-restrict -Wno-maybe-uninitialized)
 endif()
-if(CMAKE_BUILD_TYPE STREQUAL "Debug")
+if(NOT CMAKE_BUILD_TYPE STREQUAL "Release")
   target_compile_definitions(slipway_options INTERFACE _GLIBCXX_ASSERTIONS)
 endif()
 if(SLIPWAY_SANITIZE)
@@ -45,3 +47,9 @@ if(MOLD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_link_options(slipway_options INTERFACE -fuse-ld=mold)
 endif()
 set_property(GLOBAL PROPERTY JOB_POOLS link=2)
+
+# What nearly every file includes of the standard library, compiled once; with GoogleTest, for tests. Only where clang
+# builds (asan, tsan, fuzz): the release build has none, and so shows that each file names what it needs.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  set(SLIPWAY_PRECOMPILED ON)
+endif()

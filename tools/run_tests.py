@@ -109,39 +109,54 @@ def headers(count, options):
     count.check("every header compiles alone", True)
 
 
-def run_gtests(count, preset, options, env):
+def two_at_a_time(function, items):
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        return list(pool.map(function, items))
+
+
+def run_gtests(count, preset, long):
+    """The programs of unit tests, as that preset builds them, with a PostgreSQL beside them."""
+    build(preset, "unit_tests")
     programs = sorted((BUILD / preset / "tests").glob("*_test"))
     if not programs:
         count.failures.append("no unit test program was built")
-    for program in programs:
+
+    def run_one(program):
         report = BUILD / "reports" / f"{preset}-{program.name}.xml"
         report.unlink(missing_ok=True)
-        done = run([program, f"--gtest_output=xml:{report}", "--gtest_brief=1"], env=env)
-        count.junit(report, program.name, done.returncode)
+        return report, run([program, f"--gtest_output=xml:{report}", "--gtest_brief=1"], env=env,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+
+    with Postgres() as postgres:
+        env = environment(SLIPWAY_TEST_POSTGRES=postgres.uri, SLIPWAY_TEST_LONG="1" if long else "")
+        for program, (report, done) in zip(programs, two_at_a_time(run_one, programs)):
+            # What a program logs is of interest when it failed.
+            print(done.stdout if done.returncode != 0 else f"{program.name}: passed", flush=True)
+            count.junit(report, program.name, done.returncode)
 
 
 def unit(count, options):
-    build("dev", "unit_tests")
-    with Postgres() as postgres:
-        run_gtests(count, "dev", options, environment(SLIPWAY_TEST_POSTGRES=postgres.uri,
-                                                      SLIPWAY_TEST_LONG="1" if options.long else ""))
+    run_gtests(count, "dev", options.long)
 
 
 def sanitizers(count, options):
-    build("fuzz", "unit_tests")
-    with Postgres() as postgres:
-        run_gtests(count, "fuzz", options, environment(SLIPWAY_TEST_POSTGRES=postgres.uri))
+    """The same programs: whatever `unit` would find, and more."""
+    run_gtests(count, "fuzz", False)
 
 
 def fuzzers(count, options):
     build("fuzz", "fuzzers")
     seconds = 600 if options.long else 15
-    for program in sorted((BUILD / "fuzz" / "fuzz").glob("*_fuzz")):
+
+    def run_one(program):
         corpus = ROOT / "fuzz" / "corpus" / program.name.removesuffix("_fuzz")
         with tempfile.TemporaryDirectory() as found:
-            done = run([program, found, *([corpus] if corpus.exists() else []), f"-max_total_time={seconds}",
+            return run([program, found, *([corpus] if corpus.exists() else []), f"-max_total_time={seconds}",
                         "-max_len=65536", "-rss_limit_mb=4096", "-timeout=20", f"-artifact_prefix={BUILD}/reports/"],
                        stderr=subprocess.PIPE, text=True, errors="replace")
+
+    programs = sorted((BUILD / "fuzz" / "fuzz").glob("*_fuzz"))
+    for program, done in zip(programs, two_at_a_time(run_one, programs)):
         ran = re.findall(r"Done (\d+) runs", done.stderr)
         print(f"fuzz: {program.name}: {ran[-1] if ran else 'no'} runs in {seconds} s", flush=True)
         if done.returncode != 0 or not ran:
@@ -215,6 +230,8 @@ SUITES = {
     "fuzzers": fuzzers,
 }
 QUICK = ["layers", "unit"]
+# `sanitizers` runs the same tests as `unit`, which is sooner there after an edit.
+FULL = [name for name in SUITES if name != "unit"]
 
 
 def run_suite(name, options):
@@ -251,7 +268,7 @@ def main():
     if unknown := [name for name in options.suites if name not in SUITES]:
         parser.error(f"no suite named {unknown[0]}; there are {', '.join(SUITES)}")
     (BUILD / "reports").mkdir(parents=True, exist_ok=True)
-    chosen = options.suites or (QUICK if options.quick else list(SUITES))
+    chosen = options.suites or (QUICK if options.quick else list(SUITES) if options.long else FULL)
     if not options.quick:
         build("release")
 
