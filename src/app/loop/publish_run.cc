@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/failpoint.h"
+#include "domain/registry/logged_models.h"
 #include "graph/graph.h"
 #include "graph/kinds.h"
 
@@ -16,9 +17,17 @@ namespace relation = graph::relation;
 
 struct Made {
   bool is_registered = false;  // under the wanted name
-  std::string model, run;      // the newest logged model; ""
+  std::string model, run;      // the newest logged model, a finished one if there is any; ""
+  bool is_ready = false;
   UnixMs created_ms = 0;
 };
+
+/// A client that got no answer asks again, and leaves a model behind that never gets its files.
+bool is_better(const registry::LoggedModel& model, const Made& than) {
+  const bool is_ready = model.status == registry::LoggedModelStatus::kReady;
+  if (is_ready != than.is_ready) return is_ready;
+  return model.created_ms >= than.created_ms;
+}
 
 Result<std::vector<NodeRef>> effects(db::Tx& tx, const NodeRef& cause, const char* by,
                                      const char* of_kind) {
@@ -36,11 +45,13 @@ Result<> look_at_run(db::Tx& tx, const NodeRef& run, const std::string& name, Ma
   std::vector<NodeRef> sources = {run};
   for (const NodeRef& model : TRY(effects(tx, run, relation::kProducedBy, kind::kModel))) {
     sources.push_back(model);
-    const auto node = TRY(graph::find_node(tx, model));
-    if (!node || node->created_ms < made.created_ms) continue;
+    const auto logged = TRY(registry::find_logged_model(tx, model.id));
+    if (!logged || logged->status == registry::LoggedModelStatus::kFailed) continue;
+    if (!is_better(*logged, made)) continue;
     made.model = model.id;
     made.run = run.id;
-    made.created_ms = node->created_ms;
+    made.is_ready = logged->status == registry::LoggedModelStatus::kReady;
+    made.created_ms = logged->created_ms;
   }
   for (const NodeRef& source : sources) {
     for (const NodeRef& version :
