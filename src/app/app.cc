@@ -33,6 +33,7 @@
 #include "app/project_facts.h"
 #include "app/runs_api.h"
 #include "app/web_assets.h"
+#include "base/failpoint.h"
 #include "base/ids.h"
 #include "base/log.h"
 #include "dialects/mlflow/artifacts.h"
@@ -294,6 +295,7 @@ Result<std::unique_ptr<App>> App::open(AppOptions options) {
   take_left_facts(state, *s->pool, s->clock);
   s->blobs = TRY(blob::open_folder(artifacts));
   s->registry = std::make_unique<registry::Registry>(*s->pool, s->clock, [raw = s.get()] {
+    failpoint("registry.changed");
     if (!raw->running) return;
     raw->serving->refresh();
     raw->circle.wake();

@@ -1,0 +1,155 @@
+"""The whole loop, from answers that went wrong to a version that answers better, while the server is killed: at each place
+that the program has a name for, and at random. It goes on from where it was; nothing happens twice, nothing is lost."""
+import contextlib
+import os
+import pathlib
+import random
+import re
+import threading
+import time
+
+import pytest
+
+from loop import Loop
+
+LONG = bool(os.environ.get("SLIPWAY_TEST_LONG"))
+TRIALS = int(os.environ.get("SLIPWAY_TEST_TRIALS", "1000" if LONG else "0"))
+SECONDS = 55  # of random trials, where their number is not told
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+# In the order in which one loop comes to them, as many as one loop is killed at. "event.TYPE" is inside of the transaction
+# that writes the event, so nothing of it is left; the others are between two steps.
+PLACES = {name: places.split() for name, places in {
+    "judged": "monitor.window_scanned monitor.window_judged event.window.judged event.incident.opened monitor.window_judged",
+    "decided": "event.trigger.fired event.pipeline_run.requested trigger.decided notify.taken_in notify.sent",
+    "run": "run.data_drawn event.pipeline_run.attempt_started run.attempt_begun run.attempt_started event.run.created "
+           "event.model.created event.attempt.succeeded",
+    "version": "run.model_made event.model_version.created registry.changed run.published event.pipeline_run.succeeded "
+               "run.ended",
+    "candidate": "intake.files_recorded event.rollout.requested intake.rollout_asked event.rollout.gates_started "
+                 "rollout.start_gates",
+    "gates": "gates.weighed event.gate.judged gates.judged event.rollout.advanced rollout.advance rollout.route_put",
+    "canary": "event.rollout.advanced:2 rollout.route_put rollout.advance rollout.route_put",
+    "promotion": "event.rollout.promoted rollout.promote rollout.route_put event.rollout.settled event.alias.set "
+                 "rollout.settle",
+    "remedy": "event.incident.remedy_started monitor.news_taken event.incident.remedy_promoted monitor.news_taken "
+              "event.incident.closed monitor.window_judged trigger.decided notify.sent",
+}.items()}
+WAY_BACK = ("event.rollout.rolled_back rollout.roll_back rollout.route_put event.rollout.settled rollout.settle "
+            "notify.sent").split()
+
+
+class World:
+    """One loop after another in one project; a fresh one now and then, so that none grows old, and after a failure."""
+
+    def __init__(self, folder, turns_max=25):
+        self.folder, self.turns_max, self.number, self.loop = folder, turns_max, 0, None
+
+    @contextlib.contextmanager
+    def next(self):
+        if self.loop is None or self.turns >= self.turns_max:
+            self.close()
+            self.number += 1
+            self.loop, self.turns = Loop(self.folder / f"tiny{self.number}"), 0
+        self.turns += 1
+        try:
+            yield self.loop, self.turns + 1  # the version that comes next
+        except BaseException:
+            loop, self.loop = self.loop, None
+            loop.end()
+            raise
+
+    def close(self):
+        if self.loop is not None:
+            self.loop.close()
+        self.loop = None
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    world = World(tmp_path_factory.mktemp("circle"))
+    yield world
+    world.close()
+
+
+def turn_once(loop, version):
+    """One whole loop, with what is asserted of every one."""
+    before, trained = loop.newest_seq(), loop.trainings()
+    loop.turn()
+    loop.check_turn(before, version)
+    assert loop.trainings() == (trained[0] + 1, trained[1] + 1)
+
+
+def there_and_back_once(loop, version):
+    """A version that has no number for some inputs gets as far as its canary."""
+    before, trained = loop.newest_seq(), loop.trainings()
+    stable = loop.phase(loop.deployment)["stable"]
+    loop.go_and_come_back(version)
+    loop.check_way_back(before, version, stable)
+    assert loop.trainings() == trained
+
+
+@pytest.mark.parametrize("step", PLACES)
+def test_killed_at_any_step_it_goes_on_and_does_nothing_twice(world, step):
+    with world.next() as (loop, version):
+        loop.die_at(PLACES[step])
+        turn_once(loop, version)
+        assert loop.places == [], "nobody came there"
+
+
+def test_killed_on_the_way_back_it_goes_back_once(world):
+    with world.next() as (loop, version):
+        loop.die_at(WAY_BACK)
+        there_and_back_once(loop, version)
+        assert loop.places == [], "nobody came there"
+
+
+def test_every_place_of_the_program_is_named_by_a_test():
+    tests = "".join(file.read_text() for file in (ROOT / "tests").rglob("test_*.py"))
+    places = {name for file in (ROOT / "src").rglob("*.cc")
+              for name in re.findall(r'failpoint\("([a-z_.]+)"', file.read_text())}
+    assert len(places) > 15
+    for place in places:
+        assert re.search(rf"\b{re.escape(place)}\b", tests), place
+
+
+class Killer(threading.Thread):
+    """Kills whatever server the loop has, after each of these spans."""
+
+    def __init__(self, loop, spans):
+        super().__init__(daemon=True)
+        self.loop, self.spans, self.over, self.kills = loop, spans, threading.Event(), 0
+
+    def run(self):
+        for span in self.spans:
+            if self.over.wait(span):
+                return
+            self.loop.kill()
+            self.kills += 1
+
+    def stop(self):
+        self.over.set()
+        self.join()
+        return self.kills
+
+
+def test_killed_at_random_it_goes_on_and_does_nothing_twice(tmp_path):
+    world = World(tmp_path)
+    seed = int(os.environ.get("SLIPWAY_TEST_SEED", "20110501"))
+    chance, trials, kills, began = random.Random(seed), 0, 0, time.monotonic()
+    while trials < TRIALS or (not TRIALS and time.monotonic() < began + SECONDS):
+        spans = [chance.uniform(0, 1.2) ** 1.5 for _ in range(chance.randrange(1, 5))]
+        way = there_and_back_once if chance.random() < 0.2 else turn_once
+        with world.next() as (loop, version):
+            print(f"trial {trials} of seed {seed} in {loop.root.name}: {way.__name__}, killed after {spans}")
+            killer = Killer(loop, spans)
+            killer.start()
+            try:
+                way(loop, version)
+            finally:
+                kills += killer.stop()
+        trials += 1
+    world.close()
+    print(f"{trials} whole loops, killed {kills} times in {time.monotonic() - began:.0f} s")
+    assert trials >= 15, f"only {trials} in {SECONDS} s"
+    assert kills >= trials
