@@ -28,7 +28,42 @@ Json list_of(const std::vector<std::string>& texts) {
   return Json(Json::Array(texts.begin(), texts.end()));
 }
 
-Result<Json> json_of(const monitor::WindowRow& row, bool verdicts) {
+/// How far a check has come towards its threshold, as a share of it.
+std::optional<double> share_of_threshold(const Json& check) {
+  const Json* observed = check.find("observed");
+  const Json* threshold = check.find("threshold");
+  if (observed == nullptr || threshold == nullptr) return std::nullopt;
+  if (!observed->is_number() || !threshold->is_number() || threshold->as_double() == 0)
+    return std::nullopt;
+  return observed->as_double() / threshold->as_double();
+}
+
+std::string text_at(const Json& check, const char* key) {
+  const Json* text = check.find(key);
+  return text != nullptr && text->is_string() ? text->as_string() : "";
+}
+
+/// The check that stands for a window, to draw many of them: that of the monitor's requirement,
+/// else the drift that is largest against its threshold; null where neither was measured.
+Json measured_of(const Json& verdicts) {
+  const Json* deciding = verdicts.find("deciding");
+  if (deciding == nullptr || !deciding->is_array()) return Json();
+  const Json* worst = nullptr;
+  double worst_share = 0;
+  for (const Json& check : deciding->as_array()) {
+    const std::string name = text_at(check, "check");
+    const bool is_requirement = name.starts_with("requirement ");
+    if (!is_requirement && name.find("/drift.") == std::string::npos) continue;
+    const std::optional<double> share = share_of_threshold(check);
+    if (!share || (worst != nullptr && *share <= worst_share)) continue;
+    worst = &check;
+    worst_share = *share;
+    if (is_requirement) break;
+  }
+  return worst == nullptr ? Json() : *worst;
+}
+
+Result<Json> json_of(const monitor::WindowRow& row, const WindowsRequest& wanted) {
   Json json(Json::Object{{"id", row.id},
                          {"deployment", row.deployment},
                          {"monitor", row.monitor},
@@ -48,7 +83,10 @@ Result<Json> json_of(const monitor::WindowRow& row, bool verdicts) {
                          {"contract", row.contract},
                          {"event_seq", row.event_seq},
                          {"judged_ms", row.judged_ms}});
-  if (verdicts) json.set("verdicts", TRY(wire::parse(row.verdicts)));
+  if (!wanted.verdicts && !wanted.measured) return json;
+  Json verdicts = TRY(wire::parse(row.verdicts));
+  if (wanted.measured) json.set("measured", measured_of(verdicts));
+  if (wanted.verdicts) json.set("verdicts", std::move(verdicts));
   return json;
 }
 
@@ -97,8 +135,10 @@ Result<Json> json_of(db::Tx& tx, const project::DeploymentSpec& deployment,
   query.deployment = deployment.name;
   query.monitor = spec.name;
   query.limit = 1;
+  WindowsRequest wanted;
+  wanted.measured = true;
   for (const monitor::WindowRow& row : TRY(monitor::windows(tx, query)))
-    json.set("last", TRY(json_of(row, false)));
+    json.set("last", TRY(json_of(row, wanted)));
   const auto open = TRY(monitor::open_incident(tx, deployment.name, spec.name));
   if (open) json.set("incident", open->id);
   return json;
@@ -129,6 +169,7 @@ Result<Json> answer_windows(const http::Request& request, db::Pool& pool) {
   wanted.before_ms = TRY(number_of(request, "before_ms", "0"));
   wanted.limit = TRY(number_of(request, "limit", "100"));
   wanted.verdicts = is_true(request, "verdicts");
+  wanted.measured = is_true(request, "measured");
   return pool.read([&](db::Tx& tx) { return list_windows(tx, wanted); });
 }
 
@@ -177,7 +218,7 @@ Result<Json> list_windows(db::Tx& tx, const WindowsRequest& request) {
   query.limit = TRY(limit_of(request.limit));
   Json::Array all;
   for (const monitor::WindowRow& row : TRY(monitor::windows(tx, query)))
-    all.push_back(TRY(json_of(row, request.verdicts)));
+    all.push_back(TRY(json_of(row, request)));
   return Json(Json::Object{{"windows", std::move(all)}});
 }
 

@@ -20,6 +20,7 @@ struct WindowsRequest {
   std::string deployment, monitor, version;  // "" for any
   std::int64_t before_ms = 0, limit = 100;
   bool verdicts = false;  // with all that was judged
+  bool measured = false;  // with the one check that stands for the window, as "measured"
 };
 /// {"windows": [...]}, newest first. kInvalid for a limit that is out of bounds.
 Result<wire::Json> list_windows(db::Tx& tx, const WindowsRequest& request);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "app/loop/nats_part.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "domain/flows/runs_store.h"
@@ -131,9 +132,50 @@ Result<http::Response> answer_log(const http::Request& request, const RunsWorld&
       world.pool.read([&](db::Tx& tx) { return flows::run_by_prefix(tx, request.capture("id")); }));
   Result<std::string> text = read_file(flows::RunFolder::of(world.state, run.id).log());
   if (!text.ok() && text.error().code != Code::kMissing) return text.error();
+  if (!text.ok() && flows::is_over(run.state) && run.started_ms != 0) {
+    return missing("the log of run " + run.id + " is gone: it ended at " +
+                   to_iso8601(run.ended_ms) +
+                   ", and folders of runs are kept for a while (`slipway up --keep-runs`)");
+  }
   std::string shown = text.ok() ? std::move(*text) : std::string();
   shown.erase(0, std::min<std::size_t>(shown.size(), static_cast<std::size_t>(*offset)));
   return http::Response::text(std::move(shown));
+}
+
+Result<std::int64_t> seq_of(const http::Request& request, const char* name, const char* otherwise) {
+  const auto seq = to_int64(request.query_value(name).value_or(otherwise));
+  if (seq) return *seq;
+  return invalid(std::string(name) + " must be the number of an event");
+}
+
+Result<graph::LookBack> look_back_of(const http::Request& request) {
+  constexpr std::size_t kKindsMax = 32;
+  graph::LookBack look;
+  look.before = TRY(seq_of(request, "before", "0"));
+  look.limit = TRY(limit_of(request));
+  const std::string types = request.query_value("types").value_or("");
+  for (const std::string_view kind : split(types, ','))
+    if (!kind.empty()) look.kinds.emplace_back(kind);
+  if (look.kinds.size() > kKindsMax)
+    return invalid("types names at most " + std::to_string(kKindsMax) + " kinds of events");
+  return look;
+}
+
+Result<Json> events_about(db::Tx& tx, const std::string& subject, int limit) {
+  const std::size_t colon = subject.find(':');
+  if (colon == 0 || colon == std::string::npos || colon + 1 == subject.size())
+    return invalid("subject must be KIND:ID, found '" + subject.substr(0, 80) + "'");
+  const graph::NodeRef ref{subject.substr(0, colon), subject.substr(colon + 1)};
+  return list_of("events", TRY(graph::events_about(tx, ref, limit)));
+}
+
+/// All after a number, those about one thing, or a look back at some kinds.
+Result<Json> answer_events(db::Tx& tx, const http::Request& request) {
+  const auto subject = request.query_value("subject");
+  if (subject) return events_about(tx, *subject, TRY(limit_of(request)));
+  if (request.query_value("types") || request.query_value("before"))
+    return look_back(tx, TRY(look_back_of(request)));
+  return show_events(tx, TRY(seq_of(request, "after", "-1")), TRY(limit_of(request)));
 }
 
 http::Response json_response(const Json& json) {
@@ -166,6 +208,13 @@ Result<Json> show_run(db::Tx& tx, const std::string& id) {
 Result<Json> show_events(db::Tx& tx, std::int64_t after, int limit) {
   if (after < 0) after = std::max<std::int64_t>(0, TRY(graph::newest_seq(tx)) - limit);
   return list_of("events", TRY(graph::events_after(tx, after, limit)));
+}
+
+Result<Json> look_back(db::Tx& tx, const graph::LookBack& look) {
+  const graph::EventsBack found = TRY(graph::events_back(tx, look));
+  Json json = list_of("events", found.events);
+  json.set("before", found.before);
+  return json;
 }
 
 Result<Json> why_run(db::Tx& tx, const std::string& id) {
@@ -207,14 +256,13 @@ void mount_runs(http::Router& router, RunsWorld given) {
       [](db::Tx& tx, const http::Request& request) { return show_run(tx, request.capture("id")); });
   get("/runs/{id}/why",
       [](db::Tx& tx, const http::Request& request) { return why_run(tx, request.capture("id")); });
-  get("/events", [](db::Tx& tx, const http::Request& request) -> Result<Json> {
-    const auto after = to_int64(request.query_value("after").value_or("-1"));
-    if (!after) return invalid("after must be the number of an event");
-    return show_events(tx, *after, TRY(limit_of(request)));
-  });
+  get("/events",
+      [](db::Tx& tx, const http::Request& request) { return answer_events(tx, request); });
   get("/triggers/decisions", [](db::Tx& tx, const http::Request& request) -> Result<Json> {
     return show_decisions(tx, request.query_value("trigger").value_or(""), TRY(limit_of(request)));
   });
+  get("/triggers/sources",
+      [](db::Tx& tx, const http::Request&) -> Result<Json> { return show_nats_sources(tx); });
   // Somebody knows that there is something new to see; looking again does no harm.
   group.add({http::Method::kPost, "/triggers/look", http::writes("flows"), http::Place::kInline},
             [world](http::Request&) -> Result<http::Response> {

@@ -5,6 +5,7 @@
 
 #include "app/loop/trigger_part.h"
 #include "base/clock.h"
+#include "graph/graph.h"
 #include "io/db/db.h"
 #include "io/http/router.h"
 #include "io/wire/json.h"
@@ -19,6 +20,9 @@ Result<wire::Json> show_runs(db::Tx& tx, const std::string& pipeline, int limit)
 Result<wire::Json> show_run(db::Tx& tx, const std::string& id);
 /// {"events": [...]}, oldest first: those after `after`; or, for after < 0, the newest.
 Result<wire::Json> show_events(db::Tx& tx, std::int64_t after, int limit);
+/// {"events": [...], "before": N}: the newest of some kinds, oldest first, and where an older page
+/// begins; 0 where the log does.
+Result<wire::Json> look_back(db::Tx& tx, const graph::LookBack& look);
 /// {"run": ..., "events": [...]}: the chain of causes from the first event to the newest of the
 /// run.
 Result<wire::Json> why_run(db::Tx& tx, const std::string& id);
@@ -33,9 +37,9 @@ struct RunsWorld {
   std::function<void()> wake;
 };
 /// Under /api/slipway/v1: GET /runs, POST /runs, GET /runs/{id}, GET /runs/{id}/log, POST
-/// /runs/{id}/cancel, GET /runs/{id}/why, GET /events, GET /triggers/decisions, POST
-/// /triggers/look. All must outlive
-/// the router.
+/// /runs/{id}/cancel, GET /runs/{id}/why, GET /events (?after= of all; ?before= and
+/// ?types=incident.,rollout. to look back; ?subject=KIND:ID of one thing), GET /triggers/decisions,
+/// POST /triggers/look. All must outlive the router.
 void mount_runs(http::Router& router, RunsWorld world);
 
 }  // namespace slipway::app

@@ -1,6 +1,7 @@
 #include "graph/graph.h"
 
 #include <algorithm>
+#include <limits>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -293,6 +294,32 @@ Result<std::int64_t> append_event(db::Tx& tx, const Event& event, UnixMs now_ms)
 
 Result<std::vector<LoggedEvent>> events_after(db::Tx& tx, std::int64_t seq, int limit) {
   return to_events(TRY(tx.all<StoredEvent>(schema::kEventsAfter, seq, limit)));
+}
+
+Result<EventsBack> events_back(db::Tx& tx, const LookBack& look) {
+  constexpr int kRowsRead = 1'000;
+  const auto is_wanted = [&look](const StoredEvent& row) {
+    return look.kinds.empty() ||
+           std::any_of(look.kinds.begin(), look.kinds.end(),
+                       [&row](const std::string& kind) { return row.type.starts_with(kind); });
+  };
+  const auto limit = static_cast<std::size_t>(std::max(0, look.limit));
+  std::vector<StoredEvent> found;  // newest first
+  std::int64_t before = look.before > 0 ? look.before : std::numeric_limits<std::int64_t>::max();
+  for (int left = look.looked_at_max; left > 0 && before > 0 && found.size() < limit;) {
+    const int asked = std::min(kRowsRead, left);
+    left -= asked;
+    std::vector<StoredEvent> rows = TRY(tx.all<StoredEvent>(schema::kEventsBefore, before, asked));
+    const bool is_last = rows.size() < static_cast<std::size_t>(asked);
+    for (StoredEvent& row : rows) {
+      if (found.size() == limit) break;
+      before = row.seq;
+      if (is_wanted(row)) found.push_back(std::move(row));
+    }
+    if (is_last && found.size() < limit) before = 0;
+  }
+  std::reverse(found.begin(), found.end());
+  return EventsBack{TRY(to_events(found)), before};
 }
 
 Result<std::int64_t> newest_seq(db::Tx& tx) {

@@ -62,6 +62,18 @@ struct LoggedEvent {
 Result<std::int64_t> append_event(db::Tx& tx, const Event& event, UnixMs now_ms);
 /// Events after `seq`, oldest first.
 Result<std::vector<LoggedEvent>> events_after(db::Tx& tx, std::int64_t seq, int limit);
+/// A look back into the log, for people: the newest events of some kinds.
+struct LookBack {
+  std::int64_t before = 0;          // only what is older than this number; 0: from the end of the log
+  std::vector<std::string> kinds;   // beginnings of types, "rollout." or "incident.opened"; none: all
+  int limit = 100;
+  int looked_at_max = 20'000;       // events, wanted or not
+};
+struct EventsBack {
+  std::vector<LoggedEvent> events;  // oldest first
+  std::int64_t before = 0;          // where the next look goes on; 0: the log begins here
+};
+Result<EventsBack> events_back(db::Tx& tx, const LookBack& look);
 /// The seq of the newest event; 0 for an empty log.
 Result<std::int64_t> newest_seq(db::Tx& tx);
 /// The newest `limit` events about `subject`, oldest first.

@@ -301,6 +301,52 @@ TEST_P(GraphTest, EventsComeBackInOrderWithAllTheyHold) {
   EXPECT_EQ(newest[0].event.type, "thing.changed");
 }
 
+TEST_P(GraphTest, ALookBackFindsTheNewestOfItsKindsPageByPage) {
+  write([&](db::Tx& tx) -> Result<> {
+    for (int i = 1; i <= 9; ++i) {
+      TRY(append_event(tx, event(i % 3 == 0 ? "rollout.promoted" : "window.judged"), i));
+    }
+    return {};
+  });
+  const auto seen = [](const EventsBack& found) {
+    std::vector<UnixMs> times;
+    for (const LoggedEvent& event : found.events) times.push_back(event.time_ms);
+    return times;
+  };
+  LookBack look;
+  look.kinds = {"incident.", "rollout."};
+  look.limit = 2;
+  const EventsBack newest = read([&](db::Tx& tx) { return events_back(tx, look); });
+  EXPECT_EQ(seen(newest), (std::vector<UnixMs>{6, 9}));
+  ASSERT_GT(newest.before, 0);
+
+  look.before = newest.before;
+  const EventsBack rest = read([&](db::Tx& tx) { return events_back(tx, look); });
+  EXPECT_EQ(seen(rest), (std::vector<UnixMs>{3}));
+  EXPECT_EQ(rest.before, 0);
+}
+
+TEST_P(GraphTest, ALookBackThatMeetsOnlyOthersSaysWhereToGoOn) {
+  write([&](db::Tx& tx) -> Result<> {
+    for (int i = 1; i <= 9; ++i) {
+      TRY(append_event(tx, event(i == 2 ? "rollout.promoted" : "window.judged"), i));
+    }
+    return {};
+  });
+  LookBack look;
+  look.kinds = {"rollout."};
+  look.looked_at_max = 4;
+  int looks = 1;
+  EventsBack found = read([&](db::Tx& tx) { return events_back(tx, look); });
+  for (; found.events.empty() && found.before != 0; ++looks) {
+    look.before = found.before;
+    found = read([&](db::Tx& tx) { return events_back(tx, look); });
+  }
+  EXPECT_EQ(looks, 2);
+  ASSERT_EQ(found.events.size(), 1U);
+  EXPECT_EQ(found.events[0].time_ms, 2);
+}
+
 TEST_P(GraphTest, AnEventOfAFailedWriteIsNotInTheLog) {
   Result<> failed = pool_->write([&](db::Tx& tx) -> Result<> {
     TRY(append_event(tx, event("thing.made"), kNow));

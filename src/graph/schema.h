@@ -42,6 +42,9 @@ inline constexpr char kIdsOfKind[] =
 inline constexpr char kEventsAfter[] =
     "select seq, id, time_ms, type, subject_kind, subject_id, actor, cause_seq, data "
     "from events where seq > ? order by seq limit ?";
+inline constexpr char kEventsBefore[] =
+    "select seq, id, time_ms, type, subject_kind, subject_id, actor, cause_seq, data "
+    "from events where seq < ? order by seq desc limit ?";
 inline constexpr char kEventsAbout[] =
     "select seq, id, time_ms, type, subject_kind, subject_id, actor, cause_seq, data "
     "from events where subject_kind = ? and subject_id = ? order by seq desc limit ?";
