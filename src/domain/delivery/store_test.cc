@@ -459,6 +459,16 @@ TEST_P(DeliveryStore, TheNewestWaitsAndStartsWhenItsTurnComes) {
   });
 }
 
+TEST_P(DeliveryStore, TheNewestIsFirstThoughAReplayedClockStoodStill) {
+  std::vector<std::int64_t> versions;
+  write([&](db::Tx& tx, Journey& j) -> Result<> {
+    for (std::int64_t version = 1; version <= 8; ++version) TRY(j.request(version));
+    for (const Rollout& r : TRY(rollouts_of(tx, "bikes", 6))) versions.push_back(r.version);
+    return {};
+  });
+  EXPECT_EQ(versions, (std::vector<std::int64_t>{8, 7, 6, 5, 4, 3}));
+}
+
 TEST_P(DeliveryStore, WhatIsLiveIsNoCandidate) {
   go_live();
   std::string tag;
