@@ -51,6 +51,60 @@ export interface GraphEdge { effect: string; relation: string; cause: string; at
 export interface Chain { subject: string; truncated: boolean; nodes: GraphNode[]; edges: GraphEdge[] }
 export interface Page<T> { items: T[]; next?: string }
 
+// ---- the loop: deployments, rollouts, windows, incidents, and what happened
+
+export interface Gate { gate: string; status: string; words: string }
+/// Evidence is in natural logarithms; null is without bound.
+export interface Guard {
+  guard: string; measure: string; critical: boolean; paired: boolean; finding: string; clear: boolean; words: string;
+  log_e_harmful: number | null; log_e_non_inferior: number | null; log_enough: number | null;
+  candidate_answers: number; candidate_events: number; stable_answers: number; stable_events: number; needed: number; difference: number;
+}
+export interface Step { kind: string; percent: number; min_requests: number; min_time_ms: number; max_wait_ms: number }
+export interface Transition { number: number; action: string; from_phase: string; to_phase: string; reason: string; actor: string; event_seq: number; time_ms: number }
+export interface Arm { requests: number; errors: number; slow: number }
+export interface Rollout {
+  id: string; version: number; replaces: number; phase: string; waiting: boolean; step: number; steps: number; paused: string;
+  undecided: boolean; forced: boolean; reason: string; asked_by: string; created_ms: number; step_started_ms: number; ended_ms: number; percent?: number;
+  gates?: Gate[]; gates_wanted?: string[]; guards?: Guard[]; plan?: { steps: Step[]; guards: { name: string; margin?: number }[] };
+  counts?: { stable: Arm; candidate: Arm }; next?: { action: string; reason: string }; transitions?: Transition[];
+}
+export interface Deployment {
+  name: string; model: string; declared: boolean; stable: number; previous: number; frozen_by: string; frozen_reason: string;
+  created_ms: number; rollout: Rollout | null; waiting: Rollout | null;
+}
+export interface DeploymentDetail extends Deployment {
+  rollouts: Rollout[]; quarantine: { version: number; rollout: string; reason: string; since_ms: number }[];
+}
+export interface Check { check: string; column: string; status: string; words: string; observed?: number | string; threshold?: number | string; n?: number }
+export interface MonitorWindow {
+  id: string; deployment: string; monitor: string; model: string; version: string; start_ms: number; end_ms: number; status: string; words: string;
+  requests: number; rows: number; labelled: number; columns: string[]; facts: { failed?: number; refused?: number }; event_seq: number; judged_ms: number;
+  measured?: Check | null; verdicts?: { deciding: Check[]; told: Check[]; passed: number };
+}
+export interface Monitor {
+  deployment: string; monitor: string; requirement: string; against: string; labels: string; window: string; waits: string; min_rows: number; persist: number;
+  begun: boolean; windows?: number; next_start_ms?: number; next_due_ms?: number; last?: MonitorWindow; incident?: string;
+}
+export interface Incident {
+  id: string; deployment: string; monitor: string; requirement: string; model: string; version: string; open: boolean; columns: string[]; words: string;
+  remedy_under_way: boolean; remedy_version: string; failed_remedies: number; remedy: string; reason: string; closed_by: string;
+  opened_ms: number; closed_ms: number; opened_seq: number;
+}
+export interface IncidentDetail extends Incident {
+  history: { number: number; action: string; reason: string; actor: string; evidence: string[]; event_seq: number; time_ms: number }[];
+}
+/// A change of state; `cause_seq` is the number of the event that caused it, 0 for none.
+export interface LoopEvent { seq: number; time_ms: number; type: string; subject: string; actor: string; cause_seq: number; data: Record<string, unknown> }
+export interface Answer {
+  role: string; model: string; version: string; step: string | null; status: number; latency_us: number; event_time: string; client_id: string;
+  key_hash: string | null; error?: string; rows: number; inputs: Record<string, unknown>[]; outputs: Record<string, unknown>[]; hashed: string[]; looked_up: string[];
+}
+export interface Prediction {
+  id: string; deployment: string; time: string; answers: Answer[]; truncated: boolean;
+  labels: { row: number; value: number; event_time: string; received: string; source: string }[];
+}
+
 export class ApiError extends Error {
   constructor(message: string, readonly status: number, readonly code: string) { super(message); }
 }
@@ -162,10 +216,40 @@ export const servedModels = (signal?: AbortSignal) => call<Served[]>("POST", "/v
 export const servedMetadata = (name: string, version: string | undefined, signal?: AbortSignal) =>
   call<ServedMetadata>("GET", "/v2/models/" + encodeURIComponent(name) + (version ? "/versions/" + encodeURIComponent(version) : ""), null, undefined, signal);
 
+const loop = "/api/slipway/v1/";
+const ask = <T>(path: string, query: Query, signal?: AbortSignal) => call<T>("GET", loop + path, query, undefined, signal);
+const part = encodeURIComponent;
+
+/// What time it is for the server, and whether somebody else turns its clock.
+export const getClock = async (signal?: AbortSignal): Promise<{ now_ms: number; replay: boolean }> => {
+  const answer = await ask<{ time: string; clock: string }>("clock", {}, signal);
+  return { now_ms: Date.parse(answer.time), replay: answer.clock === "replay" };
+};
+export const listDeployments = async (signal?: AbortSignal) => (await ask<{ deployments: Deployment[] }>("deployments", {}, signal)).deployments;
+export const getDeployment = (name: string, signal?: AbortSignal) => ask<DeploymentDetail>("deployments/" + part(name), {}, signal);
+export const listMonitors = async (signal?: AbortSignal) => (await ask<{ monitors: Monitor[] }>("monitors", {}, signal)).monitors;
+export interface WindowQuery { deployment: string; monitor?: string; version?: string; before_ms?: number; limit: number; verdicts?: boolean }
+/// The latest first.
+export const listWindows = async (query: WindowQuery, signal?: AbortSignal) =>
+  (await ask<{ windows: MonitorWindow[] }>("windows", { ...query, verdicts: query.verdicts ? "true" : undefined, measured: "true" }, signal)).windows;
+export const listIncidents = async (query: { deployment?: string; open?: boolean; limit: number }, signal?: AbortSignal) =>
+  (await ask<{ incidents: Incident[] }>("incidents", { ...query, open: query.open ? "true" : undefined }, signal)).incidents;
+export const getIncident = (id: string, signal?: AbortSignal) => ask<IncidentDetail>("incidents/" + part(id), {}, signal);
+/// The newest events of some kinds, oldest first, and where an older page begins.
+export const lookBack = async (query: { types: string; before?: number; limit: number }, signal?: AbortSignal): Promise<{ events: LoopEvent[]; before: number }> =>
+  ask("events", query, signal);
+/// The newest of one thing, oldest first.
+export const eventsAbout = async (subject: string, limit: number, signal?: AbortSignal) =>
+  (await ask<{ events: LoopEvent[] }>("events", { subject, limit }, signal)).events;
+export async function getEvent(seq: number, signal?: AbortSignal): Promise<LoopEvent | undefined> {
+  const found = (await ask<{ events: LoopEvent[] }>("events", { after: seq - 1, limit: 1 }, signal)).events[0];
+  return found?.seq === seq ? found : undefined;
+}
+
 /// Everything that a thing comes from, or everything that came from it; undefined when nothing is known of it.
 export async function explain(subject: string, direction: "causes" | "effects", signal?: AbortSignal): Promise<Chain | undefined> {
   try {
-    return await call<Chain>("GET", "/api/slipway/v1/explain", { subject, direction }, undefined, signal);
+    return await ask<Chain>("explain", { subject, direction }, signal);
   } catch (error) {
     if (error instanceof ApiError && error.status === 404) return undefined;
     throw error;

@@ -1,4 +1,4 @@
-import { createEffect, createSignal, onCleanup, onMount } from "solid-js";
+import { createEffect, createMemo, createSignal, onCleanup, onMount, untrack } from "solid-js";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import type { Metric } from "./api";
@@ -20,7 +20,13 @@ export function toColumns(points: Metric[], axis: Axis): [number[], (number | nu
   return [xs, ys];
 }
 
-export function Chart(props: { name: string; points: Metric[]; axis: Axis; log: boolean }) {
+type Color = (name: string) => string;
+export const axisOf = (color: Color): uPlot.Axis => ({
+  stroke: color("--quiet"), grid: { stroke: color("--line"), width: 1 }, ticks: { stroke: color("--line"), width: 1 }, font: "11px system-ui, sans-serif",
+});
+
+/// A uPlot as wide as its place, built anew when that or the colours change. `options` may depend on signals; so may `data`.
+export function Plot(props: { height: number; options: (color: Color) => Omit<uPlot.Options, "width" | "height">; data: uPlot.AlignedData; attributes: Record<string, string | number> }) {
   let box!: HTMLDivElement;
   let plot: uPlot | undefined;
   const scheme = window.matchMedia("(prefers-color-scheme: dark)");
@@ -34,33 +40,32 @@ export function Chart(props: { name: string; points: Metric[]; axis: Axis; log: 
     watch.observe(box);
     onCleanup(() => watch.disconnect());
   });
-
-  const build = () => {
-    plot?.destroy();
-    plot = undefined;
-    if (width() < 50) return;
+  createEffect(() => {
+    dark();
     const css = getComputedStyle(document.documentElement);
-    const color = (name: string) => css.getPropertyValue(name).trim();
-    const axis: uPlot.Axis = {
-      stroke: color("--quiet"), grid: { stroke: color("--line"), width: 1 }, ticks: { stroke: color("--line"), width: 1 },
-      font: "11px system-ui, sans-serif",
-    };
-    plot = new uPlot({
-      width: width(), height: 180, legend: { show: false }, cursor: { points: { size: 7 }, drag: { x: true, y: false } },
-      scales: { x: { time: props.axis === "time" }, y: { distr: props.log ? 3 : 1 } },
-      axes: [{ ...axis, size: 28 }, { ...axis, size: 56, values: (_, ticks) => ticks.map((t) => (t === null ? "" : number(t))) }],
-      series: [{}, { stroke: color("--accent"), width: 1.75, spanGaps: false, points: { show: props.points.length < 2 } }],
-      hooks: { setCursor: [(u) => setAt(u.cursor.idx ?? null)] },
-    }, columns(), box);
-  };
+    const options = props.options((name) => css.getPropertyValue(name).trim());
+    const wide = width();
+    plot?.destroy();
+    plot = wide < 50 ? undefined : new uPlot({ ...options, width: wide, height: props.height }, untrack(() => props.data), box);
+  });
+  createEffect(() => { const data = props.data; plot?.setData(data); });
+  return <div ref={box} class="plot" role="img" {...props.attributes} />;
+}
+
+export function Chart(props: { name: string; points: Metric[]; axis: Axis; log: boolean }) {
   const [at, setAt] = createSignal<number | null>(null);
+  const few = createMemo(() => props.points.length < 2);
+  const options = (color: Color): Omit<uPlot.Options, "width" | "height"> => ({
+    legend: { show: false }, cursor: { points: { size: 7 }, drag: { x: true, y: false } },
+    scales: { x: { time: props.axis === "time" }, y: { distr: props.log ? 3 : 1 } },
+    axes: [{ ...axisOf(color), size: 28 }, { ...axisOf(color), size: 56, values: (_, ticks) => ticks.map((t) => (t === null ? "" : number(t))) }],
+    series: [{}, { stroke: color("--accent"), width: 1.75, spanGaps: false, points: { show: few() } }],
+    hooks: { setCursor: [(u) => setAt(u.cursor.idx ?? null)] },
+  });
   const columns = () => {
     const [xs, ys] = toColumns(props.points, props.axis);
     return [xs, props.log ? ys.map((y) => (y !== null && y > 0 ? y : null)) : ys] as uPlot.AlignedData;
   };
-  createEffect(() => { dark(); width(); props.axis; props.log; build(); });
-  createEffect(() => { const data = columns(); plot?.setData(data); });
-
   const reading = () => {
     const [xs, ys] = columns();
     const i = at() ?? xs.length - 1;
@@ -71,8 +76,7 @@ export function Chart(props: { name: string; points: Metric[]; axis: Axis; log: 
   return (
     <figure class="chart">
       <figcaption><b>{props.name}</b><span>{reading()}</span></figcaption>
-      <div ref={box} class="plot" role="img" data-metric={props.name} data-points={props.points.length}
-        aria-label={`${props.name}: ${props.points.length} points, ${reading()}`} />
+      <Plot height={180} options={options} data={columns()} attributes={{ "data-metric": props.name, "data-points": props.points.length, "aria-label": `${props.name}: ${props.points.length} points, ${reading()}` }} />
     </figure>
   );
 }

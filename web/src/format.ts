@@ -32,3 +32,22 @@ export function bytes(n: number | undefined): string {
   for (; x >= 1000 && i < 4; ++i) x /= 1000;
   return `${i === 0 ? x : x.toFixed(1)} ${["B", "kB", "MB", "GB", "TB"][i]}`;
 }
+
+/// As the command line writes them: UTC, and no time of day for a midnight.
+export function utc(ms: number | undefined): string {
+  if (!ms) return "";
+  const text = new Date(ms).toISOString();
+  return text.endsWith("T00:00:00.000Z") ? text.slice(0, 10) : text.slice(0, 16).replace("T", " ");
+}
+const spans: [string, number][] = [["week", 6048e5], ["day", 864e5], ["hour", 36e5], ["minute", 6e4], ["second", 1e3]];
+/// A length of time in its largest unit that fits.
+export function span(ms: number): string {
+  const [unit, size] = spans.find(([, one]) => ms >= one) ?? spans[spans.length - 1];
+  const n = Number((ms / size).toPrecision(ms >= 10 * size ? 2 : 1 + Number(ms % size !== 0)));
+  return `${n} ${unit}${n === 1 ? "" : "s"}`;
+}
+export function percent(share: number): string {
+  if (!Number.isFinite(share)) return "";
+  return `${number(Number((100 * share).toPrecision(3)))} %`;
+}
+export const plural = (n: number, what: string) => `${n.toLocaleString("en")} ${what}${n === 1 ? "" : "s"}`;

@@ -3,27 +3,34 @@ import { For } from "solid-js";
 import { render } from "solid-js/web";
 import { Empty, Page } from "./pieces";
 import { Compare } from "./pages/compare";
+import { watchClock } from "./clock";
+import { DeploymentPage, Deployments } from "./pages/deployment";
+import { EventPage, Happened } from "./pages/events";
 import { Experiments } from "./pages/experiments";
+import { Home } from "./pages/home";
+import { IncidentPage } from "./pages/incident";
 import { LineagePage, RunById } from "./pages/lineage";
 import { LoggedModelPage } from "./pages/logged_model";
 import { ModelPage, Models } from "./pages/models";
+import { PredictionPage, Predictions } from "./pages/predictions";
 import { RunPage } from "./pages/run";
 import { Runs } from "./pages/runs";
 import { Serving } from "./pages/serving";
 import { VersionPage } from "./pages/version";
 import "./style.css";
 
-const areas: [string, string][] = [["/experiments", "Experiments"], ["/models", "Models"], ["/serving", "Serving"]];
+const areas: [string, string][] = [["/", "Home"], ["/deployments", "Deployments"], ["/predictions", "Predictions"], ["/experiments", "Experiments"], ["/models", "Models"], ["/serving", "Serving"]];
 
 function Frame(props: RouteSectionProps) {
   const here = useLocation();
-  const isHere = (path: string) => here.pathname.startsWith(path) || (path === "/experiments" && here.pathname === "/");
+  watchClock();
+  const isHere = (path: string) => (path === "/" ? here.pathname === "/" : here.pathname === path || here.pathname.startsWith(path + "/"));
   const skip = (event: Event) => { event.preventDefault(); document.querySelector<HTMLElement>("main")?.focus(); };
   return (
     <>
       <a class="skip" href="#main" onClick={skip}>Skip to the content</a>
       <header>
-        <a class="brand" href="#/experiments">Slipway</a>
+        <a class="brand" href="#/">Slipway</a>
         <nav aria-label="Main"><For each={areas}>{([path, name]) => <a href={"#" + path} aria-current={isHere(path) ? "page" : undefined}>{name}</a>}</For></nav>
       </header>
       <main id="main" tabindex="-1">{props.children}</main>
@@ -31,11 +38,18 @@ function Frame(props: RouteSectionProps) {
   );
 }
 
-const Lost = () => <Page title="No such page"><Empty title="There is nothing at this address"><p>Start from the <a href="#/experiments">experiments</a>.</p></Empty></Page>;
+const Lost = () => <Page title="No such page"><Empty title="There is nothing at this address"><p>Start from the <a href="#/">home page</a>.</p></Empty></Page>;
 
 render(() => (
   <HashRouter root={Frame}>
-    <Route path="/" component={Experiments} />
+    <Route path="/" component={Home} />
+    <Route path="/deployments" component={Deployments} />
+    <Route path="/deployments/:name" component={DeploymentPage} />
+    <Route path="/incidents/:id" component={IncidentPage} />
+    <Route path="/events" component={Happened} />
+    <Route path="/events/:seq" component={EventPage} />
+    <Route path="/predictions" component={Predictions} />
+    <Route path="/predictions/:id" component={PredictionPage} />
     <Route path="/experiments" component={Experiments} />
     <Route path="/experiments/:experiment" component={Runs} />
     <Route path="/experiments/:experiment/compare" component={Compare} />

@@ -1,6 +1,7 @@
 import { createEffect, createSignal, For, Show, type JSX, type ParentProps } from "solid-js";
 import type { KeyValue } from "./api";
-import { ago, instant } from "./format";
+import { serverNow } from "./clock";
+import { ago, instant, utc } from "./format";
 import type { Polled } from "./polled";
 
 export function Page(props: ParentProps<{ title: string; trail?: [string, string][]; aside?: JSX.Element }>) {
@@ -22,7 +23,7 @@ export function Page(props: ParentProps<{ title: string; trail?: [string, string
 export function Loaded<T>(props: { from: Polled<T>; children: (data: () => T) => JSX.Element }) {
   return (
     <>
-      <Show when={props.from.error()}>{(e) => <Problem error={e()} />}</Show>
+      <Show when={props.from.error()}>{(e) => <Problem error={e()} since={props.from.data() === undefined ? undefined : props.from.at()} />}</Show>
       <Show when={props.from.data() !== undefined} fallback={<Show when={!props.from.error()}><p class="quiet" role="status">Loading…</p></Show>}>
         {props.children(() => props.from.data() as T)}
       </Show>
@@ -30,20 +31,34 @@ export function Loaded<T>(props: { from: Polled<T>; children: (data: () => T) =>
   );
 }
 
-export const Problem = (props: { error: Error }) => <p class="problem" role="alert">{props.error.message}</p>;
+/// `since`: what is shown below is that old.
+export const Problem = (props: { error: Error; since?: number }) => (
+  <p class="problem" role="alert">{props.error.message}<Show when={props.since}>{(at) => <> What you see is from {new Date(at()).toLocaleTimeString("en-GB")}; it is asked for again.</>}</Show></p>
+);
 export const Empty = (props: ParentProps<{ title: string }>) => <div class="empty"><h2>{props.title}</h2>{props.children}</div>;
 export const Code = (props: { text: string }) => <pre tabindex="0"><code>{props.text}</code></pre>;
+/// A time of the loop: as the server's clock and the command line show it.
+export const When = (props: { ms?: number; bare?: boolean }) => (
+  <Show when={props.ms}>{(ms) => <time datetime={new Date(ms()).toISOString()} title={new Date(ms()).toISOString()}>{utc(ms())}<Show when={!props.bare}> <span class="quiet">{ago(ms(), serverNow())}</span></Show></time>}</Show>
+);
 export const Time = (props: { ms?: number }) => <Show when={props.ms}>{(ms) => <time datetime={new Date(ms()).toISOString()} title={instant(ms())}>{ago(ms())}</time>}</Show>;
 
 const looks: Record<string, [string, string]> = {
   RUNNING: ["live", "running"], SCHEDULED: ["wait", "scheduled"], FINISHED: ["good", "finished"], FAILED: ["bad", "failed"], KILLED: ["bad", "killed"],
   READY: ["good", "ready"], PENDING_REGISTRATION: ["wait", "pending"], FAILED_REGISTRATION: ["bad", "failed"],
   LOGGED_MODEL_READY: ["good", "ready"], LOGGED_MODEL_PENDING: ["wait", "pending"], LOGGED_MODEL_UPLOAD_FAILED: ["bad", "upload failed"],
+  good: ["good", "good"], warn: ["wait", "good, with a warning"], bad: ["bad", "bad"], undecided: ["unsure", "undecided"],
+  pass: ["good", "passed"], fail: ["bad", "failed"], error: ["bad", "error"], no_data: ["unsure", "no data"], waived: ["wait", "waived"],
+  insufficient: ["unsure", "too few rows"], skipped: ["unsure", "does not apply"],
+  superior: ["good", "better"], non_inferior: ["good", "not worse"], harmful: ["bad", "harmful"],
+  pending: ["wait", "waits"], gating: ["live", "in its gates"], shadowing: ["live", "in shadow"], canarying: ["live", "canary"], promoting: ["live", "taking over"],
+  live: ["good", "serves"], aborting: ["bad", "being taken back"], rolled_back: ["bad", "rolled back"], stopped: ["bad", "stopped by a gate"], superseded: ["unsure", "superseded"],
+  open: ["bad", "open"], closed: ["good", "closed"], succeeded: ["good", "succeeded"], failed: ["bad", "failed"], running: ["live", "running"], cancelled: ["unsure", "cancelled"],
   LOADING: ["wait", "loading"], UNLOADING: ["wait", "unloading"], UNAVAILABLE: ["bad", "not served"],
 };
-export function State(props: { of?: string }) {
+export function State(props: { of?: string; as?: string }) {
   const look = () => looks[props.of ?? ""] ?? ["wait", (props.of ?? "unknown").toLowerCase()];
-  return <span class={"state " + look()[0]}>{look()[1]}</span>;
+  return <span class={"state " + look()[0]}>{props.as ?? look()[1]}</span>;
 }
 
 export function Facts(props: { rows: [string, JSX.Element][] }) {
@@ -103,6 +118,11 @@ export const paths = {
   compare: (experiment: string, ids: string[]) => `#/experiments/${encodeURIComponent(experiment)}/compare?runs=${ids.map(encodeURIComponent).join(",")}`,
   lineage: (subject: string) => `#/lineage/${encodeURIComponent(subject)}`,
   logged: (experiment: string, id: string) => `#/experiments/${encodeURIComponent(experiment)}/models/${encodeURIComponent(id)}`,
+  deployment: (name: string) => `#/deployments/${encodeURIComponent(name)}`,
+  windows: (deployment: string, monitor: string) => `#/deployments/${encodeURIComponent(deployment)}?monitor=${encodeURIComponent(monitor)}`,
+  incident: (id: string) => `#/incidents/${encodeURIComponent(id)}`,
+  event: (seq: number) => `#/events/${seq}`,
+  prediction: (id: string) => `#/predictions/${encodeURIComponent(id)}`,
   model: (name: string) => `#/models/${encodeURIComponent(name)}`,
   version: (name: string, version: string) => `#/models/${encodeURIComponent(name)}/versions/${encodeURIComponent(version)}`,
 };

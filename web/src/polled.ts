@@ -4,6 +4,8 @@ export interface Polled<T> {
   data: Accessor<T | undefined>;
   error: Accessor<Error | undefined>;
   loading: Accessor<boolean>;
+  /// When `data` last came, in milliseconds of this browser's clock.
+  at: Accessor<number>;
 }
 
 /// `now`, with every part that equals a part of `before` replaced by that one, so that rows which did not change keep their
@@ -12,7 +14,7 @@ export function share(before: any, now: any): any {
   if (Object.is(before, now) || typeof before !== "object" || typeof now !== "object" || !before || !now) return now;
   if (Array.isArray(before) !== Array.isArray(now)) return now;
   const keys = Object.keys(now);
-  const identity = (x: any) => x?.info?.run_id ?? x?.key ?? x?.name;
+  const identity = (x: any) => x?.info?.run_id ?? x?.key ?? x?.name ?? x?.id ?? x?.seq;
   const known = Array.isArray(before) ? new Map(before.map((x) => [identity(x), x])) : undefined;
   let same = keys.length === Object.keys(before).length;
   for (const key of keys) {
@@ -30,11 +32,12 @@ export function createPolled<K, T>(key: Accessor<K>, load: (key: K, signal: Abor
   const [data, setData] = createSignal<T>();
   const [error, setError] = createSignal<Error>();
   const [loading, setLoading] = createSignal(true);
+  const [at, setAt] = createSignal(0);
 
   createEffect((before: string | undefined) => {
     const now = key();
     const text = JSON.stringify(now);
-    if (before !== undefined && before !== text) setData(undefined);
+    if (before !== undefined && before !== text) { setData(undefined); setAt(0); }
     const stop = new AbortController();
     let timer: number | undefined;
     const later = (ms: number) => { timer = window.setTimeout(turn, ms); };
@@ -46,6 +49,7 @@ export function createPolled<K, T>(key: Accessor<K>, load: (key: K, signal: Abor
         const value = await load(now, stop.signal);
         if (stop.signal.aborted) return;
         setData((old: T | undefined) => share(old, value));
+        setAt(Date.now());
         setError(undefined);
       } catch (e) {
         if (stop.signal.aborted) return;
@@ -59,5 +63,5 @@ export function createPolled<K, T>(key: Accessor<K>, load: (key: K, signal: Abor
     onCleanup(() => { stop.abort(); clearTimeout(timer); });
     return text;
   });
-  return { data, error, loading };
+  return { data, error, loading, at };
 }

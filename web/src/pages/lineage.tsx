@@ -1,32 +1,43 @@
 import { useNavigate, useParams } from "@solidjs/router";
 import { createEffect, For, Show, type JSX } from "solid-js";
 import { explain, getRun, type Chain, type GraphEdge, type GraphNode } from "../api";
+import { utc } from "../format";
 import { Code, Empty, Facts, Loaded, Page, paths, Time } from "../pieces";
 import { createPolled } from "../polled";
 
-const explained = ["run", "data", "model", "attempt", "commit", "environment", "params", "model_version"];
+const explained = ["run", "data", "model", "attempt", "commit", "environment", "params", "model_version", "pipeline_run", "firing", "verdict", "window", "rollout_step",
+  "contract_version", "feature_view_version", "message", "alert", "tick", "profile"];
 const words = (text: string) => text.replaceAll("_", " ");
 const text = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value));
 
 /// The page of a thing named "kind:id", where there is one.
-function pageOf(ref: string): string | undefined {
+export function pageOf(ref: string): string | undefined {
   const [kind, id] = split(ref);
   if (kind === "run") return paths.runById(id);
+  if (kind === "deployment") return paths.deployment(id);
+  if (kind === "incident") return paths.incident(id);
+  if (kind === "prediction") return paths.prediction(id);
   if (kind === "model_version") return paths.version(id.slice(0, id.lastIndexOf("/")), id.slice(id.lastIndexOf("/") + 1));
   return explained.includes(kind) ? paths.lineage(ref) : undefined;
 }
-function split(ref: string): [string, string] {
+export function split(ref: string): [string, string] {
   const colon = ref.indexOf(":");
   return [ref.slice(0, colon), ref.slice(colon + 1)];
 }
-const find = (chain: Chain, ref: string): GraphNode | undefined => chain.nodes.find((n) => `${n.kind}:${n.id}` === ref);
+export const find = (chain: Chain, ref: string): GraphNode | undefined => chain.nodes.find((n) => `${n.kind}:${n.id}` === ref);
 
 /// What a thing is called: a stage for an attempt, the first digits for what is known by a digest.
-function nameOf(chain: Chain, ref: string): string {
+export function nameOf(chain: Chain, ref: string): string {
   const [kind, id] = split(ref);
   const attributes = find(chain, ref)?.attributes ?? {};
   if (kind === "attempt") return `attempt of ${attributes.stage ?? id}`;
   if (kind === "run") return `run ${attributes.name || id.slice(0, 8)}`;
+  if (kind === "pipeline_run") return `pipeline run of ${attributes.pipeline ?? id}`;
+  if (kind === "firing") return `trigger ${attributes.trigger ?? id}`;
+  if (kind === "incident") return `incident of ${attributes.monitor ?? id}${attributes.deployment ? ` of ${attributes.deployment}` : ""}`;
+  if (kind === "verdict") return text(attributes.check ?? id);
+  if (kind === "window") return `window of ${utc(Number(attributes.start_ms)) || id}${attributes.end_ms ? ` to ${utc(Number(attributes.end_ms))}` : ""}`;
+  if (kind === "rollout_step") return `${attributes.phase ? words(text(attributes.phase)) : "step"}${attributes.percent ? ` at ${attributes.percent} %` : ""}`;
   if (kind === "commit") return `commit ${id.slice(0, 12)}`;
   if (kind === "model_version") return `model ${id.replace(/\/(\d+)$/, " version $1")}`;
   return `${words(kind)} ${/^[0-9a-f]{32}/.test(id) ? id.slice(0, 12) : id}`;

@@ -1,0 +1,134 @@
+import { createMemo, For, Show } from "solid-js";
+import { getDeployment, getModel, listDeployments, listIncidents, listMonitors, type Deployment, type DeploymentDetail, type Incident, type Monitor } from "../api";
+import { isReplay, serverNow } from "../clock";
+import { number, percent, plural, utc } from "../format";
+import { Nothing, StoryOf, tellNewest } from "../happened";
+import { Code, Empty, Facts, Loaded, Page, paths, State, When } from "../pieces";
+import { createPolled, share } from "../polled";
+import { RolloutNow } from "../rollout";
+import { storiesOf, type Story } from "../story";
+
+const shownMax = 8;
+const incidentsMax = 20;
+const storiesMax = 6;
+
+/// When the version that serves began to.
+export function liveSince(of: DeploymentDetail): number | undefined {
+  const made = of.rollouts.find((r) => r.version === of.stable && r.phase === "live");
+  return made && (made.transitions?.find((t) => t.to_phase === "promoting" || t.to_phase === "live")?.time_ms ?? made.ended_ms);
+}
+
+/// What a monitor measured last, against what is demanded.
+export function Measured(props: { of: Monitor }) {
+  const check = () => props.of.last?.measured;
+  const value = () => Number(check()?.observed);
+  const days = (x: number) => (props.of.requirement && check()?.words?.includes("days old") ? `${number(Math.round(x / 86400))} d` : number(Number(x.toPrecision(4))));
+  return (
+    <Show when={props.of.last} fallback={<State of="undecided" as={props.of.begun ? "no window yet" : "not begun"} />}>{(last) => (
+      <span title={last().words}><State of={last().status} /> <Show when={check() && Number.isFinite(value())}><span class="quiet">{check()!.column ? `${check()!.column} ` : ""}{days(value())} against {days(Number(check()!.threshold))}</span></Show></span>
+    )}</Show>
+  );
+}
+
+/// How many asked in the last window that counted them, and how many got no answer.
+function Traffic(props: { monitors: Monitor[] }) {
+  const window = () => props.monitors.map((m) => m.last).filter((w) => w && w.requests > 0).sort((a, b) => b!.end_ms - a!.end_ms)[0];
+  return (
+    <Show when={window()} fallback={<span class="quiet">no window with answers was judged yet</span>}>{(w) => (
+      <>{plural(w().requests, "request")}, {w().facts.failed ? <b class="bad">{percent((w().facts.failed ?? 0) / w().requests)} failed</b> : "none failed"} <span class="quiet">in version {w().version}'s window of {utc(w().start_ms)} to {utc(w().end_ms)}</span></>
+    )}</Show>
+  );
+}
+
+function Serves(props: { of: Deployment; monitors: Monitor[] }) {
+  const detail = createPolled(() => props.of.name, getDeployment, () => 5_000);
+  const model = createPolled(() => props.of.model, getModel, () => 30_000);
+  const now = () => detail.data() ?? props.of;
+  const aliases = () => (model.data()?.aliases ?? []).filter((a) => a.version === String(now().stable));
+  const rollout = () => now().rollout;
+  return (
+    <article class="paper" aria-labelledby={`d-${props.of.name}`}>
+      <div class="head"><h3 id={`d-${props.of.name}`}><a href={paths.deployment(props.of.name)}>{props.of.name}</a></h3>
+        <Show when={now().stable} fallback={<span class="state wait">nothing serves yet</span>}>
+          <span class="state good"><a href={paths.version(now().model, String(now().stable))}>version {now().stable}</a> serves</span>
+          <For each={aliases()}>{(a) => <span class="tag">@{a.alias}</span>}</For>
+        </Show>
+        <Show when={now().frozen_by}><span class="tag bad">frozen by {now().frozen_by}</span></Show>
+        <Show when={!now().declared}><span class="tag">no longer declared</span></Show>
+      </div>
+      <Loaded from={detail}>{(d) => (
+        <Facts rows={[
+          ["Model", <a href={paths.model(d().model)}>{d().model}</a>],
+          ["Serves since", liveSince(d()) ? <When ms={liveSince(d())} /> : undefined],
+          ["Asked", <Traffic monitors={props.monitors} />],
+          ...props.monitors.map((m): [string, any] => [m.monitor, <a class="plainlink" href={paths.windows(m.deployment, m.monitor)}><Measured of={m} /></a>]),
+        ]} />
+      )}</Loaded>
+      <Show when={rollout()} fallback={<p class="quiet">No rollout is under way.</p>}>{(r) => <RolloutNow of={r()} model={now().model} />}</Show>
+      <Show when={now().waiting}>{(w) => <p class="quiet">Version {w().version} waits for its turn.</p>}</Show>
+    </article>
+  );
+}
+
+export function remedyOf(incident: Incident): string {
+  if (!incident.open) return incident.remedy || "none";
+  if (incident.remedy_under_way) return incident.remedy_version ? `version ${incident.remedy_version} is on its way` : "under way";
+  return incident.failed_remedies ? `${plural(incident.failed_remedies, "remedy")} failed, none under way` : "none yet";
+}
+
+export function Incidents(props: { of: Incident[]; caption: string }) {
+  return (
+    <div class="scroll"><table><caption class="sr">{props.caption}</caption>
+      <thead><tr><th scope="col">Incident</th><th scope="col">State</th><th scope="col">Since</th><th scope="col">What is wrong</th><th scope="col">Likely cause</th><th scope="col">Remedy</th></tr></thead>
+      <tbody><For each={props.of}>{(i) => (
+        <tr><th scope="row"><a href={paths.incident(i.id)}>{i.monitor} of {i.deployment}</a></th><td><State of={i.open ? "open" : "closed"} /></td><td><When ms={i.opened_ms} /></td>
+          <td>{i.words} <span class="quiet">version {i.version}</span></td>
+          <td><For each={i.columns.slice(0, 8)} fallback={<span class="quiet">no column stands out</span>}>{(c) => <span class="tag">{c}</span>}</For></td><td>{remedyOf(i)}</td></tr>
+      )}</For></tbody>
+    </table></div>
+  );
+}
+
+const firstProject = `slipway init     # lays out slipway.yaml: what the model is for, how a version comes to serve
+slipway apply`;
+
+export function Home() {
+  const deployments = createPolled(() => 0, (_, signal) => listDeployments(signal), () => 5_000);
+  const monitors = createPolled(() => 0, (_, signal) => listMonitors(signal), () => 10_000);
+  const incidents = createPolled(() => 0, (_, signal) => listIncidents({ open: true, limit: incidentsMax + 1 }, signal), () => 5_000);
+  const tell = tellNewest();
+  const told = createPolled(() => 0, (_, signal) => tell(signal), () => 5_000);
+  const stories = createMemo((before: Story[]) => share(before, storiesOf(told.data()?.events ?? [])) as Story[], []);
+  // Those that something happens to come first.
+  const rank = (d: Deployment) => (d.rollout ? 0 : 1) + ((incidents.data() ?? []).some((i) => i.deployment === d.name) ? 0 : 2);
+  const ordered = createMemo(() => [...(deployments.data() ?? [])].sort((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name)));
+  const monitorsOf = (name: string) => (monitors.data() ?? []).filter((m) => m.deployment === name);
+  return (
+    <Page title="Home" aside={<Show when={isReplay()}><span class="tag" title="the server was started with --clock replay">replayed time: {utc(serverNow())}</span></Show>}>
+      <section aria-labelledby="serves"><h2 id="serves">What serves</h2>
+        <Loaded from={deployments}>{(all) => (
+          <Show when={all().length} fallback={<Empty title="Nothing is declared yet"><p>A deployment is declared in <code>slipway.yaml</code>; then versions come to serve through gates, shadow and canary.</p><Code text={firstProject} /><p>Registered models answer meanwhile, too: see <a href="#/serving">Serving</a>. Experiments are <a href="#/experiments">here</a>.</p></Empty>}>
+            <div class="sheets"><For each={ordered().slice(0, shownMax)}>{(d) => <Serves of={d} monitors={monitorsOf(d.name)} />}</For></div>
+            <Show when={ordered().length > shownMax}><p><a href="#/deployments">All {ordered().length} deployments</a></p></Show>
+          </Show>
+        )}</Loaded>
+      </section>
+      <section aria-labelledby="incidents"><h2 id="incidents">Open incidents</h2>
+        <Loaded from={incidents}>{(open) => (
+          <Show when={open().length} fallback={<p class="quiet">None.</p>}>
+            <Incidents of={open().slice(0, incidentsMax)} caption="Open incidents" />
+            <Show when={open().length > incidentsMax}><p class="quiet">More than {incidentsMax} are open; <code>slipway incidents</code> lists them all.</p></Show>
+          </Show>
+        )}</Loaded>
+      </section>
+      <section aria-labelledby="happened"><h2 id="happened">What happened, and why</h2>
+        <Loaded from={told}>{(page) => (
+          <Show when={stories().length} fallback={<Nothing />}>
+            <For each={stories().slice(0, storiesMax)}>{(story, i) => <StoryOf story={story} open={i() === 0} />}</For>
+            <Show when={stories().length > storiesMax || page().before > 0}><p><a href="#/events">All that happened</a></p></Show>
+          </Show>
+        )}</Loaded>
+      </section>
+    </Page>
+  );
+}
