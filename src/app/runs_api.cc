@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "app/loop/nats_part.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "domain/flows/runs_store.h"
@@ -132,11 +131,6 @@ Result<http::Response> answer_log(const http::Request& request, const RunsWorld&
       world.pool.read([&](db::Tx& tx) { return flows::run_by_prefix(tx, request.capture("id")); }));
   Result<std::string> text = read_file(flows::RunFolder::of(world.state, run.id).log());
   if (!text.ok() && text.error().code != Code::kMissing) return text.error();
-  if (!text.ok() && flows::is_over(run.state) && run.started_ms != 0) {
-    return missing("the log of run " + run.id + " is gone: it ended at " +
-                   to_iso8601(run.ended_ms) +
-                   ", and folders of runs are kept for a while (`slipway up --keep-runs`)");
-  }
   std::string shown = text.ok() ? std::move(*text) : std::string();
   shown.erase(0, std::min<std::size_t>(shown.size(), static_cast<std::size_t>(*offset)));
   return http::Response::text(std::move(shown));
@@ -261,8 +255,6 @@ void mount_runs(http::Router& router, RunsWorld given) {
   get("/triggers/decisions", [](db::Tx& tx, const http::Request& request) -> Result<Json> {
     return show_decisions(tx, request.query_value("trigger").value_or(""), TRY(limit_of(request)));
   });
-  get("/triggers/sources",
-      [](db::Tx& tx, const http::Request&) -> Result<Json> { return show_nats_sources(tx); });
   // Somebody knows that there is something new to see; looking again does no harm.
   group.add({http::Method::kPost, "/triggers/look", http::writes("flows"), http::Place::kInline},
             [world](http::Request&) -> Result<http::Response> {
