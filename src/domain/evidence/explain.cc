@@ -21,7 +21,30 @@ namespace kind = graph::kind;
 constexpr std::string_view kForms =
     "models:/NAME/VERSION, models:/NAME@ALIAS, run:ID, data:MD5, the path of data in the project, "
     "the id of a prediction, "
-    "model:ID, attempt:ID, commit:ID, environment:DIGEST, params:DIGEST";
+    "model:ID, attempt:ID, commit:ID, environment:DIGEST, params:DIGEST, "
+    "or KIND:ID as explain prints them: pipeline_run, firing, incident, window, verdict, "
+    "rollout_step";
+
+constexpr const char* kExplained[] = {kind::kRun,
+                                      kind::kData,
+                                      kind::kModel,
+                                      kind::kAttempt,
+                                      kind::kCommit,
+                                      kind::kEnvironment,
+                                      kind::kParams,
+                                      kind::kModelVersion,
+                                      kind::kPipelineRun,
+                                      kind::kFiring,
+                                      kind::kIncident,
+                                      kind::kWindow,
+                                      kind::kVerdict,
+                                      kind::kRolloutStep,
+                                      kind::kContractVersion,
+                                      kind::kFeatureViewVersion,
+                                      kind::kMessage,
+                                      kind::kAlert,
+                                      kind::kTick,
+                                      kind::kProfile};
 
 /// A control character in a stored name must not move the reader's cursor.
 std::string harmless(std::string text) {
@@ -215,8 +238,7 @@ Result<NodeRef> parse_subject(std::string_view text) {
   std::size_t colon = text.find(':');
   if (colon == std::string_view::npos || colon + 1 == text.size()) return wrong();
   std::string_view name = text.substr(0, colon);
-  for (const char* known : {kind::kRun, kind::kData, kind::kModel, kind::kAttempt, kind::kCommit,
-                            kind::kEnvironment, kind::kParams, kind::kModelVersion}) {
+  for (const char* known : kExplained) {
     if (name == known) return NodeRef{known, std::string(text.substr(colon + 1))};
   }
   return wrong();

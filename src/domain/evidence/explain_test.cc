@@ -33,6 +33,9 @@ TEST(ParseSubject, ReadsEveryForm) {
   EXPECT_EQ(*parse_subject("models:/bikes/12"), (NodeRef{"model_version", "bikes/12"}));
   EXPECT_EQ(*parse_subject("run:abc"), (NodeRef{"run", "abc"}));
   EXPECT_EQ(*parse_subject("runs:/abc/model"), (NodeRef{"run", "abc"}));
+  EXPECT_EQ(*parse_subject("window:bikes/quality/1/1327190400000"),
+            (NodeRef{"window", "bikes/quality/1/1327190400000"}));
+  EXPECT_EQ(*parse_subject("pipeline_run:0190a5c0"), (NodeRef{"pipeline_run", "0190a5c0"}));
   EXPECT_EQ(*parse_subject("data:d41d8cd98f00b204e9800998ecf8427e.dir"),
             (NodeRef{"data", "d41d8cd98f00b204e9800998ecf8427e.dir"}));
 }
