@@ -241,6 +241,17 @@ test("what is missing is said", async () => {
   await says("nothing at this address");
 });
 
+test("a server without deployments says on its start page what to do", async () => {
+  await page.goto(server.url);
+  await page.getByRole("heading", { name: "Home" }).waitFor();
+  await page.getByRole("heading", { name: "Nothing is declared yet" }).waitFor();
+  await says("slipway apply");
+  await page.getByRole("region", { name: "Open incidents" }).getByText("None.").waitFor();
+  await page.getByRole("region", { name: "What happened, and why" }).getByRole("link", { name: "page model version 1 is registered", exact: true }).waitFor();
+  await open("#/deployments");
+  await page.getByRole("heading", { name: "Nothing is declared yet" }).waitFor();
+});
+
 test("the keyboard reaches the content", async () => {
   await open("#/models");
   await page.reload();

@@ -114,3 +114,24 @@ export const startBrowser = () => chromium.launch({
   executablePath: process.env.SLIPWAY_CHROMIUM ?? "/usr/bin/chromium",
   args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
 });
+
+/// The circle of the demo, lived through up to a canary (circle.py); `slipway` runs a command of its project.
+export async function startCircle() {
+  const root = await mkdtemp(join(tmpdir(), "slipway-circle-"));
+  const here = import.meta.dirname ?? new URL(".", import.meta.url).pathname;
+  const child = spawn(required("SLIPWAY_PYTHON_MLFLOW3"), [join(here, "circle.py"), join(root, "bikes")], { stdio: ["pipe", "pipe", "pipe"] });
+  let complaint = "";
+  child.stderr.on("data", (chunk) => { complaint += chunk; });
+  const facts = await new Promise((found, failed) => {
+    createInterface({ input: child.stdout }).once("line", (line) => found(JSON.parse(line)));
+    child.once("close", (code) => failed(new Error(`the replay ended with ${code}: ${complaint}`)));
+    child.once("error", failed);
+  });
+  const slipway = async (...command) => JSON.parse((await promisify(execFile)(required("SLIPWAY_BINARY"), ["--json", ...command], { cwd: facts.folder, maxBuffer: 64 << 20 })).stdout);
+  const stop = async () => {
+    child.stdin.end();
+    await ended(child);
+    await rm(root, { recursive: true });
+  };
+  return { ...facts, slipway, stop };
+}

@@ -19,13 +19,15 @@ function LineOf(props: { line: Line }) {
   );
 }
 
-/// One story, told from its beginning.
+/// One story, told from its beginning; a single line needs no title.
 export function StoryOf(props: { story: Story; open: boolean }) {
   return (
-    <details class="story" open={props.open}>
-      <summary><b>{props.story.title}</b><For each={props.story.ends}>{(end) => <span class={"state " + end.look}>{end.text}</span>}</For> <span class="quiet"><When ms={props.story.lines[props.story.lines.length - 1].time_ms} /></span></summary>
-      <ol class="lines"><For each={props.story.lines}>{(line) => <LineOf line={line} />}</For></ol>
-    </details>
+    <Show when={props.story.lines.length > 1} fallback={<ol class="story lines"><LineOf line={props.story.lines[0]} /></ol>}>
+      <details class="story" open={props.open}>
+        <summary><b>{props.story.title}</b><For each={props.story.ends}>{(end) => <span class={"state " + end.look}>{end.text}</span>}</For> <span class="quiet"><When ms={props.story.lines[props.story.lines.length - 1].time_ms} /></span></summary>
+        <ol class="lines"><For each={props.story.lines}>{(line) => <LineOf line={line} />}</For></ol>
+      </details>
+    </Show>
   );
 }
 

@@ -171,12 +171,12 @@ function Row(props: { of: MonitorWindow; incident?: Incident }) {
   );
 }
 
-/// A full page may end in the middle of a start that several versions share: those come with the next page.
-export function wholeStarts(rows: MonitorWindow[], limit: number): { rows: MonitorWindow[]; next?: number } {
-  if (rows.length < limit) return { rows };
-  const end = rows[rows.length - 1].start_ms;
-  const kept = rows.filter((w) => w.start_ms !== end);
-  return kept.length ? { rows: kept, next: kept[kept.length - 1].start_ms } : { rows, next: end };
+/// Of one row more than a page: a start that several versions share is not torn apart, it comes with the next page.
+function wholeStarts(rows: MonitorWindow[]): { rows: MonitorWindow[]; next?: number } {
+  if (rows.length <= rowsMax) return { rows };
+  const whole = rows.slice(0, rowsMax).filter((w) => w.start_ms !== rows[rowsMax].start_ms);
+  const kept = whole.length ? whole : rows.slice(0, rowsMax);
+  return { rows: kept, next: kept[kept.length - 1].start_ms };
 }
 
 export function Windows(props: { monitor: Monitor; incidents: Incident[]; marks: Mark[] }) {
@@ -184,8 +184,8 @@ export function Windows(props: { monitor: Monitor; incidents: Incident[]; marks:
   const drawnWindows = createPolled(of, (k, signal) => listWindows({ ...k, limit: drawnMax }, signal), () => 10_000);
   const pages = createPages();
   createEffect(on(() => JSON.stringify(of()), pages.reset, { defer: true }));
-  const asked = createMemo(() => ({ ...of(), before_ms: pages.token() ? Number(pages.token()) : undefined, limit: rowsMax }));
-  const table = createPolled(asked, async (query, signal) => wholeStarts(await listWindows(query, signal), rowsMax), () => (pages.index() ? null : 10_000));
+  const asked = createMemo(() => ({ ...of(), before_ms: pages.token() ? Number(pages.token()) : undefined, limit: rowsMax + 1 }));
+  const table = createPolled(asked, async (query, signal) => wholeStarts(await listWindows(query, signal)), () => (pages.index() ? null : 10_000));
   const mine = () => props.incidents.filter((i) => i.monitor === props.monitor.monitor);
   const incidentOf = (w: MonitorWindow) => mine().find((i) => isDuring(w, i));
   return (

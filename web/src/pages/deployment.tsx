@@ -52,7 +52,7 @@ export function DeploymentPage() {
   const params = useParams<{ name: string }>();
   const [query] = useSearchParams<{ monitor?: string }>();
   const name = () => decodeURIComponent(params.name);
-  const detail = createPolled(name, getDeployment, () => 5_000);
+  const detail = createPolled(name, getDeployment, (d) => (d?.rollout ? 5_000 : 15_000));
   const monitors = createPolled(() => 0, (_, signal) => listMonitors(signal), () => 10_000);
   const incidents = createPolled(name, (deployment, signal) => listIncidents({ deployment, limit: incidentsMax }, signal), () => 10_000);
   const mine = createMemo(() => (monitors.data() ?? []).filter((m) => m.deployment === name()));
@@ -89,7 +89,7 @@ export function DeploymentPage() {
         )}</Loaded>
       </section>
       <section aria-labelledby="incidents"><h2 id="incidents">Incidents</h2>
-        <Loaded from={incidents}>{(list) => <Show when={list().length} fallback={<p class="quiet">None.</p>}><Incidents of={list()} caption={`Incidents of ${name()}`} /></Show>}</Loaded>
+        <Loaded from={incidents}>{(list) => <Show when={list().length} fallback={<p class="quiet">None.</p>}><Incidents of={list()} caption={`Incidents of ${name()}`} candidate={() => detail.data()?.rollout?.version} /></Show>}</Loaded>
       </section>
       <Show when={detail.data()}>{(d) => (
         <section aria-labelledby="rollouts"><h2 id="rollouts">Rollouts</h2>

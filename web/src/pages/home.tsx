@@ -41,7 +41,7 @@ function Traffic(props: { monitors: Monitor[] }) {
 }
 
 function Serves(props: { of: Deployment; monitors: Monitor[] }) {
-  const detail = createPolled(() => props.of.name, getDeployment, () => 5_000);
+  const detail = createPolled(() => props.of.name, getDeployment, (d) => (d?.rollout ? 5_000 : 15_000));
   const model = createPolled(() => props.of.model, getModel, () => 30_000);
   const now = () => detail.data() ?? props.of;
   const aliases = () => (model.data()?.aliases ?? []).filter((a) => a.version === String(now().stable));
@@ -70,20 +70,22 @@ function Serves(props: { of: Deployment; monitors: Monitor[] }) {
   );
 }
 
-export function remedyOf(incident: Incident): string {
+/// `candidate`: the version whose rollout is under way.
+export function remedyOf(incident: Incident, candidate?: number): string {
   if (!incident.open) return incident.remedy || "none";
-  if (incident.remedy_under_way) return incident.remedy_version ? `version ${incident.remedy_version} is on its way` : "under way";
+  const version = incident.remedy_version || candidate;
+  if (incident.remedy_under_way) return version ? `version ${version} is on its way` : "under way";
   return incident.failed_remedies ? `${plural(incident.failed_remedies, "remedy")} failed, none under way` : "none yet";
 }
 
-export function Incidents(props: { of: Incident[]; caption: string }) {
+export function Incidents(props: { of: Incident[]; caption: string; candidate: (deployment: string) => number | undefined }) {
   return (
     <div class="scroll"><table><caption class="sr">{props.caption}</caption>
       <thead><tr><th scope="col">Incident</th><th scope="col">State</th><th scope="col">Since</th><th scope="col">What is wrong</th><th scope="col">Likely cause</th><th scope="col">Remedy</th></tr></thead>
       <tbody><For each={props.of}>{(i) => (
         <tr><th scope="row"><a href={paths.incident(i.id)}>{i.monitor} of {i.deployment}</a></th><td><State of={i.open ? "open" : "closed"} /></td><td><When ms={i.opened_ms} /></td>
           <td>{i.words} <span class="quiet">version {i.version}</span></td>
-          <td><For each={i.columns.slice(0, 8)} fallback={<span class="quiet">no column stands out</span>}>{(c) => <span class="tag">{c}</span>}</For></td><td>{remedyOf(i)}</td></tr>
+          <td><For each={i.columns.slice(0, 8)} fallback={<span class="quiet">no column stands out</span>}>{(c) => <span class="tag">{c}</span>}</For></td><td>{remedyOf(i, props.candidate(i.deployment))}</td></tr>
       )}</For></tbody>
     </table></div>
   );
@@ -116,7 +118,7 @@ export function Home() {
       <section aria-labelledby="incidents"><h2 id="incidents">Open incidents</h2>
         <Loaded from={incidents}>{(open) => (
           <Show when={open().length} fallback={<p class="quiet">None.</p>}>
-            <Incidents of={open().slice(0, incidentsMax)} caption="Open incidents" />
+            <Incidents of={open().slice(0, incidentsMax)} caption="Open incidents" candidate={(name) => deployments.data()?.find((d) => d.name === name)?.rollout?.version} />
             <Show when={open().length > incidentsMax}><p class="quiet">More than {incidentsMax} are open; <code>slipway incidents</code> lists them all.</p></Show>
           </Show>
         )}</Loaded>
