@@ -194,6 +194,9 @@ Result<bool> RolloutPart::carry_out(const Decision& decision, UnixMs now) {
 }
 
 Result<bool> RolloutPart::decide_all(UnixMs now) {
+  if (now < last_turn_ms_)
+    TRY(pool_.write([&](db::Tx& tx) { return delivery::heed_clock(tx, now); }));
+  last_turn_ms_ = now;
   const std::vector<Decision> decisions =
       TRY(pool_.read([&](db::Tx& tx) { return decide(tx, now); }));
   bool did = false;
@@ -287,7 +290,8 @@ Result<bool> RolloutPart::put_routes(UnixMs now) {
     if (auto put = put_.find(name); put != put_.end() && put->second == route) continue;
     const auto refused = refused_.find(name);
     const bool is_refused = refused != refused_.end() && refused->second.first == route;
-    if (is_refused && now < refused->second.second + kRetryMs) continue;
+    const UnixMs since_ms = is_refused ? now - refused->second.second : 0;
+    if (is_refused && since_ms >= 0 && since_ms < kRetryMs) continue;
     ask(route, /*without_candidate=*/false);
     did = true;
   }

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <functional>
+#include <limits>
 #include <map>
 #include <semaphore>
 #include <set>
@@ -93,7 +94,8 @@ class RolloutPart final : public Part {
   std::map<std::string, std::pair<Wanted, UnixMs>> refused_;  // and what it can't do, since when
   std::map<VersionKey, std::string> faults_;                  // versions that can't be loaded
   Guarded<std::vector<Outcome>> outcomes_;
-  std::counting_semaphore<> arrived_{0};  // one for each outcome
+  std::counting_semaphore<> arrived_{0};                      // one for each outcome
+  UnixMs last_turn_ms_ = std::numeric_limits<UnixMs>::max();  // the first one looks at the clock
 };
 
 }  // namespace slipway::app

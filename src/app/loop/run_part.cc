@@ -170,8 +170,7 @@ Result<bool> RunPart::turn(UnixMs now) {
 Result<bool> RunPart::look_at(const PipelineRun& run, UnixMs now) {
   if (run.state == RunState::kRunning)
     return running_.contains(run.id) ? attend(run, now) : adopt(run, now);
-  const bool is_due = run.state == RunState::kQueued || run.due_ms <= now;
-  if (!is_due || running_.size() >= kRunsMax) return false;
+  if (!flows::is_due(run, now) || running_.size() >= kRunsMax) return false;
   return start(run, now);
 }
 

@@ -174,8 +174,13 @@ Result<bool> TriggerPart::tick(const project::Applied& applied, const TriggerSpe
   Calendar calendar;
   if (!before.empty()) calendar = TRY(wire::decode<Calendar>(before));
   // One that was just declared, or declared anew, begins with that.
-  const bool begins = calendar.rule != rule_of(cron);
+  bool begins = calendar.rule != rule_of(cron);
   if (begins) calendar = {rule_of(cron), std::min(applied.time_ms, now)};
+  // The clock was put back: on from what it shows. A tick that was told before is no news.
+  if (calendar.cursor_ms > now) {
+    calendar.cursor_ms = now;
+    begins = true;
+  }
   const flows::Ticks ticks =
       TRY(flows::due_ticks(cron, may_overlap, active, calendar.cursor_ms, *up_since_ms_, now));
   if (!begins && ticks.cursor_ms == calendar.cursor_ms) return false;

@@ -165,6 +165,30 @@ TEST_F(TriggerPartTest, TicksThatPassedWithoutAServerAreMissed) {
   EXPECT_EQ(kept[1].decided, 3);
 }
 
+TEST_F(TriggerPartTest, TheCalendarGoesOnAfterAClockThatRanAhead) {
+  apply();
+  turn();
+  now_ += 300 * kDay;
+  turn();
+  EXPECT_EQ(runs().size(), 1u);
+  end_runs();
+  now_ -= 299 * kDay;
+  turn();
+  EXPECT_EQ(runs().size(), 1u);
+  for (std::size_t night = 2; night <= 4; ++night) {
+    now_ += kDay;
+    turn();
+    EXPECT_EQ(runs().size(), night);
+    end_runs();
+  }
+  // Put back by a night, which is not lived through twice.
+  now_ -= kDay;
+  turn();
+  now_ += kDay;
+  turn();
+  EXPECT_EQ(runs().size(), 4u);
+}
+
 TEST_F(TriggerPartTest, AMessageIsDecidedWhenItComes) {
   apply();
   int woken = 0;

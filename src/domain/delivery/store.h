@@ -212,6 +212,10 @@ Result<> put_version_files(db::Tx& tx, const std::string& model, std::int64_t ve
 Result<std::vector<RecordedFile>> version_files(db::Tx& tx, const std::string& model,
                                                 std::int64_t version, UnixMs made_ms);
 
+/// Where a step began later than `now_ms` the clock was put back, and the step begins anew: it must
+/// not take as much longer as the clock had run ahead.
+Result<> heed_clock(db::Tx& tx, UnixMs now_ms);
+
 // --- reading ------------------------------------------------------------------------------------
 
 Result<std::optional<Deployment>> find_deployment(db::Tx& tx, const std::string& name);

@@ -469,6 +469,20 @@ TEST_P(DeliveryStore, TheNewestIsFirstThoughAReplayedClockStoodStill) {
   EXPECT_EQ(versions, (std::vector<std::int64_t>{8, 7, 6, 5, 4, 3}));
 }
 
+TEST_P(DeliveryStore, AStepThatBeganInTheFutureBeginsAnew) {
+  go_live();
+  start_shadow();
+  const Rollout before = active();
+  const UnixMs earlier = before.step_started_ms - 300 * kDay;
+  ASSERT_TRUE(pool_->write([&](db::Tx& tx) { return heed_clock(tx, earlier); }).ok());
+  const Rollout after = active();
+  EXPECT_EQ(after.step_started_ms, earlier);
+  EXPECT_EQ(after.waiting_since_ms, earlier);
+  EXPECT_EQ(after.revision, before.revision);
+  ASSERT_TRUE(pool_->write([&](db::Tx& tx) { return heed_clock(tx, earlier + kDay); }).ok());
+  EXPECT_EQ(active().step_started_ms, earlier);
+}
+
 TEST_P(DeliveryStore, WhatIsLiveIsNoCandidate) {
   go_live();
   std::string tag;

@@ -226,6 +226,18 @@ Result<Decidable> load_snapshot(db::Tx& tx, const std::string& rollout, const Ob
   return result;
 }
 
+Result<> heed_clock(db::Tx& tx, UnixMs now_ms) {
+  TRY(
+      tx.run("update rollouts set step_started_ms = ? where slot = 'active' and "
+             "step_started_ms > ?",
+             now_ms, now_ms));
+  TRY(
+      tx.run("update rollouts set waiting_since_ms = ? where slot = 'active' and "
+             "waiting_since_ms > ?",
+             now_ms, now_ms));
+  return {};
+}
+
 Result<> save_counts(db::Tx& tx, const std::string& rollout, int step, const std::string& source,
                      const StepCounts& counts, UnixMs now_ms) {
   const Rollout r = TRY(rows::get_rollout(tx, rollout));

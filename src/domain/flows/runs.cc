@@ -76,6 +76,11 @@ RunStep after_failure(const PipelineRun& run, const RunOutcome& outcome, RunStep
 
 }  // namespace
 
+bool is_due(const PipelineRun& run, UnixMs now_ms) {
+  if (run.state == RunState::kQueued) return true;
+  return run.due_ms <= now_ms || run.due_ms > now_ms + kPauseMaxMs;
+}
+
 const char* to_string(RunState state) {
   return kStates[static_cast<std::size_t>(state)];
 }

@@ -92,6 +92,10 @@ struct RunOutcome {
   std::int64_t spent_ms = 0;
 };
 
+/// Whether its next attempt may begin. No pause of a retry is longer than it was made: a clock that
+/// was put back does not lengthen it.
+bool is_due(const PipelineRun& run, UnixMs now_ms);
+
 /// Of attempts whose supervisor vanished; they count apart from failures.
 inline constexpr int kLostMax = 3;
 

@@ -96,6 +96,18 @@ TEST(AfterAttempt, ATimeOutIsTheEnd) {
   EXPECT_EQ(after_attempt(running(5), outcome(Kind::kTimedOut), kNow).state, RunState::kTimedOut);
 }
 
+TEST(IsDue, AClockThatIsPutBackLengthensNoPause) {
+  PipelineRun run = running(3);
+  run.state = RunState::kQueued;
+  run.created_ms = kNow;
+  EXPECT_TRUE(is_due(run, kNow - 1));
+  run.state = RunState::kRetryWait;
+  run.due_ms = kNow + 10'000;
+  EXPECT_FALSE(is_due(run, kNow));
+  EXPECT_TRUE(is_due(run, kNow + 10'000));
+  EXPECT_TRUE(is_due(run, kNow - 24 * 3'600'000));
+}
+
 TEST(Plan, SurvivesItsText) {
   RunPlan plan;
   plan.pipeline = "train";

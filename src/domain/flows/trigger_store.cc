@@ -391,7 +391,8 @@ Result<std::optional<Decided>> decide_waiting(db::Tx& tx, const ProjectFile& fil
     TRY(give_up(tx, std::move(row), gone, now_ms));
     return std::optional<Decided>(Decided{name, gone, "", ""});
   }
-  const bool is_due = row.waiting_event != 0 && row.waiting_due_ms <= now_ms;
+  const bool is_due =
+      row.waiting_event != 0 && (row.waiting_due_ms <= now_ms || row.waiting_since_ms > now_ms);
   const std::int64_t event = is_due ? row.waiting_event : row.buffered_event;
   if (!is_due && TRY(has_open_run(tx, row.name))) return std::optional<Decided>();
   const Occasion occasion = TRY(event_of(tx, event));
@@ -458,10 +459,10 @@ Result<> note_closed(db::Tx& tx, const std::string& incident, UnixMs now_ms) {
 Result<std::vector<Decided>> decide_due(db::Tx& tx, const ProjectFile& file, UnixMs now_ms) {
   static const std::string kSql =
       std::string(kStates) +
-      " where (waiting_event <> 0 and waiting_due_ms <= ?) or buffered_event <> 0 "
-      "order by name limit ?";
+      " where (waiting_event <> 0 and (waiting_due_ms <= ? or waiting_since_ms > ?)) or "
+      "buffered_event <> 0 order by name limit ?";
   std::vector<Decided> all;
-  for (StateRow& row : TRY(tx.all<StateRow>(kSql, now_ms, kDueMax))) {
+  for (StateRow& row : TRY(tx.all<StateRow>(kSql, now_ms, now_ms, kDueMax))) {
     auto decided = TRY(decide_waiting(tx, file, std::move(row), now_ms));
     if (decided) all.push_back(std::move(*decided));
   }
@@ -471,10 +472,11 @@ Result<std::vector<Decided>> decide_due(db::Tx& tx, const ProjectFile& file, Uni
 
 Result<bool> has_due(db::Tx& tx, UnixMs now_ms) {
   auto waits = TRY(tx.one<std::int64_t>(
-      "select 1 from trigger_states where (waiting_event <> 0 and waiting_due_ms <= ?) or "
-      "(buffered_event <> 0 and not exists (select 1 from pipeline_runs where is_open = 1 and "
+      "select 1 from trigger_states where (waiting_event <> 0 and (waiting_due_ms <= ? or "
+      "waiting_since_ms > ?)) or (buffered_event <> 0 and not exists (select 1 from pipeline_runs "
+      "where is_open = 1 and "
       "trigger_name = trigger_states.name)) limit 1",
-      now_ms));
+      now_ms, now_ms));
   if (waits) return true;
   auto storms = TRY(tx.one<std::int64_t>(
       "select 1 from trigger_decisions where told = 0 and decided > 1 and last_ms < ? limit 1",

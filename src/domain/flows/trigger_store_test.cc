@@ -198,6 +198,14 @@ TEST_P(TriggerStore, ADebouncedBurstIsOneRunOfTheNewest) {
   EXPECT_TRUE(due().empty());
 }
 
+TEST_P(TriggerStore, AWaitEndsWhenTheClockIsPutBack) {
+  trigger().debounce = Span(kHour);
+  tell(message(1));
+  now_ -= 24 * kHour;
+  EXPECT_EQ(due().size(), 1u);
+  EXPECT_EQ(open().size(), 1u);
+}
+
 TEST_P(TriggerStore, OneIsBufferedWhileARunGoesOn) {
   trigger().overlap = "buffer_one";
   tell(message(1));

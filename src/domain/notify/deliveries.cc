@@ -42,6 +42,12 @@ Result<> end(db::Tx& tx, const Delivery& delivery, const char* state, const std:
   return {};
 }
 
+/// Nothing waits longer than its pause: where more is left of it, the clock was put back.
+bool is_due(const Delivery& delivery, UnixMs now_ms) {
+  const UnixMs left = delivery.next_ms - now_ms;
+  return left <= 0 || left > pause_after(static_cast<int>(delivery.attempts));
+}
+
 bool is_declared(const std::vector<project::Notification>& declared, const std::string& webhook) {
   return std::any_of(declared.begin(), declared.end(),
                      [&](const auto& one) { return one.webhook == webhook; });
@@ -93,7 +99,7 @@ Result<std::vector<Delivery>> due(db::Tx& tx, const std::vector<project::Notific
   for (const Delivery& head : heads) {
     if (!is_declared(declared, head.webhook)) {
       TRY(end(tx, head, "given_up", "slipway.yaml no longer names this webhook", now_ms));
-    } else if (head.next_ms <= now_ms) {
+    } else if (is_due(head, now_ms)) {
       due.push_back(head);
     }
   }

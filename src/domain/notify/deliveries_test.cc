@@ -95,6 +95,16 @@ TEST_P(DeliveriesTest, AFailureIsTriedAgainLaterAndHoldsUpOnlyItsOwn) {
   EXPECT_EQ(due_at(kStart + 3000).size(), 2u);
 }
 
+TEST_P(DeliveriesTest, AClockThatIsPutBackDelaysNothing) {
+  constexpr UnixMs kDay = 24 * 3600 * 1000;
+  happen("rollout.rolled_back");
+  take_all();
+  EXPECT_EQ(due_at(kStart - kDay).size(), 1u);
+  record(due_at(kStart)[0], "no answer", kStart);
+  EXPECT_TRUE(due_at(kStart + 999).empty());
+  EXPECT_EQ(due_at(kStart - kDay).size(), 1u);
+}
+
 TEST_P(DeliveriesTest, GivesUpAfterThreeDays) {
   happen("rollout.rolled_back");
   take_all();
