@@ -70,7 +70,7 @@ export function Gates(props: { of: Rollout }) {
       <div class="scroll"><table><caption class="sr">Gates of version {props.of.version}</caption>
         <thead><tr><th scope="col">Gate</th><th scope="col">Verdict</th><th scope="col">Evidence</th></tr></thead>
         <tbody><For each={gates()}>{(name) => (
-          <tr><th scope="row">{name}</th><td><State of={verdict(name)?.status ?? "pending"} as={verdict(name) ? undefined : "not yet judged"} /></td><td>{verdict(name)?.words}</td></tr>
+          <tr><th scope="row">{name}</th><td><State of={verdict(name)?.status ?? "pending"} as={verdict(name) ? undefined : "not yet judged"} /></td><td class="words">{verdict(name)?.words}</td></tr>
         )}</For></tbody>
       </table></div></details>
     </Show>

@@ -128,7 +128,7 @@ function Checks(props: { of: Check[]; caption: string }) {
     <div class="scroll"><table><caption class="sr">{props.caption}</caption>
       <thead><tr><th scope="col">Check</th><th scope="col">Verdict</th><th scope="col" class="number">Measured</th><th scope="col" class="number">Threshold</th><th scope="col">In words</th></tr></thead>
       <tbody><For each={props.of}>{(c) => (
-        <tr><th scope="row">{c.check}</th><td><State of={c.status} /></td><td class="number">{c.observed === undefined ? "" : number(Number(c.observed))}</td><td class="number">{c.threshold === undefined ? "" : number(Number(c.threshold))}</td><td>{c.words}</td></tr>
+        <tr><th scope="row">{c.check}</th><td><State of={c.status} as={c.status === "warn" ? "warning" : undefined} /></td><td class="number">{c.observed === undefined ? "" : number(Number(c.observed))}</td><td class="number">{c.threshold === undefined ? "" : number(Number(c.threshold))}</td><td class="words">{c.words}</td></tr>
       )}</For></tbody>
     </table></div>
   );
@@ -162,7 +162,7 @@ function Row(props: { of: MonitorWindow; incident?: Incident }) {
         <th scope="row"><button class="fold" aria-expanded={open()} aria-controls={id()} onClick={() => setOpen(!open())}>{utc(props.of.start_ms)} to {utc(props.of.end_ms)}</button></th>
         <td><Show when={props.of.version} fallback={<span class="quiet">nobody was answered</span>}>{(v) => <a href={paths.version(props.of.model, v())}>{v()}</a>}</Show></td>
         <td><State of={props.of.status} /></td>
-        <td>{props.of.words} <For each={props.of.columns.slice(0, 6)}>{(c) => <span class="tag">{c}</span>}</For></td>
+        <td class="words">{props.of.words} <For each={props.of.columns.slice(0, 6)}>{(c) => <span class="tag">{c}</span>}</For></td>
         <td class="number">{number(props.of.rows)}</td><td class="number">{number(props.of.labelled)}</td>
         <td><Show when={props.incident}>{(i) => <a class="bad" href={paths.incident(i().id)}>incident</a>}</Show></td>
       </tr>

@@ -84,7 +84,7 @@ export function Incidents(props: { of: Incident[]; caption: string; candidate: (
       <thead><tr><th scope="col">Incident</th><th scope="col">State</th><th scope="col">Since</th><th scope="col">What is wrong</th><th scope="col">Likely cause</th><th scope="col">Remedy</th></tr></thead>
       <tbody><For each={props.of}>{(i) => (
         <tr><th scope="row"><a href={paths.incident(i.id)}>{i.monitor} of {i.deployment}</a></th><td><State of={i.open ? "open" : "closed"} /></td><td><When ms={i.opened_ms} /></td>
-          <td>{i.words} <span class="quiet">version {i.version}</span></td>
+          <td class="words">{i.words} <span class="quiet">version {i.version}</span></td>
           <td><For each={i.columns.slice(0, 8)} fallback={<span class="quiet">no column stands out</span>}>{(c) => <span class="tag">{c}</span>}</For></td><td>{remedyOf(i, props.candidate(i.deployment))}</td></tr>
       )}</For></tbody>
     </table></div>
