@@ -40,7 +40,7 @@ deployments:
     gates: [integrity, signature, quality]
     rollout:
       - shadow: {percent: 100, min_requests: 10, max_wait: 14d}
-      - canary: {percent: 50, min_requests: 5, max_wait: 14d}
+      - canary: {percent: 50, min_requests: 12, max_wait: 14d}
     guards: [{metric: error_rate, critical: true}]
     monitors:
       quality: {requirement: quality, labels: delayed, labels_within: 1h, window: 1d, min_rows: 10, persist: 2}
@@ -60,6 +60,7 @@ import http.client, json, os, pathlib, time, urllib.parse
 JOURNAL = pathlib.Path(%(journal)r)
 with open(JOURNAL, "a") as journal:
     journal.write("began\\n")
+marker = pathlib.Path(%(marker)r)
 url = urllib.parse.urlsplit(os.environ["MLFLOW_TRACKING_URI"])
 API = "/api/2.0/mlflow"
 def ask(method, path, body):
@@ -178,8 +179,11 @@ def free_port():
 class Loop:
     """A project with its server, and the world that asks it."""
 
-    def __init__(self, root, project=PROJECT):
+    ARGUMENTS = ["--clock", "replay"]
+
+    def __init__(self, root, project=PROJECT, train=TRAIN, **files):
         self.root, self.state, self.port = root, root / ".slipway", free_port()
+        self.prefix = []  # of the server's command
         self.journal = root.parent / (root.name + ".journal")
         self.log = open(root.parent / (root.name + ".log"), "a")
         self.receiver = Receiver()
@@ -188,21 +192,25 @@ class Loop:
         self.day = datetime.datetime(2011, 5, 1)
         self.truth = 0.0  # where x is below 10; half more elsewhere
         self.starts, self.process, self.places = 0, None, []
+        self.marker = root.parent / (root.name + ".marker")  # for scripts of a test
         self.guard = threading.Lock()
         root.mkdir()
         self.git("init", "-q", "-b", "main", ".")
         self.slipway("init")
         self.write("slipway.yaml", project)
         self.write("dvc.yaml", DVC % sys.executable)
-        self.write("train.py", TRAIN % {"journal": str(self.journal), "mlmodel": MLMODEL, "stump": stump("low", "high")})
+        self.write("train.py", train % {"journal": str(self.journal), "marker": str(self.marker), "mlmodel": MLMODEL,
+                                        "stump": stump("low", "high")})
         self.write("live.csv", "event_time,x,label\n2011-04-30T00:00:00Z,1,0\n2011-04-30T00:00:00Z,11,0.5\n")
+        for name, text in files.items():
+            self.write(name.replace("_", "."), text)
         self.commit()
         self.start()
         self.turn_clock()
         self.slipway("apply")
         self.slipway("run", "train")
         self.turn_clock()
-        assert self.deployment()["stable"] == 1, self.deployment()
+        wait_until(lambda: self.deployment()["stable"] == 1)
 
     # --- the project ---
 
@@ -237,8 +245,8 @@ class Loop:
             with self.guard:
                 self.starts += 1
                 self.process = subprocess.Popen(
-                    [SLIPWAY, "up", "--clock", "replay", "--listen", f"127.0.0.1:{self.port}", "--log-level", "warning"],
-                    cwd=self.root, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log,
+                    [*self.prefix, SLIPWAY, "up", *self.ARGUMENTS, "--listen", f"127.0.0.1:{self.port}", "--log-level",
+                     "warning"], cwd=self.root, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log,
                     text=True)
             line = self.process.stdout.readline()
             if line.startswith("slipway: ready at http://"):
@@ -269,21 +277,24 @@ class Loop:
         self.phase(self.turn_clock)
 
     def end(self):
-        """After something went wrong."""
-        if self.process.poll() is None:
+        """Also after something went wrong."""
+        if self.process is not None and self.process.poll() is None:
             self.process.kill()
-        self.process.wait()
-        self.process.stdout.close()
+            self.process.wait()
         self.receiver.close()
         self.log.close()
 
-    def close(self):
+    def stop(self):
         self.process.send_signal(signal.SIGTERM)
         status = self.process.wait(timeout=40)
         self.process.stdout.close()
-        self.receiver.close()
-        self.log.close()
         assert status == 0
+
+    def close(self):
+        try:
+            self.stop()
+        finally:
+            self.end()
 
     def connect(self):
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
@@ -324,8 +335,9 @@ class Loop:
     def deployment(self):
         return self.ask("GET", f"{API}/deployments/live")
 
-    def answers(self, count, x=None):
-        """Of so many single requests of different users, during the day: prediction id, x, answer; all of them are kept."""
+    def answers(self, count, x=None, kept=True):
+        """Of so many single requests of different users, during the day: prediction id, x, answer; returns once they are
+        in the log."""
         connection, given = self.connect(), []
         for number in range(count):
             value = x if x is not None else float(number * 7 % 20)
@@ -335,8 +347,8 @@ class Loop:
                                for name, data in (("x", value), ("y", 0.0))]}
             answer = self.ask("POST", "/v2/models/live/infer", body, connection=connection)
             given.append((answer["parameters"]["prediction_id"], value, answer["outputs"][0]["data"][0]))
-        # The log is written a moment later.
-        wait_until(lambda: self.status("GET", f"{API}/predictions/{given[-1][0]}", connection) == 200)
+        if kept:  # the log is written a moment later
+            wait_until(lambda: self.status("GET", f"{API}/predictions/{given[-1][0]}", connection) == 200)
         return given
 
     def tell_truth(self, given):
@@ -345,7 +357,10 @@ class Loop:
 
     def live_a_day(self, count=16):
         """Answers and, soon, their truth; at the next day's second hour it is judged."""
-        self.phase(lambda: self.tell_truth(self.answers(count)))
+        def live():
+            self.turn_clock()
+            self.tell_truth(self.answers(count))
+        self.phase(live)
         self.day = self.day.replace(hour=0) + DAY + 2 * HOUR
         self.phase(self.turn_clock)
 
@@ -367,6 +382,22 @@ class Loop:
                 return found
             after = page[-1]["seq"]
 
+    def windows(self):
+        """How the windows were judged, oldest first."""
+        found = self.ask("GET", f"{API}/windows?deployment=live&monitor=quality")["windows"]
+        return [window["status"] for window in reversed(found)]
+
+    def metric(self, name):
+        for line in self.ask("GET", "/metrics").splitlines():
+            if line.startswith(name + " "):
+                return float(line.split()[-1])
+        return 0.0
+
+    def run_status(self, event):
+        """Of the tracked run that an event is about."""
+        run = event["subject"].split(":")[-1]
+        return self.ask("GET", f"/api/2.0/mlflow/runs/get?run_id={run}")["run"]["info"]["status"]
+
     # --- one turn of the loop ---
 
     def turn(self):
@@ -374,8 +405,12 @@ class Loop:
         self.truth += 10
         for _ in range(2):
             self.live_a_day()
+        self.recover()
+
+    def recover(self):
+        """A candidate gets to serve, and has a good day."""
         self.serve(12)  # shadow
-        self.serve(24)  # canary
+        self.serve(40)  # canary
         answers = self.serve(4)
         assert [answer for _, x, answer in answers] == [self.truth + (0.5 if x >= 10 else 0) for _, x, _ in answers]
         self.day = self.day.replace(hour=0) + DAY
@@ -430,7 +465,7 @@ class Loop:
         self.phase(lambda: self.register_sick(version))
         self.phase(self.turn_clock)
         self.serve(12)
-        answers = self.serve(24, SICK)
+        answers = self.serve(40, SICK)
         answers += self.serve(4, SICK)
         assert {answer for _, _, answer in answers} == {self.truth + 0.5}
 
