@@ -2,8 +2,10 @@
 
 #include <sys/random.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 
 #include "base/check.h"
 
@@ -13,13 +15,16 @@ void random_bytes(std::span<std::byte> out) {
   // One system call fills many small requests: ids are made on hot paths.
   thread_local std::array<std::byte, 256> pool;
   thread_local std::size_t left = 0;
-  for (std::byte& b : out) {
+  while (!out.empty()) {
     if (left == 0) {
       ssize_t got = getrandom(pool.data(), pool.size(), 0);
       CHECK(got == static_cast<ssize_t>(pool.size()));
       left = pool.size();
     }
-    b = pool[--left];
+    const std::size_t taken = std::min(left, out.size());
+    left -= taken;
+    std::memcpy(out.data(), pool.data() + left, taken);
+    out = out.subspan(taken);
   }
 }
 

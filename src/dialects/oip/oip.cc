@@ -345,6 +345,7 @@ class Inference {
         scored.ok()
             ? respond(*scored->version, address_.model, infer_, batch_.rows, scored->values, id)
             : render_error(in_our_words(scored.error(), address_.model, address_.version));
+    response.headers.reserve(response.headers.all().size() + 2);
     response.headers.add(serving::kPredictionIdHeader, id);
     response.headers.add(serving::kRouteHeader,
                          serving::route_text(assignment_, scored.ok() && scored->fell_back));

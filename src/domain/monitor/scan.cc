@@ -1,6 +1,8 @@
 #include "domain/monitor/scan.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <charconv>
 #include <cmath>
 
@@ -18,16 +20,19 @@ constexpr int kRefused = 400, kFailed = 500;  // HTTP: the caller's fault, the v
 class Rows {
  public:
   Rows(const checks::Plan& plan, const std::vector<std::string>& columns)
-      : profiler_(plan, fields_of(columns)), cells_(columns.size()), valid_(columns.size()) {}
+      : profiler_(plan, fields_of(columns)),
+        cells_(columns.size(), std::vector<double>(table::kChunkRowsMax)),
+        valid_(columns.size(), std::vector<std::uint64_t>((table::kChunkRowsMax + 63) / 64)) {}
 
   /// `cells` of one row, at the places of the columns.
   void add(const float* cells, const std::vector<std::size_t>& places) {
     for (std::size_t i = 0; i < places.size(); ++i) {
       const float cell = cells[places[i]];
       const bool is_there = !std::isnan(cell);
-      cells_[i].push_back(is_there ? as_written(cell) : 0);
-      if (n_ % 64 == 0) valid_[i].push_back(0);
-      if (is_there) valid_[i].back() |= std::uint64_t{1} << (n_ % 64);
+      cells_[i][n_] = is_there ? as_written(cell) : 0;
+      std::uint64_t& valid = valid_[i][n_ / 64];
+      if (n_ % 64 == 0) valid = 0;
+      valid |= std::uint64_t{is_there} << (n_ % 64);
     }
     if (++n_ == table::kChunkRowsMax) hand_over();
   }
@@ -56,8 +61,6 @@ class Rows {
       chunk.columns.push_back(view);
     }
     profiler_.add(chunk);
-    for (auto& cells : cells_) cells.clear();
-    for (auto& bits : valid_) bits.clear();
     n_ = 0;
   }
 
@@ -79,11 +82,51 @@ void add_one(checks::Moments& moments, double value) {
   moments.add({&value, 1});
 }
 
+constexpr std::array<double, 16> kPowersOfTen = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                                 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+constexpr float kFastMin = 1e-5f, kFastMax = 1e7f;
+
+/// Digits of x before the point; 0 for 0.0999, -1 for 0.00999. Precondition: within the above.
+int digits_before_point(double x) {
+  const auto exponent = static_cast<int>(std::bit_cast<std::uint64_t>(x) >> 52) - 1023;
+  const int digits = (exponent * 1233 >> 12) + 1;  // of 2^exponent: log10(2) is 1233 / 4096
+  const double next = digits >= 0 ? kPowersOfTen[static_cast<std::size_t>(digits)]
+                                  : 1 / kPowersOfTen[static_cast<std::size_t>(-digits)];
+  return x >= next ? digits + 1 : digits;
+}
+
+/// Whether a double lies in the middle of two floats, so that the nearer one can't be told.
+bool is_between(double value) {
+  constexpr std::uint64_t kBelowFloat = (std::uint64_t{1} << 29) - 1;
+  return (std::bit_cast<std::uint64_t>(value) & kBelowFloat) == std::uint64_t{1} << 28;
+}
+
+/// By arithmetic instead of text: the decimal with the fewest digits that reads back as `cell`. One
+/// with six digits tells any two floats apart that need no more; nine always do. Nothing where
+/// rounding could decide.
+std::optional<double> as_written_fast(float cell) {
+  const double x = std::fabs(static_cast<double>(cell));
+  if (!(x >= kFastMin && x < kFastMax)) return std::nullopt;
+  constexpr double kRound = 0x1.8p52;  // added and taken away: the nearest whole number
+  const int before = digits_before_point(x);
+  for (int digits = 6; digits <= 9; ++digits) {
+    // What is not whole needs a digit behind the point.
+    const double power = kPowersOfTen[static_cast<std::size_t>(std::max(digits - before, 1))];
+    const double scaled = x * power, whole = scaled + kRound - kRound;
+    if (std::fabs(scaled - whole) > 0.4999) return std::nullopt;
+    const double value = whole / power;
+    if (is_between(value)) return std::nullopt;
+    if (static_cast<double>(static_cast<float>(value)) == x) return std::copysign(value, cell);
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 double as_written(float cell) {
   // Whole numbers are the same in either precision.
   if (cell == std::floor(cell) || !std::isfinite(cell)) return cell;
+  if (const std::optional<double> value = as_written_fast(cell)) return *value;
   char text[32];
   const auto written = std::to_chars(text, text + sizeof text, cell);
   double value = cell;
@@ -109,8 +152,10 @@ struct Gatherer::Version {
   bool fits = false;                // it has all of them and no other
 
   void look_at(const Layout& now) {
-    if (layout && *layout == now) return;
+    if (layout && now.reading != 0 && layout->reading == now.reading) return;
+    const bool is_same = layout && *layout == now;
     layout = now;
+    if (is_same) return;
     fits = clear_columns(now) == columns;
     places.clear();
     for (std::size_t i = 0; fits && i < now.columns.size(); ++i) {
@@ -124,6 +169,20 @@ Gatherer::~Gatherer() = default;
 Gatherer::Gatherer(Gatherer&&) noexcept = default;
 
 Result<Gatherer::Version*> Gatherer::version_of(const Layout& layout) {
+  // Of few layouts, as a rule of one: names are compared when another one comes.
+  const auto known = std::find_if(seen_.begin(), seen_.end(), [&](const auto& seen) {
+    return layout.reading != 0 && seen.first == layout.reading;
+  });
+  if (known != seen_.end() && known->second->layout->reading == layout.reading)
+    return known->second;
+  Version* version = TRY(version_named(layout));
+  version->look_at(layout);
+  if (seen_.size() >= kVersionsMax) seen_.clear();
+  seen_.emplace_back(layout.reading, version);
+  return version;
+}
+
+Result<Gatherer::Version*> Gatherer::version_named(const Layout& layout) {
   auto& slot = versions_[{layout.model, layout.version}];
   if (slot) return slot.get();
   auto version = std::make_unique<Version>();
@@ -208,7 +267,6 @@ Result<> Gatherer::add(const Prediction& prediction, const Layout& layout,
     return {};
   }
   Version* version = TRY(version_of(layout));
-  version->look_at(layout);
   count(*version, prediction);
   add_rows(*version, prediction, layout, labels);
   return {};

@@ -55,13 +55,16 @@ class Gatherer {
 
  private:
   struct Version;
+  /// Having looked at the layout.
   Result<Version*> version_of(const serving::Layout& layout);
+  Result<Version*> version_named(const serving::Layout& layout);
   void count(Version& version, const serving::Prediction& prediction) const;
   void add_rows(Version& version, const serving::Prediction& prediction,
                 const serving::Layout& layout, const std::vector<const serving::Label*>& labels);
 
   Wanted wanted_;
   std::map<std::pair<std::string, std::string>, std::unique_ptr<Version>> versions_;
+  std::vector<std::pair<std::uint64_t, Version*>> seen_;  // by the layout's reading
   std::int64_t uncounted_ = 0;
 };
 

@@ -1,5 +1,7 @@
 #include "domain/serving/prediction_id.h"
 
+#include <span>
+
 #include "base/ids.h"
 #include "base/text.h"
 
@@ -39,16 +41,19 @@ std::optional<std::array<std::byte, 16>> read_uuid7(std::string_view text) {
 
 void append_uuid(std::string& text, const std::array<std::byte, 16>& uuid) {
   static constexpr char kDigits[] = "0123456789abcdef";
+  char chars[kUuidChars];
+  char* at = chars;
   for (std::size_t i = 0; i < uuid.size(); ++i) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
-    text += kDigits[std::to_integer<unsigned>(uuid[i]) >> 4];
-    text += kDigits[std::to_integer<unsigned>(uuid[i]) & 15];
+    if (i == 4 || i == 6 || i == 8 || i == 10) *at++ = '-';
+    *at++ = kDigits[std::to_integer<unsigned>(uuid[i]) >> 4];
+    *at++ = kDigits[std::to_integer<unsigned>(uuid[i]) & 15];
   }
+  text.append(chars, sizeof chars);
 }
 
 }  // namespace
 
-UnixMs PredictionId::time_ms() const {
+UnixMs time_of(const std::array<std::byte, 16>& uuid) {
   UnixMs ms = 0;
   for (std::size_t i = 0; i < 6; ++i) ms = ms << 8 | std::to_integer<UnixMs>(uuid[i]);
   return ms;
@@ -87,11 +92,12 @@ std::optional<PredictionId> read_prediction_id(std::string_view text) {
 }
 
 PredictionId make_prediction_id(std::string deployment, UnixMs now_ms) {
+  constexpr std::size_t kTimeBytes = 6;
   PredictionId id{std::move(deployment), {}, 0};
-  random_bytes(id.uuid);
-  for (int i = 0; i < 6; ++i) {
-    id.uuid[static_cast<std::size_t>(i)] = static_cast<std::byte>(now_ms >> (8 * (5 - i)) & 0xff);
+  for (std::size_t i = 0; i < kTimeBytes; ++i) {
+    id.uuid[i] = static_cast<std::byte>(now_ms >> (8 * (kTimeBytes - 1 - i)) & 0xff);
   }
+  random_bytes(std::span(id.uuid).subspan(kTimeBytes));
   id.uuid[6] = (id.uuid[6] & std::byte{0x0f}) | std::byte{0x70};
   id.uuid[8] = (id.uuid[8] & std::byte{0x3f}) | std::byte{0x80};
   return id;

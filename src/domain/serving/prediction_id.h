@@ -14,13 +14,15 @@
 // and the file that holds it is found without an index.
 namespace slipway::serving {
 
+/// The server's clock when the answer was made.
+UnixMs time_of(const std::array<std::byte, 16>& uuid);
+
 struct PredictionId {
   std::string deployment;
   std::array<std::byte, 16> uuid{};
   std::uint32_t row = 0;
 
-  /// The server's clock when the answer was made.
-  UnixMs time_ms() const;
+  UnixMs time_ms() const { return time_of(uuid); }
   /// Without the row: that of the whole request.
   std::string text() const;
   std::string text_of_row() const;

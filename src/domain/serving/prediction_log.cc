@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <optional>
 
 #include "base/hash.h"
 #include "base/log.h"
@@ -16,15 +17,30 @@ namespace {
 constexpr char kKind[] = "predictions";
 constexpr std::size_t kOpenFilesMax = 2;  // of one deployment: today's, and a late one
 
-std::size_t bytes_of(const Prediction& p) {
-  return sizeof(Prediction) + p.client_id.size() + p.error.size() +
-         (p.cells.size() + p.outputs.size()) * sizeof(float);
+constexpr UnixMs kDayMs = 86'400'000;
+constexpr std::size_t kBytesKept = 256u << 10;  // of memory that was needed and may be again
+constexpr std::size_t kKindsLookedAt = 8;       // of those waiting, for one that an answer shares
+
+std::int64_t day_number_of(const std::array<std::byte, 16>& uuid) {
+  return time_of(uuid) / kDayMs;  // an id's time is never before 1970
+}
+
+/// At most; of a frame.
+std::size_t bytes_of(const PredictionView& p) {
+  constexpr std::size_t kFixed = 128;
+  return kFixed + p.client_id.size() + p.error.size() + p.cells.size_bytes() +
+         p.outputs.size_bytes();
+}
+
+bool fits(const PredictionView& p, const Layout& layout) {
+  return p.cells.size() == p.rows * layout.columns.size() &&
+         (p.outputs.empty() || p.outputs.size() == p.rows * layout.outputs.size());
 }
 
 /// A number in [0, 1) from the random end of the id: request, answer and label agree on it.
-double draw_of(const PredictionId& id) {
+double draw_of(const std::array<std::byte, 16>& uuid) {
   std::uint64_t bits;
-  std::memcpy(&bits, id.uuid.data() + 8, sizeof bits);
+  std::memcpy(&bits, uuid.data() + 8, sizeof bits);
   return static_cast<double>(bits << 2 >> 11) * 0x1p-53;  // without the two bits of the variant
 }
 
@@ -63,35 +79,39 @@ struct PredictionLog::Stream::Rows {
     as_given &= kept.size() == given->columns.size();
   }
 
-  void apply(Prediction& p, const std::string& key) const {
-    if (as_given) return;
+  /// The payload with the columns that are kept.
+  void append(std::string& out, std::string_view payload, const FrameFacts& facts,
+              const std::string& key) const {
     const std::size_t width = given->columns.size();
-    std::vector<float> cells;
-    cells.reserve(p.rows * kept.size());
-    for (std::size_t row = 0; row < p.rows; ++row) {
+    const char* cells = payload.data() + facts.cells_at;
+    out += payload.substr(0, facts.cells_at);
+    for (std::size_t row = 0; row < facts.rows; ++row) {
       for (std::size_t k = 0; k < kept.size(); ++k) {
-        const float value = p.cells[row * width + kept[k]];
-        cells.push_back(written.columns[k].keep == Keep::kHash ? hashed(value, key) : value);
+        float value;
+        std::memcpy(&value, cells + (row * width + kept[k]) * sizeof value, sizeof value);
+        if (written.columns[k].keep == Keep::kHash) value = hashed(value, key);
+        out.append(reinterpret_cast<const char*>(&value), sizeof value);
       }
     }
-    p.cells = std::move(cells);
+    out += payload.substr(facts.cells_at + facts.rows * width * sizeof(float));
   }
 };
 
 struct PredictionLog::Stream::File {
-  std::string day;
+  std::int64_t day;
   blob::Journal journal;
   std::vector<Rows> layouts;  // by their number
   FileSummary summary;
 
-  std::size_t number_of(const std::shared_ptr<const Layout>& layout, const LogRules& rules,
-                        std::string& out) {
+  std::uint32_t number_of(const std::shared_ptr<const Layout>& layout, const LogRules& rules,
+                          std::string& out) {
     for (std::size_t i = 0; i < layouts.size(); ++i) {
-      if (layouts[i].given == layout || *layouts[i].given == *layout) return i;
+      if (layouts[i].given == layout || *layouts[i].given == *layout)
+        return static_cast<std::uint32_t>(i);
     }
     layouts.emplace_back(layout, rules);
     blob::add_frame(out, layout_frame(layouts.back().written));
-    return layouts.size() - 1;
+    return static_cast<std::uint32_t>(layouts.size() - 1);
   }
 };
 
@@ -100,31 +120,65 @@ struct PredictionLog::Stream::File {
 PredictionLog::Stream::Stream(PredictionLog& log, std::string deployment, LogRules rules)
     : log_(log), deployment_(std::move(deployment)), rules_(std::move(rules)) {}
 
-bool PredictionLog::Stream::is_kept(const Prediction& p) const {
+bool PredictionLog::Stream::is_kept(const PredictionView& p) const {
   return rules_.sample >= 1 || p.role != Role::kLive || p.status >= 400 ||
-         draw_of(p.id) < rules_.sample;
+         draw_of(p.uuid) < rules_.sample;
 }
 
-void PredictionLog::Stream::log(Prediction prediction, std::shared_ptr<const Layout> layout) {
-  if (!is_kept(prediction)) return;
-  const std::size_t bytes = bytes_of(prediction);
+std::uint32_t PredictionLog::Stream::Pending::kind_of(const std::shared_ptr<const Layout>& layout,
+                                                      std::int64_t day) {
+  const std::size_t end = kinds.size() - std::min(kinds.size(), kKindsLookedAt);
+  for (std::size_t i = kinds.size(); i-- > end;) {
+    if (kinds[i].layout == layout && kinds[i].day == day) return static_cast<std::uint32_t>(i);
+  }
+  kinds.push_back({layout, day});
+  return static_cast<std::uint32_t>(kinds.size() - 1);
+}
+
+std::size_t PredictionLog::Stream::Pending::bytes() const {
+  return frames.size() + entries.size() * sizeof(Entry) + kinds.size() * sizeof(Kind);
+}
+
+void PredictionLog::Stream::Pending::clear() {
+  frames.clear();
+  entries.clear();
+  kinds.clear();
+}
+
+void PredictionLog::Stream::log(const PredictionView& p,
+                                const std::shared_ptr<const Layout>& layout) {
+  if (!is_kept(p)) return;
+  const std::size_t bytes = bytes_of(p);
+  // What no reader could read again must not stand before what comes later.
+  if (bytes > blob::kFrameBytesMax || !fits(p, *layout)) return lose(1);
+  const std::int64_t day = day_number_of(p.uuid);
   const bool taken = pending_.with([&](Pending& pending) {
-    if (pending.bytes + bytes > log_.options_.pending_bytes_max) return false;
-    pending.bytes += bytes;
-    pending.entries.push_back({std::move(prediction), std::move(layout)});
+    if (pending.bytes() + bytes > log_.options_.pending_bytes_max) return false;
+    const std::uint32_t kind = pending.kind_of(layout, day);
+    const std::size_t at = blob::open_frame(pending.frames);
+    append_prediction_frame(pending.frames, p, 0);
+    pending.entries.push_back({kind, static_cast<std::uint32_t>(pending.frames.size() - at)});
     return true;
   });
   if (!taken) lose(1);
 }
 
 Result<> PredictionLog::Stream::flush() {
-  Pending taken = pending_.with([](Pending& pending) { return std::exchange(pending, {}); });
-  std::vector<Entry>& entries = taken.entries;
+  taken_.clear();
+  pending_.with([this](Pending& pending) { std::swap(pending, taken_); });
+  const std::span<const Entry> entries = taken_.entries;
+  const std::span<const Kind> kinds = taken_.kinds;
+  const std::span<char> frames = taken_.frames;
   Result<> first;
+  std::size_t bytes_before = 0;
   for (std::size_t begin = 0, end = 0; begin < entries.size(); begin = end) {
-    const std::string day = day_of(entries[begin].prediction.id.time_ms());
-    while (end < entries.size() && day_of(entries[end].prediction.id.time_ms()) == day) ++end;
-    Result<> written = write(day, std::span(entries).subspan(begin, end - begin));
+    const std::int64_t day = kinds[entries[begin].kind].day;
+    std::size_t bytes = 0;
+    for (; end < entries.size() && kinds[entries[end].kind].day == day; ++end)
+      bytes += entries[end].bytes;
+    Result<> written =
+        write(day, kinds, entries.subspan(begin, end - begin), frames.subspan(bytes_before, bytes));
+    bytes_before += bytes;
     if (written.ok()) {
       log_.logged_counter_.add(static_cast<double>(end - begin));
       continue;
@@ -132,12 +186,16 @@ Result<> PredictionLog::Stream::flush() {
     lose(end - begin);
     if (first.ok()) first = std::move(written);
   }
+  // Lets go of versions that are gone, and of what only a storm needed.
+  taken_.kinds.clear();
+  if (taken_.frames.capacity() > 4 * taken_.frames.size() + kBytesKept) taken_ = {};
   return first;
 }
 
-Result<> PredictionLog::Stream::write(const std::string& day, std::span<Entry> entries) {
+Result<> PredictionLog::Stream::write(std::int64_t day, std::span<const Kind> kinds,
+                                      std::span<const Entry> entries, std::span<char> frames) {
   File* file = TRY(file_of(day));
-  Result<> written = write_to(*file, entries);
+  Result<> written = write_to(*file, kinds, entries, frames);
   if (!written.ok()) {
     // Whether what it holds is on the disk is no longer known: the next answers get another file.
     std::erase_if(files_, [&](const auto& open) { return open.get() == file; });
@@ -145,26 +203,42 @@ Result<> PredictionLog::Stream::write(const std::string& day, std::span<Entry> e
   return written;
 }
 
-Result<> PredictionLog::Stream::write_to(File& file, std::span<Entry> entries) {
-  std::string frames, payload;
-  for (Entry& entry : entries) {
-    Prediction& p = entry.prediction;
-    const std::size_t number = file.number_of(entry.layout, rules_, frames);
-    file.layouts[number].apply(p, rules_.hash_key);
-    payload.clear();
-    append_prediction_frame(payload, p, static_cast<std::uint32_t>(number));
-    if (payload.size() > blob::kFrameBytesMax) {
-      lose(1);
-      continue;
-    }
-    blob::add_frame(frames, payload);
-    file.summary.add(p.event_time_ms, p.rows);
+Result<> PredictionLog::Stream::write_to(File& file, std::span<const Kind> kinds,
+                                         std::span<const Entry> entries, std::span<char> frames) {
+  std::string layouts;  // that this file has not seen
+  std::vector<std::optional<std::uint32_t>> numbers(kinds.size());
+  bool as_given = true;
+  for (const Entry& entry : entries) {
+    std::optional<std::uint32_t>& number = numbers[entry.kind];
+    if (!number) number = file.number_of(kinds[entry.kind].layout, rules_, layouts);
+    as_given &= file.layouts[*number].as_given;
   }
-  TRY(file.journal.append(frames));
+  std::string changed;  // all of them, where rules change any
+  std::size_t at = 0;
+  for (const Entry& entry : entries) {
+    finish(file, *numbers[entry.kind], frames.subspan(at, entry.bytes),
+           as_given ? nullptr : &changed);
+    at += entry.bytes;
+  }
+  if (!layouts.empty()) TRY(file.journal.append(layouts));
+  TRY(file.journal.append(as_given ? std::string_view(frames.data(), frames.size()) : changed));
   return file.journal.sync();
 }
 
-Result<PredictionLog::Stream::File*> PredictionLog::Stream::file_of(const std::string& day) {
+void PredictionLog::Stream::finish(File& file, std::uint32_t layout_number, std::span<char> frame,
+                                   std::string* changed) const {
+  const std::span<char> payload = frame.subspan(blob::kFrameHeadBytes);
+  set_layout_number(payload, layout_number);
+  const FrameFacts facts = facts_of({payload.data(), payload.size()});
+  file.summary.add(facts.event_time_ms, facts.rows);
+  if (changed == nullptr) return blob::seal_frame(frame);
+  const std::size_t begun = blob::open_frame(*changed);
+  file.layouts[layout_number].append(*changed, {payload.data(), payload.size()}, facts,
+                                     rules_.hash_key);
+  blob::seal_frame(std::span(*changed).subspan(begun));
+}
+
+Result<PredictionLog::Stream::File*> PredictionLog::Stream::file_of(std::int64_t day) {
   for (const auto& file : files_) {
     if (file->day == day && file->journal.bytes() < log_.options_.file_bytes_max) return file.get();
   }
@@ -173,7 +247,8 @@ Result<PredictionLog::Stream::File*> PredictionLog::Stream::file_of(const std::s
     files_.pop_front();
     TRY(close(*oldest));
   }
-  const std::filesystem::path folder = log_.options_.root / folder_of(deployment_) / day;
+  const std::filesystem::path folder =
+      log_.options_.root / folder_of(deployment_) / day_of(day * kDayMs);
   TRY(blob::make_folders(log_.disk_, folder));
   blob::Journal journal = TRY(blob::Journal::create(log_.disk_, folder / new_file_name(), kKind));
   files_.push_back(std::make_unique<File>(File{day, std::move(journal), {}, {}}));

@@ -48,30 +48,48 @@ class PredictionLog {
   /// Of one deployment. Cheap to hold; requests in flight keep theirs.
   class Stream {
    public:
-    /// Takes the answer over and returns at once. `layout` is that of its cells before any rule.
-    void log(Prediction prediction, std::shared_ptr<const Layout> layout);
+    /// Copies the answer and returns at once. `layout` is that of its cells before any rule: one
+    /// that does not fit it is lost.
+    void log(const PredictionView& prediction, const std::shared_ptr<const Layout>& layout);
     const std::string& deployment() const { return deployment_; }
 
    private:
     friend class PredictionLog;
-    struct Entry {
-      Prediction prediction;
+    /// Answers of one layout and day.
+    struct Kind {
       std::shared_ptr<const Layout> layout;
+      std::int64_t day = 0;  // since 1970
     };
+    struct Entry {
+      std::uint32_t kind = 0;
+      std::uint32_t bytes = 0;  // of its frame
+    };
+    /// Answers as the file wants them, but for the number of their layout and the frame's head:
+    /// whoever answers only copies, the rest is done by whoever writes.
     struct Pending {
-      std::vector<Entry> entries;
-      std::size_t bytes = 0;
+      std::string frames;
+      std::vector<Entry> entries;  // in the same order
+      std::vector<Kind> kinds;
+
+      std::uint32_t kind_of(const std::shared_ptr<const Layout>& layout, std::int64_t day);
+      std::size_t bytes() const;
+      void clear();
     };
     struct File;
     struct Rows;
 
     Stream(PredictionLog& log, std::string deployment, LogRules rules);
-    bool is_kept(const Prediction& prediction) const;
+    bool is_kept(const PredictionView& prediction) const;
     Result<> flush();
-    /// Entries that share a day, in order.
-    Result<> write(const std::string& day, std::span<Entry> entries);
-    Result<> write_to(File& file, std::span<Entry> entries);
-    Result<File*> file_of(const std::string& day);
+    /// Entries that share a day, in order, and their frames.
+    Result<> write(std::int64_t day, std::span<const Kind> kinds, std::span<const Entry> entries,
+                   std::span<char> frames);
+    Result<> write_to(File& file, std::span<const Kind> kinds, std::span<const Entry> entries,
+                      std::span<char> frames);
+    /// Makes the frame what the file wants: in place, or at the end of `changed`, by the rules.
+    void finish(File& file, std::uint32_t layout_number, std::span<char> frame,
+                std::string* changed) const;
+    Result<File*> file_of(std::int64_t day);
     Result<> close(File& file);
     Result<> close_all();
     void lose(std::uint64_t requests);
@@ -80,6 +98,7 @@ class PredictionLog {
     const std::string deployment_;
     const LogRules rules_;
     Guarded<Pending> pending_;
+    Pending taken_;                            // its memory is used again; under flush_mutex_
     std::deque<std::unique_ptr<File>> files_;  // open ones; under flush_mutex_
   };
 

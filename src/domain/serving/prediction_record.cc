@@ -1,9 +1,11 @@
 #include "domain/serving/prediction_record.h"
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cstring>
-#include <limits>
+
+#include "base/check.h"
 
 namespace slipway::serving {
 namespace {
@@ -16,11 +18,22 @@ constexpr std::size_t kNameBytesMax = 1024;
 constexpr std::size_t kColumnsMax = 100'000;
 constexpr std::uint32_t kRowsMax = 16u << 20;
 
+constexpr std::size_t kLayoutNumberAt = sizeof(Sort);
+constexpr std::size_t kEventTimeAt = kLayoutNumberAt + sizeof(std::uint32_t) + 16;
+
 static_assert(std::endian::native == std::endian::little, "numbers are written as they lie");
 
 template <class T>
 void put(std::string& out, T value) {
   out.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+/// At once: this is done for every answer.
+template <class... T>
+void put_all(std::string& out, const T&... values) {
+  char bytes[(sizeof(T) + ...)];
+  char* at = bytes;
+  ((std::memcpy(at, &values, sizeof values), at += sizeof values), ...);
+  out.append(bytes, sizeof bytes);
 }
 void put_text(std::string& out, std::string_view text, std::size_t bytes_max) {
   text = text.substr(0, bytes_max);
@@ -47,6 +60,7 @@ class Cursor {
     if (ok_) std::memcpy(&value, bytes.data(), sizeof value);
     return value;
   }
+  void skip(std::size_t bytes) { take(bytes); }
   std::string get_text() { return std::string(take(get<std::uint16_t>())); }
   std::vector<float> get_floats(std::uint64_t count) {
     if (count > left_.size() / sizeof(float)) ok_ = false;
@@ -92,6 +106,8 @@ Result<Layout> read_layout(Cursor& in) {
   }
   for (std::uint32_t i = 0; i < outputs && in.ok(); ++i) layout.outputs.push_back(in.get_text());
   if (!in.done()) return broken("layout");
+  static std::atomic<std::uint64_t> readings{0};
+  layout.reading = ++readings;
   return layout;
 }
 
@@ -125,21 +141,33 @@ std::string layout_frame(const Layout& layout) {
   return out;
 }
 
-void append_prediction_frame(std::string& out, const Prediction& p, std::uint32_t layout_number) {
-  put(out, Sort::kPrediction);
-  put(out, layout_number);
-  out.append(reinterpret_cast<const char*>(p.id.uuid.data()), p.id.uuid.size());
-  put(out, p.event_time_ms);
-  put(out, p.role);
-  put(out, p.status);
-  put(out, p.latency_us);
-  put(out, p.key_hash);
+void append_prediction_frame(std::string& out, const PredictionView& p,
+                             std::uint32_t layout_number) {
+  put_all(out, Sort::kPrediction, layout_number, p.uuid, p.event_time_ms, p.role, p.status,
+          p.latency_us, p.key_hash);
   put_text(out, p.client_id, kTextBytesMax);
   put_text(out, p.error, kTextBytesMax);
-  put(out, p.rows);
-  put(out, static_cast<std::uint8_t>(p.outputs.empty() ? 0 : 1));
+  put_all(out, p.rows, static_cast<std::uint8_t>(p.outputs.empty() ? 0 : 1));
   put_floats(out, p.cells);
   put_floats(out, p.outputs);
+}
+
+FrameFacts facts_of(std::string_view payload) {
+  FrameFacts facts;
+  Cursor in(payload.substr(kEventTimeAt));
+  facts.event_time_ms = in.get<UnixMs>();
+  in.skip(sizeof(Role) + sizeof(Prediction::status) + sizeof(Prediction::latency_us) +
+          sizeof(Prediction::key_hash));
+  for (int text = 0; text < 2; ++text) in.skip(in.get<std::uint16_t>());
+  facts.rows = in.get<std::uint32_t>();
+  in.skip(1);
+  CHECK(in.ok());
+  facts.cells_at = payload.size() - in.left();
+  return facts;
+}
+
+void set_layout_number(std::span<char> payload, std::uint32_t layout_number) {
+  std::memcpy(payload.data() + kLayoutNumberAt, &layout_number, sizeof layout_number);
 }
 
 void FileSummary::add(UnixMs event_time_ms, std::uint32_t request_rows) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -32,7 +34,13 @@ struct Layout {
   std::string model, version;
   std::vector<Column> columns;
   std::vector<std::string> outputs;
-  bool operator==(const Layout&) const = default;
+  // Of those that were read: two with the same number are one. 0: says nothing.
+  std::uint64_t reading = 0;
+
+  bool operator==(const Layout& other) const {
+    return model == other.model && version == other.version && columns == other.columns &&
+           outputs == other.outputs;
+  }
 };
 
 /// One answered request. Cells and outputs are row by row; missing cells are NaN, hashed ones hold
@@ -49,10 +57,46 @@ struct Prediction {
   std::vector<float> cells, outputs;
 };
 
+/// The same where its parts lie: valid as long as they are.
+struct PredictionView {
+  PredictionView() = default;
+  PredictionView(const Prediction& p)  // NOLINT: a prediction is one
+      : uuid(p.id.uuid),
+        event_time_ms(p.event_time_ms),
+        role(p.role),
+        status(p.status),
+        latency_us(p.latency_us),
+        key_hash(p.key_hash),
+        client_id(p.client_id),
+        error(p.error),
+        rows(p.rows),
+        cells(p.cells),
+        outputs(p.outputs) {}
+
+  std::array<std::byte, 16> uuid{};
+  UnixMs event_time_ms = 0;
+  Role role = Role::kLive;
+  std::uint16_t status = 200;
+  std::uint32_t latency_us = 0;
+  std::uint64_t key_hash = 0;
+  std::string_view client_id, error;
+  std::uint32_t rows = 0;
+  std::span<const float> cells, outputs;
+};
+
 /// Payloads of frames. `layout_number` counts the layouts of a file from 0.
 std::string layout_frame(const Layout& layout);
-void append_prediction_frame(std::string& out, const Prediction& prediction,
+void append_prediction_frame(std::string& out, const PredictionView& prediction,
                              std::uint32_t layout_number);
+
+/// What the writer of a file needs of a payload that append_prediction_frame() made.
+struct FrameFacts {
+  UnixMs event_time_ms = 0;
+  std::uint32_t rows = 0;
+  std::size_t cells_at = 0;  // bytes before the first cell
+};
+FrameFacts facts_of(std::string_view prediction_payload);
+void set_layout_number(std::span<char> prediction_payload, std::uint32_t layout_number);
 
 /// What a whole file holds, written when it is closed.
 struct FileSummary {

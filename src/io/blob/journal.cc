@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::string_view kMagic = "SLIPWAY1";
 constexpr std::size_t kKindBytes = 16;
-constexpr std::size_t kHeadBytes = 8;  // of a frame: length, check sum
+constexpr std::size_t kHeadBytes = kFrameHeadBytes;  // of a frame: length, check sum
 
 Error failed(const std::filesystem::path& path, const char* what) {
   return {Code::kUnavailable,
@@ -30,8 +30,8 @@ std::string file_head(std::string_view kind) {
   return head;
 }
 
-void add_u32(std::string& out, std::uint32_t v) {
-  for (int shift = 0; shift < 32; shift += 8) out += static_cast<char>(v >> shift);
+void put_u32(char* at, std::uint32_t v) {
+  for (int i = 0; i < 4; ++i) at[i] = static_cast<char>(v >> (8 * i));
 }
 std::uint32_t get_u32(const char* at) {
   std::uint32_t v = 0;
@@ -41,9 +41,9 @@ std::uint32_t get_u32(const char* at) {
 
 /// Of the length and the bytes: a length that was cut or zeroed is no frame of no bytes.
 std::uint32_t sum_of(std::uint32_t length, std::string_view payload) {
-  std::string head;
-  add_u32(head, length);
-  return crc32c(payload, crc32c(head));
+  char head[4];
+  put_u32(head, length);
+  return crc32c(payload, crc32c({head, sizeof head}));
 }
 
 /// Reads a file forwards in large pieces.
@@ -100,11 +100,23 @@ Result<Fd> open_to_read(const std::filesystem::path& path) {
 }  // namespace
 
 void add_frame(std::string& out, std::string_view payload) {
-  CHECK(payload.size() <= kFrameBytesMax);
-  const auto length = static_cast<std::uint32_t>(payload.size());
-  add_u32(out, length);
-  add_u32(out, sum_of(length, payload));
+  const std::size_t at = open_frame(out);
   out += payload;
+  seal_frame(std::span(out).subspan(at));
+}
+
+std::size_t open_frame(std::string& out) {
+  const std::size_t at = out.size();
+  out.append(kFrameHeadBytes, '\0');
+  return at;
+}
+
+void seal_frame(std::span<char> frame) {
+  CHECK(frame.size() >= kFrameHeadBytes && frame.size() - kFrameHeadBytes <= kFrameBytesMax);
+  const std::string_view payload(frame.data() + kFrameHeadBytes, frame.size() - kFrameHeadBytes);
+  const auto length = static_cast<std::uint32_t>(payload.size());
+  put_u32(frame.data(), length);
+  put_u32(frame.data() + 4, sum_of(length, payload));
 }
 
 Result<> make_folders(Disk& disk, const std::filesystem::path& folder) {

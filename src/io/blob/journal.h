@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -19,6 +20,14 @@ inline constexpr std::size_t kFrameBytesMax = 64u << 20;
 /// Appends `payload` as one frame to `out`, which append() takes. Precondition: at most
 /// kFrameBytesMax bytes.
 void add_frame(std::string& out, std::string_view payload);
+
+/// The same in two steps, for a payload that is written in place: open_frame() leaves room for the
+/// frame's head at the end of `out` and returns where, seal_frame() fills it in, once the payload
+/// behind it is final.
+inline constexpr std::size_t kFrameHeadBytes = 8;
+std::size_t open_frame(std::string& out);
+/// `frame` is head and payload. Precondition: a payload of at most kFrameBytesMax bytes.
+void seal_frame(std::span<char> frame);
 
 /// Makes `folder` and those above it that are missing; durable on return.
 Result<> make_folders(Disk& disk, const std::filesystem::path& folder);

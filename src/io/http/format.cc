@@ -4,6 +4,8 @@
 #include <array>
 #include <charconv>
 
+#include "base/bytes8.h"
+
 namespace slipway::http {
 namespace {
 
@@ -81,16 +83,36 @@ bool is_servers_own(std::string_view name) {
   }
 }
 
+bool is_clean(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return (byte >= 0x20 && byte != 0x7F) || byte == '\t';
+}
+
+bool is_name(char c) {
+  return c > 0x20 && c < 0x7F && c != ':';
+}
+
+// Eight bytes at once where all of them are what they almost always are.
 bool is_clean(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return (byte >= 0x20 && byte != 0x7F) || byte == '\t';
-  });
+  std::size_t i = 0;
+  for (; i + 8 <= text.size(); i += 8) {
+    const std::uint64_t word = bytes8::load(text.data() + i);
+    if ((bytes8::any_below(word, 0x20) | bytes8::any_equal(word, 0x7F)) != 0) break;
+  }
+  return std::all_of(text.begin() + static_cast<std::ptrdiff_t>(i), text.end(),
+                     [](char c) { return is_clean(c); });
 }
 
 bool is_name(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(),
-                                      [](char c) { return c > 0x20 && c < 0x7F && c != ':'; });
+  std::size_t i = 0;
+  for (; i + 8 <= text.size(); i += 8) {
+    const std::uint64_t word = bytes8::load(text.data() + i);
+    if ((bytes8::any_below(word, 0x21) | bytes8::any_equal(word, 0x7F) |
+         bytes8::any_equal(word, ':') | bytes8::any_high(word)) != 0)
+      return false;
+  }
+  return !text.empty() && std::all_of(text.begin() + static_cast<std::ptrdiff_t>(i), text.end(),
+                                      [](char c) { return is_name(c); });
 }
 
 }  // namespace
