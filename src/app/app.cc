@@ -124,16 +124,16 @@ struct App::Services {
             options.state / "checks"};
   }
 
-  /// What the server does by itself. No name of a deployment is answered otherwise from here on.
-  Result<> add_parts() {
-    auto wake = [this] { circle.wake(); };
-    RolloutPartOptions rollout_options{uuid7(clock.now_ms()), secret, wake,
   void project_changed() {
     auto now = pool->read([this](db::Tx& tx) { return project.get(tx); });
     if (now.ok() && *now) close_new_names(*deployments, (*now)->declared.file, secret);
     circle.wake();
   }
 
+  /// What the server does by itself. No name of a deployment is answered otherwise from here on.
+  Result<> add_parts() {
+    auto wake = [this] { circle.wake(); };
+    RolloutPartOptions rollout_options{uuid7(clock.now_ms()), secret, wake,
                                        [this] { serving->refresh(); }};
     auto rollouts =
         std::make_unique<RolloutPart>(*pool, project, *deployments, std::move(rollout_options));
