@@ -27,6 +27,7 @@ slipway_static(simdjson simdjson.h EXTRA simdjson)
 slipway_static(prometheus prometheus/registry.h EXTRA prometheus-cpp-core)
 slipway_static(curl curl/curl.h EXTRA ${CMAKE_DL_LIBS})         # opened on first use
 slipway_static(pq postgresql/libpq-fe.h EXTRA ${CMAKE_DL_LIBS}) # opened on first use
+slipway_static(nats nats/nats.h EXTRA ${CMAKE_DL_LIBS})         # opened on first use
 slipway_static(cli11 CLI/CLI.hpp)
 slipway_static(date date/tz.h EXTRA date-tz)
 # As Debian's library was built: its classes differ otherwise.

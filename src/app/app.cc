@@ -21,6 +21,7 @@
 #include "app/loop/intake_part.h"
 #include "app/loop/log_part.h"
 #include "app/loop/monitor_part.h"
+#include "app/loop/nats_part.h"
 #include "app/loop/notify_part.h"
 #include "app/loop/publish_run.h"
 #include "app/loop/rollout_part.h"
@@ -34,6 +35,7 @@
 #include "app/runs_api.h"
 #include "app/web_assets.h"
 #include "base/failpoint.h"
+#include "base/hash.h"
 #include "base/ids.h"
 #include "base/log.h"
 #include "dialects/mlflow/artifacts.h"
@@ -155,6 +157,10 @@ struct App::Services {
     auto watching = std::make_unique<SourcePart>(*pool, options.project, [this] { circle.wake(); });
     sources = watching.get();
     circle.add(std::move(watching));
+    // Servers that share a broker are told apart by their state.
+    circle.add(std::make_unique<NatsPart>(*pool, metrics, NatsPart::broker(options.nats),
+                                          sha256_hex("nats" + secret),
+                                          [this] { circle.wake(); }));
     circle.add(TRY(run_part()));
     return {};
   }

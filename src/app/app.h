@@ -13,6 +13,7 @@
 #include "io/blob/blobs.h"
 #include "io/db/db.h"
 #include "io/http/server.h"
+#include "io/nats/address.h"
 
 namespace slipway::proc {
 class Spawner;
@@ -47,6 +48,7 @@ struct AppOptions {
   const proc::Spawner* spawner = nullptr;
   std::filesystem::path project;
   std::string hook_secret;  // of webhooks of git hosts
+  nats::Access nats;  // for triggers that listen to NATS
 };
 
 /// The server: owns every service. open() readies the state (lock, migrations), start() answers,

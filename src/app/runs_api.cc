@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "app/loop/nats_part.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "domain/flows/runs_store.h"
@@ -255,6 +256,8 @@ void mount_runs(http::Router& router, RunsWorld given) {
   get("/triggers/decisions", [](db::Tx& tx, const http::Request& request) -> Result<Json> {
     return show_decisions(tx, request.query_value("trigger").value_or(""), TRY(limit_of(request)));
   });
+  get("/triggers/sources",
+      [](db::Tx& tx, const http::Request&) -> Result<Json> { return show_nats_sources(tx); });
   // Somebody knows that there is something new to see; looking again does no harm.
   group.add({http::Method::kPost, "/triggers/look", http::writes("flows"), http::Place::kInline},
             [world](http::Request&) -> Result<http::Response> {

@@ -35,6 +35,14 @@ const std::vector<Setting>& up_settings() {
       {"hook_secret", "SECRET", "",
        "of the webhooks of git hosts (/hooks/git); better set by "
        "the environment"},
+      {"nats", "URL,...", "",
+       "NATS servers for triggers: nats://HOST:4222 or tls://HOST, with USER:PASSWORD@ or TOKEN@ "
+       "better set by the environment"},
+      {"nats_credentials", "FILE", "", "who this server is to NATS: a .creds file"},
+      {"nats_ca", "FILE", "",
+       "certificates that NATS servers are trusted by, instead of the system's"},
+      {"nats_certificate", "FILE", "", "certificate of this server for NATS, if it asks for one"},
+      {"nats_key", "FILE", "", "its private key"},
       {"log_level", "LEVEL", "info", "debug, info, warning, error or off"},
       {"log_format", "FORMAT", "text", "text or json"},
   };
@@ -84,6 +92,23 @@ Result<std::int64_t> bounded(const Settings& settings, const char* name, std::in
                "usage"};
 }
 
+Result<nats::Access> nats_access(const Settings& settings, const std::filesystem::path& folder) {
+  nats::Access access;
+  Result<std::vector<nats::Address>> servers = nats::parse_addresses(settings.text("nats"));
+  if (!servers.ok()) return with_tag(servers.error(), "usage");
+  access.servers = std::move(*servers);
+  auto file = [&](const char* name) -> std::string {
+    const std::string& path = settings.text(name);
+    return path.empty() ? path : (folder / path).string();
+  };
+  access.credentials = file("nats_credentials");
+  access.ca = file("nats_ca");
+  access.certificate = file("nats_certificate");
+  access.key = file("nats_key");
+  if (access.certificate.empty() == access.key.empty()) return access;
+  return Error{Code::kInvalid, "--nats-certificate and --nats-key go together", "usage"};
+}
+
 Result<AppOptions> options_of(const Settings& settings, const std::filesystem::path& folder) {
   AppOptions options;
   const std::string& state = settings.text("state");
@@ -112,6 +137,7 @@ Result<AppOptions> options_of(const Settings& settings, const std::filesystem::p
   options.replay = clock == "replay";
   options.default_deployment = settings.text("default_deployment");
   options.hook_secret = settings.text("hook_secret");
+  options.nats = TRY(nats_access(settings, folder));
   options.body_memory_bytes =
       static_cast<std::uint64_t>(TRY(bounded(settings, "body_memory", 1, 1 << 20))) << 20;
   options.body_bytes_per_second_min =

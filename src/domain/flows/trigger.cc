@@ -33,8 +33,8 @@ struct Listens {
   bool operator()(const project::DataSource&) const { return false; }
   bool operator()(const project::GitSource&) const { return false; }
   bool operator()(const project::MessageSource& source) const {
-    return occasion.cause.kind == graph::kind::kMessage && occasion.type == source.type &&
-           (source.source.empty() || occasion.source == source.source);
+    return source.subject.empty() && occasion.cause.kind == graph::kind::kMessage &&
+           is_asked_for(source, occasion);
   }
   bool operator()(const project::AlertSource& source) const {
     return occasion.cause.kind == graph::kind::kAlert && has_labels(occasion.data, source.labels);
@@ -106,6 +106,10 @@ bool glob_matches(std::string_view glob, std::string_view path) {
 const char* to_string(Act act) {
   static constexpr const char* kNames[] = {"fired", "waits", "buffered", "ignored"};
   return kNames[static_cast<std::size_t>(act)];
+}
+
+bool is_asked_for(const project::MessageSource& source, const Occasion& message) {
+  return message.type == source.type && (source.source.empty() || message.source == source.source);
 }
 
 bool listens(const TriggerSpec& trigger, const Occasion& occasion) {

@@ -28,8 +28,11 @@ struct Occasion {
   wire::Json data = {};        // an object
 };
 
-/// Whether this trigger is for it. Ticks, data and commits are told to one trigger by its name.
+/// Whether this trigger is for it. Ticks, data, commits and messages of a broker are told to one
+/// trigger by its name.
 bool listens(const project::TriggerSpec& trigger, const Occasion& occasion);
+/// Whether a message is of the type and source that are asked for.
+bool is_asked_for(const project::MessageSource& source, const Occasion& message);
 
 /// All that a trigger remembers.
 struct TriggerState {

@@ -443,6 +443,24 @@ Result<> note_missed(db::Tx& tx, const std::string& trigger, std::int64_t ticks,
   return save(tx, row);
 }
 
+Result<> note_refused(db::Tx& tx, const std::string& trigger, std::int64_t messages,
+                      const std::string& message, const std::string& why, UnixMs now_ms) {
+  StateRow row = TRY(load(tx, trigger));
+  TriggerDecision kept = made(row, {Act::kDrop, 0, "refused", why}, 0, now_ms);
+  kept.decided = messages;
+  Json data;
+  data.set("message", message);
+  data.set("messages", messages);
+  TRY(keep_decision(tx, row, std::move(kept), 0, std::move(data), now_ms));
+  return save(tx, row);
+}
+
+Result<> note_source(db::Tx& tx, const std::string& trigger, bool is_there, Json data,
+                     UnixMs now_ms) {
+  TRY(tell(tx, trigger, is_there ? "listening" : "unreachable", 0, std::move(data), now_ms));
+  return {};
+}
+
 Result<> note_closed(db::Tx& tx, const std::string& incident, UnixMs now_ms) {
   static const std::string kSql =
       std::string(kStates) +
@@ -521,6 +539,11 @@ Result<> set_watched(db::Tx& tx, const std::string& trigger, const std::string& 
   TRY(load(tx, trigger));
   TRY(tx.run("update trigger_states set watched = ? where name = ?", text, trigger));
   return {};
+}
+
+Result<std::vector<Watching>> all_watched(db::Tx& tx) {
+  return tx.all<Watching>(
+      "select name, watched from trigger_states where watched <> '' order by name");
 }
 
 Result<std::vector<TriggerDecision>> decisions(db::Tx& tx, const std::string& trigger, int limit) {

@@ -29,6 +29,14 @@ Result<Noticed> notice(db::Tx& tx, const project::ProjectFile& file, const Occas
                        UnixMs now_ms, const std::string& only = "");
 /// Ticks that the catch-up policy left out: a decision with its count.
 Result<> note_missed(db::Tx& tx, const std::string& trigger, std::int64_t ticks, UnixMs now_ms);
+/// Messages that nobody can read, which are not kept: a decision with their count and why, of the
+/// first of them. `message` names that one.
+Result<> note_refused(db::Tx& tx, const std::string& trigger, std::int64_t messages,
+                      const std::string& message, const std::string& why, UnixMs now_ms);
+/// The source of a trigger is there, or is not: an event trigger.listening or trigger.unreachable
+/// with `data`.
+Result<> note_source(db::Tx& tx, const std::string& trigger, bool is_there, wire::Json data,
+                     UnixMs now_ms);
 /// An incident is over: nothing waits for it any more.
 Result<> note_closed(db::Tx& tx, const std::string& incident, UnixMs now_ms);
 
@@ -58,6 +66,12 @@ Result<std::string> watched(db::Tx& tx, const std::string& trigger);
 /// The same for a reader.
 Result<std::string> peek_watched(db::Tx& tx, const std::string& trigger);
 Result<> set_watched(db::Tx& tx, const std::string& trigger, const std::string& text);
+/// What every trigger's source has seen, also of those that are no longer declared.
+struct Watching {
+  std::string trigger, text;
+};
+WIRE(Watching, trigger, text)
+Result<std::vector<Watching>> all_watched(db::Tx& tx);
 
 /// What a trigger decided. Decisions not to fire that follow each other within a minute for the
 /// same reason are one, with a count.

@@ -46,11 +46,37 @@ const Keys<GitSource>& git_keys() {
   return keys;
 }
 
+/// "labels.ready", "labels.*", "labels.>": a subject as a stream of NATS may have it.
+bool is_nats_subject(std::string_view text) {
+  constexpr std::size_t kBytesMax = 255;
+  if (text.empty() || text.size() > kBytesMax || text.front() == '$' || text == "_INBOX.>")
+    return false;
+  const std::vector<std::string_view> tokens = split(text, '.');
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    const std::string_view token = tokens[i];
+    if (token.empty()) return false;
+    for (const char c : token)
+      if (static_cast<unsigned char>(c) <= ' ' || c == 0x7F) return false;
+    const bool has_wildcard = token.find_first_of("*>") != std::string_view::npos;
+    if (has_wildcard && token != "*" && !(token == ">" && i + 1 == tokens.size())) return false;
+  }
+  return true;
+}
+
+void read_nats_subject(Reader& reader, const Node& node, MessageSource& source) {
+  if (!node.is_string() || !is_nats_subject(node.text)) {
+    return reader.expected(node,
+                           "a subject of NATS (\"labels.ready\"; \"*\" stands for one word, \">\" "
+                           "at the end for one or more)");
+  }
+  source.subject = node.text;
+}
+
 const Keys<MessageSource>& message_keys() {
   static const Keys<MessageSource> keys = {
       {"type", [](Reader& r, const Node& n, MessageSource& s) { r.text(n, s.type); }, true},
       {"source", [](Reader& r, const Node& n, MessageSource& s) { r.text(n, s.source); }},
-      {"nats", [](Reader& r, const Node& n, MessageSource& s) { r.text(n, s.subject); }},
+      {"nats", read_nats_subject},
   };
   return keys;
 }
