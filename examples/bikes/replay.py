@@ -30,8 +30,14 @@ class Server:
     def call(self, method, path, body=None):
         kind = "application/cloudevents+json" if path == "/events" else "application/json"
         headers = {"Content-Type": kind} if body is not None else {}
-        self.connection.request(method, path, json.dumps(body) if body is not None else None, headers)
-        answer = self.connection.getresponse()
+        text = json.dumps(body) if body is not None else None
+        try:
+            self.connection.request(method, path, text, headers)
+            answer = self.connection.getresponse()
+        except ConnectionError:  # closed by the server while nothing was said for a while
+            self.connection.close()
+            self.connection.request(method, path, text, headers)
+            answer = self.connection.getresponse()
         return answer.status, json.loads(answer.read() or b"{}")
 
     def ask(self, method, path, body=None):

@@ -25,6 +25,7 @@
 #include "app/loop/notify_part.h"
 #include "app/loop/publish_run.h"
 #include "app/loop/rollout_part.h"
+#include "app/loop/run_folders_part.h"
 #include "app/loop/run_part.h"
 #include "app/loop/source_part.h"
 #include "app/loop/trigger_part.h"
@@ -162,6 +163,9 @@ struct App::Services {
                                           sha256_hex("nats" + secret),
                                           [this] { circle.wake(); }));
     circle.add(TRY(run_part()));
+    circle.add(std::make_unique<RunFoldersPart>(
+        *pool, metrics, RunFoldersPart::Place{options.project, options.state}, options.run_folders,
+        [this] { circle.wake(); }));
     return {};
   }
 
@@ -170,14 +174,15 @@ struct App::Services {
     const auto binary = std::filesystem::read_symlink("/proc/self/exe", failure);
     if (failure) return system_error("cannot find this program", failure.value());
     RunPart::Place place{binary, options.project, options.state};
-    auto draw = [this](const flows::RunPlan::Data& data,
-                       const std::filesystem::path& to) -> Result<> {
+    auto draw = [this](const flows::PipelineRun& run, const flows::RunPlan::Data& data,
+                       const std::filesystem::path& scratch) -> Result<flows::DataFact> {
       const auto applied = TRY(pool->read([&](db::Tx& tx) { return project.get(tx); }));
+      // As of the time when the run was asked for, so that drawing again gives the same.
       DrawSource from{options.project, predictions_folder(options.state),
-                      labels_folder(options.state), clock.now_ms()};
+                      labels_folder(options.state), run.created_ms};
       if (applied != nullptr) from.label = label_column(applied->declared, data.to);
       TRY(prediction_log->flush());
-      return draw_data(from, data, to);
+      return draw_version(from, data, scratch);
     };
     auto publish = [this](const flows::PipelineRun& run, UnixMs) {
       return publish_run(*pool, *registry, run);

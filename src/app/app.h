@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "base/result.h"
+#include "domain/flows/run_folders.h"
 #include "io/blob/blobs.h"
 #include "io/db/db.h"
 #include "io/http/server.h"
@@ -47,7 +48,8 @@ struct AppOptions {
   /// the root of the project. Without them runs wait.
   const proc::Spawner* spawner = nullptr;
   std::filesystem::path project;
-  std::string hook_secret;  // of webhooks of git hosts
+  std::string hook_secret;             // of webhooks of git hosts
+  flows::RunFolderPolicy run_folders;  // what stays of runs that are over
   nats::Access nats;  // for triggers that listen to NATS
 };
 

@@ -5,6 +5,7 @@
 #include "app/loop/nats_part.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "domain/flows/run_folders.h"
 #include "domain/flows/runs_store.h"
 #include "domain/flows/runs_work.h"
 #include "graph/kinds.h"
@@ -132,6 +133,8 @@ Result<http::Response> answer_log(const http::Request& request, const RunsWorld&
       world.pool.read([&](db::Tx& tx) { return flows::run_by_prefix(tx, request.capture("id")); }));
   Result<std::string> text = read_file(flows::RunFolder::of(world.state, run.id).log());
   if (!text.ok() && text.error().code != Code::kMissing) return text.error();
+  if (!text.ok() && run.ended_ms != 0 && run.started_ms != 0)
+    return flows::log_is_gone(run.id, run.ended_ms);
   std::string shown = text.ok() ? std::move(*text) : std::string();
   shown.erase(0, std::min<std::size_t>(shown.size(), static_cast<std::size_t>(*offset)));
   return http::Response::text(std::move(shown));

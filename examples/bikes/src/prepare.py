@@ -12,16 +12,16 @@ as_of = pandas.Timestamp(params["as_of"]).tz_localize(None).normalize()
 start = as_of - datetime.timedelta(days=params["window_days"])
 
 
-def read(path, time, target):
-    """The rows of a table with the time and target that these columns say, and no more."""
-    rows = pandas.read_csv(path).rename(columns={target: "cnt"})
+def read(path, time):
+    """The rows of a table with the time that this column says, and no more."""
+    rows = pandas.read_csv(path)
     rows["time"] = pandas.to_datetime(rows[time]).dt.tz_localize(None)
     return rows[["time", *FEATURES, "cnt"]]
 
 
-history = read("data/hour.csv", "dteday", "cnt")
+history = read("data/hour.csv", "dteday")
 history["time"] += pandas.to_timedelta(history.hr, unit="h")
-live = read("data/live.csv", "event_time", "label")  # hours that the model was asked for, and what they turned out to be
+live = read("data/live.csv", "event_time")  # hours that the model was asked for, and what they turned out to be
 live = live[~live.time.isin(history.time)].drop_duplicates("time")
 
 rows = pandas.concat([history, live]) if len(live) else history

@@ -13,6 +13,7 @@
 #include "app/state.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "domain/flows/run_folders.h"
 #include "domain/flows/runs_store.h"
 #include "domain/flows/runs_work.h"
 #include "io/git/git.h"
@@ -210,6 +211,9 @@ int run_logs(const Arguments& arguments, const Surroundings& surroundings) {
   Result<std::string> log =
       read_file(flows::RunFolder::of(state_of(arguments, surroundings), id).log());
   if (!log.ok() && log.error().code != Code::kMissing) return report(log.error(), surroundings);
+  const std::int64_t ended_ms = number_at(*run, "ended_ms");
+  if (!log.ok() && ended_ms != 0 && number_at(*run, "started_ms") != 0)
+    return report(flows::log_is_gone(id, ended_ms), surroundings);
   Json json;
   json.set("run", id);
   json.set("log", log.ok() ? *log : std::string());

@@ -43,6 +43,9 @@ const std::vector<Setting>& up_settings() {
        "certificates that NATS servers are trusted by, instead of the system's"},
       {"nats_certificate", "FILE", "", "certificate of this server for NATS, if it asks for one"},
       {"nats_key", "FILE", "", "its private key"},
+      {"keep_runs", "N", "20",
+       "the folders (log, records) of so many runs that ended last are kept, and of"},
+      {"keep_runs_days", "DAYS", "14", "all that ended in the last days"},
       {"log_level", "LEVEL", "info", "debug, info, warning, error or off"},
       {"log_format", "FORMAT", "text", "text or json"},
   };
@@ -138,6 +141,10 @@ Result<AppOptions> options_of(const Settings& settings, const std::filesystem::p
   options.default_deployment = settings.text("default_deployment");
   options.hook_secret = settings.text("hook_secret");
   options.nats = TRY(nats_access(settings, folder));
+  constexpr std::int64_t kDayMs = 24 * 60 * 60 * 1000, kDaysMax = 36'500;
+  options.run_folders.newest =
+      static_cast<int>(TRY(bounded(settings, "keep_runs", 0, 1'000'000)));
+  options.run_folders.age_ms = TRY(bounded(settings, "keep_runs_days", 0, kDaysMax)) * kDayMs;
   options.body_memory_bytes =
       static_cast<std::uint64_t>(TRY(bounded(settings, "body_memory", 1, 1 << 20))) << 20;
   options.body_bytes_per_second_min =

@@ -5,8 +5,11 @@
 #include <cmath>
 #include <fstream>
 #include <map>
+#include <type_traits>
 
 #include "domain/checks/contract.h"
+#include "domain/data/put.h"
+#include "domain/data/repository.h"
 #include "domain/serving/predictions.h"
 #include "io/table/table.h"
 
@@ -16,11 +19,18 @@ namespace {
 namespace fs = std::filesystem;
 using Labels = std::vector<const serving::Label*>;
 
-void append_number(std::string& out, float value) {
+/// The shortest text that reads as the same number; nothing for NaN. A whole number has neither
+/// point nor exponent, so that its column is read as one of integers.
+template <class Number>
+void append_number(std::string& out, Number value) {
+  constexpr Number kExactMax = std::is_same_v<Number, float> ? Number(1 << 24) : Number(1LL << 53);
   if (std::isnan(value)) return;
   std::array<char, 48> text{};
-  const auto end = std::to_chars(text.data(), text.data() + text.size(), value);
-  out.append(text.data(), end.ptr);
+  char* const begin = text.data();
+  const bool is_whole = std::abs(value) <= kExactMax && std::trunc(value) == value;
+  const auto end = is_whole ? std::to_chars(begin, begin + text.size(), std::int64_t(value))
+                            : std::to_chars(begin, begin + text.size(), value);
+  out.append(begin, end.ptr);
 }
 
 void append_text(std::string& out, const std::string& text) {
@@ -89,7 +99,7 @@ class Answers {
     if (!layout.outputs.empty() && output < prediction.outputs.size())
       append_number(line, prediction.outputs[output]);
     line += ',';
-    if (label != nullptr) append_number(line, static_cast<float>(label->value));
+    if (label != nullptr) append_number(line, label->value);
     out_ << line << '\n';
   }
 
@@ -117,12 +127,14 @@ Result<> draw_answers(const DrawSource& source, const std::string& deployment, b
                  return true;
                }));
   answers.write_head();
-  TRY(log.scan_labelled(deployment, 0, source.until_ms,
-                        [&](const serving::Prediction& prediction, const serving::Layout& layout,
-                            const Labels& labels) {
-                          if (counts(prediction)) answers.write(prediction, layout, labels);
-                          return true;
-                        }));
+  TRY(log.scan_labelled(
+      deployment, 0, source.until_ms,
+      [&](const serving::Prediction& prediction, const serving::Layout& layout,
+          const Labels& labels) {
+        if (counts(prediction)) answers.write(prediction, layout, labels);
+        return true;
+      },
+      source.until_ms));
   out.close();
   if (!out) return unavailable("cannot write " + file.string());
   if (answers.rows() > 0) return {};
@@ -151,6 +163,19 @@ Result<> draw_data(const DrawSource& source, const flows::RunPlan::Data& data, c
   std::error_code ignored;
   fs::remove(csv, ignored);
   return {};
+}
+
+Result<flows::DataFact> draw_version(const DrawSource& source, const flows::RunPlan::Data& data,
+                                     const fs::path& scratch) {
+  data::Repository repository = TRY(data::Repository::open(source.project));
+  std::error_code failure;
+  fs::create_directories(scratch, failure);
+  if (failure) return system_error("cannot make " + scratch.string(), failure.value());
+  const fs::path file = scratch / "data";
+  TRY(draw_data(source, data, file));
+  const data::Version version = TRY(data::put(repository.cache(), file));
+  return flows::DataFact{data.to, version.md5, version.size.value_or(0),
+                         version.nfiles.value_or(-1)};
 }
 
 std::string label_column(const project::Declared& declared, const std::string& path) {

@@ -5,9 +5,11 @@
 #include <cmath>
 #include <fstream>
 
+#include "app/loop/cached_data.h"
 #include "base/file.h"
 #include "base/ids.h"
 #include "base/metrics.h"
+#include "domain/data/repository.h"
 #include "domain/serving/labels.h"
 #include "domain/serving/prediction_log.h"
 #include "io/table/table.h"
@@ -15,15 +17,15 @@
 namespace slipway::app {
 namespace {
 
-constexpr UnixMs kMay1 = 1'304'208'000'000, kHour = 3'600'000;
+constexpr UnixMs kMay1 = 1'304'208'000'000, kHour = 3'600'000, kUntil = kMay1 + 24 * kHour;
 
 class DrawData : public testing::Test {
  protected:
   void SetUp() override { std::filesystem::create_directories(folder_ / "project"); }
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
-  /// Three answers of an hour each and a shadow; labels for the first and the third.
-  void answer() {
+  /// An answer for each label, an hour each, and its shadow; NaN is no label.
+  void answer(const std::vector<double>& truths = {0, std::nan(""), 20}) {
     serving::PredictionLogOptions options;
     options.root = folder_ / "predictions";
     serving::PredictionLog log(disk_, metrics_, options);
@@ -31,15 +33,17 @@ class DrawData : public testing::Test {
         serving::Layout{"bikes", "1", {{"hr", {}, false}, {"temp", {}, false}}, {"predict"}});
     auto stream = log.stream("bikes", {});
     std::vector<serving::Label> labels;
-    for (int hour = 0; hour < 3; ++hour) {
+    for (std::size_t hour = 0; hour < truths.size(); ++hour) {
       serving::Prediction one;
-      one.event_time_ms = kMay1 + hour * kHour;
+      one.event_time_ms = kMay1 + static_cast<UnixMs>(hour) * kHour;
       one.id = serving::make_prediction_id("bikes", one.event_time_ms);
       one.rows = 1;
       one.cells = {static_cast<float>(hour), std::nanf("")};
       one.outputs = {0.5F};
       stream->log(one, layout);
-      if (hour != 1) labels.push_back({one.id, 10.0 * hour, one.event_time_ms, kMay1, "test"});
+      if (!std::isnan(truths[hour]))
+        labels.push_back({one.id, truths[hour], one.event_time_ms, kMay1, "test"});
+      if (hour == 0) first_ = one;
       one.role = serving::Role::kShadow;
       stream->log(one, layout);
     }
@@ -49,10 +53,11 @@ class DrawData : public testing::Test {
     ASSERT_TRUE(label_log.add(labels).ok());
   }
 
+  DrawSource source() const {
+    return {folder_ / "project", folder_ / "predictions", folder_ / "labels", kUntil, "cnt"};
+  }
   Result<> draw(const flows::RunPlan::Data& data) {
-    const DrawSource source{folder_ / "project", folder_ / "predictions", folder_ / "labels",
-                            kMay1 + 24 * kHour, "cnt"};
-    return draw_data(source, data, folder_ / "drawn");
+    return draw_data(source(), data, folder_ / "drawn");
   }
   std::string drawn() {
     Result<std::string> text = read_file(folder_ / "drawn");
@@ -61,6 +66,7 @@ class DrawData : public testing::Test {
 
   std::filesystem::path folder_ =
       std::filesystem::temp_directory_path() / ("slipway-" + random_hex32());
+  serving::Prediction first_;
   Metrics metrics_;
   blob::Disk disk_;
 };
@@ -93,6 +99,47 @@ TEST_F(DrawData, ParquetByItsName) {
   ASSERT_EQ((*scan)->fields().size(), 7u);
   EXPECT_EQ((*scan)->fields()[6].name, "cnt");
   EXPECT_EQ((*(*scan)->next())->rows, 2u);
+}
+
+TEST_F(DrawData, LabelsKeepTheirType) {
+  answer({7, 1'000'000, 16'777'217, -3});
+  ASSERT_TRUE(draw({"deployments/bikes", true, "data/live.csv"}).ok());
+  const std::string whole = drawn();
+  for (const char* label : {",0.5,7\n", ",0.5,1000000\n", ",0.5,16777217\n", ",0.5,-3\n"})
+    EXPECT_NE(whole.find(label), std::string::npos) << whole;
+}
+
+TEST_F(DrawData, AFractionIsOne) {
+  answer({0.1, 1e300});
+  ASSERT_TRUE(draw({"deployments/bikes", true, "data/live.csv"}).ok());
+  EXPECT_NE(drawn().find(",0.5,0.1\n"), std::string::npos) << drawn();
+  EXPECT_NE(drawn().find(",0.5,1e+300\n"), std::string::npos) << drawn();
+}
+
+TEST_F(DrawData, WhatCameLaterIsNotDrawn) {
+  answer();
+  const serving::Prediction first = first_;
+  serving::LabelLog late(disk_, folder_ / "labels");
+  const std::vector<serving::Label> labels = {{first.id, 99, kMay1, kUntil + 1, "test"}};
+  ASSERT_TRUE(late.add(labels).ok());
+  ASSERT_TRUE(draw({"deployments/bikes", true, "data/live.csv"}).ok());
+  EXPECT_NE(drawn().find(",2011-05-01T00:00:00.000Z,1,0,,0.5,0\n"), std::string::npos) << drawn();
+}
+
+TEST_F(DrawData, AVersionIsTheSameWhenItIsDrawnAgain) {
+  ASSERT_TRUE(data::Repository::init(folder_ / "project", /*no_scm=*/true, false).ok());
+  answer();
+  const flows::RunPlan::Data data{"deployments/bikes", true, "data/live.csv"};
+  const Result<flows::DataFact> first = draw_version(source(), data, folder_ / "scratch");
+  ASSERT_TRUE(first.ok()) << first.error().message;
+  EXPECT_EQ(first->path, "data/live.csv");
+  const auto object = cached_data(folder_ / "project", first->md5);
+  ASSERT_TRUE(object);
+  EXPECT_EQ(static_cast<std::int64_t>(std::filesystem::file_size(*object)), first->size);
+  std::filesystem::remove_all(folder_ / "scratch");
+  const Result<flows::DataFact> again = draw_version(source(), data, folder_ / "scratch");
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(again->md5, first->md5);
 }
 
 TEST_F(DrawData, NothingToDrawIsSaid) {

@@ -55,8 +55,12 @@ std::string words_of(const std::vector<checks::Verdict>& verdicts) {
 }
 
 delivery::ContractFinding finding_of(const Table& table, const checks::Judgement& judgement) {
-  return {table.path, table.binding->file, checks::to_string(checks::overall(judgement.verdicts)),
-          words_of(judgement.verdicts), judgement.id};
+  return {table.path,
+          table.binding->file,
+          checks::to_string(checks::overall(judgement.verdicts)),
+          words_of(judgement.verdicts),
+          judgement.id,
+          table.md5};
 }
 
 /// The newest judgement of these bytes by this text of the contract.
@@ -159,12 +163,13 @@ Result<std::vector<delivery::ContractFinding>> find_contracts(
       findings.push_back({table.path, table.binding->file, "no_data",
                           "it was not checked by this contract, and its bytes are neither in the "
                           "cache nor in the project",
-                          ""});
+                          "", table.md5});
       continue;
     }
     Result<Checked> checked = check(world, table, text, *file, made_ms);
     if (!checked.ok()) {
-      findings.push_back({table.path, table.binding->file, "error", checked.error().message, ""});
+      findings.push_back(
+          {table.path, table.binding->file, "error", checked.error().message, "", table.md5});
       continue;
     }
     checked->judgement.id = uuid7(made_ms);

@@ -11,6 +11,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "domain/flows/repro.h"
+#include "domain/flows/run_folders.h"
 
 namespace slipway::app {
 namespace {
@@ -21,18 +22,6 @@ using flows::RunOutcome;
 using flows::RunState;
 
 constexpr std::chrono::milliseconds kGrace{15'000};
-
-/// For one process at a time; it lives in the descriptor, and so in the attempt that inherits it.
-/// Nothing when an attempt of the run is alive.
-Result<std::optional<Fd>> take_lock(const fs::path& file) {
-  Fd fd(open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
-  if (!fd) return system_error("cannot open " + file.string(), errno);
-  struct flock whole {};
-  whole.l_type = F_WRLCK;
-  if (fcntl(fd.get(), F_OFD_SETLK, &whole) == 0) return std::optional<Fd>(std::move(fd));
-  if (errno == EAGAIN || errno == EACCES) return std::optional<Fd>();
-  return system_error("cannot lock " + file.string(), errno);
-}
 
 Result<Fd> open_log(const fs::path& file) {
   Fd fd(open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
@@ -68,19 +57,22 @@ RunOutcome outcome_without_word(const proc::Outcome& ended) {
   return outcome;
 }
 
-/// The folder appears once all of it is there.
-Result<> draw_all(const RunPart::Draw& draw, const std::vector<flows::RunPlan::Data>& data,
-                  const flows::RunFolder& folder) {
-  const fs::path growing = folder.path / "drawn.tmp";
-  std::error_code failure;
-  fs::remove_all(growing, failure);
-  fs::create_directories(growing, failure);
-  for (std::size_t i = 0; i < data.size() && !failure; ++i)
-    TRY(draw(data[i], growing / std::to_string(i)));
-  if (!failure) fs::rename(growing, folder.path / "drawn", failure);
-  if (failure) return system_error("cannot keep data in " + folder.path.string(), failure.value());
-  return {};
-}
+/// Gone with everything in it, also what one that was killed left.
+class Scratch {
+ public:
+  explicit Scratch(fs::path folder) : folder_(std::move(folder)) { clear(); }
+  ~Scratch() { clear(); }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  const fs::path& folder() const { return folder_; }
+
+ private:
+  void clear() const {
+    std::error_code ignored;
+    fs::remove_all(folder_, ignored);
+  }
+  fs::path folder_;
+};
 
 bool is_there(const fs::path& path) {
   std::error_code ignored;
@@ -151,10 +143,11 @@ RunPart::RunPart(db::Pool& pool, const proc::Spawner& spawner, Place place,
       readables_(wake) {}
 
 Result<bool> RunPart::turn(UnixMs now) {
-  take_drawn();
+  const Result<bool> kept = take_drawn(now);
   const auto runs = TRY(pool_.read([](db::Tx& tx) { return flows::open_runs(tx); }));
-  bool did = false;
+  bool did = kept.ok() && *kept;
   std::optional<Error> first;
+  if (!kept.ok()) first = kept.error();
   for (const PipelineRun& run : runs) {
     Result<bool> looked = look_at(run, now);
     // Somebody changed it meanwhile, which is a reason to look again.
@@ -209,14 +202,15 @@ Result<bool> RunPart::adopt(const PipelineRun& run, UnixMs now) {
 }
 
 Result<bool> RunPart::start(const PipelineRun& run, UnixMs now) {
-  if (!run.plan.data.empty() && !is_there(folder_of(run).path / "drawn")) return draw(run, now);
+  if (!flows::has_its_data(run.plan)) return draw(run, now);
   const PipelineRun begun =
       TRY(pool_.write([&](db::Tx& tx) { return flows::begin_attempt(tx, run, now); }));
   failpoint("run.attempt_begun");
   return launch(begun, now);
 }
 
-/// The data that it asks for is drawn first, elsewhere; a copy that was cut off is drawn again.
+/// The data that it asks for is drawn first, elsewhere; what was cut off is drawn again, and comes
+/// out the same.
 Result<bool> RunPart::draw(const PipelineRun& run, UnixMs now) {
   if (auto failed = undrawn_.find(run.id); failed != undrawn_.end()) {
     const Error why = failed->second;
@@ -224,21 +218,36 @@ Result<bool> RunPart::draw(const PipelineRun& run, UnixMs now) {
     TRY(give_up(run, why, now));
     return true;
   }
-  if (drawing_.is_under_way()) return false;
-  const flows::RunFolder folder = folder_of(run);
-  std::error_code failure;
-  fs::create_directories(folder.path, failure);
-  if (failure) return system_error("cannot make " + folder.path.string(), failure.value());
-  drawn_for_ = run.id;
-  drawing_.start(
-      [draw = draw_, data = run.plan.data, folder] { return draw_all(draw, data, folder); });
+  if (drawn_) return false;  // one at a time
+  drawn_ = std::make_shared<Drawing>(Drawing{run, {}});
+  drawing_.start([draw = draw_, drawing = drawn_, folder = folder_of(run)]() -> Result<> {
+    for (const flows::RunPlan::Data& data : drawing->run.plan.data) {
+      const Scratch scratch(folder.path / "drawing");
+      drawing->drawn.push_back(TRY(draw(drawing->run, data, scratch.folder())));
+    }
+    return {};
+  });
   return true;
 }
 
-void RunPart::take_drawn() {
-  std::optional<Result<>> drawn = drawing_.take();
-  if (drawn) failpoint("run.data_drawn");
-  if (drawn && !drawn->ok()) undrawn_.insert_or_assign(drawn_for_, drawn->error());
+/// The versions become the run's; until then their objects are only bytes in the cache.
+Result<bool> RunPart::take_drawn(UnixMs now) {
+  if (!drawn_) return false;
+  if (const std::optional<Result<>> ended = drawing_.take(); ended && !ended->ok()) {
+    undrawn_.insert_or_assign(drawn_->run.id, ended->error());
+    drawn_.reset();
+    return true;
+  }
+  if (drawing_.is_under_way()) return false;
+  failpoint("run.data_drawn");
+  const Result<PipelineRun> kept = pool_.write(
+      [&](db::Tx& tx) { return flows::keep_drawn(tx, drawn_->run, drawn_->drawn, now); });
+  // Cancelled meanwhile, say: then it needs none, or is drawn for as it is now.
+  const bool is_stale = !kept.ok() && kept.error().tag == "stale";
+  if (!kept.ok() && !is_stale) return kept.error();
+  drawn_.reset();
+  failpoint("run.data_kept");
+  return true;
 }
 
 /// Without the data it cannot begin.
@@ -258,7 +267,7 @@ Result<bool> RunPart::launch(const PipelineRun& run, UnixMs now) {
   if (run.plan.timeout_ms > 0)
     request.timeout_ms = std::max<std::int64_t>(1, run.plan.timeout_ms - run.spent_ms);
   TRY(flows::write_request(folder, request));
-  std::optional<Fd> lock = TRY(take_lock(folder.lock()));
+  std::optional<Fd> lock = TRY(flows::lock_run(folder));
   if (!lock) {
     // Its supervisor is starting, or what a killed one left is not over yet.
     running_[run.id];

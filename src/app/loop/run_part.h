@@ -48,9 +48,11 @@ class RunPart final : public Part {
     std::filesystem::path program;  // this one
     std::filesystem::path project, state;
   };
-  /// Writes data that a run asks for to a file or folder that is not there yet.
-  using Draw =
-      std::function<Result<>(const flows::RunPlan::Data& data, const std::filesystem::path& to)>;
+  /// Puts data that a run asks for into the cache, durable, and says which version that is: the
+  /// same whenever it is asked. `scratch`: a folder that may be used, and is not there yet.
+  using Draw = std::function<Result<flows::DataFact>(const flows::PipelineRun& run,
+                                                     const flows::RunPlan::Data& data,
+                                                     const std::filesystem::path& scratch)>;
   /// Publishes what a run that succeeded made, unless its stages did. Idempotent.
   using Publish = std::function<Result<>(const flows::PipelineRun& run, UnixMs now)>;
 
@@ -78,7 +80,7 @@ class RunPart final : public Part {
   Result<bool> adopt(const flows::PipelineRun& run, UnixMs now);
   Result<bool> start(const flows::PipelineRun& run, UnixMs now);
   Result<bool> draw(const flows::PipelineRun& run, UnixMs now);
-  void take_drawn();
+  Result<bool> take_drawn(UnixMs now);
   Result<bool> launch(const flows::PipelineRun& run, UnixMs now);
   Result<bool> finish(const flows::PipelineRun& run, flows::RunOutcome outcome, UnixMs now);
   Result<> give_up(const flows::PipelineRun& run, const Error& error, UnixMs now);
@@ -92,7 +94,11 @@ class RunPart final : public Part {
   const Publish publish_;
   std::map<std::string, Running> running_;
   Errand drawing_;
-  std::string drawn_for_;                 // the run of the drawing under way
+  struct Drawing {
+    flows::PipelineRun run;
+    std::vector<flows::DataFact> drawn;
+  };
+  std::shared_ptr<Drawing> drawn_;        // under way, or to be kept
   std::map<std::string, Error> undrawn_;  // why there is no data for a run
   Readables readables_;
 };

@@ -61,13 +61,24 @@ class NamedFile {
   fs::path folder_, path_;
 };
 
-/// What the attempts behind a version read, the nearest first.
-Result<std::vector<Candidate>> tables_behind(db::Tx& tx, const graph::NodeRef& version) {
+/// The place of the contract that is bound to a path, in the order of slipway.yaml.
+std::size_t place_of_contract(const project::ProjectFile& file, const std::string& path) {
+  const project::ContractBinding* binding = file.find_contract(path);
+  return binding == nullptr ? file.contracts.size()
+                            : static_cast<std::size_t>(binding - file.contracts.data());
+}
+
+/// What the attempts behind a version read, the nearest first; of one attempt in the order in which
+/// contracts are declared.
+Result<std::vector<Candidate>> tables_behind(db::Tx& tx, const graph::NodeRef& version,
+                                             const project::ProjectFile& file) {
   std::vector<Candidate> all;
   const Result<graph::Closure> origin = evidence::explain(tx, version, graph::Direction::kToCauses);
   if (!origin.ok() && origin.error().code == Code::kMissing) return all;
   if (!origin.ok()) return origin.error();
   for (const graph::Node& node : origin->nodes) {
+    if (node.ref.kind != graph::kind::kAttempt) continue;
+    const auto first = static_cast<std::ptrdiff_t>(all.size());
     for (const graph::Edge& edge : origin->edges) {
       if (edge.effect != node.ref || edge.relation != graph::relation::kUsed ||
           edge.cause.kind != graph::kind::kData)
@@ -75,6 +86,9 @@ Result<std::vector<Candidate>> tables_behind(db::Tx& tx, const graph::NodeRef& v
       const Json* path = edge.attributes.find("path");
       if (path != nullptr && path->is_string()) all.push_back({path->as_string(), edge.cause.id});
     }
+    std::stable_sort(all.begin() + first, all.end(), [&](const Candidate& a, const Candidate& b) {
+      return place_of_contract(file, a.path) < place_of_contract(file, b.path);
+    });
   }
   return all;
 }
@@ -197,7 +211,8 @@ Result<monitor::Training> training_data(const TrainingWorld& world,
                                         const std::vector<std::string>& columns, UnixMs now) {
   monitor::Training training;
   const graph::NodeRef node{graph::kind::kModelVersion, model + "/" + version};
-  const auto used = TRY(world.pool.read([&](db::Tx& tx) { return tables_behind(tx, node); }));
+  const auto used =
+      TRY(world.pool.read([&](db::Tx& tx) { return tables_behind(tx, node, declared.file); }));
   const project::ContractBinding* binding = nullptr;
   for (const Candidate& candidate : used) {
     if (binding == nullptr) binding = declared.file.find_contract(candidate.path);

@@ -110,6 +110,29 @@ TEST_F(TrainingDataTest, IsTheLargestTableOfTheFolderThatTheAttemptRead) {
             kNow);
 }
 
+TEST_F(TrainingDataTest, TheContractIsThatOfTheTableDeclaredFirst) {
+  const std::string drawn = R"(apiVersion: v3.1.0
+kind: DataContract
+id: drawn
+version: 1.0.0
+schema:
+  - name: t
+    properties: [{name: a}, {name: b}]
+)";
+  declared_.documents["drawn.yaml"] = drawn;
+  declared_.file.contracts.push_back({"data/drawn.csv", "drawn.yaml", {}});
+  write("data/all.csv", table("a,b,y", 60));
+  // Whichever digest is the smaller one: edges come in their order.
+  for (const int rows : {70, 71, 72, 73}) {
+    write("data/drawn.csv", table("a,b,y", rows));
+    used("data/drawn.csv", saved("data/drawn.csv").md5);
+  }
+  used("data/all.csv", saved("data/all.csv").md5);
+  const monitor::Training found = look();
+  ASSERT_NE(found.contract, nullptr);
+  EXPECT_EQ(found.contract->id, "all");
+}
+
 TEST_F(TrainingDataTest, OfAFileWithAllColumns) {
   write("data/few.csv", table("a,c,y", 400));
   used("data/few.csv", saved("data/few.csv").md5);

@@ -27,7 +27,7 @@ class Compiler {
   }
 
   Suite suite() {
-    add("rows", "", NotEmpty{}, contract_.structure);
+    if (!may_be_empty()) add("rows", "", NotEmpty{}, contract_.structure);
     for (const Property& property : contract_.properties) column(property);
     primary_key();
     for (const Quality& quality : contract_.quality) of_table(quality);
@@ -40,6 +40,16 @@ class Compiler {
   }
 
  private:
+  /// The contract says itself that no rows are enough.
+  bool may_be_empty() const {
+    return std::any_of(contract_.quality.begin(), contract_.quality.end(),
+                       [](const Quality& quality) {
+                         const auto* count = std::get_if<CountQuality>(&quality.what);
+                         return count != nullptr && count->metric == CountQuality::Metric::kRows &&
+                                count->bound.holds(0);
+                       });
+  }
+
   static std::string prefix(const std::string& column) {
     return column.empty() ? "" : column + "/";
   }

@@ -133,6 +133,17 @@ TEST(Evaluate, AnEmptyTableIsNoDataAndFailsItsVolume) {
   EXPECT_EQ(judged.status("x/required"), Status::kNoData);
 }
 
+TEST(Evaluate, AnEmptyTableIsFineWhereTheContractSaysSo) {
+  const std::string contract = std::string(kHead) +
+                               "      - {name: x, required: true}\n"
+                               "    quality:\n"
+                               "      - {metric: rowCount, mustBeGreaterOrEqualTo: 0}\n";
+  const Judged judged = judge(contract, "x\n");
+  EXPECT_EQ(judged.status("rowCount"), Status::kPass);
+  EXPECT_EQ(judged.status("x/exists"), Status::kPass);
+  EXPECT_EQ(overall(judged.all), Status::kPass);
+}
+
 TEST(Evaluate, FreshnessIsTheAgeOfTheNewestValue) {
   const std::string contract =
       std::string(kHead) +

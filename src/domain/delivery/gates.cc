@@ -93,7 +93,8 @@ GateVerdict judge_contract(const std::vector<ContractFinding>& findings) {
                                        {"contract", f.contract},
                                        {"status", f.status},
                                        {"words", f.words},
-                                       {"verdict", f.verdict}}));
+                                       {"verdict", f.verdict},
+                                       {"data", f.data}}));
   Json evidence(Json::Object{{"tables", std::move(listed)}});
   for (const GateStatus status : kWorstFirst) {
     for (const ContractFinding& f : findings) {

@@ -41,6 +41,7 @@ struct ContractFinding {
   std::string table, contract;  // path of the data; version or file of the contract
   std::string status;           // of the verdict there: "pass", "warn", "fail", "block", ...
   std::string words, verdict;   // and its node in the graph
+  std::string data = {};        // version of the data, a digest
 };
 GateVerdict judge_contract(const std::vector<ContractFinding>& findings);
 

@@ -41,13 +41,19 @@ Json json_of(const RunPlan::Data& data) {
   json.set("from", data.from);
   json.set("labelled", data.labelled);
   json.set("to", data.to);
+  if (data.md5.empty()) return json;
+  json.set("md5", data.md5);
+  json.set("size", data.size);
+  if (data.nfiles >= 0) json.set("nfiles", data.nfiles);
   return json;
 }
 
 RunPlan::Data data_from(const Json& json) {
   const Json* labelled = json.find("labelled");
   const bool only_labelled = labelled != nullptr && labelled->is_bool() && labelled->as_bool();
-  return {text_of(json, "from"), only_labelled, text_of(json, "to")};
+  return {text_of(json, "from"),      only_labelled,
+          text_of(json, "to"),        text_of(json, "md5"),
+          number_of(json, "size", 0), number_of(json, "nfiles", -1)};
 }
 
 /// The pause grows with the stage that failed most often.
@@ -89,6 +95,11 @@ Result<RunState> run_state_from(const std::string& text) {
   auto found = std::find(kStates.begin(), kStates.end(), text);
   if (found == kStates.end()) return internal("\"" + text + "\" is no state of a run");
   return static_cast<RunState>(found - kStates.begin());
+}
+
+bool has_its_data(const RunPlan& plan) {
+  return std::none_of(plan.data.begin(), plan.data.end(),
+                      [](const RunPlan::Data& data) { return data.md5.empty(); });
 }
 
 Json to_json(const RunPlan& plan) {

@@ -41,12 +41,15 @@ struct RunPlan {
   std::string commit;               // "": found when it starts
   std::string branch;               // whose tip that is; "": HEAD
   std::vector<ParamInput> params;
-  /// Copied or drawn when the run starts, and placed in its work tree.
+  /// Copied or drawn into the data cache before the run starts, and placed in its work tree.
   struct Data {
     std::string
         from;  // "deployments/NAME", or kFromProject: the file at `to` of the person's folder
     bool labelled = false;
     std::string to;
+    std::string md5 = {};      // once it was drawn; ends with ".dir" for a folder
+    std::int64_t size = 0;     // bytes
+    std::int64_t nfiles = -1;  // of a folder
   };
   std::vector<Data> data;
   std::string event_time;  // of what caused it
@@ -73,6 +76,9 @@ struct PipelineRun {
   std::int64_t revision = 0;
   UnixMs created_ms = 0, started_ms = 0, ended_ms = 0;
 };
+
+/// Whether all that it asks for is in the data cache.
+bool has_its_data(const RunPlan& plan);
 
 /// How one attempt of a run ended.
 struct RunOutcome {

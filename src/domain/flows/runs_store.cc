@@ -1,5 +1,6 @@
 #include "domain/flows/runs_store.h"
 
+#include "base/check.h"
 #include "base/ids.h"
 #include "graph/kinds.h"
 
@@ -184,6 +185,32 @@ Result<> describe(db::Tx& tx, const PipelineRun& run, UnixMs now_ms) {
   return graph::put_node(tx, ref_of(run), attributes, now_ms);
 }
 
+Json json_of(const RunPlan::Data& data) {
+  Json json;
+  json.set("md5", data.md5);
+  json.set("path", data.to);
+  json.set("from", data.from);
+  json.set("size", data.size);
+  return json;
+}
+
+/// The data version, what it was drawn from, and that the run uses it.
+Result<> link_drawn(db::Tx& tx, const PipelineRun& run, const RunPlan::Data& data, UnixMs now_ms) {
+  constexpr std::string_view kDeployments = "deployments/";
+  const NodeRef version{kind::kData, data.md5};
+  Json attributes, use;
+  attributes.set("size", data.size);
+  if (data.nfiles >= 0) attributes.set("nfiles", data.nfiles);
+  TRY(graph::put_node(tx, version, attributes, now_ms));
+  use.set("path", data.to);
+  TRY(graph::put_edge(tx, {ref_of(run), relation::kUsed, version, use}, now_ms));
+  if (!data.from.starts_with(kDeployments)) return {};
+  Json how = use;
+  how.set("labelled", data.labelled);
+  const NodeRef deployment{kind::kDeployment, data.from.substr(kDeployments.size())};
+  return graph::put_edge(tx, {version, relation::kDrawnFrom, deployment, how}, now_ms);
+}
+
 Error stale_state(const PipelineRun& run) {
   return {Code::kConflict, "run " + run.id + " is " + to_string(run.state) + " already", "stale"};
 }
@@ -271,6 +298,35 @@ Result<std::vector<RunAttempt>> attempts_of(db::Tx& tx, const std::string& run) 
       "select run, number, state, reason, started_ms, ended_ms, spent_ms "
       "from pipeline_run_attempts where run = ? order by number",
       run);
+}
+
+Result<PipelineRun> keep_drawn(db::Tx& tx, const PipelineRun& from,
+                               const std::vector<DataFact>& drawn, UnixMs now_ms) {
+  if (from.state != RunState::kQueued && from.state != RunState::kRetryWait)
+    return stale_state(from);
+  CHECK(drawn.size() == from.plan.data.size());
+  if (drawn.empty()) return from;
+  PipelineRun run = from;
+  Json::Array list;
+  for (std::size_t i = 0; i < drawn.size(); ++i) {
+    RunPlan::Data& data = run.plan.data[i];
+    data.md5 = drawn[i].md5;
+    data.size = drawn[i].size;
+    data.nfiles = drawn[i].nfiles;
+    TRY(link_drawn(tx, run, data, now_ms));
+    list.push_back(json_of(data));
+  }
+  Json about;
+  about.set("run", run.id);
+  about.set("pipeline", run.plan.pipeline);
+  about.set("as_of", to_iso8601(run.created_ms));
+  about.set("data", std::move(list));
+  const std::int64_t cause = run.last_seq != 0 ? run.last_seq : run.cause_seq;
+  const NodeRef first{kind::kData, run.plan.data.front().md5};
+  run.last_seq = TRY(
+      graph::append_event(tx, {"data.drawn", first, "slipway", cause, std::move(about)}, now_ms));
+  TRY(save(tx, run));
+  return run;
 }
 
 Result<PipelineRun> begin_attempt(db::Tx& tx, const PipelineRun& from, UnixMs now_ms) {

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "domain/flows/facts.h"
 #include "domain/flows/runs.h"
 #include "io/db/db.h"
 #include "io/wire/codec.h"
@@ -47,6 +48,11 @@ WIRE(RunAttempt, run, number, state, reason, started_ms, ended_ms, spent_ms)
 /// Oldest first.
 Result<std::vector<RunAttempt>> attempts_of(db::Tx& tx, const std::string& run);
 
+/// From kQueued or kRetryWait: what its plan asks for is in the data cache now. `drawn` in the
+/// order of plan.data; of each the version is a node, the run `used` it, and it was `drawn_from`
+/// the deployment. Event "data.drawn" about the first of them.
+Result<PipelineRun> keep_drawn(db::Tx& tx, const PipelineRun& run,
+                               const std::vector<DataFact>& drawn, UnixMs now_ms);
 /// From kQueued or kRetryWait: the intent, before the process is started. Event
 /// "pipeline_run.attempt_started".
 Result<PipelineRun> begin_attempt(db::Tx& tx, const PipelineRun& run, UnixMs now_ms);

@@ -118,6 +118,13 @@ TEST(Plan, SurvivesItsText) {
   plan.branch = "main";
   plan.params = {{"params.yaml", "as_of", "2011-10-24"}};
   plan.data = {{"deployments/bikes", true, "data/live.parquet"}, {kFromProject, false, "x.dvc"}};
+  EXPECT_FALSE(has_its_data(plan));
+  plan.data[0].md5 = "900150983cd24fb0d6963f7d28e17f72";
+  plan.data[0].size = 7;
+  EXPECT_FALSE(has_its_data(plan));
+  plan.data[1].md5 = "900150983cd24fb0d6963f7d28e17f72.dir";
+  plan.data[1].nfiles = 2;
+  EXPECT_TRUE(has_its_data(plan));
   plan.event_time = "2011-10-24T00:00:00.000Z";
   Result<RunPlan> read = run_plan_from(*wire::parse(wire::dump(to_json(plan))));
   ASSERT_TRUE(read.ok());

@@ -149,22 +149,67 @@ Result<> write_params(const fs::path& project, const RunPlan& plan) {
   return {};
 }
 
-/// What was there may be a link into the cache: it is replaced, not written through.
-Result<> place_one(const fs::path& from, const fs::path& file) {
-  std::error_code failure;
-  const fs::path growing = fs::path(file).concat(".slipway-drawn");
-  fs::remove_all(growing, failure);
-  fs::copy(from, growing, fs::copy_options::recursive, failure);
-  if (!failure) fs::remove_all(file, failure);
-  if (!failure) fs::rename(growing, file, failure);
-  if (failure) return system_error("cannot write " + file.string(), failure.value());
+bool is_record(const RunPlan::Data& data) {
+  return data.to.ends_with(".dvc");
+}
+
+/// A file of the person's folder that git tracks stays in git, and so in the run's commit.
+Result<bool> stays_in_git(const data::Repository& repository, const RunPlan::Data& data,
+                          const fs::path& file) {
+  if (is_record(data)) return true;
+  if (data.from != kFromProject) return false;
+  return !TRY(repository.tracked_by_git({file})).empty();
+}
+
+/// So that the run's commit says which version it worked with, as after `slipway add`. Data that a
+/// stage makes, or that lies in a folder that is tracked, `repro` itself records.
+Result<> record_version(data::Repository& repository, const fs::path& project,
+                        const std::string& to) {
+  // What was deployed and came back never goes into git, though an empty table stood there.
+  TRY(git_in(project, {"--literal-pathspecs", "rm", "-r", "--cached", "--quiet", "--ignore-unmatch",
+                       "--", to}));
+  const Result<data::Added> added = data::add(repository, {{to}, project});
+  if (added.ok()) return {};
+  const std::string& tag = added.error().tag;
+  if (tag == "pipeline_output" || tag.starts_with("overlap") || tag == "no_output") return {};
+  return added.error();
+}
+
+/// Lets the tree have the version that was drawn. Whatever was there is replaced, and not written
+/// through where it is a link into the cache.
+Result<> place_one(data::Repository& repository, const fs::path& project,
+                   const RunPlan::Data& data) {
+  const fs::path file = TRY(place_for(project, data.to));
+  data::Version version;
+  version.md5 = data.md5;
+  version.size = data.size;
+  if (data.nfiles >= 0) version.nfiles = data.nfiles;
+  version.is_executable = access(file.c_str(), X_OK) == 0;  // as before
+  const bool in_git = TRY(stays_in_git(repository, data, file));
+  TRY(repository.checkout(file, version, {.force = true}));
+  return in_git ? repository.unprotect(file) : record_version(repository, project, data.to);
+}
+
+/// The .dvc files among what was drawn, or all the rest.
+Result<> place_drawn(const fs::path& project, const RunPlan& plan, bool records) {
+  data::Repository repository = TRY(data::Repository::open(project));
+  for (const RunPlan::Data& data : plan.data)
+    if (is_record(data) == records) TRY(place_one(repository, project, data));
   return {};
 }
 
-Result<> place_drawn(const RunFolder& folder, const fs::path& project, const RunPlan& plan) {
-  for (std::size_t i = 0; i < plan.data.size(); ++i)
-    TRY(place_one(folder.drawn(i), TRY(place_for(project, plan.data[i].to))));
-  return {};
+/// Files beside drawn data that the run's commit has besides: what says its version, and that git
+/// is to leave it alone.
+std::vector<std::string> records_of(const fs::path& project, const RunPlan& plan) {
+  std::vector<std::string> files;
+  std::error_code ignored;
+  for (const RunPlan::Data& data : plan.data) {
+    const fs::path record = is_record(data) ? data.to : data.to + ".dvc";
+    for (const fs::path& file : {record, fs::path(data.to).parent_path() / ".gitignore"})
+      if (fs::exists(project / record, ignored) && fs::exists(project / file, ignored))
+        files.push_back(file.string());
+  }
+  return files;
 }
 
 /// The tree as the run needs it; one that is ready already stays.
@@ -190,9 +235,9 @@ Result<Place> prepare(const RunFolder& folder, const RunRequest& request) {
     cache = main->config().cache_folder;
   TRY(check_out(folder, place, cache));
   TRY(write_params(place.project, request.plan));
-  TRY(place_drawn(folder, place.project, request.plan));  // a .dvc file may be among it
+  TRY(place_drawn(place.project, request.plan, /*records=*/true));
   TRY(check_out_data(place.project));
-  TRY(place_drawn(folder, place.project, request.plan));  // and data that one names
+  TRY(place_drawn(place.project, request.plan, /*records=*/false));
   TRY(write_file_quick(ready, place.commit + "\n"));
   return place;
 }
@@ -210,6 +255,10 @@ Result<std::string> keep(const RunRequest& request, const Place& place,
   for (const fs::path& file : written)
     if (fs::exists(file, ignored)) add.push_back(file.string());
   if (add.size() > 3) TRY(git_in(place.project, add));
+  std::vector<std::string> records = {"--literal-pathspecs", "add", "--force", "--"};
+  for (std::string& file : records_of(place.project, request.plan))
+    records.push_back(std::move(file));
+  if (records.size() > 4) TRY(git_in(place.project, records));
   const std::string tree = TRY(git_in(place.project, {"write-tree"}));
   const std::string commit = TRY(
       git_in(place.project, {"-c", "user.name=slipway", "-c", "user.email=slipway@localhost",

@@ -22,10 +22,6 @@ struct RunFolder {
     return {state / "runs" / run};
   }
   std::filesystem::path request() const { return path / "request.json"; }
-  /// What `data` of the plan says, in its order.
-  std::filesystem::path drawn(std::size_t index) const {
-    return path / "drawn" / std::to_string(index);
-  }
   std::filesystem::path tree() const { return path / "tree"; }
   std::filesystem::path log() const { return path / "log"; }
   std::filesystem::path lock() const { return path / "lock"; }

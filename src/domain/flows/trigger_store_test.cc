@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "domain/flows/runs_store.h"
 #include "graph/kinds.h"
 #include "io/db/db_testing.h"
@@ -321,6 +323,43 @@ TEST_P(TriggerStore, ARunIsRetriedAndItsChainGoesOn) {
   for (std::size_t i = 2; i < events.size(); ++i)
     EXPECT_EQ(events[i].event.cause_seq, events[i - 1].seq) << events[i].event.type;
   EXPECT_EQ(log_types().back(), "pipeline_run.succeeded");
+}
+
+TEST_P(TriggerStore, WhatWasDrawnIsTheRunsAndComesFromItsDeployment) {
+  trigger().data = project::DataMapping{"deployments/bikes", true, "data/live.csv", {}};
+  tell(message(1));
+  const PipelineRun before = open()[0];
+  ASSERT_FALSE(has_its_data(before.plan));
+  const std::string md5 = "900150983cd24fb0d6963f7d28e17f72";
+  auto keep = [&] {
+    return pool_->write([&](db::Tx& tx) {
+      return keep_drawn(tx, before, {{"data/live.csv", md5, 7}}, now_);
+    });
+  };
+  ASSERT_TRUE(keep().ok());
+  const PipelineRun after = open()[0];
+  EXPECT_TRUE(has_its_data(after.plan));
+  EXPECT_EQ(after.plan.data[0].md5, md5);
+  EXPECT_EQ(after.plan.data[0].size, 7);
+  EXPECT_EQ(after.state, RunState::kQueued);
+  const graph::NodeRef run{graph::kind::kPipelineRun, after.id}, data{graph::kind::kData, md5};
+  const auto used = in([&](db::Tx& tx) { return graph::effects_of(tx, data); });
+  ASSERT_EQ(used.size(), 1u);
+  EXPECT_EQ(used[0].effect, run);
+  EXPECT_EQ(used[0].relation, graph::relation::kUsed);
+  EXPECT_EQ(used[0].attributes.find("path")->as_string(), "data/live.csv");
+  const auto from = in([&](db::Tx& tx) { return graph::causes_of(tx, data); });
+  ASSERT_EQ(from.size(), 1u);
+  EXPECT_EQ(from[0].relation, graph::relation::kDrawnFrom);
+  EXPECT_EQ(from[0].cause, (graph::NodeRef{graph::kind::kDeployment, "bikes"}));
+  // A second time it is refused, and says nothing twice.
+  EXPECT_EQ(keep().error().tag, "stale");
+  end_run(RunOutcome::Kind::kDone);
+  const auto events = log();
+  const Types types = log_types();
+  EXPECT_EQ(std::count(types.begin(), types.end(), "data.drawn"), 1);
+  for (std::size_t i = 2; i < events.size(); ++i)
+    EXPECT_EQ(events[i].event.cause_seq, events[i - 1].seq) << events[i].event.type;
 }
 
 TEST_P(TriggerStore, AChangeUnderAnOldRevisionIsRefused) {

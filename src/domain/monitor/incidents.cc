@@ -160,7 +160,8 @@ struct HistoryRow {
 };
 WIRE(HistoryRow, id, version, start_ms, end_ms, status)
 
-/// The windows since the last incident of this monitor was closed, oldest first.
+/// The windows up to the judged one that were judged since the last incident of this monitor was
+/// closed, oldest first.
 Result<std::vector<HistoryRow>> history_of(db::Tx& tx, const JudgedSpan& judged) {
   const auto closed =
       TRY(tx.one<std::int64_t>("select max(last_seq) from incidents where deployment = ? and "
@@ -168,8 +169,9 @@ Result<std::vector<HistoryRow>> history_of(db::Tx& tx, const JudgedSpan& judged)
                                judged.deployment, judged.spec->name));
   auto rows = TRY(tx.all<HistoryRow>(
       "select id, version, start_ms, end_ms, status from monitor_windows where deployment = ? and "
-      "monitor = ? and event_seq > ? order by start_ms desc, event_seq desc limit ?",
-      judged.deployment, judged.spec->name, closed.value_or(0), kHistory));
+      "monitor = ? and event_seq > ? and start_ms <= ? "
+      "order by start_ms desc, event_seq desc limit ?",
+      judged.deployment, judged.spec->name, closed.value_or(0), judged.window.start_ms, kHistory));
   std::reverse(rows.begin(), rows.end());
   return rows;
 }
@@ -308,6 +310,8 @@ Result<> decide_incident(db::Tx& tx, const JudgedSpan& judged, const std::string
                          UnixMs now_ms) {
   if (row == nullptr) return {};
   const auto history = TRY(history_of(tx, judged));
+  // One that was judged before the last incident was closed is part of that one's story.
+  if (history.empty() || history.back().start_ms != judged.window.start_ms) return {};
   std::optional<Incident> open = TRY(open_incident(tx, judged.deployment, judged.spec->name));
   const Step step = next_step(situation_of(judged, live, history, open));
   recorded.step = step.kind;
@@ -406,6 +410,29 @@ Result<> close_incident(db::Tx& tx, const std::string& id, const std::string& ac
   return change_incident(tx, *incident,
                          {"closed", reason, actor, 0, {}, Json(Json::Object{{"remedy", "person"}})},
                          now_ms);
+}
+
+Result<int> close_undeclared(db::Tx& tx,
+                             const std::set<std::pair<std::string, std::string>>& declared,
+                             UnixMs now_ms) {
+  constexpr int kOpenMax = 10'000;
+  int closed = 0;
+  for (Incident& incident : TRY(incidents(tx, "", /*open_only=*/true, kOpenMax))) {
+    if (declared.contains({incident.deployment, incident.monitor})) continue;
+    incident.open = false;
+    incident.remedy = "none";
+    incident.reason = "the monitor " + incident.monitor + " of " + incident.deployment +
+                      " is not declared any more";
+    incident.closed_by = kActor;
+    incident.closed_ms = now_ms;
+    incident.state.remedy_under_way = false;
+    TRY(change_incident(
+        tx, incident,
+        {"closed", incident.reason, kActor, 0, {}, Json(Json::Object{{"remedy", "none"}})},
+        now_ms));
+    ++closed;
+  }
+  return closed;
 }
 
 // --- news ----------------------------------------------------------------------------------------

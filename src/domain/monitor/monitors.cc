@@ -76,6 +76,19 @@ struct Monitors::Monitor {
     return due_ms(*spec, window());
   }
   Window window() const { return window_from(state->next_ms, span_of(*spec)); }
+  std::pair<std::string, std::string> key() const { return {deployment->name, spec->name}; }
+  /// Whether labels that come late change its verdicts.
+  bool is_restated() const {
+    return state && state->windows > 0 && requirement != nullptr &&
+           wants_labels(*spec, requirement);
+  }
+  /// When to look for them again; nothing for those that they do not matter to.
+  std::optional<UnixMs> late_look(std::optional<UnixMs> looked_ms, UnixMs now) const {
+    if (!is_restated()) return std::nullopt;
+    // A clock that went back must not keep it from looking.
+    if (!looked_ms || *looked_ms > now) return now;
+    return *looked_ms + late_look_of(*spec).count();
+  }
 };
 
 /// What a version's columns are judged by.
@@ -98,6 +111,7 @@ Monitors::Monitors(db::Pool& pool, std::filesystem::path predictions, std::files
                    Surroundings surroundings)
     : pool_(pool),
       predictions_root_(predictions),
+      labels_root_(labels),
       predictions_(std::move(predictions), std::move(labels)),
       surroundings_(std::move(surroundings)) {}
 
@@ -114,8 +128,7 @@ Result<bool> Monitors::look(UnixMs now) {
   if (now < last_turn_ms_) next_due_.reset();
   last_turn_ms_ = now;
   const bool heard = TRY(follow(now));
-  TRY(refresh(now));
-  return heard;
+  return TRY(refresh(now)) || heard;
 }
 
 // --- the log of events ---------------------------------------------------------------------------
@@ -192,23 +205,37 @@ Result<> Monitors::step_back(const Monitor& monitor, UnixMs now) {
   });
 }
 
+/// The monitors that were applied; incidents of others end. Whether there were any.
+Result<bool> Monitors::declare(UnixMs now) {
+  const project::ProjectFile& file = applied_->declared.file;
+  std::set<std::pair<std::string, std::string>> names;
+  for (const project::DeploymentSpec& deployment : file.deployments) {
+    for (const project::MonitorSpec& spec : deployment.monitors) {
+      monitors_.push_back({&deployment, &spec, file.find_requirement(spec.requirement), {}});
+      names.emplace(deployment.name, spec.name);
+    }
+  }
+  const auto open =
+      TRY(pool_.read([](db::Tx& tx) { return incidents(tx, "", /*open_only=*/true, 1); }));
+  if (open.empty()) return false;
+  return TRY(pool_.write([&](db::Tx& tx) { return close_undeclared(tx, names, now); })) > 0;
+}
+
 /// Brings what is known of the monitors up to date: what is declared, how far each is, what is due.
-Result<> Monitors::refresh(UnixMs now) {
+/// Whether that ended an incident.
+Result<bool> Monitors::refresh(UnixMs now) {
+  bool closed = false;
   if (!applied_) {
     monitors_.clear();
     trainings_.clear();
     next_due_.reset();
     applied_ = TRY(pool_.read([](db::Tx& tx) { return project::current(tx); }));
-    if (!applied_) return {};
-    const project::ProjectFile& file = applied_->declared.file;
-    for (const project::DeploymentSpec& deployment : file.deployments) {
-      for (const project::MonitorSpec& spec : deployment.monitors)
-        monitors_.push_back({&deployment, &spec, file.find_requirement(spec.requirement), {}});
-    }
+    if (!applied_) return false;
+    closed = TRY(declare(now));
   }
   const bool all_begun = std::all_of(monitors_.begin(), monitors_.end(),
                                      [](const Monitor& monitor) { return monitor.state; });
-  if (next_due_ && all_begun) return {};
+  if (next_due_ && all_begun) return closed;
   std::vector<Progress> progress;
   for (Monitor& monitor : monitors_) {
     const auto find = [&](db::Tx& tx) {
@@ -226,7 +253,11 @@ Result<> Monitors::refresh(UnixMs now) {
     if (monitor.state) progress.push_back({monitor.spec, monitor.state->next_ms});
   }
   next_due_ = monitor::next_due(progress);
-  return {};
+  for (const Monitor& monitor : monitors_) {
+    const auto look = monitor.late_look(late_[monitor.key()].looked_ms, now);
+    if (look && (!next_due_ || *look < *next_due_)) next_due_ = *look;
+  }
+  return closed;
 }
 
 Result<const Training*> Monitors::training_of(const std::string& deployment,
@@ -254,6 +285,7 @@ Result<const Training*> Monitors::training_of(const std::string& deployment,
 Result<bool> Monitors::judge(UnixMs now) {
   // Facts about a version may come after its first answers.
   std::erase_if(trainings_, [](const auto& known) { return !known.second.profile; });
+  const bool restated = TRY(look_for_late_labels(now));
   // The window that was due first, and every other monitor of the deployment that has the same one.
   const Monitor* first = nullptr;
   for (const Monitor& monitor : monitors_) {
@@ -262,7 +294,7 @@ Result<bool> Monitors::judge(UnixMs now) {
   }
   if (first == nullptr) {
     next_due_.reset();
-    return false;
+    return restated;
   }
   const Window window = first->window();
   std::vector<Monitor*> together;
@@ -371,6 +403,7 @@ Result<> Monitors::judge_together(const std::vector<Monitor*>& monitors, const W
   for (Monitor* monitor : monitors) {
     jobs.push_back(std::make_unique<Job>());
     jobs.back()->monitor = monitor;
+    late_[monitor->key()].bytes[window.start_ms] = label_bytes(*monitor, window);
   }
   TRY(gather(jobs, window));
   const std::string& deployment = monitors.front()->deployment->name;
@@ -385,6 +418,71 @@ Result<> Monitors::judge_together(const std::vector<Monitor*>& monitors, const W
   }
   return {};
 }
+
+// --- labels that come late -----------------------------------------------------------------------
+
+/// Of the journals of the window's days. They only grow; who labels an answer of another day than
+/// its event time may be overlooked here.
+std::uint64_t Monitors::label_bytes(const Monitor& monitor, const Window& window) const {
+  constexpr UnixMs kDayMs = 24 * 3'600'000;
+  const auto folder = labels_root_ / serving::folder_of(monitor.deployment->name);
+  std::uint64_t bytes = 0;
+  for (UnixMs day = window.start_ms / kDayMs * kDayMs; day < window.end_ms; day += kDayMs) {
+    for (const auto& file : serving::files_in(folder / serving::day_of(day))) {
+      std::error_code gone;
+      const std::uintmax_t size = std::filesystem::file_size(file, gone);
+      if (!gone) bytes += size;
+    }
+  }
+  return bytes;
+}
+
+/// Also right before a window is judged, so that the windows in a row are counted as they are known
+/// by then.
+Result<bool> Monitors::look_for_late_labels(UnixMs now) {
+  bool restated = false;
+  for (Monitor& monitor : monitors_) {
+    if (!monitor.is_restated()) continue;
+    Late& late = late_[monitor.key()];
+    if (*monitor.late_look(late.looked_ms, now) > now && *monitor.due() > now) continue;
+    restated = TRY(restate_late(monitor, now)) || restated;
+    late.looked_ms = now;
+  }
+  return restated;
+}
+
+Result<bool> Monitors::restate_late(Monitor& monitor, UnixMs now) {
+  const UnixMs span = span_of(*monitor.spec).count();
+  Late& late = late_[monitor.key()];
+  std::erase_if(late.bytes, [&](const auto& one) {
+    return one.first < monitor.state->next_ms - kRestatedWindows * span;
+  });
+  bool restated = false;
+  for (int back = kRestatedWindows; back > 0; --back) {
+    const Window window = window_from(monitor.state->next_ms - back * span, Span(span));
+    const std::uint64_t bytes = label_bytes(monitor, window);
+    const auto seen = late.bytes.find(window.start_ms);
+    if (seen != late.bytes.end() && seen->second == bytes) continue;
+    if (bytes > 0) restated = TRY(restate_window(monitor, window, now)) || restated;
+    late.bytes[window.start_ms] = bytes;
+  }
+  return restated;
+}
+
+Result<bool> Monitors::restate_window(Monitor& monitor, const Window& window, UnixMs now) {
+  std::vector<std::unique_ptr<Job>> jobs;
+  jobs.push_back(std::make_unique<Job>());
+  jobs.back()->monitor = &monitor;
+  TRY(gather(jobs, window));
+  const auto live =
+      TRY(pool_.read([&](db::Tx& tx) { return surroundings_.live(tx, monitor.deployment->name); }));
+  const JudgedSpan span = TRY(judged(*jobs.front(), window, live));
+  const Recorded recorded = TRY(pool_.write([&](db::Tx& tx) { return restate(tx, span, now); }));
+  failpoint("monitor.window_restated");
+  return recorded.changed;
+}
+
+// --- what a scan found ---------------------------------------------------------------------------
 
 Result<JudgedSpan> Monitors::judged(Job& job, const Window& window,
                                     const std::optional<Live>& live) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "domain/checks/contract.h"
@@ -62,8 +63,8 @@ class Monitors {
   Result<bool> look(UnixMs now);
   /// As of the last look.
   bool is_due(UnixMs now) const { return next_due_ && *next_due_ <= now; }
-  /// Judges one window, of all monitors of a deployment that have the same one; takes as long as
-  /// the answers in it take to be read.
+  /// Judges one window, of all monitors of a deployment that have the same one, after those before
+  /// it that more labels have come for; takes as long as the answers in them take to be read.
   Result<bool> judge(UnixMs now);
   /// When the next window is due, as of the last turn; nothing when nothing is watched.
   std::optional<UnixMs> next_due() const { return next_due_; }
@@ -74,7 +75,8 @@ class Monitors {
   struct Job;
 
   Result<bool> follow(UnixMs now);
-  Result<> refresh(UnixMs now);
+  Result<bool> refresh(UnixMs now);
+  Result<bool> declare(UnixMs now);
   Result<> begin(const project::DeploymentSpec& deployment, const project::MonitorSpec& monitor,
                  UnixMs now);
   Result<std::optional<UnixMs>> beginning_of(const project::DeploymentSpec& deployment,
@@ -89,19 +91,29 @@ class Monitors {
   Result<> find_reference(const Job& job, const std::string& version, const Training& training,
                           Basis& basis);
   Result<JudgedSpan> judged(Job& job, const Window& window, const std::optional<Live>& live);
+  Result<bool> look_for_late_labels(UnixMs now);
+  Result<bool> restate_late(Monitor& monitor, UnixMs now);
+  Result<bool> restate_window(Monitor& monitor, const Window& window, UnixMs now);
+  std::uint64_t label_bytes(const Monitor& monitor, const Window& window) const;
   Result<> skip_silence(const Monitor& monitor, UnixMs now);
   Result<const Training*> training_of(const std::string& deployment, const std::string& model,
                                       const std::string& version,
                                       const std::vector<std::string>& columns);
 
   db::Pool& pool_;
-  const std::filesystem::path predictions_root_;
+  const std::filesystem::path predictions_root_, labels_root_;
   const serving::Predictions predictions_;
   const Surroundings surroundings_;
 
   std::optional<project::Applied> applied_;
   std::vector<Monitor> monitors_;
   std::map<std::string, Training> trainings_;  // by deployment, model and version
+  /// What was seen of labels, by deployment and monitor.
+  struct Late {
+    std::optional<UnixMs> looked_ms;
+    std::map<UnixMs, std::uint64_t> bytes;  // of a window's days, by its start
+  };
+  std::map<std::pair<std::string, std::string>, Late> late_;
   std::optional<UnixMs> next_due_;
   std::int64_t seen_ = -1;  // newest event that was looked at; -1: the cursor says
   UnixMs last_turn_ms_ = 0;

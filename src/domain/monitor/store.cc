@@ -302,6 +302,64 @@ Result<Recorded> record(db::Tx& tx, const JudgedSpan& judged, UnixMs now_ms) {
   return recorded;
 }
 
+namespace {
+
+Result<> update_window(db::Tx& tx, const WindowRow& r) {
+  TRY(tx.run(
+      "update monitor_windows set status = ?, requests = ?, rows = ?, labelled = ?, "
+      "words = ?, columns = ?, verdicts = ?, facts = ? where id = ?",
+      r.status, r.requests, r.rows, r.labelled, r.words, r.columns, r.verdicts, r.facts, r.id));
+  return {};
+}
+
+/// One version's part of a window with more labels than before; nothing when it has not. Returns
+/// the event.
+Result<std::int64_t> restate_window(db::Tx& tx, const JudgedSpan& judged,
+                                    const VersionVerdict& found, const WindowRow& before,
+                                    UnixMs now_ms) {
+  WindowRow row = row_of(judged, found, now_ms);
+  row.profile = before.profile;
+  Json data = event_data(row, found.verdict.columns);
+  data.set("was", before.status);
+  data.set("labelled_before", before.labelled);
+  const std::int64_t seq = TRY(graph::append_event(
+      tx, {"window.restated", {kind::kWindow, row.id}, kActor, before.event_seq, std::move(data)},
+      now_ms));
+  TRY(update_window(tx, row));
+  TRY(put_window_nodes(tx, judged, row, found.verdict, now_ms));
+  return seq;
+}
+
+/// Whether a later window has something to say of this version.
+Result<bool> is_outdone(db::Tx& tx, const WindowRow& window) {
+  return TRY(tx.one<std::int64_t>(
+                 "select 1 from monitor_windows where deployment = ? and monitor = ? and "
+                 "version = ? and start_ms > ? and status <> 'undecided' limit 1",
+                 window.deployment, window.monitor, window.version, window.start_ms))
+      .has_value();
+}
+
+}  // namespace
+
+Result<Recorded> restate(db::Tx& tx, const JudgedSpan& judged, UnixMs now_ms) {
+  Recorded recorded;
+  const auto state = TRY(find_monitor(tx, judged.deployment, judged.spec->name));
+  if (!state) return recorded;
+  const std::string live = live_version(judged, *state);
+  for (const VersionVerdict& found : judged.versions) {
+    const auto before = TRY(find_window(tx, window_id(judged, found.facts.version)));
+    if (!before || found.facts.outcomes.labelled <= before->labelled) continue;
+    const std::int64_t seq = TRY(restate_window(tx, judged, found, *before, now_ms));
+    recorded.changed = true;
+    recorded.windows.push_back(before->id);
+    const WindowRow now = TRY(find_window(tx, before->id)).value();
+    const bool decides =
+        now.version == live && now.status != before->status && !TRY(is_outdone(tx, now));
+    if (decides) TRY(decide_incident(tx, judged, live, &now, seq, recorded, now_ms));
+  }
+  return recorded;
+}
+
 // --- reading -------------------------------------------------------------------------------------
 
 namespace {

@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -67,6 +69,13 @@ struct Recorded {
 /// answered only the first is kept.
 Result<Recorded> record(db::Tx& tx, const JudgedSpan& judged, UnixMs now_ms);
 
+/// What labels that came after a window was judged change of it: of each version with more of them
+/// the row, its nodes, and an event "window.restated"; with fewer or as many nothing is changed.
+/// Where that makes another status of the newest window that says anything of the live version,
+/// what follows for its incident too. The windows in a row are those of the corrected history,
+/// whenever they were corrected.
+Result<Recorded> restate(db::Tx& tx, const JudgedSpan& judged, UnixMs now_ms);
+
 struct WindowRow {
   std::string id, deployment, monitor, model, version;
   UnixMs start_ms = 0, end_ms = 0;
@@ -124,6 +133,12 @@ Result<std::vector<IncidentChange>> changes_of(db::Tx& tx, const std::string& in
 /// By hand. kMissing; kConflict when it is closed already; kInvalid without an actor and a reason.
 Result<> close_incident(db::Tx& tx, const std::string& id, const std::string& actor,
                         const std::string& reason, UnixMs now_ms);
+
+/// Closes the open incidents whose monitor is not among `declared` (deployment and monitor) any
+/// more: nobody would ever say that they are over. Remedy "none", with the reason.
+Result<int> close_undeclared(db::Tx& tx,
+                             const std::set<std::pair<std::string, std::string>>& declared,
+                             UnixMs now_ms);
 
 /// Looks at one event of the log: news of a rollout whose candidate an open incident asked for, or
 /// of a run that it asked for and that failed, becomes part of the incident, with an event of its

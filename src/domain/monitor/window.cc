@@ -39,6 +39,11 @@ UnixMs due_ms(const project::MonitorSpec& spec, const Window& window) {
   return window.end_ms + grace_of(spec).count();
 }
 
+Span late_look_of(const project::MonitorSpec& spec) {
+  constexpr int kLooksPerWindow = 4;
+  return std::max<Span>(span_of(spec) / kLooksPerWindow, std::chrono::minutes(1));
+}
+
 std::optional<UnixMs> next_due(const std::vector<Progress>& monitors) {
   std::optional<UnixMs> first;
   for (const Progress& monitor : monitors) {

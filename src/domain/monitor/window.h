@@ -41,6 +41,11 @@ Window window_from(UnixMs start_ms, Span span);
 /// From when on it can be judged.
 UnixMs due_ms(const project::MonitorSpec& spec, const Window& window);
 
+/// Windows that labels may still change after they were judged: so many before the next one.
+inline constexpr int kRestatedWindows = 4;
+/// How often late labels are looked for.
+Span late_look_of(const project::MonitorSpec& spec);
+
 /// How far a monitor has come.
 struct Progress {
   const project::MonitorSpec* spec = nullptr;

@@ -34,6 +34,10 @@ World::World(const std::string& yaml, std::map<std::string, std::string> documen
   log_ = std::make_unique<serving::PredictionLog>(log_disk_, metrics_, options);
   labels_ = std::make_unique<serving::LabelLog>(log_disk_, folder_.path() / "labels");
   restart();
+  apply(yaml, std::move(documents));
+}
+
+void World::apply(const std::string& yaml, std::map<std::string, std::string> documents) {
   const project::Declared declared = value_of(project::declare(yaml, std::move(documents)));
   value_of(pool_->write([&](db::Tx& tx) { return project::apply(tx, declared, "ann", 1); }));
 }

@@ -24,6 +24,8 @@ class World {
   World(const std::string& yaml, std::map<std::string, std::string> documents = {});
 
   static std::vector<db::Migration> migrations();
+  /// Another slipway.yaml.
+  void apply(const std::string& yaml, std::map<std::string, std::string> documents = {});
   /// Another pool on the same database, and monitors that remember nothing.
   void restart();
 

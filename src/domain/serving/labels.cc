@@ -94,12 +94,13 @@ Result<LabelLog::Part*> LabelLog::part_of(const std::string& deployment, const s
 }
 
 Result<DayLabels> read_labels(const std::filesystem::path& root, const std::string& deployment,
-                              const std::string& day) {
+                              const std::string& day, UnixMs known_by_ms) {
   DayLabels labels;
   for (const auto& file : files_in(root / folder_of(deployment) / day)) {
     TRY(blob::read_journal(file, kKind, [&](std::string_view payload) {
       std::optional<Label> label = read_label(payload, deployment);
       if (!label) return true;  // of a later version of the format
+      if (label->received_ms > known_by_ms) return true;
       Label& kept = labels[{label->id.uuid, label->id.row}];
       // Files are in the order of their making, but two may have grown at the same time.
       if (label->received_ms >= kept.received_ms) kept = std::move(*label);

@@ -92,14 +92,15 @@ Result<ScanEnd> Predictions::scan(const std::string& deployment, UnixMs from_ms,
 }
 
 Result<ScanEnd> Predictions::scan_labelled(const std::string& deployment, UnixMs from_ms,
-                                           UnixMs to_ms, const VisitLabelled& visit) const {
+                                           UnixMs to_ms, const VisitLabelled& visit,
+                                           UnixMs known_by_ms) const {
   ScanEnd end;
   TRY(each_day(deployment, [&](const std::string& day) -> Result<bool> {
     std::optional<DayLabels> labels;  // read once the day has a prediction that counts
     Result<> failed;
     auto with_labels = [&](const Prediction& prediction, const Layout& layout) {
       if (!labels) {
-        Result<DayLabels> read = read_labels(labels_root_, deployment, day);
+        Result<DayLabels> read = read_labels(labels_root_, deployment, day, known_by_ms);
         if (!read.ok()) failed = read.error();
         if (!read.ok()) return false;
         labels = std::move(*read);

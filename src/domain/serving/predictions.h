@@ -41,12 +41,12 @@ class Predictions {
   Result<ScanEnd> scan(const std::string& deployment, UnixMs from_ms, UnixMs to_ms,
                        const Visit& visit) const;
 
-  /// The same, with the label of each row that has one: `labels` has an entry per row, null
-  /// without. Memory: the labels of one day.
+  /// The same, with the label of each row that has one, as known by then: `labels` has an entry per
+  /// row, null without. Memory: the labels of one day.
   using VisitLabelled = std::function<bool(const Prediction&, const Layout&,
                                            const std::vector<const Label*>& labels)>;
   Result<ScanEnd> scan_labelled(const std::string& deployment, UnixMs from_ms, UnixMs to_ms,
-                                const VisitLabelled& visit) const;
+                                const VisitLabelled& visit, UnixMs known_by_ms = kEver) const;
 
   /// Removes the predictions and labels of whole days before `day` ("2011-05-01"). Returns how many
   /// days went.

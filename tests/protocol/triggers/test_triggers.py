@@ -2,6 +2,7 @@
 import contextlib
 import hashlib
 import hmac
+import http.client
 import json
 import os
 import signal
@@ -522,6 +523,37 @@ def test_a_run_outlives_its_server(project):
         run, = ended(project, 1)
         assert (run["state"], run["attempts"]) == ("succeeded", 1), run
         assert [event["type"] for event in project.events()].count("attempt.succeeded") == 1
+
+
+def test_folders_of_runs_that_ended_long_ago_go(project):
+    project.apply(MESSAGE % "")
+    runs, kept = project.root / ".slipway" / "runs", ("--clock", "replay", "--keep-runs", "1", "--keep-runs-days", "7")
+
+    def run_at(server, number, time):
+        project.write("in.txt", f"{number}\n")
+        project.commit("another input")
+        server.message(number)
+        server.turn_to(time)
+        return project.runs()[0]
+
+    with Server(project, *kept, SLIPWAY_FAILPOINT="run.folder_going") as server:
+        server.turn_to("2031-10-01T00:00:00Z")
+        first = run_at(server, 1, "2031-10-01T00:00:01Z")
+        second = run_at(server, 2, "2031-10-05T00:00:00Z")
+        server.turn_to("2031-10-07T23:59:00Z")
+        assert {folder.name for folder in runs.iterdir()} == {first["id"], second["id"]}, "seven days are not over"
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            server.turn_to("2031-10-08T00:01:00Z")
+        server.died()
+    assert {folder.name for folder in runs.iterdir()} == {".going-" + first["id"], second["id"]}
+    with Server(project, *kept) as server:
+        server.turn_to("2031-10-30T00:00:00Z")
+        assert [folder.name for folder in runs.iterdir()] == [second["id"]], "the newest stays, however old"
+        said = project.slipway("logs", first["id"], code=3)
+        assert "is gone" in said, said
+        assert project.git("show", first["ref"] + ":dvc.lock"), "what it made is there"
+        with urllib.request.urlopen(server.url + "/metrics") as answer:
+            assert b"slipway_run_folders_removed_total 1" in answer.read()
 
 
 def test_an_attempt_that_is_killed_is_repeated(project):
