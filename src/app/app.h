@@ -44,13 +44,13 @@ struct AppOptions {
   std::uint64_t body_bytes_per_second_min = http::ServerOptions().body_bytes_per_second_min;
   bool replay = false;                 // the clock shows what POST /api/slipway/v1/clock says
   std::string command = "slipway up";  // how the owner names itself
-  /// For pipeline runs: what starts their processes (forked before any thread; outlives the App), and
-  /// the root of the project. Without them runs wait.
+  /// For pipeline runs: what starts their processes (forked before any thread; outlives the App),
+  /// and the root of the project. Without them runs wait.
   const proc::Spawner* spawner = nullptr;
   std::filesystem::path project;
   std::string hook_secret;             // of webhooks of git hosts
   flows::RunFolderPolicy run_folders;  // what stays of runs that are over
-  nats::Access nats;  // for triggers that listen to NATS
+  nats::Access nats;                   // for triggers that listen to NATS
 };
 
 /// The server: owns every service. open() readies the state (lock, migrations), start() answers,
