@@ -85,6 +85,112 @@ TEST(Monitors, WhoseLabelsNeverComeStayUndecided) {
   EXPECT_TRUE(world.incidents().empty());
 }
 
+/// Answers of a day that no label has come for yet.
+std::vector<serving::PredictionId> answer_a_day(World& world, UnixMs day, float output) {
+  std::vector<serving::PredictionId> ids;
+  for (int hour = 0; hour < 24; ++hour)
+    ids.push_back(world.answer(day + hour * kHour, "1", {1, 1}, output));
+  world.turn_all(day);
+  return ids;
+}
+
+void label_all(World& world, const std::vector<serving::PredictionId>& ids, UnixMs at) {
+  std::vector<std::pair<serving::PredictionId, double>> outcomes;
+  for (const auto& id : ids) outcomes.emplace_back(id, 100);
+  world.label(std::move(outcomes), at);
+}
+
+TEST(Monitors, JudgeAnewWhatLabelsComeLateFor) {
+  World world(project_with(kQuality));
+  std::vector<std::vector<serving::PredictionId>> days;
+  for (int day = 0; day < 3; ++day) days.push_back(answer_a_day(world, kMay1 + day * kDay, 10));
+  world.turn_all(kMay1 + 4 * kDay);
+  EXPECT_EQ(world.statuses("quality"), "uuu");
+  label_all(world, days[0], kMay1 + 4 * kDay);
+  world.turn_all(kMay1 + 4 * kDay + 6 * kHour);
+  EXPECT_EQ(world.statuses("quality"), "buu");
+  EXPECT_TRUE(world.incidents().empty()) << "one bad window is no decay";
+  label_all(world, days[1], kMay1 + 4 * kDay + 6 * kHour);
+  world.turn_all(kMay1 + 4 * kDay + 12 * kHour);
+  EXPECT_EQ(world.statuses("quality"), "bbu");
+  ASSERT_EQ(world.incidents().size(), 1u);
+  EXPECT_EQ(world.incidents().front().state.window_end_ms, kMay1 + 2 * kDay);
+  const auto restated = world.logged("window.restated");
+  ASSERT_EQ(restated.size(), 2u);
+  EXPECT_EQ(restated[0].event.subject.id, "bikes/quality/1/" + std::to_string(kMay1));
+  EXPECT_EQ(restated[0].event.data.find("was")->as_string(), "undecided");
+  EXPECT_EQ(restated[0].event.data.find("labelled")->as_int64(), 24);
+  EXPECT_EQ(world.windows("quality").front().labelled, 24);
+  // Nothing more after a restart, which looks at all of it again.
+  world.restart();
+  EXPECT_EQ(world.turn_all(kMay1 + 4 * kDay + 13 * kHour), 0);
+  EXPECT_EQ(world.events("incident."), std::vector<std::string>{"incident.opened"});
+}
+
+TEST(Monitors, SayNothingTwiceWhereMoreLabelsSayTheSame) {
+  World world(project_with(kQuality));
+  std::vector<serving::PredictionId> rest;
+  for (int day = 0; day < 3; ++day) {
+    auto ids = answer_a_day(world, kMay1 + day * kDay, 10);
+    rest.assign(ids.begin() + 12, ids.end());
+    ids.resize(12);
+    label_all(world, ids, kMay1 + day * kDay);
+  }
+  world.turn_all(kMay1 + 4 * kDay);
+  EXPECT_EQ(world.statuses("quality"), "bbb");
+  const auto before = world.events("incident.");
+  label_all(world, rest, kMay1 + 4 * kDay);
+  world.turn_all(kMay1 + 4 * kDay + 12 * kHour);
+  EXPECT_EQ(world.windows("quality").back().labelled, 24);
+  EXPECT_EQ(world.events("window.restated").size(), 1u);
+  EXPECT_EQ(world.events("incident."), before);
+}
+
+TEST(Monitors, CountACorrectedWindowInTheRowItStandsIn) {
+  World world(project_with(kQuality));
+  const auto late = answer_a_day(world, kMay1, 10);
+  world.turn_all(kMay1 + 2 * kDay);
+  EXPECT_EQ(world.statuses("quality"), "u");
+  live_a_day(world, kMay1 + kDay, /*good=*/false);
+  label_all(world, late, kMay1 + 2 * kDay);
+  // Both are known when the second one is judged.
+  world.turn_all(kMay1 + 3 * kDay);
+  EXPECT_EQ(world.statuses("quality"), "bb");
+  EXPECT_EQ(world.events("incident."), std::vector<std::string>{"incident.opened"});
+}
+
+TEST(Monitors, LeaveWindowsOfLongAgoAsTheyAre) {
+  World world(project_with(kQuality));
+  const auto late = answer_a_day(world, kMay1, 10);
+  for (int day = 1; day < 6; ++day) live_a_day(world, kMay1 + day * kDay, /*good=*/true);
+  world.turn_all(kMay1 + 7 * kDay);
+  EXPECT_EQ(world.statuses("quality"), "uggggg");
+  label_all(world, late, kMay1 + 7 * kDay);
+  world.turn_all(kMay1 + 8 * kDay - 1);
+  EXPECT_EQ(world.statuses("quality"), "uggggg");
+  EXPECT_TRUE(world.events("window.restated").empty());
+}
+
+TEST(Monitors, ThatAreDeclaredNoMoreEndTheirIncident) {
+  World world(project_with(std::string(kQuality) + kHealth));
+  for (int day = 0; day < 2; ++day) live_a_day(world, kMay1 + day * kDay, /*good=*/false);
+  world.turn_all(kMay1 + 3 * kDay);
+  ASSERT_EQ(world.incidents().size(), 1u);
+  ASSERT_TRUE(world.incidents().front().open);
+  world.apply(project_with(kHealth));
+  world.turn_all(kMay1 + 3 * kDay + 1);
+  const Incident closed = world.incidents().front();
+  EXPECT_FALSE(closed.open);
+  EXPECT_EQ(closed.remedy, "none");
+  EXPECT_EQ(closed.closed_by, "slipway");
+  EXPECT_EQ(closed.reason, "the monitor quality of bikes is not declared any more");
+  EXPECT_EQ(world.events("incident.closed").size(), 1u);
+  // Declared anew it begins a story of its own.
+  world.apply(project_with(std::string(kQuality) + kHealth));
+  world.turn_all(kMay1 + 3 * kDay + 2);
+  EXPECT_EQ(world.incidents().size(), 1u);
+}
+
 TEST(Monitors, CountLabelsThatComeTwiceOnce) {
   World world(project_with(kQuality));
   const auto id = world.answer(kMay1, "1", {1, 1}, 100);
@@ -311,8 +417,8 @@ Result<> happen(World& world, int day, UnixMs now) {
   const std::string id = incidents.empty() ? "" : incidents.front().id;
   return world.pool().write([&](db::Tx& tx) -> Result<> {
     // The disk may have failed after it was durable.
-    if (TRY(tx.one<std::int64_t>("select 1 from events where type like 'rollout.%' and time_ms = ?",
-                                 now)))
+    if (TRY(tx.one<std::int64_t>(
+            "select 1 from events where type like 'rollout.%' and time_ms = ?", now)))
       return {};
     if (day == 3) {
       TRY(link_remedy(tx, id, "2"));
