@@ -2,6 +2,9 @@
 
 #include <ostream>
 
+#include "domain/data/commands.h"
+#include "domain/flows/stages.h"
+
 namespace slipway::dvc {
 namespace {
 

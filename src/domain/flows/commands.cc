@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <functional>
-#include <ostream>
 
 #include "base/text.h"
 
@@ -12,9 +11,6 @@ namespace slipway::flows {
 namespace {
 
 namespace fs = std::filesystem;
-using wire::Json;
-
-constexpr int kDone = 0, kNo = 1, kUsage = 2, kCouldNot = 3;
 
 Error usage(std::string message) {
   Error error = invalid(std::move(message));
@@ -56,111 +52,6 @@ Result<int> jobs_of(std::string_view text) {
   auto jobs = to_int64(text);
   if (jobs && *jobs >= 1 && *jobs <= kJobsMax) return static_cast<int>(*jobs);
   return usage("-j takes a number from 1 to 256, not \"" + std::string(text) + "\"");
-}
-
-int fail(data::Console& console, const Error& error) {
-  console.err << "slipway: " << error.message << "\n";
-  return error.tag == "usage" ? kUsage : kCouldNot;
-}
-
-void hint_files(data::Console& console, const ReproResult& result, const fs::path& from) {
-  if (result.files.empty() || result.staged) return;
-  console.out << "\nFor git:";
-  for (const fs::path& file : result.files) console.out << " " << data::shown(file, from);
-  console.out << "\n";
-}
-
-Json to_json(const ReproResult& result, const fs::path& from) {
-  auto list = [](const auto& items, auto text) {
-    Json::Array array;
-    for (const auto& item : items) array.emplace_back(text(item));
-    return Json(std::move(array));
-  };
-  auto same = [](const std::string& name) { return name; };
-  Json json;
-  json.set("ran", list(result.ran, same));
-  json.set("restored", list(result.restored, same));
-  Json failures = Json(Json::Object());
-  for (const StageFailure& failure : result.failures) failures.set(failure.stage, failure.reason);
-  json.set("failed", std::move(failures));
-  json.set("interrupted", result.interrupted);
-  json.set("files", list(result.files, [&](const fs::path& p) { return data::shown(p, from); }));
-  return json;
-}
-
-/// Notes of a run whose answer is JSON: nothing but errors, and those on the other stream.
-class QuietObserver final : public Observer {
- public:
-  void note(const Note&) override {}
-};
-
-Json states_json(const Differences::States& states) {
-  Json json = Json(Json::Object());
-  for (const auto& [key, state] : states) json.set(key, data::to_string(state));
-  return json;
-}
-
-Json status_json(const StageStatus& status) {
-  const Differences& found = status.found;
-  Json::Array parts;
-  if (!found.deps.empty() || !found.params.empty()) {
-    Json deps = states_json(found.deps);
-    for (const auto& [file, states] : found.params) deps.set(file, states_json(states));
-    Json part;
-    part.set("changed deps", std::move(deps));
-    parts.push_back(std::move(part));
-  }
-  if (!found.outs.empty()) {
-    Json part;
-    part.set("changed outs", states_json(found.outs));
-    parts.push_back(std::move(part));
-  }
-  if (found.always) parts.emplace_back("always changed");
-  if (found.command) parts.emplace_back("changed command");
-  return parts;
-}
-
-StageStatus to_status(const data::OwnerStatus& owner, const fs::path& from) {
-  StageStatus status;
-  status.owner = owner.owner;
-  status.found.always = owner.always_changed;
-  for (const auto& [path, state] : owner.deps)
-    status.found.deps.emplace_back(data::shown(path, from), state);
-  for (const auto& [path, state] : owner.outs)
-    status.found.outs.emplace_back(data::shown(path, from), state);
-  return status;
-}
-
-void show_states(std::ostream& out, const Differences::States& states, const char* indent) {
-  for (const auto& [key, state] : states) {
-    std::string word = data::to_string(state);
-    word.resize(std::max<std::size_t>(word.size() + 1, 14), ' ');
-    out << indent << word << key << "\n";
-  }
-}
-
-void show_status(std::ostream& out, const StageStatus& status) {
-  const Differences& found = status.found;
-  out << status.owner << "\n";
-  show_states(out, found.deps, "  input   ");
-  for (const auto& [file, states] : found.params) {
-    for (const auto& [key, state] : states) {
-      show_states(out, {{file + ":" + key, state}}, "  param   ");
-    }
-  }
-  show_states(out, found.outs, "  output  ");
-  if (found.command) out << "  command modified\n";
-  if (found.always) out << "  always runs\n";
-}
-
-Result<std::vector<StageStatus>> all_status(data::Repository& repository,
-                                            const std::vector<std::string>& targets,
-                                            const fs::path& from) {
-  std::vector<StageStatus> all = TRY(flows::status(repository, targets, from));
-  for (const data::OwnerStatus& owner : TRY(data::status(repository, targets, from))) {
-    all.push_back(to_status(owner, from));
-  }
-  return all;
 }
 
 }  // namespace
@@ -215,72 +106,6 @@ Result<ReproResult> repro_here(ReproOptions options, const CommandContext& conte
   ReproServices services{context.spawner, context.clock,    context.facts,
                          observer,        context.tracking, context.variables};
   return repro(repository, options, services);
-}
-
-int run_repro(const std::vector<std::string>& arguments, const fs::path& from,
-              const CommandContext& context, data::Console& console) {
-  Result<ParsedRepro> parsed = parse_repro(arguments, from);
-  if (!parsed.ok()) return fail(console, parsed.error());
-  TextObserver talking(console.out, console.err);
-  QuietObserver quiet;
-  bool is_quiet = parsed->quiet || console.json;
-  if (console.json) parsed->options.output = STDERR_FILENO;
-  Observer& observer = is_quiet ? static_cast<Observer&>(quiet) : talking;
-  Result<ReproResult> result = repro_here(parsed->options, context, observer);
-  if (!result.ok()) return fail(console, result.error());
-  if (console.json) console.out << wire::dump(to_json(*result, from)) << "\n";
-  if (!result->ok()) {
-    console.err << "slipway: " << result->message() << "\n";
-    return kNo;
-  }
-  if (is_quiet) return kDone;
-  if (result->ran.empty())
-    console.out << "Data and pipelines are up to date.\n";
-  else
-    hint_files(console, *result, from);
-  return kDone;
-}
-
-int run_status(const std::vector<std::string>& targets, const fs::path& from,
-               data::Console& console) {
-  Result<data::Repository> repository = data::Repository::open(from);
-  if (!repository.ok()) return fail(console, repository.error());
-  Result<std::vector<StageStatus>> all = all_status(*repository, targets, from);
-  if (!all.ok()) return fail(console, all.error());
-  if (console.json) {
-    Json json = Json(Json::Object());
-    for (const StageStatus& status : *all) json.set(status.owner, status_json(status));
-    console.out << wire::dump(json) << "\n";
-  } else {
-    for (const StageStatus& status : *all) show_status(console.out, status);
-    if (all->empty()) console.out << "Data and pipelines are up to date.\n";
-  }
-  return all->empty() ? kDone : kNo;
-}
-
-int run_commit(const data::CommitRequest& request, data::Console& console) {
-  Result<data::Repository> repository = data::Repository::open(request.from);
-  if (!repository.ok()) return fail(console, repository.error());
-  Result<data::Added> data_files = data::commit(*repository, request);
-  if (!data_files.ok() && data_files.error().tag == "changed") {
-    console.err << "slipway: " << data_files.error().message
-                << " differs from what is recorded; -f records it as it is\n";
-    return kNo;
-  }
-  if (!data_files.ok()) return fail(console, data_files.error());
-  Result<std::vector<fs::path>> stage_files = flows::commit(
-      *repository, StageCommit{request.targets, request.from, request.force, request.relink});
-  if (!stage_files.ok() && stage_files.error().tag == "changed") {
-    console.err << "slipway: " << stage_files.error().message << "\n";
-    return kNo;
-  }
-  if (!stage_files.ok()) return fail(console, stage_files.error());
-  ReproResult shown;
-  shown.files = data_files->files;
-  shown.files.insert(shown.files.end(), stage_files->begin(), stage_files->end());
-  shown.staged = data_files->staged;
-  hint_files(console, shown, request.from);
-  return kDone;
 }
 
 }  // namespace slipway::flows
