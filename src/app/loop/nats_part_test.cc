@@ -278,6 +278,7 @@ TEST_F(NatsPartTest, ABrokerThatIsGoneIsToldOnce) {
   EXPECT_EQ(events("trigger.unreachable").size(), 1u);
   EXPECT_EQ(source().find("why")->as_string(), "nobody there");
   begin_server();  // a new server finds the same
+  turn_until([&] { return true; });
   broker_.wait_for_tries(4);
   turn_until([&] { return true; });
   EXPECT_EQ(events("trigger.unreachable").size(), 1u);

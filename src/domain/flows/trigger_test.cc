@@ -158,6 +158,20 @@ TEST(Listens, ToMessagesOfItsTypeAndSource) {
   EXPECT_FALSE(listens(trigger, message("org.example.ready", "/a")));
 }
 
+TEST(Listens, ToMessagesOfABrokerByItsName) {
+  TriggerSpec trigger = message_trigger();
+  auto& source = std::get<project::MessageSource>(trigger.source);
+  Occasion message;
+  message.cause = {graph::kind::kMessage, "/a/1"};
+  message.type = "org.example.ready";
+  EXPECT_TRUE(listens(trigger, message));
+  source.subject = "labels.ready";
+  EXPECT_FALSE(listens(trigger, message)) << "over HTTP";
+  EXPECT_TRUE(is_asked_for(source, message));
+  source.source = "/b";
+  EXPECT_FALSE(is_asked_for(source, message));
+}
+
 TEST(Listens, ToAlertsWithItsLabels) {
   TriggerSpec trigger = message_trigger();
   trigger.source = project::AlertSource{{{"alertname", "Late"}, {"severity", "page"}}};
