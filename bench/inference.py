@@ -33,9 +33,9 @@ def row_body() -> bytes:
                                    "data": [float(f"{value:.9g}") for value in data]}]}).encode()
 
 
-def register(bench: Bench, server: Server, model: pathlib.Path) -> float:
+def register(bench: Bench, server: Server, model: pathlib.Path, *names: str) -> float:
     """Mean leaves of a tree."""
-    done = subprocess.run([bench.client("mlflow3", "python"), peers.ROOT / "bench" / "model.py", server.url, model],
+    done = subprocess.run([bench.client("mlflow3", "python"), peers.ROOT / "bench" / "model.py", server.url, model, *names],
                           env=peers.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode != 0:
         raise RuntimeError(f"registering the model failed:\n{done.stdout[-4000:]}")

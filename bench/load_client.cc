@@ -5,6 +5,10 @@
 //   log-metric --runs ID,ID,... load_client --address 127.0.0.1:5000 --path /v2/models/m/infer
 //   --connections 16 --seconds 5 --body-file row.json
 //
+// --rate N sends so many a second at most, however fast answers come; --routes 1 also tells of each
+// X-Slipway-Route how many answers had it and when (microseconds since 1970) the first and the last
+// of them came.
+//
 // Prints one JSON object: requests answered, errors among them (answers other than 2xx), seconds
 // from the first request to the last answer, latencies, and what the client itself cost, so that a
 // reader sees that the client was not the bound. A connection that breaks ends the program with an
@@ -24,6 +28,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -57,6 +62,8 @@ struct Plan {
   std::uint64_t requests = 0;  // until so many were sent
   bool quick_acknowledge = false;
   double busy_max = 1;  // share of its core that the client may use; it pauses when it used more
+  double rate = 0;      // requests a second; 0: as many as are answered
+  bool routes = false;
 };
 
 sockaddr_in parse_address(const std::string& text) {
@@ -124,6 +131,10 @@ void apply(Plan& plan, const std::string& flag, const std::string& value) {
     plan.quick_acknowledge = value == "1";
   } else if (flag == "--busy-max") {
     plan.busy_max = std::strtod(value.c_str(), nullptr);
+  } else if (flag == "--rate") {
+    plan.rate = std::strtod(value.c_str(), nullptr);
+  } else if (flag == "--routes") {
+    plan.routes = value == "1";
   } else {
     fail("unknown flag " + flag);
   }
@@ -228,6 +239,14 @@ class Answer {
     return text.ends_with("\r\n0\r\n\r\n") || text.substr(head_) == "0\r\n\r\n";
   }
   bool good() const { return status_ / 100 == 2; }
+  /// Of the text that was given to complete().
+  std::string_view route(std::string_view text) const {
+    constexpr std::string_view kName = "\r\nX-Slipway-Route: ";
+    const std::size_t at = text.substr(0, head_).find(kName);
+    if (at == std::string_view::npos) return {};
+    const std::size_t begin = at + kName.size();
+    return text.substr(begin, text.find("\r\n", begin) - begin);
+  }
   void reset() { *this = Answer(); }
 
  private:
@@ -290,11 +309,13 @@ class Load {
     }
     for (Connection& connection : connections_) start(connection, started_);
     epoll_event events[256];
-    while (in_flight_ > 0) {
-      const int n = epoll_wait(epoll_, events, 256, 60'000);
-      if (n == 0) fail("no answer for a minute");
+    while (in_flight_ > 0 || !resting_.empty()) {
+      const timespec patience = until_next();
+      const int n = epoll_pwait2(epoll_, events, 256, &patience, nullptr);
+      if (n == 0 && resting_.empty()) fail("no answer for a minute");
       for (int i = 0; i < n; ++i) serve(connections_[events[i].data.u64], events[i].events);
       if (plan_.busy_max < 1) hold_back();
+      if (plan_.rate > 0) wake_rested();
     }
     ended_ = Clock::now();
   }
@@ -310,9 +331,58 @@ class Load {
         latencies_ns_.size(), static_cast<unsigned long long>(errors_), wall_s,
         static_cast<double>(latencies_ns_.size()) / wall_s, percentile_us(0.50),
         percentile_us(0.99), cpu_s, cpu_s / wall_s, answer_bytes_);
+    if (plan_.routes) print_routes();
+  }
+
+  /// A second document, on a line of its own.
+  void print_routes() const {
+    const char* between = "{";
+    for (const auto& [name, route] : routes_) {
+      std::printf("%s\"%s\": {\"answers\": %llu, \"first_us\": %lld, \"last_us\": %lld}", between,
+                  name.c_str(), static_cast<unsigned long long>(route.answers),
+                  static_cast<long long>(route.first_us), static_cast<long long>(route.last_us));
+      between = ", ";
+    }
+    std::printf("%s\n", routes_.empty() ? "{}" : "}");
   }
 
  private:
+  struct Route {
+    std::uint64_t answers = 0;
+    std::int64_t first_us = 0, last_us = 0;
+  };
+
+  /// When the next request may be sent at the rate that is asked for.
+  Clock::time_point due() const {
+    return started_ + std::chrono::nanoseconds(
+                          static_cast<std::int64_t>(static_cast<double>(sent_) / plan_.rate * 1e9));
+  }
+
+  timespec until_next() const {
+    if (resting_.empty()) return {60, 0};
+    const std::int64_t ns = std::max<std::int64_t>(0, (due() - Clock::now()).count());
+    return {ns / 1'000'000'000, ns % 1'000'000'000};
+  }
+
+  void wake_rested() {
+    for (Clock::time_point now = Clock::now(); !resting_.empty() && now >= due();) {
+      Connection& connection = connections_[resting_.front()];
+      resting_.pop_front();
+      send_next(connection, now);
+    }
+    if (!resting_.empty() && !may_send(Clock::now())) resting_.clear();
+  }
+
+  void note_route(std::string_view name) {
+    const std::int64_t now_us = std::chrono::duration_cast<std::chrono::microseconds>(
+                                    std::chrono::system_clock::now().time_since_epoch())
+                                    .count();
+    auto found = routes_.find(name);
+    if (found == routes_.end()) found = routes_.emplace(name, Route{0, now_us, now_us}).first;
+    ++found->second.answers;
+    found->second.last_us = now_us;
+  }
+
   /// A client that never rests would measure itself: the server could not be kept busy all the
   /// time.
   void hold_back() {
@@ -350,6 +420,14 @@ class Load {
   }
 
   void start(Connection& connection, Clock::time_point now) {
+    if (plan_.rate > 0 && now < due()) {
+      resting_.push_back(static_cast<std::size_t>(&connection - connections_.data()));
+      return;
+    }
+    send_next(connection, now);
+  }
+
+  void send_next(Connection& connection, Clock::time_point now) {
     if (!may_send(now)) return;
     ++sent_;
     ++in_flight_;
@@ -407,6 +485,7 @@ class Load {
   void finish(Connection& connection, std::string_view text, Clock::time_point now) {
     latencies_ns_.push_back(static_cast<std::uint64_t>((now - connection.sent_at).count()));
     answer_bytes_ = text.size();
+    if (plan_.routes) note_route(connection.answer.route(text));
     if (!connection.answer.good() && errors_++ == 0) {
       std::fprintf(stderr, "load_client: first error: %.*s\n",
                    static_cast<int>(std::min<std::size_t>(text.size(), 1000)), text.data());
@@ -428,6 +507,8 @@ class Load {
   int epoll_;
   std::vector<Connection> connections_;
   std::vector<std::uint64_t> latencies_ns_;
+  std::deque<std::size_t> resting_;  // connections that wait for the next request to be due
+  std::map<std::string, Route, std::less<>> routes_;
   std::uint64_t errors_ = 0, sent_ = 0;
   std::size_t in_flight_ = 0, answer_bytes_ = 0;
   unsigned turns_ = 0;

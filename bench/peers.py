@@ -118,9 +118,10 @@ def await_answer(name: str, process: subprocess.Popen[str], url: str, log: pathl
 
 # --- ours and theirs -----------------------------------------------------------------------------------------------
 
-def slipway(bench: Bench, folder: pathlib.Path, *, count_syncs: bool = False,
-            core: int | None = None) -> contextlib.AbstractContextManager[Server]:
-    command = [bench.slipway, "up", "--listen", "127.0.0.1:0", "--state", folder / "state", "--log-level", "warning"]
+def slipway(bench: Bench, folder: pathlib.Path, *, count_syncs: bool = False, core: int | None = None,
+            flags: Sequence[str] = ()) -> contextlib.AbstractContextManager[Server]:
+    command = [bench.slipway, "up", "--listen", "127.0.0.1:0", "--state", folder / "state", "--log-level", "warning",
+               *flags]
     counter = bench.tool("libsync_count.so") if count_syncs else None
     return running("slipway", command, "", "/health", folder, sync_count=counter, core=core)
 

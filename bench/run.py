@@ -14,6 +14,7 @@ import checks
 import delivery
 import inference
 import measure
+import predictions
 import repro
 import report
 import startup
@@ -27,6 +28,7 @@ GROUPS: dict[str, Callable[[Bench], list[Line]]] = {
     "tracking": tracking.lines,
     "inference": inference.lines,
     "repro": repro.lines,
+    "predictions": predictions.lines,
     "delivery": delivery.lines,
     "checks": checks.lines,
     "triggers": triggers.lines,
