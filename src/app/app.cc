@@ -17,6 +17,7 @@
 #include "app/hooks_api.h"
 #include "app/loop/cached_data.h"
 #include "app/loop/draw_data.h"
+#include "app/loop/facts_part.h"
 #include "app/loop/gate_part.h"
 #include "app/loop/intake_part.h"
 #include "app/loop/log_part.h"
@@ -102,6 +103,7 @@ struct App::Services {
   std::unique_ptr<http::Server> server, serving_server;
   std::atomic<bool> running{false};
   project::CurrentProject project;
+  std::unique_ptr<LeftFacts> left_facts;
   Circle circle{clock};
   std::unique_ptr<TriggerPost> triggers;
   SourcePart* sources = nullptr;  // the circle's
@@ -141,6 +143,8 @@ struct App::Services {
     auto rollouts =
         std::make_unique<RolloutPart>(*pool, project, *deployments, std::move(rollout_options));
     TRY(rollouts->restore(clock.now_ms(), kRestoreMax));
+    left_facts = std::make_unique<LeftFacts>(*pool, clock, options.state);
+    circle.add(std::make_unique<FactsPart>(*left_facts));
     circle.add(std::make_unique<IntakePart>(*pool, project, *registry, *blobs, wake));
     circle.add(std::make_unique<GatePart>(gate_world(), project, wake));
     circle.add(std::move(rollouts));
@@ -160,8 +164,7 @@ struct App::Services {
     circle.add(std::move(watching));
     // Servers that share a broker are told apart by their state.
     circle.add(std::make_unique<NatsPart>(*pool, metrics, NatsPart::broker(options.nats),
-                                          sha256_hex("nats" + secret),
-                                          [this] { circle.wake(); }));
+                                          sha256_hex("nats" + secret), [this] { circle.wake(); }));
     circle.add(TRY(run_part()));
     circle.add(std::make_unique<RunFoldersPart>(
         *pool, metrics, RunFoldersPart::Place{options.project, options.state}, options.run_folders,
@@ -184,11 +187,16 @@ struct App::Services {
       TRY(prediction_log->flush());
       return draw_version(from, data, scratch);
     };
+    auto take_facts = [this]() -> Result<> {
+      TRY(left_facts->take());
+      return {};
+    };
     auto publish = [this](const flows::PipelineRun& run, UnixMs) {
       return publish_run(*pool, *registry, run);
     };
-    return std::make_unique<RunPart>(
-        *pool, *options.spawner, std::move(place), [this] { circle.wake(); }, draw, publish);
+    auto wake = [this] { circle.wake(); };
+    return std::make_unique<RunPart>(*pool, *options.spawner, std::move(place), wake, draw,
+                                     take_facts, publish);
   }
 
   void mount_flows() {

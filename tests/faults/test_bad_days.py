@@ -12,7 +12,8 @@ import time
 
 import pytest
 
-from loop import API, DAY, DVC, PROJECT, TRAIN, Loop, wait_until
+pytest.register_assert_rewrite("loop")
+from loop import API, DAY, DVC, PROJECT, TRAIN, Loop, wait_until  # noqa: E402
 
 AT_THE_ROWS = "rows = [line"
 AT_THE_UPLOAD = 'ask("PUT", folder + "MLmodel"'

@@ -10,33 +10,34 @@ import time
 
 import pytest
 
-from loop import Loop
+pytest.register_assert_rewrite("loop")
+from loop import Loop  # noqa: E402
 
 LONG = bool(os.environ.get("SLIPWAY_TEST_LONG"))
 TRIALS = int(os.environ.get("SLIPWAY_TEST_TRIALS", "1000" if LONG else "0"))
-SECONDS = 40  # of random trials, where their number is not told
+SECONDS, LEAST = 40, 15  # of random trials, where their number is not told
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # In the order in which one loop comes to them, as many as one loop is killed at. "event.TYPE" is inside of the transaction
-# that writes the event, so nothing of it is left; the others are between two steps.
+# that writes the event, so nothing of it is left; the others are between two steps. Where one is followed by what another
+# thread does, that one is elsewhere: it may have been faster.
 PLACES = {name: places.split() for name, places in {
-    "judged": "monitor.window_scanned monitor.window_judged event.window.judged event.incident.opened monitor.window_judged",
+    "judged": "monitor.window_scanned monitor.window_judged monitor.window_restated event.window.judged "
+              "event.incident.opened monitor.window_judged",
     "decided": "event.trigger.fired event.pipeline_run.requested trigger.decided notify.taken_in notify.sent",
-    "run": "run.data_drawn event.pipeline_run.attempt_started run.attempt_begun run.attempt_started event.run.created "
-           "event.model.created event.attempt.succeeded",
+    "run": "run.data_drawn run.data_kept event.pipeline_run.attempt_started run.attempt_begun run.attempt_started "
+           "event.run.created event.model.created event.attempt.succeeded",
     "version": "run.model_made event.model_version.created registry.changed run.published event.pipeline_run.succeeded "
                "run.ended",
-    "candidate": "intake.files_recorded event.rollout.requested intake.rollout_asked event.rollout.gates_started "
-                 "rollout.start_gates",
-    "gates": "gates.weighed event.gate.judged gates.judged event.rollout.advanced rollout.advance rollout.route_put",
+    "candidate": "intake.files_recorded event.rollout.requested event.rollout.gates_started rollout.start_gates gates.judged",
+    "gates": "intake.rollout_asked gates.weighed event.gate.judged event.rollout.advanced rollout.advance rollout.route_put",
     "canary": "event.rollout.advanced:2 rollout.route_put rollout.advance rollout.route_put",
     "promotion": "event.rollout.promoted rollout.promote rollout.route_put event.rollout.settled event.alias.set "
                  "rollout.settle",
     "remedy": "event.incident.remedy_started monitor.news_taken event.incident.remedy_promoted monitor.news_taken "
-              "event.incident.closed monitor.window_judged trigger.decided notify.sent",
+              "event.incident.closed monitor.window_judged",
 }.items()}
-WAY_BACK = ("event.rollout.rolled_back rollout.roll_back rollout.route_put event.rollout.settled rollout.settle "
-            "notify.sent").split()
+WAY_BACK = "event.rollout.rolled_back rollout.roll_back rollout.route_put event.rollout.settled rollout.settle".split()
 
 
 class World:
@@ -133,11 +134,12 @@ class Killer(threading.Thread):
         return self.kills
 
 
-def test_killed_at_random_it_goes_on_and_does_nothing_twice(tmp_path):
+def test_killed_at_random_it_goes_on_and_does_nothing_twice(tmp_path, capsys):
     world = World(tmp_path)
     seed = int(os.environ.get("SLIPWAY_TEST_SEED", "20110501"))
     chance, trials, kills, began = random.Random(seed), 0, 0, time.monotonic()
-    while trials < TRIALS or (not TRIALS and time.monotonic() < began + SECONDS):
+    passed = lambda: time.monotonic() - began  # noqa: E731
+    while trials < TRIALS or (not TRIALS and (passed() < SECONDS or trials < LEAST and passed() < 3 * SECONDS)):
         spans = [chance.uniform(0, 1.2) ** 1.5 for _ in range(chance.randrange(1, 5))]
         way = there_and_back_once if chance.random() < 0.2 else turn_once
         with world.next() as (loop, version):
@@ -150,6 +152,7 @@ def test_killed_at_random_it_goes_on_and_does_nothing_twice(tmp_path):
                 kills += killer.stop()
         trials += 1
     world.close()
-    print(f"{trials} whole loops, killed {kills} times in {time.monotonic() - began:.0f} s")
-    assert trials >= 15, f"only {trials} in {SECONDS} s"
+    with capsys.disabled():
+        print(f"\n{trials} whole loops, killed {kills} times in {passed():.0f} s")
+    assert trials >= LEAST, f"only {trials} in {passed():.0f} s"
     assert kills >= trials

@@ -133,11 +133,12 @@ void Readables::run() {
 // --- RunPart ---
 
 RunPart::RunPart(db::Pool& pool, const proc::Spawner& spawner, Place place,
-                 std::function<void()> wake, Draw draw, Publish publish)
+                 std::function<void()> wake, Draw draw, TakeFacts take_facts, Publish publish)
     : pool_(pool),
       spawner_(spawner),
       place_(std::move(place)),
       draw_(std::move(draw)),
+      take_facts_(std::move(take_facts)),
       publish_(std::move(publish)),
       drawing_(wake),
       readables_(wake) {}
@@ -290,6 +291,8 @@ Result<bool> RunPart::launch(const PipelineRun& run, UnixMs now) {
 }
 
 Result<bool> RunPart::finish(const PipelineRun& run, RunOutcome outcome, UnixMs now) {
+  // What it made is known by its facts, which it may have left when this server was away.
+  TRY(take_facts_());
   PipelineRun ending = run;
   if (!outcome.commit.empty()) ending.plan.commit = outcome.commit;
   if (outcome.kind == RunOutcome::Kind::kDone) {

@@ -56,9 +56,12 @@ class RunPart final : public Part {
   /// Publishes what a run that succeeded made, unless its stages did. Idempotent.
   using Publish = std::function<Result<>(const flows::PipelineRun& run, UnixMs now)>;
 
+  /// Takes what attempts that are over found out into the catalogue.
+  using TakeFacts = std::function<Result<>()>;
+
   /// All must outlive it. `wake`: Circle::wake().
   RunPart(db::Pool& pool, const proc::Spawner& spawner, Place place, std::function<void()> wake,
-          Draw draw, Publish publish);
+          Draw draw, TakeFacts take_facts, Publish publish);
 
   std::string name() const override { return "runs"; }
   Result<bool> turn(UnixMs now) override;
@@ -91,6 +94,7 @@ class RunPart final : public Part {
   const proc::Spawner& spawner_;
   const Place place_;
   const Draw draw_;
+  const TakeFacts take_facts_;
   const Publish publish_;
   std::map<std::string, Running> running_;
   Errand drawing_;

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <filesystem>
+#include <mutex>
+
+#include "app/circle.h"
+#include "io/db/db.h"
+
+namespace slipway::app {
+
+/// Facts that processes left in the state folder because nobody took them when they ended: while
+/// the server was being started again, say. Any thread.
+class LeftFacts {
+ public:
+  /// All must outlive it.
+  LeftFacts(db::Pool& pool, const Clock& clock, std::filesystem::path state);
+  /// Takes them into the catalogue: on success nothing waits of processes that were gone before the
+  /// call. Whether there were any.
+  Result<bool> take();
+
+ private:
+  db::Pool& pool_;
+  const Clock& clock_;
+  const std::filesystem::path state_;
+  std::mutex mutex_;
+};
+
+/// Looks for them.
+class FactsPart final : public Part {
+ public:
+  explicit FactsPart(LeftFacts& left) : left_(left) {}
+  std::string name() const override { return "facts"; }
+  Result<bool> turn(UnixMs) override { return left_.take(); }
+
+ private:
+  LeftFacts& left_;
+};
+
+}  // namespace slipway::app
