@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "domain/data/place.h"
 #include "domain/data/repository_impl.h"
 
 namespace slipway::data {
@@ -67,6 +68,7 @@ Result<Repository::CheckoutPlan> Repository::plan_checkout(const fs::path& path,
   plan.path = path;
   plan.version = version;
   if (version.legacy) return unsupported_legacy(path);
+  TRY(check_place(impl_->root, path));
   Found found = TRY(impl_->find(path));
   TRY(impl_->hash(path, found));
   plan.existed = found.exists;
@@ -89,6 +91,7 @@ Result<Repository::CheckoutPlan> Repository::plan_checkout(const fs::path& path,
     if (!cache.has(file.md5)) plan.unsaved.push_back(joined(path, file.path));
   };
   for (const TreeEntry& entry : wanted) {
+    if (!entry.path.empty()) TRY(check_entry(path, entry.path));
     auto old = there.find(entry.path);
     const FoundFile* file = old == there.end() ? nullptr : old->second;
     if (file != nullptr) there.erase(old);
@@ -136,6 +139,8 @@ Result<> Repository::apply(const CheckoutPlan& plan, Changes* changes) {
   for (const TreeEntry& entry : plan.place) {
     fs::path at = joined(plan.path, entry.path);
     if (made.insert(at.parent_path()).second) {
+      // Once more, as the plan may be older than what stands there now.
+      if (!entry.path.empty()) TRY(check_entry(plan.path, entry.path));
       fs::create_directories(at.parent_path(), failure);
       if (failure)
         return system_error("cannot create " + at.parent_path().string(), failure.value());

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "domain/data/data_file.h"
 #include "domain/data/lock_file.h"
+#include "domain/data/place.h"
 #include "domain/project/stage.h"
 
 namespace slipway::data {
@@ -322,7 +323,11 @@ Result<CheckedOut> checkout(Repository& repository, const CheckoutRequest& reque
   std::vector<Repository::CheckoutPlan> plans;
   std::string unsaved;
   for (const Tracked& one : chosen) {
-    plans.push_back(TRY(repository.plan_checkout(one.path, one.version, request.relink)));
+    Result<Repository::CheckoutPlan> plan =
+        repository.plan_checkout(one.path, one.version, request.relink);
+    if (!plan.ok() && plan.error().tag == "bad_place")
+      return with_context(one.owner + ", nothing was checked out", plan.error());
+    plans.push_back(TRY(std::move(plan)));
     for (const fs::path& path : plans.back().unsaved) unsaved += "\n" + path.string();
   }
   if (!unsaved.empty() && !request.force) {
@@ -349,6 +354,8 @@ Result<Added> commit(Repository& repository, const CommitRequest& request) {
   PathsLock claim = TRY(repository.lock_paths("slipway commit", {}, writes));
   Added added;
   for (const Tracked& one : chosen) {
+    Result<> place = one.cache ? check_place(repository.root(), one.path) : Result<>();
+    if (!place.ok()) return with_context(one.owner, place.error());
     State state = TRY(repository.state_of(one.path, one.version, false));
     if (state != State::kSame && !request.force) return with_tag(conflict(one.owner), "changed");
     DataFile data = TRY(DataFile::read(one.file));

@@ -14,6 +14,7 @@
 #include "domain/data/data_file.h"
 #include "domain/data/locks.h"
 #include "domain/data/object_writer.h"
+#include "domain/data/place.h"
 #include "domain/data/repository_impl.h"
 #include "domain/project/stage.h"
 
@@ -280,6 +281,7 @@ Result<Version> Repository::save(const fs::path& path, bool relink) {
   for (const FoundFile& file : found.files) {
     fs::path at = file.path.empty() ? path : path / file.path;
     if (!impl_->needs_link(file, at)) continue;
+    TRY(check_place(impl_->root, path));
     bool executable = !found.is_folder && version.is_executable;
     TRY(impl_->cache.place(file.md5, at, executable));
   }
@@ -287,6 +289,7 @@ Result<Version> Repository::save(const fs::path& path, bool relink) {
 }
 
 Result<> Repository::remove(const fs::path& path) {
+  TRY(check_own_folders(impl_->root, path));
   std::error_code failure;
   fs::remove_all(path, failure);
   if (failure) return system_error("cannot remove " + path.string(), failure.value());
@@ -304,6 +307,7 @@ Result<> Repository::unprotect(const fs::path& path) {
 Result<std::optional<fs::path>> Repository::ignore(const fs::path& path) {
   std::optional<fs::path> nothing;
   if (!impl_->work_tree) return nothing;
+  TRY(check_place(impl_->root, path));
   if (TRY(impl_->work_tree->is_tracked(path))) {
     return with_tag(
         conflict(path.string() + " is tracked by git; `git rm -r --cached` it and commit first"),
@@ -375,6 +379,7 @@ Result<Repository::Ignored> Repository::ignore_all(const std::vector<IgnoreLine>
   std::vector<fs::path> unsure;
   std::map<fs::path, std::string> texts;  // of the .gitignore in that folder
   for (const IgnoreLine& line : lines) {
+    TRY(check_place(impl_->root, line.path));
     fs::path folder = line.path.parent_path();
     if (!texts.contains(folder)) {
       Result<std::string> old = read_file(folder / ".gitignore", 16u << 20);

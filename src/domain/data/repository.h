@@ -135,7 +135,8 @@ class Repository {
     std::size_t added = 0, modified = 0;
     bool changes_content = false;  // more than links
   };
-  /// `version` with an empty md5: the path shall not exist.
+  /// `version` with an empty md5: the path shall not exist. kInvalid with tag "bad_place" where
+  /// nothing may be written (place.h).
   Result<CheckoutPlan> plan_checkout(const std::filesystem::path& path, const Version& version,
                                      bool relink = false);
   /// Precondition: the caller accepts plan.unsaved, and plan.missing is empty. Files appear by
@@ -147,7 +148,7 @@ class Repository {
                     const CheckoutOptions& options, Changes* changes = nullptr);
 
   /// Removes a file or folder of the workspace; being absent is no error. The caller has made sure
-  /// nothing is lost.
+  /// nothing is lost. Tag "bad_place" for .git and the like.
   Result<> remove(const std::filesystem::path& path);
   /// Turns a link into the cache into a file of its own (a folder: all its files).
   Result<> unprotect(const std::filesystem::path& path);
