@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <string_view>
 
 // Eight bytes of a text at once, for loops over text that is almost always plain: whether any of
 // them is special. Exact. Pure.
@@ -27,6 +28,16 @@ constexpr std::uint64_t any_equal(std::uint64_t word, std::uint8_t value) {
 /// Not 0 when a byte is not ASCII.
 constexpr std::uint64_t any_high(std::uint64_t word) {
   return word & kHighs;
+}
+
+/// Whether `special` is 0 of all of a text of eight bytes or more. False for a shorter one: that is
+/// for whoever looks at single bytes.
+template <class Special>
+bool none(std::string_view text, Special special) {
+  if (text.size() < 8) return false;
+  std::uint64_t found = special(load(text.data() + text.size() - 8));
+  for (std::size_t i = 0; i + 8 <= text.size(); i += 8) found |= special(load(text.data() + i));
+  return found == 0;
 }
 
 }  // namespace slipway::bytes8

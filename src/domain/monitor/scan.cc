@@ -95,28 +95,29 @@ int digits_before_point(double x) {
   return x >= next ? digits + 1 : digits;
 }
 
-/// Whether a double lies in the middle of two floats, so that the nearer one can't be told.
-bool is_between(double value) {
-  constexpr std::uint64_t kBelowFloat = (std::uint64_t{1} << 29) - 1;
-  return (std::bit_cast<std::uint64_t>(value) & kBelowFloat) == std::uint64_t{1} << 28;
-}
-
 /// By arithmetic instead of text: the decimal with the fewest digits that reads back as `cell`. One
 /// with six digits tells any two floats apart that need no more; nine always do. Nothing where
 /// rounding could decide.
 std::optional<double> as_written_fast(float cell) {
-  const double x = std::fabs(static_cast<double>(cell));
-  if (!(x >= kFastMin && x < kFastMax)) return std::nullopt;
   constexpr double kRound = 0x1.8p52;  // added and taken away: the nearest whole number
+  constexpr double kDoubt = 1e-6;      // more than what rounding does to the numbers below
+  constexpr std::uint32_t kFraction = (std::uint32_t{1} << 23) - 1;
+  const double x = std::fabs(static_cast<double>(cell));
+  const auto bits = std::bit_cast<std::uint32_t>(cell);
+  // Below a power of two the next float is nearer than above.
+  if (!(x >= kFastMin && x < kFastMax) || (bits & kFraction) == 0) return std::nullopt;
+  // What is nearer than that reads back as `cell`.
+  const auto exponent = static_cast<std::int64_t>(bits >> 23 & 0xff) - 127;
+  const double half = std::bit_cast<double>(static_cast<std::uint64_t>(exponent - 24 + 1023) << 52);
   const int before = digits_before_point(x);
   for (int digits = 6; digits <= 9; ++digits) {
     // What is not whole needs a digit behind the point.
     const double power = kPowersOfTen[static_cast<std::size_t>(std::max(digits - before, 1))];
     const double scaled = x * power, whole = scaled + kRound - kRound;
-    if (std::fabs(scaled - whole) > 0.4999) return std::nullopt;
-    const double value = whole / power;
-    if (is_between(value)) return std::nullopt;
-    if (static_cast<double>(static_cast<float>(value)) == x) return std::copysign(value, cell);
+    const double off = std::fabs(scaled - whole), reach = half * power;
+    if (off > reach + kDoubt) continue;
+    if (off > reach - kDoubt || off > 0.5 - kDoubt) return std::nullopt;
+    return std::copysign(whole / power, cell);
   }
   return std::nullopt;
 }

@@ -43,11 +43,19 @@ void append_uuid(std::string& text, const std::array<std::byte, 16>& uuid) {
   static constexpr char kDigits[] = "0123456789abcdef";
   char chars[kUuidChars];
   char* at = chars;
-  for (std::size_t i = 0; i < uuid.size(); ++i) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) *at++ = '-';
-    *at++ = kDigits[std::to_integer<unsigned>(uuid[i]) >> 4];
-    *at++ = kDigits[std::to_integer<unsigned>(uuid[i]) & 15];
+  const auto put = [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      *at++ = kDigits[std::to_integer<unsigned>(uuid[i]) >> 4];
+      *at++ = kDigits[std::to_integer<unsigned>(uuid[i]) & 15];
+    }
+  };
+  put(0, 4);
+  for (const std::size_t group : {4, 6, 8}) {
+    *at++ = '-';
+    put(group, group + 2);
   }
+  *at++ = '-';
+  put(10, 16);
   text.append(chars, sizeof chars);
 }
 

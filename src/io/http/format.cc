@@ -92,27 +92,24 @@ bool is_name(char c) {
   return c > 0x20 && c < 0x7F && c != ':';
 }
 
-// Eight bytes at once where all of them are what they almost always are.
+/// Not 0 when one of eight may not be clean: a tab is.
+constexpr auto kMaybeUnclean = [](std::uint64_t word) {
+  return bytes8::any_below(word, 0x20) | bytes8::any_equal(word, 0x7F);
+};
+constexpr auto kNoName = [](std::uint64_t word) {
+  return bytes8::any_below(word, 0x21) | bytes8::any_equal(word, 0x7F) |
+         bytes8::any_equal(word, ':') | bytes8::any_high(word);
+};
+
 bool is_clean(std::string_view text) {
-  std::size_t i = 0;
-  for (; i + 8 <= text.size(); i += 8) {
-    const std::uint64_t word = bytes8::load(text.data() + i);
-    if ((bytes8::any_below(word, 0x20) | bytes8::any_equal(word, 0x7F)) != 0) break;
-  }
-  return std::all_of(text.begin() + static_cast<std::ptrdiff_t>(i), text.end(),
-                     [](char c) { return is_clean(c); });
+  return bytes8::none(text, kMaybeUnclean) ||
+         std::all_of(text.begin(), text.end(), [](char c) { return is_clean(c); });
 }
 
 bool is_name(std::string_view text) {
-  std::size_t i = 0;
-  for (; i + 8 <= text.size(); i += 8) {
-    const std::uint64_t word = bytes8::load(text.data() + i);
-    if ((bytes8::any_below(word, 0x21) | bytes8::any_equal(word, 0x7F) |
-         bytes8::any_equal(word, ':') | bytes8::any_high(word)) != 0)
-      return false;
-  }
-  return !text.empty() && std::all_of(text.begin() + static_cast<std::ptrdiff_t>(i), text.end(),
-                                      [](char c) { return is_name(c); });
+  return bytes8::none(text, kNoName) ||
+         (!text.empty() &&
+          std::all_of(text.begin(), text.end(), [](char c) { return is_name(c); }));
 }
 
 }  // namespace

@@ -150,25 +150,19 @@ class Dumper {
   const DumpStyle& style_;
 };
 
-/// The first of eight bytes one of which may need an escape; past them bytes are looked at one by
-/// one.
-std::size_t skip_plain(std::string_view text) {
-  std::size_t i = 0;
-  for (; i + 8 <= text.size(); i += 8) {
-    const std::uint64_t word = bytes8::load(text.data() + i);
-    if ((bytes8::any_below(word, 0x20) | bytes8::any_equal(word, '"') |
-         bytes8::any_equal(word, '\\') | bytes8::any_high(word)) != 0)
-      break;
-  }
-  return i;
-}
+/// Not 0 when one of eight bytes may need an escape.
+constexpr auto kMaybeEscaped = [](std::uint64_t word) {
+  return bytes8::any_below(word, 0x20) | bytes8::any_equal(word, '"') |
+         bytes8::any_equal(word, '\\') | bytes8::any_high(word);
+};
 
 }  // namespace
 
 void append_quoted(std::string& out, std::string_view text, bool ascii) {
   out += '"';
   std::size_t plain = 0;
-  for (std::size_t i = skip_plain(text); i < text.size();) {
+  std::size_t i = bytes8::none(text, kMaybeEscaped) ? text.size() : 0;
+  while (i < text.size()) {
     unsigned char c = static_cast<unsigned char>(text[i]);
     if (!kNeedsEscape.table[c] && (c < 0x80 || !ascii)) {
       ++i;
