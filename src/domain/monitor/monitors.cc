@@ -403,7 +403,7 @@ Result<> Monitors::judge_together(const std::vector<Monitor*>& monitors, const W
   for (Monitor* monitor : monitors) {
     jobs.push_back(std::make_unique<Job>());
     jobs.back()->monitor = monitor;
-    late_[monitor->key()].bytes[window.start_ms] = label_bytes(*monitor, window);
+    late_[monitor->key()].bytes[window.start_ms] = label_files(*monitor, window).bytes;
   }
   TRY(gather(jobs, window));
   const std::string& deployment = monitors.front()->deployment->name;
@@ -423,18 +423,35 @@ Result<> Monitors::judge_together(const std::vector<Monitor*>& monitors, const W
 
 /// Of the journals of the window's days. They only grow; who labels an answer of another day than
 /// its event time may be overlooked here.
-std::uint64_t Monitors::label_bytes(const Monitor& monitor, const Window& window) const {
+Monitors::LabelFiles Monitors::label_files(const Monitor& monitor, const Window& window) const {
   constexpr UnixMs kDayMs = 24 * 3'600'000;
   const auto folder = labels_root_ / serving::folder_of(monitor.deployment->name);
-  std::uint64_t bytes = 0;
+  LabelFiles labels;
   for (UnixMs day = window.start_ms / kDayMs * kDayMs; day < window.end_ms; day += kDayMs) {
     for (const auto& file : serving::files_in(folder / serving::day_of(day))) {
       std::error_code gone;
       const std::uintmax_t size = std::filesystem::file_size(file, gone);
-      if (!gone) bytes += size;
+      const auto changed = std::filesystem::last_write_time(file, gone);
+      if (gone) continue;
+      labels.bytes += size;
+      labels.changed_ms = std::max(
+          labels.changed_ms, UnixMs{std::chrono::duration_cast<std::chrono::milliseconds>(
+                                        std::chrono::file_clock::to_sys(changed).time_since_epoch())
+                                        .count()});
     }
   }
-  return bytes;
+  return labels;
+}
+
+/// Of a window that this server has not looked at yet: one that was judged after the last label
+/// came need not be scanned again with every start. Clocks differ a little, or, in a replay, a lot.
+Result<bool> Monitors::may_be_late(const Monitor& monitor, const Window& window,
+                                   const LabelFiles& labels) {
+  constexpr UnixMs kMarginMs = 10'000;
+  WindowQuery query{monitor.deployment->name, monitor.spec->name, "", window.start_ms + 1, 1};
+  const auto rows = TRY(pool_.read([&](db::Tx& tx) { return windows(tx, query); }));
+  if (rows.empty() || rows.front().start_ms != window.start_ms) return false;  // never judged
+  return rows.front().judged_ms < labels.changed_ms + kMarginMs;
 }
 
 /// Also right before a window is judged, so that the windows in a row are counted as they are known
@@ -460,11 +477,13 @@ Result<bool> Monitors::restate_late(Monitor& monitor, UnixMs now) {
   bool restated = false;
   for (int back = kRestatedWindows; back > 0; --back) {
     const Window window = window_from(monitor.state->next_ms - back * span, Span(span));
-    const std::uint64_t bytes = label_bytes(monitor, window);
+    const LabelFiles labels = label_files(monitor, window);
     const auto seen = late.bytes.find(window.start_ms);
-    if (seen != late.bytes.end() && seen->second == bytes) continue;
-    if (bytes > 0) restated = TRY(restate_window(monitor, window, now)) || restated;
-    late.bytes[window.start_ms] = bytes;
+    const bool is_new = seen == late.bytes.end();
+    const bool is_worth_it = labels.bytes > 0 && (is_new ? TRY(may_be_late(monitor, window, labels))
+                                                         : seen->second != labels.bytes);
+    if (is_worth_it) restated = TRY(restate_window(monitor, window, now)) || restated;
+    late.bytes[window.start_ms] = labels.bytes;
   }
   return restated;
 }

@@ -94,7 +94,12 @@ class Monitors {
   Result<bool> look_for_late_labels(UnixMs now);
   Result<bool> restate_late(Monitor& monitor, UnixMs now);
   Result<bool> restate_window(Monitor& monitor, const Window& window, UnixMs now);
-  std::uint64_t label_bytes(const Monitor& monitor, const Window& window) const;
+  struct LabelFiles {
+    std::uint64_t bytes = 0;
+    UnixMs changed_ms = 0;  // the newest, by the clock of the file system
+  };
+  LabelFiles label_files(const Monitor& monitor, const Window& window) const;
+  Result<bool> may_be_late(const Monitor& monitor, const Window& window, const LabelFiles& labels);
   Result<> skip_silence(const Monitor& monitor, UnixMs now);
   Result<const Training*> training_of(const std::string& deployment, const std::string& model,
                                       const std::string& version,
