@@ -139,6 +139,10 @@ Result<Json> json_of(db::Tx& tx, const project::DeploymentSpec& deployment,
   wanted.measured = true;
   for (const monitor::WindowRow& row : TRY(monitor::windows(tx, query)))
     json.set("last", TRY(json_of(row, wanted)));
+  // The last one may be about a candidate that few have asked.
+  query.version = state->live;
+  for (const monitor::WindowRow& row : TRY(monitor::windows(tx, query)))
+    json.set("last_of_live", TRY(json_of(row, wanted)));
   const auto open = TRY(monitor::open_incident(tx, deployment.name, spec.name));
   if (open) json.set("incident", open->id);
   return json;

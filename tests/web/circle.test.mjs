@@ -64,10 +64,10 @@ test("the start page says what serves, since when, and how it does", async () =>
   const { monitors } = await api("monitors");
   for (const monitor of monitors) {
     const said = facts.locator("dd", { has: page.locator(`a[href="#/deployments/bikes?monitor=${monitor.monitor}"]`) });
-    const word = { good: "good", warn: "good, with a warning", bad: "bad", undecided: "undecided" }[monitor.last.status];
+    const word = { good: "good", warn: "good, with a warning", bad: "bad", undecided: "undecided" }[monitor.last_of_live.status];
     await said.getByText(word, { exact: true }).waitFor();
   }
-  const quality = monitors.find((m) => m.monitor === "quality").last;
+  const quality = monitors.find((m) => m.monitor === "quality").last_of_live;
   const measured = quality.measured;
   assert.match(await facts.locator("dd", { has: page.locator('a[href$="monitor=quality"]') }).innerText(), new RegExp(`${Number(measured.observed.toPrecision(4))} against ${measured.threshold}`));
   const { time } = await api("clock");

@@ -84,7 +84,7 @@ export interface MonitorWindow {
 }
 export interface Monitor {
   deployment: string; monitor: string; requirement: string; against: string; labels: string; window: string; waits: string; min_rows: number; persist: number;
-  begun: boolean; windows?: number; next_start_ms?: number; next_due_ms?: number; last?: MonitorWindow; incident?: string;
+  begun: boolean; windows?: number; next_start_ms?: number; next_due_ms?: number; last?: MonitorWindow; last_of_live?: MonitorWindow; incident?: string;
 }
 export interface Incident {
   id: string; deployment: string; monitor: string; requirement: string; model: string; version: string; open: boolean; columns: string[]; words: string;

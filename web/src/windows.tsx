@@ -36,7 +36,7 @@ export function WindowsChart(props: { monitor: Monitor; windows: MonitorWindow[]
     .map((of) => [Math.min(...of.map((w) => w.start_ms)), Math.max(...of.map((w) => w.end_ms))]);
   const unit = () => unitOf(props.monitor);
   const starts = createMemo(() => [...new Set(props.windows.map((w) => w.start_ms))].sort((a, b) => a - b));
-  const versions = createMemo(() => [...new Set(props.windows.map((w) => w.version))].filter((v) => v !== "").sort((a, b) => Number(b) - Number(a)).slice(0, 12), [] as string[], { equals: (a, b) => a.join() === b.join() });
+  const versions = createMemo(() => [...new Set(props.windows.filter((w) => drawn(w, unit()).value !== null).map((w) => w.version))].sort((a, b) => Number(b) - Number(a)).slice(0, 12), [] as string[], { equals: (a, b) => a.join() === b.join() });
   // A window is drawn at its middle.
   const ends = createMemo(() => new Map(props.windows.map((w) => [w.start_ms, w.end_ms])));
   const middle = (start: number) => (start + (ends().get(start) ?? start)) / 2;
@@ -57,8 +57,8 @@ export function WindowsChart(props: { monitor: Monitor; windows: MonitorWindow[]
 
   const options = (color: (name: string) => string): Omit<uPlot.Options, "width" | "height"> => {
     const bad = color("--bad"), wait = color("--wait"), quiet = color("--quiet"), page = color("--paper");
-    const spans = bands(), marks = props.marks, shownVersions = versions(), lookUp = at(), begins = starts();
-    const first = begins[0] ?? 0, end = Math.max(...ends().values(), first + 1);
+    const spans = bands(), marks = props.marks, shownVersions = versions(), lookUp = at();
+    const first = starts()[0] ?? 0, end = Math.max(...ends().values(), first + 1);
     const band = (u: uPlot) => {
       const { ctx, bbox } = u;
       const x = (ms: number) => Math.max(bbox.left, Math.min(bbox.left + bbox.width, u.valToPos(ms / 1000, "x", true)));
@@ -72,11 +72,9 @@ export function WindowsChart(props: { monitor: Monitor; windows: MonitorWindow[]
       const { ctx, bbox } = u;
       const unit = devicePixelRatio;
       ctx.save();
-      for (const v of shownVersions) for (const s of begins) {
-        const w = lookUp.get(`${v} ${s}`);
-        if (!w) continue;
+      for (const w of lookUp.values()) {
         const value = drawn(w, unitOf(props.monitor)).value;
-        const x = u.valToPos(middle(s) / 1000, "x", true);
+        const x = u.valToPos(middle(w.start_ms) / 1000, "x", true);
         if (x < bbox.left || x > bbox.left + bbox.width) continue;
         if (value === null) {  // undecided: a ring at the foot
           ctx.strokeStyle = quiet;

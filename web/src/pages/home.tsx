@@ -18,13 +18,16 @@ export function liveSince(of: DeploymentDetail): number | undefined {
   return made && (made.transitions?.find((t) => t.to_phase === "promoting" || t.to_phase === "live")?.time_ms ?? made.ended_ms);
 }
 
-/// What a monitor measured last, against what is demanded.
+/// The last window of the version that serves, else of any.
+const newest = (monitor: Monitor) => monitor.last_of_live ?? monitor.last;
+
+/// What a monitor measured last, against what is demanded; where nothing was decided, no figure looks like one.
 export function Measured(props: { of: Monitor }) {
-  const check = () => props.of.last?.measured;
+  const check = () => (newest(props.of)?.status === "undecided" ? undefined : newest(props.of)?.measured);
   const value = () => Number(check()?.observed);
   const days = (x: number) => (props.of.requirement && check()?.words?.includes("days old") ? `${number(Math.round(x / 86400))} d` : number(Number(x.toPrecision(4))));
   return (
-    <Show when={props.of.last} fallback={<State of="undecided" as={props.of.begun ? "no window yet" : "not begun"} />}>{(last) => (
+    <Show when={newest(props.of)} fallback={<State of="undecided" as={props.of.begun ? "no window yet" : "not begun"} />}>{(last) => (
       <span title={last().words}><State of={last().status} /> <Show when={check() && Number.isFinite(value())}><span class="quiet">{check()!.column ? `${check()!.column} ` : ""}{days(value())} against {days(Number(check()!.threshold))}</span></Show></span>
     )}</Show>
   );
@@ -32,7 +35,7 @@ export function Measured(props: { of: Monitor }) {
 
 /// How many asked in the last window that counted them, and how many got no answer.
 function Traffic(props: { monitors: Monitor[] }) {
-  const window = () => props.monitors.map((m) => m.last).filter((w) => w && w.requests > 0).sort((a, b) => b!.end_ms - a!.end_ms)[0];
+  const window = () => props.monitors.map(newest).filter((w) => w && w.requests > 0).sort((a, b) => b!.end_ms - a!.end_ms)[0];
   return (
     <Show when={window()} fallback={<span class="quiet">no window with answers was judged yet</span>}>{(w) => (
       <>{plural(w().requests, "request")}, {w().facts.failed ? <b class="bad">{percent((w().facts.failed ?? 0) / w().requests)} failed</b> : "none failed"} <span class="quiet">in version {w().version}'s window of {utc(w().start_ms)} to {utc(w().end_ms)}</span></>
