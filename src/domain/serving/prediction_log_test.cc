@@ -172,6 +172,49 @@ TEST_F(PredictionLogTest, WhatDoesNotFitIsLostAndCounted) {
   EXPECT_EQ(kept + log->lost(), 100u);
 }
 
+// A reader could not tell where the next answer begins.
+TEST_F(PredictionLogTest, AnAnswerThatDoesNotFitItsLayoutIsLostAndHarmsNoOther) {
+  auto log = open();
+  Prediction odd = make(kMay1 + 1, 2);
+  odd.cells.push_back(3);
+  Prediction wide = make(kMay1 + 2, 4);
+  wide.outputs.push_back(5);
+  for (const Prediction& p : {make(kMay1, 1), odd, wide, make(kMay1 + 3, 6)})
+    log->stream("bikes")->log(p, layout());
+  ASSERT_TRUE(log->flush().ok());
+  EXPECT_EQ(first_cells(kMay1, kMay1 + kDay), (std::vector<float>{1, 6}));
+  EXPECT_EQ(log->lost(), 2u);
+}
+
+// In one write: canary and live by turns, on both sides of midnight, with and without a rule.
+TEST_F(PredictionLogTest, LayoutsAndDaysMayChangeFromAnswerToAnswer) {
+  for (const bool hashed : {false, true}) {
+    LogRules rules;
+    if (hashed) rules.dropped = {"temp"};
+    auto log = open();
+    auto stream = log->stream("bikes", rules);
+    const auto first = layout("1"), second = layout("2");
+    const UnixMs base = kMay1 + (hashed ? 10 : 0) * kDay;
+    for (int i = 0; i < 40; ++i)
+      stream->log(make(base + i % 3 * kDay, static_cast<float>(i)), i % 2 == 0 ? first : second);
+    ASSERT_TRUE(log->flush().ok());
+    std::vector<float> cells;
+    ASSERT_TRUE(read()
+                    .scan("bikes", base, base + 3 * kDay,
+                          [&](const Prediction& p, const Layout& l) {
+                            EXPECT_EQ(l.version, static_cast<int>(p.cells[0]) % 2 == 0 ? "1" : "2");
+                            EXPECT_EQ(l.columns.size(), hashed ? 1u : 2u);
+                            EXPECT_EQ(p.outputs, std::vector<float>{p.cells[0] * 10});
+                            cells.push_back(p.cells[0]);
+                            return true;
+                          })
+                    .ok());
+    std::sort(cells.begin(), cells.end());
+    ASSERT_EQ(cells.size(), 40u);
+    for (int i = 0; i < 40; ++i) EXPECT_EQ(cells[static_cast<std::size_t>(i)], i);
+  }
+}
+
 TEST_F(PredictionLogTest, AFullFileIsFollowedByAnother) {
   file_max_ = 2000;
   auto log = open();
