@@ -40,7 +40,7 @@ deployments:
     gates: [integrity, signature, quality]
     rollout:
       - shadow: {percent: 100, min_requests: 10, max_wait: 14d}
-      - canary: {percent: 50, min_requests: 12, max_wait: 14d}
+      - canary: {percent: 50, min_requests: 20, max_wait: 14d}
     guards: [{metric: error_rate, critical: true}]
     monitors:
       quality: {requirement: quality, labels: delayed, labels_within: 1h, window: 1d, min_rows: 10, persist: 2}
@@ -341,7 +341,7 @@ class Loop:
         connection, given = self.connect(), []
         for number in range(count):
             value = x if x is not None else float(number * 7 % 20)
-            body = {"parameters": {"event_time": (self.day + number * HOUR / 4).isoformat() + "Z",
+            body = {"parameters": {"event_time": (self.day + number * HOUR / 10).isoformat() + "Z",
                                    "slipway_key": f"{self.day.date()}-{number}"},
                     "inputs": [{"name": name, "shape": [1], "datatype": "FP32", "data": [data]}
                                for name, data in (("x", value), ("y", 0.0))]}
@@ -410,7 +410,7 @@ class Loop:
     def recover(self):
         """A candidate gets to serve, and has a good day."""
         self.serve(12)  # shadow
-        self.serve(40)  # canary
+        self.serve(80)  # canary
         answers = self.serve(4)
         assert [answer for _, x, answer in answers] == [self.truth + (0.5 if x >= 10 else 0) for _, x, _ in answers]
         self.day = self.day.replace(hour=0) + DAY
@@ -465,7 +465,7 @@ class Loop:
         self.phase(lambda: self.register_sick(version))
         self.phase(self.turn_clock)
         self.serve(12)
-        answers = self.serve(40, SICK)
+        answers = self.serve(80, SICK)
         answers += self.serve(4, SICK)
         assert {answer for _, _, answer in answers} == {self.truth + 0.5}
 

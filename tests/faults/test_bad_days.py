@@ -126,7 +126,7 @@ def test_without_labels_nothing_is_good(loops):
     decay(loop)
     before = loop.newest_seq()
     loop.tell_truth = lambda given: None
-    for count in (12, 40, 4):
+    for count in (12, 80, 4):
         loop.serve(count)
     loop.day = loop.day.replace(hour=0) + DAY
     for _ in range(3):
