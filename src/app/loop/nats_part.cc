@@ -251,7 +251,7 @@ Result<bool> NatsPart::note_state(const std::string& name, Trigger& trigger, Uni
     data.set("stream", state.stream);
     data.set("consumer", next.consumer);
   } else {
-    data.set("why", state.why);
+    data.set("reason", state.why);
     log_warning("a trigger cannot listen to its source", {{"trigger", name}, {"why", state.why}});
   }
   TRY(pool_.write([&](db::Tx& tx) -> Result<> {

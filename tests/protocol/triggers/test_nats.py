@@ -258,7 +258,7 @@ def test_nobody_named_a_server(project):
     project.apply(PROJECT_MORE % "")
     with Server(project) as server:
         unreachable, = eventually(lambda: project.events("trigger.unreachable"))
-        assert unreachable["subject"] == "trigger:ready" and "SLIPWAY_NATS" in unreachable["data"]["why"]
+        assert unreachable["subject"] == "trigger:ready" and "SLIPWAY_NATS" in unreachable["data"]["reason"]
         source, = server.get(API + "/triggers/sources")["sources"]
         assert source["state"] == "unreachable" and "SLIPWAY_NATS" in source["why"], source
 
@@ -271,7 +271,7 @@ def test_the_broker_goes_and_comes_back(project, broker):
         ended(project, 1)
         broker.stop()
         unreachable = eventually(lambda: project.events("trigger.unreachable"))
-        assert "localhost" in unreachable[0]["data"]["why"], unreachable
+        assert "localhost" in unreachable[0]["data"]["reason"], unreachable
         # Everything else goes on.
         assert server.get(API + "/runs")["runs"]
         source, = server.get(API + "/triggers/sources")["sources"]
@@ -294,7 +294,7 @@ def test_the_stream_is_missing_and_the_consumer_is_deleted(project, broker):
     project.apply(PROJECT_MORE % ", overlap: allow")
     with listener(project, broker):
         unreachable, = eventually(lambda: project.events("trigger.unreachable"))
-        assert "nats stream add" in unreachable["data"]["why"] and "labels.ready" in unreachable["data"]["why"]
+        assert "nats stream add" in unreachable["data"]["reason"] and "labels.ready" in unreachable["data"]["reason"]
         broker.stream()
         listening(project)
         broker.publish(structured(1))
@@ -304,7 +304,7 @@ def test_the_stream_is_missing_and_the_consumer_is_deleted(project, broker):
         broker.do(lambda js: js.delete_consumer("LABELS", info.name))
         broker.publish(structured(2))
         ended(project, 2)
-        assert any("was deleted" in event["data"]["why"] for event in project.events("trigger.unreachable"))
+        assert any("was deleted" in event["data"]["reason"] for event in project.events("trigger.unreachable"))
         # It went on where it was.
         info, = broker.consumers()
         assert info.config.opt_start_seq == 2, info
@@ -341,7 +341,7 @@ def test_passwords_are_asked_for_and_never_shown(project, tmp_path):
         errors = tmp_path / "errors"
         with Server(project, SLIPWAY_NATS=broker.url.replace("w0rd", "wrong")) as server:
             unreachable, = eventually(lambda: project.events("trigger.unreachable"))
-            assert "check the user, password or token" in unreachable["data"]["why"]
+            assert "check the user, password or token" in unreachable["data"]["reason"]
             shown = json.dumps([project.events(), server.get(API + "/triggers/sources")])
             assert "s3cret" not in shown, shown
         with listener(project, broker):
@@ -364,9 +364,9 @@ def test_tls(project, tmp_path):
         project.apply(PROJECT_MORE % "")
         for ca in ({}, {"SLIPWAY_NATS_CA": str(tmp_path / "other.pem")}):
             with listener(project, broker, **ca):
-                eventually(lambda: any("TLS" in event["data"]["why"] for event in project.events("trigger.unreachable")))
+                eventually(lambda: any("TLS" in event["data"]["reason"] for event in project.events("trigger.unreachable")))
         with Server(project, SLIPWAY_NATS=broker.url, SLIPWAY_NATS_CA=str(tmp_path / "absent.pem")):
-            eventually(lambda: any("absent.pem" in event["data"]["why"] for event in project.events("trigger.unreachable")))
+            eventually(lambda: any("absent.pem" in event["data"]["reason"] for event in project.events("trigger.unreachable")))
         with listener(project, broker, SLIPWAY_NATS_CA=str(tmp_path / "good.pem")):
             broker.publish(structured(1))
             ended(project, 1)
