@@ -1,3 +1,4 @@
+#include <signal.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -9,6 +10,8 @@
 
 int main(int argc, char** argv) {
   std::ios::sync_with_stdio(false);
+  // A file that may not grow any more (ulimit -f) is an error of the write, and told as one.
+  ::signal(SIGXFSZ, SIG_IGN);
   std::error_code error;
   slipway::app::Surroundings surroundings{std::filesystem::current_path(error), std::cout,
                                           std::cerr};

@@ -269,3 +269,17 @@ def test_every_cut_of_repro(nth_call, folder, links):
         assert project.files() == final["files"]
 
     cuts.all(must_be_true, must_end)
+
+
+def test_a_limit_of_file_sizes_is_an_error_like_any_other(folder):
+    project = Project(folder / "project")
+    project.root.mkdir()
+    project.must("dvc", "init", "--no-scm")
+    (project.root / "big").write_bytes(random.Random(1).randbytes(300_000))
+    limited = subprocess.run(["sh", "-c", 'ulimit -f 64 && exec "$0" add big', SLIPWAY], cwd=project.root,
+                             stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert limited.returncode == 3, limited
+    assert "File too large" in limited.stderr, limited
+    assert (project.root / "big").stat().st_size == 300_000
+    project.must("add", "big")
+    project.must("status")

@@ -84,6 +84,38 @@ def newest(server):
     return shown["rollouts"][0] if shown["rollouts"] else {"version": 0, "phase": "none"}
 
 
+def go_live(server, version):
+    """Asks until it serves."""
+    for _ in range(60):
+        ask(server, 60)
+        rollout = newest(server)
+        if rollout["version"] == version and rollout["phase"] == "live":
+            return rollout
+    raise AssertionError(rollout)
+
+
+def test_a_live_version_that_is_gone_goes_on_until_a_restart_and_makes_way_for_the_next(server):
+    register(server, 1)
+    go_live(server, 1)
+    status, answer = call(server.connect(), "DELETE", f"{MLFLOW}/model-versions/delete",
+                          {"name": "bikes", "version": "1"})
+    assert status == 200, answer
+    register(server, 2)
+    ask(server, 60)
+    assert set(ask(server, 5)) <= {1, 1.5, 2, 2.5}, "what is in memory answers"
+    server.kill()
+    server.start()
+    shown = go_live(server, 2)
+    assert set(ask(server, 5)) <= {2, 2.5}
+    register(server, 3)
+    assert go_live(server, 3)["version"] == 3, "the way is free"
+    status, shown = call(server.connect(), "GET", f"{API}/deployments/live")
+    assert status == 200 and shown["stable"] == 3 and not shown.get("waiting")
+    catalogue = sqlite3.connect(f"file:{server.state}/catalog.db?mode=ro", uri=True)
+    assert catalogue.execute("select count(*) from quarantine").fetchone()[0] == 0, "nobody else is blamed"
+    catalogue.close()
+
+
 def test_every_version_gets_there_once_whatever_is_killed(server):
     chance = random.Random(20110501)
     kills = 0

@@ -27,8 +27,8 @@ bool is_declared(const std::shared_ptr<const project::Applied>& project,
 }
 
 /// The version whose absence made a route fail.
-std::int64_t culprit_of(const delivery::DeploymentRoute& route) {
-  return route.candidate != 0 ? route.candidate : route.stable;
+std::int64_t culprit_of(const delivery::DeploymentRoute& route, const Error& error) {
+  return error.tag == "stable" ? route.stable : route.candidate;
 }
 
 /// A candidate that is live has the alias that the model is meant by; one that came to nothing
@@ -164,6 +164,10 @@ Result<std::vector<RolloutPart::Decision>> RolloutPart::decide(db::Tx& tx, UnixM
         !declared || deployments_.is_settled(deployment->name, deployment->revision);
     if (auto fault = faults_.find(key); fault != faults_.end())
       observed.candidate_fault = fault->second;
+    const VersionKey stable(rollout->deployment, deployment->stable);
+    open.insert(stable);
+    if (auto fault = faults_.find(stable); fault != faults_.end())
+      observed.stable_fault = fault->second;
     delivery::Decidable decidable = TRY(delivery::load_snapshot(tx, id, observed));
     Action action = action_for(decidable, declared);
     if (action.kind == Action::Kind::kWait) continue;
@@ -257,7 +261,8 @@ bool RolloutPart::collect(UnixMs now) {
       put_[name] = outcome.wanted;
       failpoint("rollout.route_put");
       refused_.erase(name);
-      faults_.erase({name, culprit_of(outcome.wanted.route)});
+      faults_.erase({name, outcome.wanted.route.stable});
+      faults_.erase({name, outcome.wanted.route.candidate});
     }
   }
   return !outcomes.empty();
@@ -271,14 +276,20 @@ void RolloutPart::take_failure(const Outcome& outcome, const Error& error, UnixM
     log_error("a route can't be put in place",
               {{"deployment", route.deployment}, {"why", error.message}});
   if (may_pass(error)) return;
-  if (outcome.without_candidate) {
-    // The stable version is the one that can't be loaded.
-    faults_.erase({route.deployment, route.candidate});
-    return;
+  const std::int64_t culprit = culprit_of(route, error);
+  faults_[{route.deployment, culprit}] = error.message;
+  if (culprit == route.stable) {
+    const serving::Deployment held = deployments_.find(route.deployment);
+    if (held && held->stable) return;
+    // Nothing answers, so neither does an older route, whatever waits for its end.
+    delivery::DeploymentRoute closed = closed_route(route.deployment, route.model);
+    closed.salt = route.salt;
+    closed.revision = route.revision;
+    deployments_.apply(std::move(closed), outcome.wanted.rules, [](Result<>) {});
+  } else if (route.stable != 0) {
+    // The stable version goes on answering meanwhile.
+    ask(outcome.wanted, /*without_candidate=*/true);
   }
-  faults_[{route.deployment, culprit_of(route)}] = error.message;
-  // The stable version goes on answering meanwhile, and shows whose fault it was.
-  if (route.candidate != 0 && route.stable != 0) ask(outcome.wanted, /*without_candidate=*/true);
 }
 
 Result<bool> RolloutPart::put_routes(UnixMs now) {

@@ -132,7 +132,6 @@ std::string hindrance(const RolloutSnapshot& s, const std::vector<GuardEvidence>
   for (const GuardEvidence& g : all)
     if (g.stable_misses && g.finding != Finding::kSuperior)
       return "the stable version itself misses " + g.guard;
-  if (!s.stable_breach.empty()) return "the stable version itself misses " + s.stable_breach;
   if (!s.frozen_by.empty()) return "frozen by " + s.frozen_by;
   return {};
 }
@@ -160,6 +159,11 @@ bool waited_too_long(const RolloutSnapshot& s) {
   return max_wait.count() > 0 && since(s.waiting_since_ms, s.now_ms) >= max_wait;
 }
 
+/// There is nobody to be compared with, and callers get no answer at all.
+std::string alone(const RolloutSnapshot& s) {
+  return "nothing else answers, for the stable version can't be loaded: " + s.stable_fault;
+}
+
 Action decide_step(const RolloutSnapshot& s) {
   if (s.step < 0 || s.step >= static_cast<int>(s.plan.steps.size()))
     return action(Kind::kPause, "step " + std::to_string(s.step) + " is not in the plan");
@@ -171,6 +175,8 @@ Action decide_step(const RolloutSnapshot& s) {
   if (s.paused) return action(Kind::kWait, "paused", std::move(all));
   if (!s.promote_asked.empty())
     return action(Kind::kPromote, "asked for by " + s.promote_asked, std::move(all));
+  if (!s.stable_fault.empty() && s.frozen_by.empty())
+    return action(Kind::kPromote, alone(s), std::move(all));
 
   const bool late = waited_too_long(s) && s.frozen_by.empty();
   const std::string wait_for = unripe(s);
@@ -195,6 +201,7 @@ Action decide_gates(const RolloutSnapshot& s) {
   if (!s.frozen_by.empty()) return action(Kind::kWait, "frozen by " + s.frozen_by);
   if (!s.promote_asked.empty()) return action(Kind::kPromote, "asked for by " + s.promote_asked);
   if (!s.has_stable) return action(Kind::kPromote, s.gates.words + "; nothing is served yet");
+  if (!s.stable_fault.empty()) return action(Kind::kPromote, s.gates.words + "; " + alone(s));
   if (s.plan.steps.empty()) return action(Kind::kPromote, s.gates.words + "; there are no steps");
   return action(Kind::kAdvance, s.gates.words);
 }

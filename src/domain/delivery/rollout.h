@@ -63,7 +63,7 @@ struct RolloutSnapshot {
   std::string abort_asked;      // who asked for a rollback, and why; "" when nobody
   std::string promote_asked;    // who asked to promote it now, and why; "" when nobody
   std::string candidate_fault;  // it can't be loaded or crashed the engine; "" when it can
-  std::string stable_breach;    // the requirement that the stable version itself misses; ""
+  std::string stable_fault;     // it can't be loaded, and nothing answers; "" when it can
 };
 
 /// What one guard says about one step.

@@ -218,9 +218,26 @@ TEST(NextAction, InCanary) {
       {"no answers of the stable version",
        with(canarying(), [](auto& s) { s.counts[1] = canary_counts(arm(168), arm(0)); }),
        Kind::kWait, "no answers to compare"},
-      {"the stable version itself is bad",
-       with(canarying(), [](auto& s) { s.stable_breach = "latency"; }), Kind::kWait,
-       "the stable version itself misses latency"},
+      {"the stable version can't be loaded, and nothing answers",
+       with(canarying(), [](auto& s) { s.stable_fault = "no file"; }), Kind::kPromote,
+       "nothing else answers, for the stable version can't be loaded: no file"},
+      {"nor can the candidate",
+       with(canarying(), [](auto& s) { s.stable_fault = s.candidate_fault = "no file"; }),
+       Kind::kRollBack, "the candidate failed: no file"},
+      {"and it is harmful",
+       with(canarying(),
+            [](auto& s) {
+              s.stable_fault = "no file";
+              s.counts[1] = canary_counts(arm(100, 60), arm(100));
+            }),
+       Kind::kRollBack, "error_rate: harmful"},
+      {"the stable version can't be loaded, but a person wants nothing to move",
+       with(canarying(),
+            [](auto& s) {
+              s.stable_fault = "no file";
+              s.frozen_by = "ann";
+            }),
+       Kind::kWait, ""},
       {"the stable version is shown to be too slow",
        with(canarying(),
             [](auto& s) { s.counts[1] = canary_counts(arm(500, 0, 40), arm(500, 0, 40)); }),

@@ -102,7 +102,7 @@ Result<std::int64_t> newest_asked(db::Tx& tx, const std::string& deployment);
 struct Observed {
   UnixMs now_ms = 0;
   bool counts_known = true, route_settled = false;
-  std::string candidate_fault, stable_breach;
+  std::string candidate_fault, stable_fault;
 };
 struct Decidable {
   Rollout rollout;

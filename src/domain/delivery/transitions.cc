@@ -222,7 +222,7 @@ Result<Decidable> load_snapshot(db::Tx& tx, const std::string& rollout, const Ob
   s.abort_asked = r.abort_asked;
   s.promote_asked = r.promote_asked;
   s.candidate_fault = observed.candidate_fault;
-  s.stable_breach = observed.stable_breach;
+  s.stable_fault = observed.stable_fault;
   return result;
 }
 

@@ -155,6 +155,10 @@ void Deployments::apply(delivery::DeploymentRoute route, LogRules rules, Done<> 
   const std::string first = std::to_string(route.stable != 0 ? route.stable : route.candidate);
   auto then = [this, route = std::move(route), rules = std::move(rules),
                done = std::move(done)](Result<Loaded> found) mutable {
+    if (!found.ok() && route.stable != 0) {
+      found = keep_stable(route, std::move(found));
+      if (!found.ok()) return done(with_tag(std::move(found.error()), "stable"));
+    }
     if (!found.ok()) return done(found.error());
     if (route.stable == 0) {
       finish_apply(std::move(route), std::move(rules), nullptr, std::move(*found));
@@ -176,6 +180,16 @@ void Deployments::apply(delivery::DeploymentRoute route, LogRules rules, Done<> 
     serving_.find_later(model_name, second, std::move(last));
   };
   serving_.find_later(model, first, std::move(then));
+}
+
+/// A version that answers goes on answering, though its files are gone.
+Result<Loaded> Deployments::keep_stable(const delivery::DeploymentRoute& route,
+                                        Result<Loaded> found) const {
+  const Deployment now = find(route.deployment);
+  const bool same =
+      now && now->route.deployment == route.deployment && now->route.model == route.model;
+  Loaded held = same ? now->find(std::to_string(route.stable)) : nullptr;
+  return held ? Result<Loaded>(std::move(held)) : found;
 }
 
 void Deployments::finish_apply(delivery::DeploymentRoute route, LogRules rules, Loaded stable,

@@ -113,8 +113,9 @@ class Deployments {
 
   /// Loads the versions that the route names and makes it hold, at once for every request that
   /// begins later; an older revision than the present one changes nothing. `done` is called on the
-  /// loader thread: with the error of the version that can't be loaded, and then nothing has
-  /// changed.
+  /// loader thread: with the error of the version that can't be loaded, tag "stable" when it is
+  /// the stable one, and then nothing has changed. A stable version that answers is kept in memory
+  /// when it can't be loaded again.
   void apply(delivery::DeploymentRoute route, LogRules rules, Done<> done);
   /// The name answers no more.
   void remove(const std::string& deployment);
@@ -178,6 +179,7 @@ class Deployments {
   };
   using Table = std::map<std::string, Deployment, std::less<>>;
 
+  Result<Loaded> keep_stable(const delivery::DeploymentRoute& route, Result<Loaded> found) const;
   void finish_apply(delivery::DeploymentRoute route, LogRules rules, Loaded stable,
                     Loaded candidate);
   std::shared_ptr<StepCounter> counter_for(const delivery::DeploymentRoute& route);
