@@ -165,10 +165,12 @@ Result<bool> stays_in_git(const data::Repository& repository, const RunPlan::Dat
 /// stage makes, or that lies in a folder that is tracked, `repro` itself records.
 Result<> record_version(data::Repository& repository, const fs::path& project,
                         const std::string& to) {
-  // What was deployed and came back never goes into git, though an empty table stood there.
-  TRY(git_in(project, {"--literal-pathspecs", "rm", "-r", "--cached", "--quiet", "--ignore-unmatch",
-                       "--", to}));
-  const Result<data::Added> added = data::add(repository, {{to}, project});
+  Result<data::Added> added = data::add(repository, {{to}, project});
+  if (!added.ok() && added.error().tag == "tracked_by_git") {
+    // What was deployed and came back never goes into git, though an empty table stood there.
+    TRY(git_in(project, {"--literal-pathspecs", "rm", "-r", "--cached", "--quiet", "--", to}));
+    added = data::add(repository, {{to}, project});
+  }
   if (added.ok()) return {};
   const std::string& tag = added.error().tag;
   if (tag == "pipeline_output" || tag.starts_with("overlap") || tag == "no_output") return {};
