@@ -49,7 +49,7 @@ std::uint32_t sum_of(std::uint32_t length, std::string_view payload) {
 /// Reads a file forwards in large pieces.
 class Pieces {
  public:
-  explicit Pieces(int file) : file_(file) {}
+  Pieces(int file, const std::filesystem::path& path) : file_(file), path_(path) {}
 
   /// The next `size` bytes; shorter at the end of the file.
   Result<std::string_view> next(std::size_t size) {
@@ -72,13 +72,14 @@ class Pieces {
       ssize_t got = read(file_, buffer_.data() + had, buffer_.size() - had);
       buffer_.resize(had + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
       if (got < 0 && errno == EINTR) continue;
-      if (got < 0) return Error{Code::kUnavailable, std::strerror(errno)};
+      if (got < 0) return failed(path_, "read");
       if (got == 0) return {};
     }
     return {};
   }
 
   int file_;
+  const std::filesystem::path& path_;
   std::string buffer_;
   std::size_t at_ = 0;
 };
@@ -91,10 +92,17 @@ Result<> sync_entries(Disk& disk, const std::filesystem::path& folder) {
 
 Result<Fd> open_to_read(const std::filesystem::path& path) {
   Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  if (file) return file;
-  Error error = failed(path, "read");
-  if (errno == ENOENT) error.code = Code::kMissing;
-  return error;
+  if (!file) {
+    Error error = failed(path, "read");
+    if (errno == ENOENT) error.code = Code::kMissing;
+    return error;
+  }
+  struct stat status {};
+  if (fstat(file.get(), &status) != 0) return failed(path, "look at");
+  if (S_ISREG(status.st_mode)) return file;
+  return Error{Code::kUnavailable, "cannot read " + path.string() +
+                                       ": it is no file, but stands where a journal does; move it "
+                                       "away"};
 }
 
 }  // namespace
@@ -165,7 +173,7 @@ Result<> Journal::sync() {
 Result<JournalEnd> read_journal(const std::filesystem::path& path, std::string_view kind,
                                 const std::function<bool(std::string_view)>& visit) {
   Fd file = TRY(open_to_read(path));
-  Pieces pieces(file.get());
+  Pieces pieces(file.get(), path);
   const std::string head = file_head(kind);
   std::string_view found = TRY(pieces.next(head.size()));
   JournalEnd end;

@@ -157,6 +157,16 @@ TEST_F(JournalTest, WhatWasSyncedOutlivesAPowerCut) {
   std::filesystem::remove_all(after);
 }
 
+TEST_F(JournalTest, AFolderInItsPlaceIsNamed) {
+  std::filesystem::create_directories(path());
+  for (const Error& error : {read_journal(path(), "test", [](auto) { return true; }).error(),
+                             read_last_frame(path(), 4).error()}) {
+    EXPECT_EQ(error.code, Code::kUnavailable);
+    EXPECT_NE(error.message.find(path().string() + ": it is no file"), std::string::npos)
+        << error.message;
+  }
+}
+
 TEST_F(JournalTest, TheLastFrameIsFoundFromTheEnd) {
   Journal journal = make(disk_);
   ASSERT_TRUE(journal.append(frames({"some words", "end!"})).ok());
