@@ -29,6 +29,7 @@ Result<> NotifyPart::post(const std::string& url, const std::string& body,
   request.body = body;
   request.timeout = std::chrono::seconds(10);
   request.response_bytes_max = 64u << 10;
+  request.stop = stop_;
   http::Response response = TRY(http::fetch(request));
   if (response.status >= 200 && response.status < 300) return {};
   return Error{Code::kUnavailable, "the receiver answered " + std::to_string(response.status)};
@@ -43,11 +44,16 @@ NotifyPart::NotifyPart(db::Pool& pool, Metrics& metrics, std::function<void()> w
                               {{"outcome", "failed"}})),
       wake_(std::move(wake)),
       variable_(variable),
-      post_(std::move(post)) {
+      post_(post != nullptr ? std::move(post)
+                            : [this](const std::string& url, const std::string& body,
+                                     const std::vector<notify::Header>& headers) {
+                                return this->post(url, body, headers);
+                              }) {
   for (std::thread& thread : threads_) thread = std::thread([this] { run(); });
 }
 
 NotifyPart::~NotifyPart() {
+  stop_.request_stop();
   jobs_.close();
   for (std::thread& thread : threads_) thread.join();
 }
@@ -94,8 +100,11 @@ void NotifyPart::run() {
 }
 
 void NotifyPart::attempt(const Job& job) {
+  if (stop_.stop_requested()) return;
   const Result<> sent = send(job);
   failpoint("notify.sent");
+  // Given up by us, it is no failure of the receiver: the next server sends it.
+  if (!sent.ok() && stop_.stop_requested()) return;
   (sent.ok() ? sent_ : failed_).add();
   const std::string error = sent.ok() ? "" : sent.error().message;
   Result<> recorded = pool_.write(

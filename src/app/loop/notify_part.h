@@ -11,6 +11,7 @@
 #include "base/guarded.h"
 #include "base/metrics.h"
 #include "base/queue.h"
+#include "base/stop.h"
 #include "domain/notify/deliveries.h"
 #include "domain/notify/notify.h"
 #include "domain/project/applied.h"
@@ -25,12 +26,11 @@ class NotifyPart final : public Part {
   /// POSTs to a receiver; the error says what it answered. Any thread, several at once.
   using Post = std::function<Result<>(const std::string& url, const std::string& body,
                                       const std::vector<notify::Header>& headers)>;
-  static Result<> post(const std::string& url, const std::string& body,
-                       const std::vector<notify::Header>& headers);
 
-  /// `wake` is called when an attempt is over. All must outlive it.
+  /// `wake` is called when an attempt is over. `post`: null for HTTP. All must outlive it.
   NotifyPart(db::Pool& pool, Metrics& metrics, std::function<void()> wake,
-             notify::Variable variable, Post post = NotifyPart::post);
+             notify::Variable variable, Post post = nullptr);
+  /// Gives up what is under way, in about a second.
   ~NotifyPart() override;
 
   std::string name() const override { return "notifications"; }
@@ -50,6 +50,8 @@ class NotifyPart final : public Part {
 
   void run();
   void attempt(const Job& job);
+  Result<> post(const std::string& url, const std::string& body,
+                const std::vector<notify::Header>& headers);
   Result<> send(const Job& job);
 
   db::Pool& pool_;
@@ -58,6 +60,7 @@ class NotifyPart final : public Part {
   const std::function<void()> wake_;
   const notify::Variable variable_;
   const Post post_;
+  StopToken stop_;
   project::CurrentProject project_;
   Queue<Job> jobs_{kJobsMax};
   // Webhooks with a request under way, and how many ended.

@@ -1,6 +1,9 @@
 #include "app/loop/notify_part.h"
 
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "domain/notify/deliveries.h"
 #include "graph/graph.h"
@@ -14,6 +17,37 @@ constexpr UnixMs kStart = 1'700'000'000'000;
 struct Sent {
   std::string url, body;
   std::vector<notify::Header> headers;
+};
+
+/// Takes connections, and answers nothing.
+class HangingReceiver {
+ public:
+  HangingReceiver() : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof(address);
+    auto* at = reinterpret_cast<sockaddr*>(&address);
+    EXPECT_EQ(bind(socket_, at, length), 0);
+    EXPECT_EQ(listen(socket_, 1), 0);
+    EXPECT_EQ(getsockname(socket_, at, &length), 0);
+    url_ = "http://127.0.0.1:" + std::to_string(ntohs(address.sin_port)) + "/";
+  }
+  ~HangingReceiver() {
+    close(connection_);
+    close(socket_);
+  }
+  const std::string& url() const { return url_; }
+  /// Returns once somebody has sent something.
+  void wait_for_request() {
+    connection_ = accept(socket_, nullptr, nullptr);
+    char first = 0;
+    EXPECT_EQ(recv(connection_, &first, 1, 0), 1);
+  }
+
+ private:
+  int socket_, connection_ = -1;
+  std::string url_;
 };
 
 class NotifyPartTest : public testing::Test {
@@ -126,6 +160,27 @@ TEST_F(NotifyPartTest, WhatWasSentAndNotRecordedIsSentAgainUnderTheSameId) {
   ASSERT_EQ(sent_.size(), 2u);
   EXPECT_EQ(sent_[0].headers[1].value, sent_[1].headers[1].value);
   EXPECT_EQ(sent_[0].body, sent_[1].body);
+}
+
+TEST_F(NotifyPartTest, AReceiverThatHangsHoldsUpNoEnd) {
+  HangingReceiver receiver;
+  apply("notify: [{webhook: \"" + receiver.url() + "\", on: [incident]}]\n");
+  turn(kStart);
+  part_ = std::make_unique<NotifyPart>(
+      *pool_, metrics_, [] {},
+      [](const std::string&) -> std::optional<std::string> { return std::nullopt; });
+  happen("incident.opened");
+  ASSERT_TRUE(part_->turn(kStart).ok());
+  receiver.wait_for_request();
+  const auto began = std::chrono::steady_clock::now();
+  part_.reset();
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(5));
+  // It was no fault of the receiver.
+  EXPECT_EQ(all()[0].state, "waiting");
+  EXPECT_EQ(all()[0].last_error, "");
+  make_part();
+  turn(kStart);
+  EXPECT_EQ(sent_.size(), 1u);
 }
 
 }  // namespace

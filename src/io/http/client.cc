@@ -112,6 +112,11 @@ std::size_t receive(char* data, std::size_t size, std::size_t count, void* recei
   }
 }
 
+/// Called by libcurl about once a second, and whenever something comes: not 0 gives up.
+int is_stopped(void* request, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return static_cast<const ClientRequest*>(request)->stop->stop_requested() ? 1 : 0;
+}
+
 /// "host:80" of "http://user@host:80/path".
 std::string_view authority_of(std::string_view url) {
   const std::size_t scheme = url.find("://");
@@ -137,6 +142,7 @@ class Fetch {
     set_target();
     set_method();
     set_receiver();
+    set_stop();
     if (!settings_taken_) return unavailable("this libcurl lacks a setting that Slipway needs");
     const CURLcode code = curl_.easy_perform(easy_.get());
     if (code != CURLE_OK) return failure(code);
@@ -178,6 +184,13 @@ class Fetch {
       set(CURLOPT_CUSTOMREQUEST, to_string(request_.method));
   }
 
+  void set_stop() {
+    if (!request_.stop) return;
+    set(CURLOPT_NOPROGRESS, 0L);
+    set(CURLOPT_XFERINFOFUNCTION, &is_stopped);
+    set(CURLOPT_XFERINFODATA, const_cast<void*>(static_cast<const void*>(&request_)));
+  }
+
   void set_receiver() {
     set(CURLOPT_WRITEFUNCTION, &receive<&Receiver::take_body>);
     set(CURLOPT_WRITEDATA, static_cast<void*>(&receiver_));
@@ -207,6 +220,8 @@ class Fetch {
 
   Error failure(CURLcode code) const {
     const std::string what = std::string(to_string(request_.method)) + " " + request_.url;
+    if (code == CURLE_ABORTED_BY_CALLBACK)
+      return unavailable(what + ": given up, this server ends");
     if (receiver_.refused != nullptr) return unavailable(what + ": " + receiver_.refused);
     const std::string why = why_[0] != '\0' ? why_.data() : curl_.easy_strerror(code);
     const bool wrong = code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL;
