@@ -39,14 +39,14 @@ Result<http::Response> answer_facts(const http::Request& request, db::Pool& pool
 }
 
 Result<http::Response> answer_explain(const http::Request& request, db::Pool& pool,
-                                      const std::filesystem::path& state) {
+                                      const std::filesystem::path& state, const FlushLog& flush) {
   std::string subject = request.query_value("subject").value_or("");
   std::string direction = request.query_value("direction").value_or("causes");
   if (direction != "causes" && direction != "effects") {
     return invalid("direction must be 'causes' or 'effects', got '" + direction + "'");
   }
   auto way = direction == "causes" ? graph::Direction::kToCauses : graph::Direction::kToEffects;
-  const Explained explained = TRY(explain(pool, state, subject, way));
+  const Explained explained = TRY(explain(pool, state, subject, way, flush));
   return http::Response::json(
       wire::dump(evidence::to_json(explained.closure), {.non_finite_as_string = true}));
 }
@@ -73,15 +73,16 @@ void mount_metrics(http::Router& router, Metrics& metrics) {
 }
 
 void mount_api(http::Router& router, db::Pool& pool, const Clock& clock,
-               const std::filesystem::path& state) {
+               const std::filesystem::path& state, FlushLog flush) {
   http::Router::Group group = router.group("/api/slipway/v1", http::render_plain_error);
   group.add({http::Method::kPost, "/facts", http::manages("graph"), http::Place::kBlocking},
             [&pool, &clock](http::Request& request) { return answer_facts(request, pool, clock); });
   group.add({http::Method::kGet, "/server", http::kPublic, http::Place::kInline},
             [](http::Request&) -> Result<http::Response> { return answer_server(); });
-  group.add(
-      {http::Method::kGet, "/explain", http::reads("graph"), http::Place::kBlocking},
-      [&pool, state](http::Request& request) { return answer_explain(request, pool, state); });
+  group.add({http::Method::kGet, "/explain", http::reads("graph"), http::Place::kBlocking},
+            [&pool, state, flush = std::move(flush)](http::Request& request) {
+              return answer_explain(request, pool, state, flush);
+            });
 }
 
 }  // namespace slipway::app

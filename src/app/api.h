@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "app/prediction_view.h"
 #include "base/metrics.h"
 #include "domain/flows/facts.h"
 #include "io/db/db.h"
@@ -15,9 +16,9 @@ void mount_metrics(http::Router& router, Metrics& metrics);
 
 /// POST /facts (from a `repro` beside this server), GET
 /// /explain?subject=...&direction=causes|effects.
-/// Predictions are looked for below `state`.
+/// Predictions are looked for below `state`, after `flush` if need be.
 void mount_api(http::Router& router, db::Pool& pool, const Clock& clock,
-               const std::filesystem::path& state);
+               const std::filesystem::path& state, FlushLog flush);
 
 /// The name that a Principal has who showed the state folder's secret.
 inline constexpr char kOwnerName[] = "owner";

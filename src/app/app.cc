@@ -344,7 +344,8 @@ Result<> App::start() {
   };
   mount_web(s.router);
   mount_metrics(s.router, s.metrics);
-  mount_api(s.router, *s.pool, s.clock, s.options.state);
+  const FlushLog flush_log = [&s] { return s.prediction_log->flush(); };
+  mount_api(s.router, *s.pool, s.clock, s.options.state, flush_log);
   if (s.options.replay) {
     mount_clock(s.router, s.replay_clock, s.circle);
   } else {
@@ -358,7 +359,7 @@ Result<> App::start() {
       [&s] { s.project_changed(); });
   mount_features(s.router, *s.features, *s.pool, s.clock);
   mount_feedback(s.router, {s.options.state, *s.label_log, *s.deployments, *s.pool, s.clock,
-                            [&s] { s.circle.wake(); }});
+                            [&s] { s.circle.wake(); }, flush_log});
   mount_delivery(s.router, s.delivery_world());
   mount_monitors(s.router, *s.pool, s.clock, [&s] { s.circle.wake(); });
   s.mount_flows();

@@ -108,9 +108,10 @@ Result<graph::Closure> closure_of(db::Pool& pool, const PredictionView& view,
 }
 
 Result<Explained> explain_prediction(db::Pool& pool, const std::filesystem::path& state,
-                                     std::string_view id, graph::Direction direction) {
+                                     std::string_view id, graph::Direction direction,
+                                     const FlushLog& flush) {
   Explained explained;
-  explained.prediction = TRY(find_prediction(pool, state, id));
+  explained.prediction = TRY(find_prediction(pool, state, id, flush));
   explained.closure = TRY(closure_of(pool, *explained.prediction, direction));
   return explained;
 }
@@ -118,12 +119,13 @@ Result<Explained> explain_prediction(db::Pool& pool, const std::filesystem::path
 }  // namespace
 
 Result<Explained> explain(db::Pool& pool, const std::filesystem::path& state,
-                          const std::string& subject, graph::Direction direction) {
+                          const std::string& subject, graph::Direction direction,
+                          const FlushLog& flush) {
   constexpr std::string_view kPrediction = "prediction:";
   const std::string_view id = std::string_view(subject).starts_with(kPrediction)
                                   ? std::string_view(subject).substr(kPrediction.size())
                                   : std::string_view(subject);
-  if (is_prediction_id(id)) return explain_prediction(pool, state, id, direction);
+  if (is_prediction_id(id)) return explain_prediction(pool, state, id, direction, flush);
   const std::string resolved = TRY(resolve(pool, subject));
   const graph::NodeRef ref = TRY(evidence::parse_subject(resolved));
   return Explained{

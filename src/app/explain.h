@@ -16,8 +16,10 @@ struct Explained {
 };
 
 /// evidence::explain for every form in which a person names a thing, "models:/NAME@ALIAS" and its
-/// kin, and predictions in the log below `state`, included. Waits for database and disk.
+/// kin, and predictions in the log below `state`, included; `flush` as for find_prediction. Waits
+/// for database and disk.
 Result<Explained> explain(db::Pool& pool, const std::filesystem::path& state,
-                          const std::string& subject, graph::Direction direction);
+                          const std::string& subject, graph::Direction direction,
+                          const FlushLog& flush = {});
 
 }  // namespace slipway::app

@@ -81,7 +81,8 @@ Result<http::Response> answer_feedback(const FeedbackWorld& world, const http::R
 }
 
 Result<http::Response> answer_prediction(const FeedbackWorld& world, const http::Request& request) {
-  const PredictionView view = TRY(find_prediction(world.pool, world.state, request.capture("id")));
+  const PredictionView view =
+      TRY(find_prediction(world.pool, world.state, request.capture("id"), world.flush));
   return http::Response::json(wire::dump(to_json(view), {.non_finite_as_string = true}));
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "app/prediction_view.h"
 #include "base/clock.h"
 #include "domain/serving/deployments.h"
 #include "domain/serving/feedback.h"
@@ -43,6 +44,7 @@ struct FeedbackWorld {
   db::Pool& pool;
   const Clock& clock;
   std::function<void()> wake = {};  // the loop: labels came
+  FlushLog flush = {};              // the prediction log
 };
 
 /// Under /api/slipway/v1: POST /feedback and GET /predictions/ID, where ID may end in "/ROW".

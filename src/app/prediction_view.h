@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -30,9 +31,14 @@ struct PredictionView {
 /// Whether `text` looks like a prediction's id, and not like any other thing with a name.
 bool is_prediction_id(std::string_view text);
 
-/// kMissing for a prediction that is not in the log, or a row that it has not got.
+/// Puts into the files what was answered and is still on its way there: for whoever writes the log.
+using FlushLog = std::function<Result<>()>;
+
+/// kMissing for a prediction that is not in the log, or a row that it has not got. An answer that
+/// was just given may not be in the log's files: `flush` puts it there; without it, whoever asks
+/// beside the owner of the log, waits for a moment.
 Result<PredictionView> find_prediction(db::Pool& pool, const std::filesystem::path& state,
-                                       std::string_view text);
+                                       std::string_view text, const FlushLog& flush = {});
 
 /// {"id", "deployment", "time", "answers": [{"role", "model", "version", "step", "status",
 /// "latency_us", "event_time", "client_id", "key_hash", "error", "rows", "inputs": [{COLUMN: value
