@@ -132,14 +132,8 @@ Result<std::vector<std::string>> steps_of(db::Pool& pool, const PredictionView& 
 
 Result<std::map<std::uint32_t, serving::Label>> labels_of(const std::filesystem::path& root,
                                                           const PredictionView& view) {
-  std::map<std::uint32_t, serving::Label> labels;
-  const std::string day = serving::day_of(view.id.time_ms());
-  const serving::DayLabels all = TRY(serving::read_labels(root, view.id.deployment, day));
-  for (auto known = all.lower_bound({view.id.uuid, 0});
-       known != all.end() && known->first.first == view.id.uuid; ++known) {
-    if (!view.row || *view.row == known->first.second)
-      labels.emplace(known->first.second, known->second);
-  }
+  std::map<std::uint32_t, serving::Label> labels = TRY(serving::labels_of(root, view.id));
+  std::erase_if(labels, [&](const auto& one) { return view.row && *view.row != one.first; });
   return labels;
 }
 

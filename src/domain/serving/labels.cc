@@ -27,6 +27,25 @@ T take(std::string_view& bytes) {
   return value;
 }
 
+/// In the order of the files' making, and of writing in each.
+template <class F>
+Result<> each_label(const std::filesystem::path& root, const std::string& deployment,
+                    const std::string& day, F take) {
+  for (const auto& file : files_in(root / folder_of(deployment) / day)) {
+    TRY(blob::read_journal(file, kKind, [&](std::string_view payload) {
+      std::optional<Label> label = read_label(payload, deployment);
+      if (label) take(std::move(*label));  // else it is of a later version of the format
+      return true;
+    }));
+  }
+  return {};
+}
+
+/// Two files may have grown at the same time.
+void keep_last(Label& kept, Label label) {
+  if (label.received_ms >= kept.received_ms) kept = std::move(label);
+}
+
 }  // namespace
 
 std::string label_frame(const Label& label) {
@@ -96,17 +115,22 @@ Result<LabelLog::Part*> LabelLog::part_of(const std::string& deployment, const s
 Result<DayLabels> read_labels(const std::filesystem::path& root, const std::string& deployment,
                               const std::string& day, UnixMs known_by_ms) {
   DayLabels labels;
-  for (const auto& file : files_in(root / folder_of(deployment) / day)) {
-    TRY(blob::read_journal(file, kKind, [&](std::string_view payload) {
-      std::optional<Label> label = read_label(payload, deployment);
-      if (!label) return true;  // of a later version of the format
-      if (label->received_ms > known_by_ms) return true;
-      Label& kept = labels[{label->id.uuid, label->id.row}];
-      // Files are in the order of their making, but two may have grown at the same time.
-      if (label->received_ms >= kept.received_ms) kept = std::move(*label);
-      return true;
-    }));
-  }
+  TRY(each_label(root, deployment, day, [&](Label label) {
+    if (label.received_ms > known_by_ms) return;
+    Label& kept = labels[{label.id.uuid, label.id.row}];
+    keep_last(kept, std::move(label));
+  }));
+  return labels;
+}
+
+Result<std::map<std::uint32_t, Label>> labels_of(const std::filesystem::path& root,
+                                                 const PredictionId& id) {
+  std::map<std::uint32_t, Label> labels;
+  TRY(each_label(root, id.deployment, day_of(id.time_ms()), [&](Label label) {
+    if (label.id.uuid != id.uuid) return;
+    Label& kept = labels[label.id.row];
+    keep_last(kept, std::move(label));
+  }));
   return labels;
 }
 

@@ -57,12 +57,16 @@ class LabelLog {
   std::deque<Part> parts_;  // open ones, the least recently used first
 };
 
-/// The labels of a deployment's predictions of one day, the one received last for each row, of those
-/// received by `known_by_ms`. A day without labels is empty.
+/// The labels of a deployment's predictions of one day, the one received last for each row, of
+/// those received by `known_by_ms`. A day without labels is empty.
 inline constexpr UnixMs kEver = std::numeric_limits<UnixMs>::max();
 using RowKey = std::pair<std::array<std::byte, 16>, std::uint32_t>;
 using DayLabels = std::map<RowKey, Label>;
 Result<DayLabels> read_labels(const std::filesystem::path& root, const std::string& deployment,
                               const std::string& day, UnixMs known_by_ms = kEver);
+
+/// Of one prediction's rows, whatever else was labelled that day: reads all of it, keeps these.
+Result<std::map<std::uint32_t, Label>> labels_of(const std::filesystem::path& root,
+                                                 const PredictionId& id);
 
 }  // namespace slipway::serving

@@ -369,6 +369,13 @@ TEST_F(PredictionLogTest, LabelsJoinLateInAnyOrderAndTheLastOneReceivedCounts) {
       });
   ASSERT_TRUE(end.ok());
   EXPECT_EQ(joined, (std::vector<std::optional<double>>{2, std::nullopt, 20}));
+
+  std::vector<std::map<std::uint32_t, Label>> of;
+  for (const PredictionId& id : ids) of.push_back(*labels_of(labels_, id));
+  ASSERT_EQ(of[0].size(), 1u);
+  EXPECT_EQ(of[0].begin()->second.value, 2);
+  EXPECT_TRUE(of[1].empty());
+  EXPECT_EQ(of[2].at(0).value, 20);
 }
 
 TEST_F(PredictionLogTest, LabelsAreDurableBeforeTheyAreAcknowledged) {
