@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/ids.h"
+#include "domain/flows/trigger_store.h"
 #include "graph/kinds.h"
 
 namespace slipway::flows {
@@ -211,6 +212,16 @@ Result<> link_drawn(db::Tx& tx, const PipelineRun& run, const RunPlan::Data& dat
   return graph::put_edge(tx, {version, relation::kDrawnFrom, deployment, how}, now_ms);
 }
 
+/// A run that had nothing to do starts no cool-down of its trigger, and counts for no rate.
+Result<> forget_firing_of(db::Tx& tx, const PipelineRun& skipped) {
+  if (skipped.trigger.empty()) return {};
+  const auto before = TRY(tx.one<std::int64_t>(
+      "select created_ms from pipeline_runs where is_open in (0, 1) and trigger_name = ? and "
+      "state <> ? and id < ? order by id desc limit 1",
+      skipped.trigger, to_string(RunState::kSkipped), skipped.id));
+  return take_back_firing(tx, skipped.trigger, skipped.created_ms, before.value_or(0));
+}
+
 Error stale_state(const PipelineRun& run) {
   return {Code::kConflict, "run " + run.id + " is " + to_string(run.state) + " already", "stale"};
 }
@@ -380,6 +391,7 @@ Result<PipelineRun> end_attempt(db::Tx& tx, const PipelineRun& from, const RunOu
       "update pipeline_run_attempts set state = ?, reason = ?, ended_ms = ?, spent_ms = ? "
       "where run = ? and number = ?",
       word_of(outcome.kind), outcome.reason, now_ms, outcome.spent_ms, run.id, run.attempts));
+  if (run.state == RunState::kSkipped) TRY(forget_firing_of(tx, run));
   TRY(describe(tx, run, now_ms));
   return run;
 }

@@ -57,7 +57,7 @@ Result<PipelineRun> keep_drawn(db::Tx& tx, const PipelineRun& run,
 /// "pipeline_run.attempt_started".
 Result<PipelineRun> begin_attempt(db::Tx& tx, const PipelineRun& run, UnixMs now_ms);
 /// From kRunning, by after_attempt(). Event "pipeline_run.succeeded" and so on; of a retry
-/// "pipeline_run.retry_wait".
+/// "pipeline_run.retry_wait". The firing of one that was skipped counts no more for its trigger.
 Result<PipelineRun> end_attempt(db::Tx& tx, const PipelineRun& run, const RunOutcome& outcome,
                                 UnixMs now_ms);
 /// One that does not run ends at once; one that does is asked to. kConflict when it is over. Asking

@@ -159,6 +159,13 @@ TriggerState after_firing(const TriggerSpec& trigger, TriggerState state, UnixMs
   return state;
 }
 
+TriggerState without_firing(TriggerState state, UnixMs fired_ms, UnixMs before_ms) {
+  if (state.last_fired_ms == fired_ms) state.last_fired_ms = before_ms;
+  const auto found = std::find(state.fired.begin(), state.fired.end(), fired_ms);
+  if (found != state.fired.end()) state.fired.erase(found);
+  return state;
+}
+
 Result<Ticks> due_ticks(const project::CronSource& cron, bool may_overlap, bool active,
                         UnixMs after_ms, UnixMs up_since_ms, UnixMs now_ms) {
   const CronRule rule = TRY(CronRule::parse(cron.expression));

@@ -78,6 +78,9 @@ Decision decide_now(const project::TriggerSpec& trigger, const TriggerState& sta
                     UnixMs now_ms);
 /// What the state is after firing at `now_ms`: nothing waits.
 TriggerState after_firing(const project::TriggerSpec& trigger, TriggerState state, UnixMs now_ms);
+/// What it is once the run of the firing at `fired_ms` was skipped, as there was no new
+/// information: that one counts no more. `before_ms`: the firing before it; 0: none.
+TriggerState without_firing(TriggerState state, UnixMs fired_ms, UnixMs before_ms);
 
 /// The ticks that passed after `after_ms` and not later than `now_ms`, and what is done of them.
 struct Ticks {

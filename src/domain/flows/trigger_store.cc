@@ -474,6 +474,13 @@ Result<> note_closed(db::Tx& tx, const std::string& incident, UnixMs now_ms) {
   return {};
 }
 
+Result<> take_back_firing(db::Tx& tx, const std::string& trigger, UnixMs fired_ms,
+                          UnixMs before_ms) {
+  StateRow row = TRY(load(tx, trigger));
+  put_state(without_firing(TRY(state_of(row)), fired_ms, before_ms), row);
+  return save(tx, row);
+}
+
 Result<std::vector<Decided>> decide_due(db::Tx& tx, const ProjectFile& file, UnixMs now_ms) {
   static const std::string kSql =
       std::string(kStates) +

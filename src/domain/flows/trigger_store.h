@@ -40,6 +40,10 @@ Result<> note_source(db::Tx& tx, const std::string& trigger, bool is_there, wire
 /// An incident is over: nothing waits for it any more.
 Result<> note_closed(db::Tx& tx, const std::string& incident, UnixMs now_ms);
 
+/// The run of the firing at `fired_ms` was skipped: see without_firing().
+Result<> take_back_firing(db::Tx& tx, const std::string& trigger, UnixMs fired_ms,
+                          UnixMs before_ms);
+
 /// Decides what waited until now, or for a run that has ended. Bounded; call it again while it
 /// decided something.
 Result<std::vector<Decided>> decide_due(db::Tx& tx, const project::ProjectFile& file,

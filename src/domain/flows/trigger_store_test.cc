@@ -362,6 +362,39 @@ TEST_P(TriggerStore, WhatWasDrawnIsTheRunsAndComesFromItsDeployment) {
     EXPECT_EQ(events[i].event.cause_seq, events[i - 1].seq) << events[i].event.type;
 }
 
+TEST_P(TriggerStore, ASkippedRunStartsNoCoolDown) {
+  trigger().cooldown = Span(kDay);
+  trigger().at_most = project::Rate{2, Span(30 * kDay)};
+  tell(message(1));
+  end_run(RunOutcome::Kind::kNothingNew);
+  now_ += kHour;
+  EXPECT_EQ(tell(message(2)).decided.at(0).decision.act, Act::kFire);
+  end_run(RunOutcome::Kind::kDone);
+  now_ += 2 * kDay;
+  EXPECT_EQ(tell(message(3)).decided.at(0).decision.act, Act::kFire);
+  end_run(RunOutcome::Kind::kNothingNew);
+  now_ += kHour;
+  EXPECT_EQ(tell(message(4)).decided.at(0).decision.act, Act::kFire)
+      << "the second one that counts";
+  end_run(RunOutcome::Kind::kFailed);
+  end_run(RunOutcome::Kind::kFailed);
+  now_ += kHour;
+  EXPECT_EQ(tell(message(5)).decided.at(0).decision.rule, "cooldown") << "it was no skipped one";
+}
+
+TEST_P(TriggerStore, ASkippedRunLeavesTheCoolDownOfTheOneBefore) {
+  trigger().cooldown = Span(kDay);
+  tell(message(1));
+  end_run();
+  now_ += kDay;
+  tell(message(2));
+  end_run(RunOutcome::Kind::kNothingNew);
+  trigger().cooldown = Span(2 * kDay);
+  const Decision held = tell(message(3)).decided.at(0).decision;
+  EXPECT_EQ(held.rule, "cooldown");
+  EXPECT_EQ(held.until_ms, kStart + 2 * kDay);
+}
+
 TEST_P(TriggerStore, AChangeUnderAnOldRevisionIsRefused) {
   tell(message(1));
   const PipelineRun before = open()[0];

@@ -123,6 +123,19 @@ const Case kCases[] = {
 INSTANTIATE_TEST_SUITE_P(Cases, Decide, testing::ValuesIn(kCases),
                          [](const auto& one) { return std::string(one.param.name); });
 
+TEST(Firing, OfASkippedRunCountsNoMore) {
+  TriggerState state;
+  state.last_fired_ms = kNow;
+  state.fired = {kNow - kDay, kNow};
+  const TriggerState before = without_firing(state, kNow, kNow - kDay);
+  EXPECT_EQ(before.last_fired_ms, kNow - kDay);
+  EXPECT_EQ(before.fired, std::vector<UnixMs>{kNow - kDay});
+  // Another one fired meanwhile: its cool-down stays.
+  const TriggerState later = without_firing(state, kNow - kDay, 0);
+  EXPECT_EQ(later.last_fired_ms, kNow);
+  EXPECT_EQ(later.fired, std::vector<UnixMs>{kNow});
+}
+
 TEST(Firing, KeepsWhatTheRateCounts) {
   TriggerSpec trigger = message_trigger();
   trigger.at_most = Rate{3, Span(90 * kDay)};
