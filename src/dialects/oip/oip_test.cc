@@ -465,7 +465,7 @@ TEST_F(DeployedTest, ADeploymentWithoutAVersionIsNotReady) {
   EXPECT_EQ(error_of(infer("bikes-live", body("0"))),
             "503 Request for unknown model: 'bikes-live' is not at ready state: deployment "
             "bikes-live serves no version yet; register a version of model bikes, and it will once "
-            "it has passed its gates");
+            "it has passed its gates; `slipway gates show bikes-live` says what they found");
   EXPECT_EQ(get("/v2/models/bikes-live/ready").status, 400);
   EXPECT_EQ(get("/v2/models/bikes/ready").status, 400);  // the model has a deployment
 }

@@ -327,7 +327,9 @@ Result<Assignment> Deployments::assign(const Deployment& deployment, const std::
     return Error{Code::kUnavailable,
                  "deployment " + deployment->route.deployment +
                      " serves no version yet; register a version of model " +
-                     deployment->route.model + ", and it will once it has passed its gates",
+                     deployment->route.model +
+                     ", and it will once it has passed its gates; `slipway gates show " +
+                     deployment->route.deployment + "` says what they found",
                  "not_ready"};
   }
   return assignment;
