@@ -1,10 +1,13 @@
 #include "app/project_api.h"
 
+#include <algorithm>
+
 #include "app/api.h"
 #include "app/project_judges.h"
 #include "base/text.h"
 #include "domain/delivery/plan.h"
 #include "domain/project/applied.h"
+#include "domain/registry/registry.h"
 
 namespace slipway::app {
 namespace {
@@ -36,9 +39,26 @@ Result<std::optional<project::Applied>> readable(db::Tx& tx) {
   return applied;
 }
 
-Result<project::Plan> plan_in(db::Tx& tx, const project::Declared& declared,
-                              const project::Facts& facts) {
+bool deploys(const project::ProjectFile& file, const std::string& model) {
+  return std::any_of(file.deployments.begin(), file.deployments.end(),
+                     [&](const project::DeploymentSpec& spec) { return spec.model == model; });
+}
+
+/// Which versions answer by being registered, of models that get their first deployment.
+Result<> look_at_registry(db::Tx& tx, const project::ProjectFile* applied,
+                          const project::ProjectFile& next, project::Facts& facts) {
+  for (const project::DeploymentSpec& spec : next.deployments) {
+    if (applied != nullptr && deploys(*applied, spec.model)) continue;
+    const auto version = registry::meant_version(tx, spec.model);
+    if (!version.ok() && version.error().code != Code::kMissing) return version.error();
+    if (version.ok()) facts.deployments[spec.name].registry_version = *version;
+  }
+  return {};
+}
+
+Result<project::Plan> plan_in(db::Tx& tx, const project::Declared& declared, project::Facts facts) {
   std::optional<project::Applied> applied = TRY(readable(tx));
+  TRY(look_at_registry(tx, applied ? &applied->declared.file : nullptr, declared.file, facts));
   return project::plan(applied ? &applied->declared : nullptr, declared, facts,
                        delivery::answers_for);
 }
@@ -106,19 +126,23 @@ Result<Json> plan_project(db::Pool& pool, const ProjectRequest& request,
                           const ProjectFacts& facts) {
   project::Declared declared = TRY(declared_of(request));
   project::Facts known = TRY(facts(declared.file));
+  known.workspace = request.workspace;
   project::Plan plan = TRY(pool.read([&](db::Tx& tx) { return plan_in(tx, declared, known); }));
   return with_text(plan);
 }
 
 Result<Json> plan_first(const ProjectRequest& request) {
   project::Declared declared = TRY(declared_of(request));
-  return with_text(project::plan(nullptr, declared, {}, delivery::answers_for));
+  project::Facts known;
+  known.workspace = request.workspace;
+  return with_text(project::plan(nullptr, declared, known, delivery::answers_for));
 }
 
 Result<Json> apply_project(db::Pool& pool, const Clock& clock, const ProjectRequest& request,
                            const ProjectFacts& facts) {
   project::Declared declared = TRY(declared_of(request));
   project::Facts known = TRY(facts(declared.file));
+  known.workspace = request.workspace;
   UnixMs now = clock.now_ms();
   return pool.write([&](db::Tx& tx) -> Result<Json> {
     project::Plan plan = TRY(plan_in(tx, declared, known));

@@ -20,9 +20,10 @@ struct ProjectRequest {
   std::map<std::string, std::string> documents;
   std::string commit;
   bool dirty = false;
-  std::string actor;  // who asks
+  std::string actor;                            // who asks
+  std::optional<project::Workspace> workspace;  // what lies beside the file
 };
-WIRE(ProjectRequest, text, documents, commit, dirty, actor)
+WIRE(ProjectRequest, text, documents, commit, dirty, actor, workspace)
 
 /// What was measured of the deployments of a file.
 using ProjectFacts = std::function<Result<project::Facts>(const project::ProjectFile&)>;

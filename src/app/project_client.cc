@@ -7,6 +7,7 @@
 #include "app/owner.h"
 #include "app/project_facts.h"
 #include "app/state.h"
+#include "app/workspace.h"
 #include "domain/project/declared.h"
 #include "io/git/git.h"
 
@@ -67,6 +68,7 @@ Result<ProjectRequest> gather_project(const std::filesystem::path& root) {
   request.text = declared.text;
   request.documents = declared.documents;
   request.actor = user_name();
+  request.workspace = read_workspace(root, declared.file);
   std::optional<git::WorkTree> tree = git::WorkTree::find(root);
   if (!tree) return request;
   request.commit = TRY(tree->head()).value_or("");
@@ -95,8 +97,10 @@ Result<wire::Json> plan_at(const ProjectPlace& place, const ProjectRequest& requ
 Result<wire::Json> apply_at(const ProjectPlace& place, const ProjectRequest& request) {
   return at_owner(
       place.state, [&] { return apply_here(place, request); },
-      [&](const std::string& url, const std::string& secret) {
-        return post(url + "/api/slipway/v1/project", secret, request);
+      [&](const std::string& url, const std::string& secret) -> Result<wire::Json> {
+        wire::Json done = TRY(post(url + "/api/slipway/v1/project", secret, request));
+        done.set("served", true);
+        return done;
       });
 }
 

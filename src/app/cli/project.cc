@@ -71,6 +71,13 @@ void append_judgement(const Surroundings& surroundings, std::vector<project::Fin
   }
 }
 
+/// Whether a server has taken it, or none runs that could act on it.
+std::string when_it_holds(const wire::Json& done) {
+  const wire::Json* served = done.find("served");
+  const bool is_served = served != nullptr && served->is_bool() && served->as_bool();
+  return is_served ? "" : "; it takes hold when `slipway up` runs";
+}
+
 int report_refusal(const Error& error, const Surroundings& surroundings) {
   int code = report(error, surroundings);
   return error.tag == "refused" ? kAnswerIsNo : code;
@@ -143,7 +150,8 @@ int run_apply(const Arguments& arguments, const Surroundings& surroundings) {
   } else if (!done->find("changed")->as_bool()) {
     surroundings.out << "nothing changed: this is what is applied already\n";
   } else {
-    surroundings.out << text << "applied as number " << done->find("number")->as_int64() << "\n";
+    surroundings.out << text << "applied as number " << done->find("number")->as_int64()
+                     << when_it_holds(*done) << "\n";
   }
   return kDone;
 }

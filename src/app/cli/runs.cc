@@ -11,6 +11,7 @@
 #include "app/reproduce.h"
 #include "app/runs_api.h"
 #include "app/state.h"
+#include "app/workspace.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "domain/flows/run_folders.h"
@@ -130,13 +131,16 @@ Result<Json> wish_of(const Arguments& arguments, const Surroundings& surrounding
   }
   wish.set("commit", commit);
   Json params = Json(Json::Object());
+  std::vector<std::string> names;
   for (std::size_t i = 1; i < arguments.positional.size(); ++i) {
     const std::string& pair = arguments.positional[i];
     const std::size_t equals = pair.find('=');
     if (equals == std::string::npos || equals == 0)
       return with_tag(invalid("found '" + pair + "', expected KEY=VALUE"), "usage");
     params.set(pair.substr(0, equals), pair.substr(equals + 1));
+    names.push_back(pair.substr(0, equals));
   }
+  TRY(check_parameters(project_root(surroundings.folder), commit, names));
   wish.set("params", std::move(params));
   return wish;
 }

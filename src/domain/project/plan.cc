@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/text.h"
 #include "domain/project/reader.h"
 
 namespace slipway::project {
@@ -181,6 +182,24 @@ void judge_windows(const DeploymentSpec& deployment, const std::optional<Rate>& 
   }
 }
 
+/// A model that answers goes dark where no version of it passes the gates.
+void judge_takeover(const DeploymentSpec& deployment, const DeploymentFacts& facts, Plan& plan) {
+  if (!facts.registry_version) return;
+  plan.warnings.push_back(
+      at(deployment.at, "version " + std::to_string(*facts.registry_version) + " of model " +
+                            deployment.model +
+                            " answers today because it is registered; once this is applied, only a "
+                            "version that passes the gates of " +
+                            deployment.name + " does" +
+                            (deployment.gates.empty() ? "" : ": " + join(deployment.gates, ", ")) +
+                            " (`slipway gates show " + deployment.name + "`)"));
+}
+
+void add(Remarks remarks, Plan& plan) {
+  for (std::string& warning : remarks.warnings) plan.warnings.push_back(std::move(warning));
+  for (std::string& refusal : remarks.refusals) plan.refusals.push_back(std::move(refusal));
+}
+
 }  // namespace
 
 Plan plan(const Declared* applied, const Declared& next, const Facts& facts,
@@ -194,8 +213,10 @@ Plan plan(const Declared* applied, const Declared& next, const Facts& facts,
     auto known = facts.deployments.find(deployment.name);
     const DeploymentFacts& of_it = known == facts.deployments.end() ? kNothing : known->second;
     plan_rollout({deployment, next.file, of_it, needed}, result);
+    judge_takeover(deployment, of_it, result);
     judge_windows(deployment, result.rollouts.back().traffic, result);
   }
+  if (facts.workspace) add(judge(next.file, *facts.workspace), result);
   return result;
 }
 

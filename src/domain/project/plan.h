@@ -10,6 +10,7 @@
 #include "domain/project/answers.h"
 #include "domain/project/bindings.h"
 #include "domain/project/declared.h"
+#include "domain/project/workspace.h"
 
 // What applying a project file would do, as a value: what changes, whether its rollouts can get the
 // answers that their guards need, and whether its windows will hold what their monitors need. Pure;
@@ -20,9 +21,12 @@ namespace slipway::project {
 struct DeploymentFacts {
   std::optional<Rate> traffic;       // measured over a week at least
   std::optional<double> error_rate;  // of the live version
+  /// Answers requests for its model today, as no deployment has that yet.
+  std::optional<std::int64_t> registry_version;
 };
 struct Facts {
   std::map<std::string, DeploymentFacts> deployments;  // by name
+  std::optional<Workspace> workspace;                  // nothing: not looked at
 };
 
 struct GuardNeed {

@@ -180,7 +180,7 @@ def test_the_owner_of_the_state_applies(project, server):
 
 def test_what_applied_alone_is_there_for_the_server(project):
     project.write()
-    project.slipway("apply")
+    assert "it takes hold when `slipway up` runs" in project.slipway("apply")
     server = Server(project.root / ".slipway")
     server.start()
     try:

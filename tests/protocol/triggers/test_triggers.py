@@ -287,6 +287,9 @@ def test_a_person_runs_and_cancels(project):
                                                     text=True).stdout.split() if line]
         project.slipway("run", "nothing", code=3)
         project.slipway("run", "copy", "nonsense", code=2)
+        project.slipway("run", "copy", "notes=x", code=2)
+        project.slipway("run", "copy", "foo.yaml:x=3", code=2)
+        assert len(project.runs()) == 1, "what nothing is called so starts nothing"
         assert server.get(API + "/runs/" + run["id"])["attempts_made"][0]["state"] == "cancelled"
 
 
