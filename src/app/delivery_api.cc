@@ -9,6 +9,7 @@
 #include "domain/delivery/gates.h"
 #include "domain/delivery/store.h"
 #include "domain/registry/rows.h"
+#include "graph/kinds.h"
 
 namespace slipway::app {
 namespace {
@@ -139,6 +140,22 @@ Result<Json> history_of(db::Tx& tx, const std::string& deployment) {
   return Json(std::move(list));
 }
 
+/// When a person went back from a version that served, newest first: no rollout tells it.
+Result<Json> rollbacks_of(db::Tx& tx, const std::string& deployment) {
+  constexpr int kEventsLookedAt = 500;
+  Json::Array list;
+  for (const graph::LoggedEvent& event :
+       TRY(graph::events_about(tx, {graph::kind::kDeployment, deployment}, kEventsLookedAt))) {
+    if (event.event.type != "deployment.rolled_back") continue;
+    Json one = event.event.data;
+    one.set("actor", event.event.actor);
+    one.set("event_seq", event.seq);
+    one.set("time_ms", event.time_ms);
+    list.insert(list.begin(), std::move(one));
+  }
+  return Json(std::move(list));
+}
+
 Result<delivery::Deployment> deployment_named(db::Tx& tx, const std::string& name) {
   auto found = TRY(delivery::find_deployment(tx, name));
   if (found) return std::move(*found);
@@ -156,6 +173,7 @@ Result<Json> shown(db::Tx& tx, const DeliveryWorld& world, const std::string& na
   Json json = TRY(json_of(tx, d, is_declared(project, d.name)));
   TRY(set_evidence(tx, name, world.clock.now_ms(), json));
   json.set("rollouts", TRY(history_of(tx, name)));
+  json.set("rollbacks", TRY(rollbacks_of(tx, name)));
   json.set("quarantine", TRY(json_of_rows(TRY(delivery::quarantine_of(tx, d.model)))));
   json.set("waivers", TRY(json_of_rows(TRY(delivery::all_waivers_of(tx, d.model)))));
   return json;

@@ -10,13 +10,30 @@ namespace {
 using wire::Json;
 using Here = std::function<Result<Json>(const DeliveryWorld&)>;
 
+std::string store_of(const ProjectPlace& place) {
+  return place.store.empty() ? catalogue_uri(place.state) : place.store;
+}
+
+/// On a catalogue that is there; makes and changes nothing.
+Result<Json> look_here(const ProjectPlace& place, const Here& here) {
+  Metrics metrics;
+  SystemClock clock;
+  db::PoolOptions options;
+  options.read_only = true;
+  std::unique_ptr<db::Pool> pool =
+      TRY(db::Pool::open(store_of(place), all_migrations(), metrics, options));
+  std::unique_ptr<blob::Blobs> blobs = blob::open_memory();  // who looks needs none
+  project::CurrentProject project;
+  registry::Registry registry(*pool, clock);
+  return here({*pool, registry, *blobs, project, clock});
+}
+
 Result<Json> do_here(const ProjectPlace& place, const Here& here) {
   Metrics metrics;
   SystemClock clock;
-  const std::string store = place.store.empty() ? catalogue_uri(place.state) : place.store;
   std::unique_ptr<blob::Blobs> blobs = TRY(blob::open_folder(place.state / "artifacts"));
   project::CurrentProject project;
-  std::unique_ptr<db::Pool> pool = TRY(db::Pool::open(store, all_migrations(), metrics));
+  std::unique_ptr<db::Pool> pool = TRY(db::Pool::open(store_of(place), all_migrations(), metrics));
   registry::Registry registry(*pool, clock);
   Result<Json> done = here({*pool, registry, *blobs, project, clock});
   pool.reset();
@@ -47,15 +64,22 @@ Result<Json> ask_owner(const std::string& url, const std::string& secret, const 
   return json_of(url, TRY(http::fetch(request)));
 }
 
+/// Beside an owner that was killed and left its announcement, the catalogue answers.
+Result<Json> look(const ProjectPlace& place, const std::string& path, const Here& here) {
+  StateFolder state = TRY(StateFolder::open(place.state));
+  if (const std::optional<Owner> owner = TRY(announced_owner(state))) {
+    Result<Json> answer = ask_owner(owner->url, TRY(state.secret()), path, std::nullopt);
+    if (answer.ok() || answer.error().code != Code::kUnavailable) return answer;
+  }
+  return look_here(place, here);
+}
+
 }  // namespace
 
 Result<Json> delivery_at(const ProjectPlace& place, const std::string& path,
                          const std::optional<std::string>& body, const Here& here) {
-  std::error_code ignored;
-  if (!std::filesystem::exists(place.state, ignored))
-    return missing("there is no state folder at " + place.state.string() +
-                   " yet: run `slipway apply` or `slipway up` in this project first, or name the "
-                   "folder with --state");
+  TRY(require_state(place.state));
+  if (!body) return look(place, path, here);
   return at_owner(
       place.state, [&] { return do_here(place, here); },
       [&](const std::string& url, const std::string& secret) {

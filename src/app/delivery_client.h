@@ -10,8 +10,8 @@
 namespace slipway::app {
 
 /// What the owner of the state folder answers at /api/slipway/v1/`path`, to a POST of `body` or a
-/// GET without; where nobody owns it, what `here` does on the catalogue itself. kMissing when there
-/// is no state folder. Waits.
+/// GET without; where nobody owns it, what `here` does on the catalogue itself. A GET makes and
+/// changes nothing. kMissing where no state began. Waits.
 Result<wire::Json> delivery_at(const ProjectPlace& place, const std::string& path,
                                const std::optional<std::string>& body,
                                const std::function<Result<wire::Json>(const DeliveryWorld&)>& here);

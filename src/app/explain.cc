@@ -12,15 +12,30 @@
 namespace slipway::app {
 namespace {
 
+std::string of_version(const std::string& model, std::int64_t number) {
+  return "models:/" + model + "/" + std::to_string(number);
+}
+
+/// "models:/ID" is a logged model; where none has that id, a registered one by its bare name.
+Result<std::string> resolve_bare(db::Tx& tx, const std::string& id) {
+  const std::string logged = "model:" + id;
+  if (TRY(graph::find_node(tx, TRY(evidence::parse_subject(logged))))) return logged;
+  const auto meant = registry::meant_version(tx, id);
+  if (!meant.ok()) return logged;  // explain says that nothing is known of it
+  if (!*meant) return missing("model '" + id + "' has no version yet");
+  return of_version(id, **meant);
+}
+
 /// "models:/NAME@ALIAS" and its kin become "models:/NAME/VERSION"; anything else stays.
 Result<std::string> resolve(db::Pool& pool, const std::string& subject) {
   if (!registry::is_reference(subject)) return subject;
   registry::Reference reference = TRY(registry::parse_reference(subject));
-  if (!reference.logged_model_id.empty()) return "model:" + reference.logged_model_id;
+  if (!reference.logged_model_id.empty())
+    return pool.read([&](db::Tx& tx) { return resolve_bare(tx, reference.logged_model_id); });
   SystemClock clock;
   registry::Registry models(pool, clock);
   registry::Version version = TRY(models.resolve(reference));
-  return "models:/" + version.model + "/" + std::to_string(version.number);
+  return of_version(version.model, version.number);
 }
 
 /// What let the version answer that did: a step of a rollout, or the version itself where none is

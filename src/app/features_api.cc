@@ -300,10 +300,9 @@ Result<Json> materialize_at(const std::filesystem::path& state, const Materializ
 
 Result<Json> look_up_at(const std::filesystem::path& state, const LookupRequest& request) {
   // Looking makes nothing, and where nothing is there is nothing to look up.
-  std::error_code ignored;
-  if (!std::filesystem::is_directory(state, ignored)) {
+  if (!has_state(state)) {
     return missing("no feature view '" + request.view +
-                   "' was materialized: there is no state folder at " + state.string() +
+                   "' was materialized: there is no state at " + state.string() +
                    "; run this in its project, or name the folder with --state");
   }
   return at_owner_of(state, "/lookup", wire::encode(request), [&]() -> Result<Json> {

@@ -1,11 +1,14 @@
 #include "app/feedback_api.h"
 
 #include <algorithm>
+#include <thread>
 
 #include "app/app.h"
 #include "app/owner.h"
 #include "app/prediction_view.h"
 #include "domain/serving/day_files.h"
+#include "domain/serving/prediction_log.h"
+#include "domain/serving/row_counts.h"
 
 namespace slipway::app {
 namespace {
@@ -16,10 +19,14 @@ constexpr char kBase[] = "/api/slipway/v1";
 constexpr std::size_t kWrongToldMax = 100;
 constexpr std::uint64_t kBodyBytesMax = 32u << 20;
 
+/// What is read to check labels; beyond it they are taken unchecked.
+constexpr std::uint64_t kCheckedBytesMax = std::uint64_t{2} << 30;
+
 struct Feedback {
   std::optional<std::vector<LabelRequest>> labels;
+  bool check = false;
 };
-WIRE(Feedback, labels)
+WIRE(Feedback, labels, check)
 
 std::optional<double> number_of(const Json& value) {
   if (value.is_bool()) return value.as_bool() ? 1.0 : 0.0;
@@ -65,19 +72,62 @@ bool is_known(const FeedbackWorld& world, const std::string& deployment) {
          has_predictions(world.state, deployment);
 }
 
-Json taken(std::size_t count) {
-  return Json(Json::Object{{"taken", static_cast<std::int64_t>(count)}});
+Json to_json(const TakenLabels& labels) {
+  Json json(Json::Object{{"taken", static_cast<std::int64_t>(labels.taken)}});
+  if (labels.unknown) json.set("unknown", static_cast<std::int64_t>(*labels.unknown));
+  return json;
+}
+
+bool is_recent(const serving::Label& label, UnixMs now_ms) {
+  constexpr UnixMs kFlushedByMs = 5'000;
+  return label.id.time_ms() > now_ms - kFlushedByMs;
+}
+
+using Counts = std::optional<serving::RowCounts>;
+serving::Matched match(std::span<const serving::Label> labels, const Counts& counts) {
+  return serving::match_labels(
+      labels, [&](const serving::PredictionId& id) -> std::optional<std::uint32_t> {
+        const auto found = counts->find({id.deployment, id.uuid});
+        if (found == counts->end()) return std::nullopt;
+        return found->second;
+      });
+}
+
+/// Nothing when the log is too large to look. An answer reaches the log a moment after its caller
+/// (PredictionLogOptions::interval): one that is not there yet is looked for again.
+Result<std::optional<serving::Matched>> find_predictions(std::span<const serving::Label> labels,
+                                                         const std::filesystem::path& predictions,
+                                                         UnixMs now_ms) {
+  constexpr int kLooks = 4;
+  for (int look = 1;; ++look) {
+    const Counts counts = TRY(serving::count_rows(predictions, labels, kCheckedBytesMax));
+    if (!counts) return std::optional<serving::Matched>();
+    serving::Matched matched = match(labels, counts);
+    const bool may_come =
+        std::any_of(matched.unknown.begin(), matched.unknown.end(),
+                    [&](std::size_t index) { return is_recent(labels[index], now_ms); });
+    if (!may_come || look == kLooks) return std::optional(std::move(matched));
+    std::this_thread::sleep_for(serving::PredictionLogOptions().interval);
+  }
+}
+
+/// Of what is wrong with some the first is the error, and all are told.
+Error refused(std::vector<serving::WrongLabel> found, std::vector<serving::WrongLabel>* wrong) {
+  Error error = error_of(found);
+  if (wrong != nullptr) *wrong = std::move(found);
+  return error;
 }
 
 Result<http::Response> answer_feedback(const FeedbackWorld& world, const http::Request& request) {
-  const std::vector<LabelRequest> sent = TRY(read_feedback(request.body));
+  const FeedbackRequest sent = TRY(read_feedback(request.body));
   std::vector<serving::WrongLabel> wrong;
   const auto knows = [&world](const std::string& name) { return is_known(world, name); };
-  const Result<> kept = take_feedback(sent, world.labels, knows, world.clock.now_ms(), &wrong);
-  if (!kept.ok() && !wrong.empty()) return refusal(kept.error(), wrong);
-  TRY(kept);
+  const Result<TakenLabels> taken = take_feedback(
+      sent, world.labels, predictions_folder(world.state), knows, world.clock.now_ms(), &wrong);
+  if (!taken.ok() && !wrong.empty()) return refusal(taken.error(), wrong);
+  if (!taken.ok()) return taken.error();
   if (world.wake) world.wake();
-  return http::Response::json(wire::dump(taken(sent.size())));
+  return http::Response::json(wire::dump(to_json(*taken)));
 }
 
 Result<http::Response> answer_prediction(const FeedbackWorld& world, const http::Request& request) {
@@ -88,36 +138,42 @@ Result<http::Response> answer_prediction(const FeedbackWorld& world, const http:
 
 }  // namespace
 
-Result<std::vector<LabelRequest>> read_feedback(std::string_view body) {
+Result<FeedbackRequest> read_feedback(std::string_view body) {
   Feedback feedback = TRY(wire::decode<Feedback>(body));
   if (!feedback.labels) {
     LabelRequest one = TRY(wire::decode<LabelRequest>(body));
     if (one.prediction_id.empty())
       return invalid("found neither labels nor prediction_id, expected {\"labels\": [...]}");
-    return std::vector<LabelRequest>{std::move(one)};
+    return FeedbackRequest{{std::move(one)}, feedback.check};
   }
   if (feedback.labels->size() > serving::kFeedbackLabelsMax) {
     return invalid("found " + std::to_string(feedback.labels->size()) +
                    " labels, expected at most " + std::to_string(serving::kFeedbackLabelsMax) +
                    ": send them in several batches");
   }
-  return std::move(*feedback.labels);
+  return FeedbackRequest{std::move(*feedback.labels), feedback.check};
 }
 
-Result<> take_feedback(const std::vector<LabelRequest>& sent, serving::LabelLog& log,
-                       const std::function<bool(const std::string& deployment)>& knows,
-                       UnixMs now_ms, std::vector<serving::WrongLabel>* wrong) {
+Result<TakenLabels> take_feedback(const FeedbackRequest& sent, serving::LabelLog& log,
+                                  const std::filesystem::path& predictions,
+                                  const std::function<bool(const std::string& deployment)>& knows,
+                                  UnixMs now_ms, std::vector<serving::WrongLabel>* wrong) {
   std::vector<serving::LabelText> texts;
-  texts.reserve(sent.size());
-  for (const LabelRequest& one : sent) {
+  texts.reserve(sent.labels.size());
+  for (const LabelRequest& one : sent.labels) {
     texts.push_back(
         {one.prediction_id, number_of(one.value), time_text(one.event_time), one.source});
   }
   serving::Feedback feedback = serving::check_feedback(texts, knows, now_ms);
-  if (feedback.wrong.empty()) return log.add(feedback.labels);
-  Error error = error_of(feedback.wrong);
-  if (wrong != nullptr) *wrong = std::move(feedback.wrong);
-  return error;
+  if (!feedback.wrong.empty()) return refused(std::move(feedback.wrong), wrong);
+  TakenLabels taken{feedback.labels.size(), std::nullopt};
+  if (sent.check) {
+    auto matched = TRY(find_predictions(feedback.labels, predictions, now_ms));
+    if (matched && !matched->wrong.empty()) return refused(std::move(matched->wrong), wrong);
+    if (matched) taken.unknown = matched->unknown.size();
+  }
+  TRY(log.add(feedback.labels));
+  return taken;
 }
 
 void mount_feedback(http::Router& router, const FeedbackWorld& world) {
@@ -130,27 +186,27 @@ void mount_feedback(http::Router& router, const FeedbackWorld& world) {
       [world](http::Request& request) { return answer_prediction(world, request); });
 }
 
-Result<Json> feedback_at(const std::filesystem::path& state,
-                         const std::vector<LabelRequest>& labels) {
+Result<Json> feedback_at(const std::filesystem::path& state, const FeedbackRequest& feedback) {
   const auto here = [&]() -> Result<Json> {
     blob::Disk disk;
     SystemClock clock;
     serving::LabelLog log(disk, labels_folder(state));
     const auto knows = [&](const std::string& name) { return has_predictions(state, name); };
-    TRY(take_feedback(labels, log, knows, clock.now_ms()));
-    return taken(labels.size());
+    return to_json(
+        TRY(take_feedback(feedback, log, predictions_folder(state), knows, clock.now_ms())));
   };
-  return at_owner(
-      state, here, [&](const std::string& url, const std::string& secret) -> Result<Json> {
-        const Feedback feedback{labels};
-        const http::Response response =
-            TRY(post_to_owner(url + kBase + "/feedback", secret, wire::encode(feedback)));
-        if (response.status == 200) return wire::parse(response.body);
-        const std::string message = message_of(response);
-        if (response.status == 400) return invalid(message);
-        return unavailable("the server at " + url + " answered with status " +
-                           std::to_string(response.status) + ": " + message);
-      });
+  TRY(require_state(state));  // a label makes none: nobody ever answered there
+  return at_owner(state, here,
+                  [&](const std::string& url, const std::string& secret) -> Result<Json> {
+                    const Feedback body{feedback.labels, feedback.check};
+                    const http::Response response =
+                        TRY(post_to_owner(url + kBase + "/feedback", secret, wire::encode(body)));
+                    if (response.status == 200) return wire::parse(response.body);
+                    const std::string message = message_of(response);
+                    if (response.status == 400) return invalid(message);
+                    return unavailable("the server at " + url + " answered with status " +
+                                       std::to_string(response.status) + ": " + message);
+                  });
 }
 
 }  // namespace slipway::app

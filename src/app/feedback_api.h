@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,14 +29,28 @@ struct LabelRequest {
 };
 WIRE(LabelRequest, prediction_id, value, event_time, source)
 
-/// {"labels": [...]}, or the members of one label.
-Result<std::vector<LabelRequest>> read_feedback(std::string_view body);
+struct FeedbackRequest {
+  std::vector<LabelRequest> labels;
+  /// The log is asked for each prediction: a row that one has not got is wrong, and those that are
+  /// not in the log are counted. Reads the files of their days, so who sends labels all day leaves
+  /// it out.
+  bool check = false;
+};
+/// {"labels": [...], "check": true}, or the members of one label.
+Result<FeedbackRequest> read_feedback(std::string_view body);
 
-/// Durable on return: all of them, or an error and nothing of what is wrong with one. kInvalid, tag
-/// "wrong_labels", says which ones are wrong and why; `wrong` has them all when it is given.
-Result<> take_feedback(const std::vector<LabelRequest>& sent, serving::LabelLog& log,
-                       const std::function<bool(const std::string& deployment)>& knows,
-                       UnixMs now_ms, std::vector<serving::WrongLabel>* wrong = nullptr);
+struct TakenLabels {
+  std::size_t taken = 0;
+  /// Of predictions that are not in the log; nothing where that was not looked at.
+  std::optional<std::size_t> unknown;
+};
+/// `predictions`: the root of their log. Durable on return: all of them, or an error and nothing of
+/// what is wrong with one. kInvalid, tag "wrong_labels", says which ones are wrong and why; `wrong`
+/// has them all when it is given.
+Result<TakenLabels> take_feedback(const FeedbackRequest& sent, serving::LabelLog& log,
+                                  const std::filesystem::path& predictions,
+                                  const std::function<bool(const std::string& deployment)>& knows,
+                                  UnixMs now_ms, std::vector<serving::WrongLabel>* wrong = nullptr);
 
 struct FeedbackWorld {
   std::filesystem::path state;
@@ -53,8 +68,7 @@ void mount_feedback(http::Router& router, const FeedbackWorld& world);
 // ---- for commands
 
 /// Sends them to the owner of the state folder, or keeps them here when there is none. The answer
-/// is {"taken": N}.
-Result<wire::Json> feedback_at(const std::filesystem::path& state,
-                               const std::vector<LabelRequest>& labels);
+/// is {"taken": N}, with "unknown" where they were checked.
+Result<wire::Json> feedback_at(const std::filesystem::path& state, const FeedbackRequest& feedback);
 
 }  // namespace slipway::app

@@ -1,9 +1,12 @@
 #include "app/monitor_api.h"
 
+#include <algorithm>
+
 #include "app/api.h"
 #include "base/text.h"
 #include "domain/monitor/store.h"
 #include "domain/monitor/window.h"
+#include "graph/kinds.h"
 
 namespace slipway::app {
 namespace {
@@ -200,6 +203,21 @@ Result<Json> answer_close(const http::Request& request, db::Pool& pool, const Cl
       [&](db::Tx& tx) { return close_incident_by_hand(tx, request.capture("id"), body, now); });
 }
 
+/// By its id, or the beginning of it.
+Result<monitor::Incident> incident_named(db::Tx& tx, const std::string& id) {
+  constexpr std::size_t kIdBytes = 36;
+  const auto unknown = [&] {
+    return missing("there is no incident " + id.substr(0, 80) + "; `slipway incidents` lists them");
+  };
+  if (id.empty() || id.size() > kIdBytes) return unknown();
+  const auto found = TRY(graph::find_by_prefix(tx, {graph::kind::kIncident, id}, 2));
+  if (found.empty()) return unknown();
+  if (found.size() > 1) return invalid("several incidents begin with " + id + "; say more of it");
+  auto incident = TRY(monitor::find_incident(tx, found.front().id));
+  if (!incident) return unknown();
+  return std::move(*incident);
+}
+
 }  // namespace
 
 Result<Json> list_monitors(db::Tx& tx) {
@@ -211,6 +229,19 @@ Result<Json> list_monitors(db::Tx& tx) {
         all.push_back(TRY(json_of(tx, deployment, spec)));
   }
   return Json(Json::Object{{"monitors", std::move(all)}});
+}
+
+Result<> find_monitors(const Json& monitors, const std::string& subject) {
+  std::vector<std::string> known;
+  for (const Json& one : monitors.find("monitors")->as_array()) {
+    const std::string& deployment = one.find("deployment")->as_string();
+    if (known.empty() || !known.back().starts_with(deployment + "/")) known.push_back(deployment);
+    known.push_back(deployment + "/" + one.find("monitor")->as_string());
+  }
+  if (std::find(known.begin(), known.end(), subject) != known.end()) return {};
+  const auto near = nearest(subject, known);
+  return missing("there is no monitor '" + subject + "'" +
+                 (near ? "; did you mean '" + *near + "'?" : "; `slipway monitors` lists them"));
 }
 
 Result<Json> list_windows(db::Tx& tx, const WindowsRequest& request) {
@@ -236,11 +267,10 @@ Result<Json> list_incidents(db::Tx& tx, const IncidentsRequest& request) {
 }
 
 Result<Json> show_incident(db::Tx& tx, const std::string& id) {
-  const auto incident = TRY(monitor::find_incident(tx, id));
-  if (!incident) return missing("there is no incident " + id);
-  Json json = json_of(*incident);
+  const monitor::Incident incident = TRY(incident_named(tx, id));
+  Json json = json_of(incident);
   Json::Array history;
-  for (const monitor::IncidentChange& change : TRY(monitor::changes_of(tx, id)))
+  for (const monitor::IncidentChange& change : TRY(monitor::changes_of(tx, incident.id)))
     history.push_back(Json(Json::Object{{"number", change.number},
                                         {"action", change.action},
                                         {"reason", change.reason},
@@ -254,8 +284,9 @@ Result<Json> show_incident(db::Tx& tx, const std::string& id) {
 
 Result<Json> close_incident_by_hand(db::Tx& tx, const std::string& id, const CloseRequest& request,
                                     UnixMs now_ms) {
-  TRY(monitor::close_incident(tx, id, request.actor, request.reason, now_ms));
-  return show_incident(tx, id);
+  const monitor::Incident incident = TRY(incident_named(tx, id));
+  TRY(monitor::close_incident(tx, incident.id, request.actor, request.reason, now_ms));
+  return show_incident(tx, incident.id);
 }
 
 void mount_monitors(http::Router& router, db::Pool& pool, const Clock& clock,

@@ -16,6 +16,10 @@ namespace slipway::app {
 /// {"monitors": [...]}: those that are declared.
 Result<wire::Json> list_monitors(db::Tx& tx);
 
+/// kMissing, with the nearest name, unless `subject`, "DEPLOYMENT" or "DEPLOYMENT/MONITOR", is of
+/// one of them. Pure.
+Result<> find_monitors(const wire::Json& monitors, const std::string& subject);
+
 struct WindowsRequest {
   std::string deployment, monitor, version;  // "" for any
   std::int64_t before_ms = 0, limit = 100;
@@ -32,7 +36,7 @@ struct IncidentsRequest {
 };
 /// {"incidents": [...]}, newest first.
 Result<wire::Json> list_incidents(db::Tx& tx, const IncidentsRequest& request);
-/// One, with its history. kMissing.
+/// One, with its history, by its id or the beginning of it. kMissing.
 Result<wire::Json> show_incident(db::Tx& tx, const std::string& id);
 
 struct CloseRequest {

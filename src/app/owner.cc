@@ -5,6 +5,21 @@
 #include "io/http/client.h"
 
 namespace slipway::app {
+
+bool has_state(const std::filesystem::path& path) {
+  std::error_code ignored;
+  // A copy of a state may lack the lock, a state with its catalogue elsewhere has no catalog.db.
+  return std::filesystem::exists(path / "owner.lock", ignored) ||
+         std::filesystem::exists(path / "catalog.db", ignored);
+}
+
+Result<> require_state(const std::filesystem::path& path) {
+  if (has_state(path)) return {};
+  return missing("there is no state at " + path.string() +
+                 " yet: run `slipway up` or `slipway apply` in this project first, or name the "
+                 "folder with --state");
+}
+
 Result<wire::Json> at_owner(
     const std::filesystem::path& folder, const std::function<Result<wire::Json>()>& here,
     const std::function<Result<wire::Json>(const std::string& url, const std::string& secret)>&

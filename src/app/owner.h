@@ -14,6 +14,11 @@
 // else by a request to the one that does.
 namespace slipway::app {
 
+/// Whether a state began in this folder: commands that look make none, and refuse any other folder.
+bool has_state(const std::filesystem::path& path);
+/// kMissing, in words for people, where none did.
+Result<> require_state(const std::filesystem::path& path);
+
 /// How often, and how long apart, to ask again for an owner's address: one that has just started
 /// holds the lock a moment before it can say where it answers. Ten seconds in all.
 inline constexpr int kAnnounceTries = 200;

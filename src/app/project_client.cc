@@ -60,6 +60,15 @@ Result<wire::Json> apply_here(const ProjectPlace& place, const ProjectRequest& r
   return apply_project(*pool, clock, request, facts_of(place));
 }
 
+/// Says that a new state began: the folder may have been meant to be another one.
+wire::Json with_beginning(wire::Json answer, const std::filesystem::path& state) {
+  const wire::Json* text = answer.find("text");
+  answer.set("text", "a new state begins in " + state.string() + "\n" +
+                         (text != nullptr && text->is_string() ? text->as_string() : ""));
+  answer.set("began", state.string());
+  return answer;
+}
+
 }  // namespace
 
 Result<ProjectRequest> gather_project(const std::filesystem::path& root) {
@@ -80,8 +89,7 @@ Result<ProjectRequest> gather_project(const std::filesystem::path& root) {
 }
 
 Result<wire::Json> plan_at(const ProjectPlace& place, const ProjectRequest& request) {
-  std::error_code ignored;
-  if (std::filesystem::exists(place.state, ignored)) {
+  if (has_state(place.state)) {
     StateFolder state = TRY(StateFolder::open(place.state));
     std::optional<Owner> owner = TRY(announced_owner(state));
     if (owner) {
@@ -95,13 +103,15 @@ Result<wire::Json> plan_at(const ProjectPlace& place, const ProjectRequest& requ
 }
 
 Result<wire::Json> apply_at(const ProjectPlace& place, const ProjectRequest& request) {
-  return at_owner(
+  const bool begins = !has_state(place.state);
+  wire::Json answer = TRY(at_owner(
       place.state, [&] { return apply_here(place, request); },
       [&](const std::string& url, const std::string& secret) -> Result<wire::Json> {
         wire::Json done = TRY(post(url + "/api/slipway/v1/project", secret, request));
         done.set("served", true);
         return done;
-      });
+      }));
+  return begins ? with_beginning(std::move(answer), place.state) : answer;
 }
 
 }  // namespace slipway::app

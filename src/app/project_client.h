@@ -20,7 +20,7 @@ Result<ProjectRequest> gather_project(const std::filesystem::path& root);
 /// Makes and changes nothing, the state folder included: without one nothing was applied.
 Result<wire::Json> plan_at(const ProjectPlace& place, const ProjectRequest& request);
 /// kConflict, tag "refused", as apply_project. The answer has "served": true where a server took
-/// it, which acts on it.
+/// it, which acts on it; and "began", the folder, where a new state began with it.
 Result<wire::Json> apply_at(const ProjectPlace& place, const ProjectRequest& request);
 
 }  // namespace slipway::app

@@ -8,6 +8,7 @@
 #include <ostream>
 #include <thread>
 
+#include "app/listeners.h"
 #include "app/owner.h"
 
 namespace slipway::app {
@@ -28,15 +29,23 @@ AppOptions own_options(const std::filesystem::path& state) {
   return options;
 }
 
+/// Nothing for any other than "http://HOST:PORT", with a path or without.
+std::optional<Address> address_of(std::string_view url) {
+  constexpr std::string_view kScheme = "http://";
+  if (!url.starts_with(kScheme)) return std::nullopt;
+  url.remove_prefix(kScheme.size());
+  Result<Address> address = parse_address(url.substr(0, url.find('/')));
+  if (!address.ok()) return std::nullopt;
+  return std::move(*address);
+}
+
 /// Of one that follows `gone`.
 AppOptions options_after(const std::filesystem::path& state, const Owner& gone) {
-  constexpr std::string_view kScheme = "http://";
   AppOptions options = own_options(state);
   options.store = gone.store;
   options.artifacts = gone.artifacts;
-  if (!gone.url.starts_with(kScheme)) return options;
-  Result<Address> address = parse_address(gone.url.substr(kScheme.size()));
-  if (address.ok() && is_loopback(address->host)) options.listen = *address;
+  const std::optional<Address> address = address_of(gone.url);
+  if (address && is_loopback(address->host)) options.listen = *address;
   return options;
 }
 
@@ -204,6 +213,19 @@ Result<std::string> RunRecorder::url() {
     }
   }
   return own_->url();
+}
+
+/// Only of this machine: a server elsewhere that does not answer may be back in a moment.
+bool RunRecorder::is_gone(const std::string& uri) {
+  const std::optional<Address> address = address_of(uri);
+  if (!address || !nobody_listens(*address)) return false;
+  if (told_gone_ != uri) {
+    told_gone_ = uri;
+    err_ << "slipway: MLFLOW_TRACKING_URI is " << uri
+         << ", where nobody answers: commands of this run track at "
+         << (own_ != nullptr ? own_->url() : owner_.url) << " instead" << std::endl;
+  }
+  return true;
 }
 
 Result<std::string> RunRecorder::token(const std::string& attempt) {

@@ -44,6 +44,7 @@ class RunRecorder final : public flows::FactSink, public flows::Tracking {
   void hand_over() override;
 
   Result<std::string> url() override;
+  bool is_gone(const std::string& uri) override;
   Result<std::string> token(const std::string& attempt) override;
   std::string_view golden_helper() const override { return app::golden_helper(); }
 
@@ -76,6 +77,7 @@ class RunRecorder final : public flows::FactSink, public flows::Tracking {
   Fd owner_life_;  // readable when that process is gone; none when it can't be watched
   std::string secret_;
   bool left_delivered_ = false;  // what others left
+  std::string told_gone_;        // a server of the user's, of which that was said
   Time not_before_{};            // after an owner that did not answer
   std::chrono::milliseconds pause_{0};
 };

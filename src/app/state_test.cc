@@ -5,6 +5,8 @@
 
 #include <cstdlib>
 
+#include "app/owner.h"
+
 namespace slipway::app {
 namespace {
 
@@ -25,6 +27,14 @@ class StateTest : public testing::Test {
 TEST_F(StateTest, KeepsItselfOutOfEveryCommit) {
   open();
   EXPECT_EQ(*read_file(folder_ / ".slipway" / ".gitignore"), "*\n");
+}
+
+TEST_F(StateTest, AnyOtherFolderIsNone) {
+  EXPECT_FALSE(has_state(folder_));
+  EXPECT_EQ(require_state(folder_ / "nowhere").error().code, Code::kMissing);
+  StateFolder state = open();
+  ASSERT_TRUE(*Ownership::try_take(state));
+  EXPECT_TRUE(require_state(folder_ / ".slipway").ok());
 }
 
 TEST_F(StateTest, HasOneOwnerAtATime) {

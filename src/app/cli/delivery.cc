@@ -102,6 +102,35 @@ std::string gates_text(const Json& rollout) {
   return text;
 }
 
+/// One that went live says so for ever; whether its version still serves the deployment knows.
+std::string line_of_rollout(const Json& rollout, std::int64_t stable) {
+  const std::int64_t version = number_at(rollout, "version");
+  const bool was = text_at(rollout, "phase") == "live" && version != stable;
+  return "version " + std::to_string(version) + ": " + (was ? "was " : "") +
+         text_at(rollout, "phase") + ", " + text_at(rollout, "reason");
+}
+
+std::string line_of_rollback(const Json& rollback) {
+  const std::string reason = text_at(rollback, "reason");
+  return "rolled back from version " + std::to_string(number_at(rollback, "from")) +
+         " to version " + std::to_string(number_at(rollback, "to")) + " by " +
+         text_at(rollback, "actor") + (reason.empty() ? "" : ": " + reason);
+}
+
+std::string history_text(const Json& deployment) {
+  const std::int64_t stable = number_at(deployment, "stable");
+  std::vector<std::pair<std::int64_t, std::string>> lines;
+  for (const Json& rollback : list_at(deployment, "rollbacks"))
+    lines.emplace_back(number_at(rollback, "time_ms"), line_of_rollback(rollback));
+  for (const Json& rollout : list_at(deployment, "rollouts"))
+    lines.emplace_back(number_at(rollout, "created_ms"), line_of_rollout(rollout, stable));
+  std::stable_sort(lines.begin(), lines.end(),
+                   [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::string text = lines.empty() ? "" : "  history, newest first:\n";
+  for (const auto& [time, line] : lines) text += "    " + to_iso8601(time) + " " + line + "\n";
+  return text;
+}
+
 std::string details_of(const Json& deployment) {
   std::string text = summary_of(deployment);
   if (const Json* rollout = deployment.find("rollout"); rollout && rollout->is_object()) {
@@ -112,11 +141,7 @@ std::string details_of(const Json& deployment) {
     if (const Json* next = rollout->find("next"))
       text += "    next: " + text_at(*next, "action") + ", " + text_at(*next, "reason") + "\n";
   }
-  if (!list_at(deployment, "rollouts").empty()) text += "  rollouts, newest first:\n";
-  for (const Json& rollout : list_at(deployment, "rollouts"))
-    text += "    " + to_iso8601(number_at(rollout, "created_ms")) + " version " +
-            std::to_string(number_at(rollout, "version")) + ": " + text_at(rollout, "phase") +
-            ", " + text_at(rollout, "reason") + "\n";
+  text += history_text(deployment);
   for (const Json& one : list_at(deployment, "quarantine"))
     text += "  version " + std::to_string(number_at(one, "version")) +
             " is in quarantine: " + text_at(one, "reason") + "\n";

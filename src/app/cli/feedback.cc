@@ -118,12 +118,15 @@ std::filesystem::path state_of(const Arguments& arguments, const Surroundings& s
 }
 
 /// In batches: each of them is taken as a whole, or refused as a whole.
-Result<std::size_t> send(const std::filesystem::path& state, std::vector<Placed> labels) {
+Result<TakenLabels> send(const std::filesystem::path& state, std::vector<Placed> labels) {
   std::size_t taken = 0;
+  std::optional<std::size_t> unknown = 0;
   while (taken < labels.size()) {
     const std::size_t count = std::min(labels.size() - taken, serving::kFeedbackLabelsMax);
-    std::vector<LabelRequest> batch;
-    for (std::size_t i = taken; i < taken + count; ++i) batch.push_back(std::move(labels[i].label));
+    FeedbackRequest batch;
+    batch.check = true;
+    for (std::size_t i = taken; i < taken + count; ++i)
+      batch.labels.push_back(std::move(labels[i].label));
     Result<Json> answer = feedback_at(state, batch);
     if (!answer.ok()) {
       Error error = std::move(answer.error());
@@ -134,19 +137,34 @@ Result<std::size_t> send(const std::filesystem::path& state, std::vector<Placed>
       return error;
     }
     taken += count;
+    if (answer->find("unknown") == nullptr)
+      unknown.reset();
+    else if (unknown)
+      *unknown += static_cast<std::size_t>(number_at(*answer, "unknown"));
   }
-  return taken;
+  return TakenLabels{taken, unknown};
+}
+
+std::string text_of(const TakenLabels& labels) {
+  std::string text =
+      std::to_string(labels.taken) + (labels.taken == 1 ? " label" : " labels") + " taken";
+  if (labels.unknown.value_or(0) == 0) return text;
+  return text + ", " + std::to_string(*labels.unknown) +
+         " of no prediction in the log: mistyped, not sampled, or of a day that is gone";
 }
 
 int run_feedback(const Arguments& arguments, const Surroundings& surroundings) {
   Result<std::vector<Placed>> labels = labels_of(arguments, surroundings);
   if (!labels.ok()) return report(labels.error(), surroundings);
-  Result<std::size_t> taken = send(state_of(arguments, surroundings), std::move(*labels));
+  const Result<TakenLabels> taken = send(state_of(arguments, surroundings), std::move(*labels));
   if (!taken.ok()) return report(taken.error(), surroundings);
-  if (surroundings.json)
-    surroundings.out << "{\"taken\":" << *taken << "}\n";
-  else
-    surroundings.out << *taken << (*taken == 1 ? " label" : " labels") << " taken\n";
+  if (!surroundings.json) {
+    surroundings.out << text_of(*taken) << "\n";
+    return kDone;
+  }
+  Json json(Json::Object{{"taken", static_cast<std::int64_t>(taken->taken)}});
+  if (taken->unknown) json.set("unknown", static_cast<std::int64_t>(*taken->unknown));
+  surroundings.out << wire::dump(json) << "\n";
   return kDone;
 }
 

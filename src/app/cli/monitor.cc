@@ -101,6 +101,14 @@ WindowsRequest windows_of(const std::string& subject) {
   return request;
 }
 
+/// Windows of a monitor that is no longer declared are shown too; without any it may be a slip.
+Result<Json> look_at_windows(db::Tx& tx, const WindowsRequest& request,
+                             const std::string& subject) {
+  Json windows = TRY(list_windows(tx, request));
+  if (list_at(windows, "windows").empty()) TRY(find_monitors(TRY(list_monitors(tx)), subject));
+  return windows;
+}
+
 int run_monitors(const Arguments& arguments, const Surroundings& surroundings) {
   if (arguments.positional.empty())
     return print(look(arguments, surroundings, list_monitors), surroundings, [](const Json& all) {
@@ -112,7 +120,9 @@ int run_monitors(const Arguments& arguments, const Surroundings& surroundings) {
   if (!limit) return report(usage("--limit takes a whole number"), surroundings);
   request.limit = *limit;
   request.verdicts = arguments.on("verdicts");
-  return print(look(arguments, surroundings, [&](db::Tx& tx) { return list_windows(tx, request); }),
+  const std::string& subject = arguments.positional.front();
+  return print(look(arguments, surroundings,
+                    [&](db::Tx& tx) { return look_at_windows(tx, request, subject); }),
                surroundings, [](const Json& all) {
                  return each(all, "windows", window_text, "no window of that was judged yet\n");
                });
@@ -129,6 +139,9 @@ std::string incident_text(const Json& incident) {
   if (!list_at(incident, "columns").empty())
     text += "  likely: " + words_of(incident, "columns") + "\n";
   if (is_set(incident, "remedy_under_way")) text += "  a remedy is under way\n";
+  if (const std::int64_t failed = number_at(incident, "failed_remedies"); failed > 0)
+    text += "  " + std::to_string(failed) + (failed == 1 ? " remedy" : " remedies") +
+            " failed: `slipway incidents " + text_at(incident, "id") + "` says why\n";
   if (!is_set(incident, "open"))
     text += "  closed " + to_iso8601(number_at(incident, "closed_ms")) + " by " +
             text_at(incident, "closed_by") + ", remedy: " + text_at(incident, "remedy") + " (" +
@@ -204,7 +217,7 @@ std::vector<Command> monitor_commands() {
                  .summary = "what is wrong, and was; of one, its history; or close it by hand",
                  .positional = "ID",
                  .positional_max = 1,
-                 .positional_help = "of an incident",
+                 .positional_help = "of an incident, or how it begins",
                  .flags = with_catalogue({{"--open", "", "only those that are open"},
                                           {"--close", "", "by hand, with a reason"},
                                           {"--reason", "TEXT", "why"}}),

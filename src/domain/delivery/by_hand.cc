@@ -138,7 +138,7 @@ Result<> restore_previous(db::Tx& tx, const std::string& deployment, const std::
   TRY(
       tx.run("insert into quarantine (model, version, rollout, reason, since_ms) "
              "values (?, ?, '', ?, ?) on conflict (model, version) do nothing",
-             d.model, bad, by(actor, reason), now_ms));
+             d.model, bad, "rolled back by " + by(actor, reason), now_ms));
   TRY(tell(
       tx, "deployment.rolled_back", d.name, actor, 0,
       Json(Json::Object{{"model", d.model}, {"from", bad}, {"to", d.stable}, {"reason", reason}}),

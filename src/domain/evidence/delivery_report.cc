@@ -127,9 +127,17 @@ std::string text_of(const Spread& spread) {
          std::to_string(spread.count) + ")";
 }
 
-std::string text_of(const std::map<std::string, std::int64_t>& counts) {
+/// What a training was started for, in words.
+std::string words_of(const std::string& origin) {
+  if (origin == "by_hand") return "of versions made by hand";
+  if (origin == "person") return "of runs that a person asked for";
+  return "for " + origin;
+}
+
+std::string text_of(const std::map<std::string, std::int64_t>& promotions_by_origin) {
   std::vector<std::string> parts;
-  for (const auto& [key, count] : counts) parts.push_back(key + " " + std::to_string(count));
+  for (const auto& [origin, count] : promotions_by_origin)
+    parts.push_back(std::to_string(count) + " " + words_of(origin));
   return join(parts, ", ");
 }
 
@@ -137,6 +145,12 @@ std::string two_digits(double value) {
   char text[32];
   std::snprintf(text, sizeof text, "%.2f", value);
   return text;
+}
+
+/// From a day on: what happened within minutes says nothing of a month.
+std::string rate_text(const DeliveryReport& report) {
+  if (report.to_ms - report.from_ms < kDayMs) return "";
+  return ", " + two_digits(report.per_30_days) + " in 30 days";
 }
 
 }  // namespace
@@ -281,8 +295,8 @@ Json to_json(const DeliveryReport& report) {
 std::string to_text(const DeliveryReport& report) {
   std::string text = "from " + to_iso8601(report.from_ms).substr(0, 10) + " to " +
                      to_iso8601(report.to_ms).substr(0, 10) + "\n";
-  text += "deployment frequency  " + std::to_string(report.promotions) + " promotions, " +
-          two_digits(report.per_30_days) + " in 30 days";
+  text += "deployment frequency  " + std::to_string(report.promotions) + " promotions" +
+          rate_text(report);
   if (report.promotions > 0) text += " (" + text_of(report.promotions_by_origin) + ")";
   text += "\nlead time             " + text_of(report.lead);
   if (report.lead.count > 0) {

@@ -25,6 +25,19 @@ Release release(std::int64_t version, Origin origin, UnixMs caused, UnixMs live)
   return one;
 }
 
+TEST(DeliveryReport, SaysARateOnlyOfADayAndMore) {
+  DeliveryFacts facts;
+  facts.releases = {release(1, Origin::kByHand, 10 * kDay, 40 * kDay),
+                    release(2, Origin::kIncident, 20 * kDay, 40 * kDay)};
+  const std::string minutes = to_text(summarize(facts, 40 * kDay - 1000, 40 * kDay + 1000, kDay));
+  EXPECT_NE(minutes.find("deployment frequency  2 promotions (1 of versions made by hand, 1 for "
+                         "incident)\n"),
+            std::string::npos)
+      << minutes;
+  const std::string days = to_text(summarize(facts, 35 * kDay, 65 * kDay, kDay));
+  EXPECT_NE(days.find("2 promotions, 2.00 in 30 days ("), std::string::npos) << days;
+}
+
 TEST(DeliveryReport, CountsPromotionsOfTheSpan) {
   DeliveryFacts facts;
   facts.releases = {release(1, Origin::kByHand, 1, 10 * kDay),

@@ -537,6 +537,9 @@ Result<proc::Attempt> Engine::spawn(const Step& step, const std::string& id,
   if (services_.tracking != nullptr) {
     std::string url = TRY(services_.tracking->url());  // another one when the server was lost
     std::string token = TRY(services_.tracking->token(id));
+    const std::string chosen = chosen_server(variables, url);
+    if (!chosen.empty() && services_.tracking->is_gone(chosen))
+      variables.erase("MLFLOW_TRACKING_URI");
     for (auto& [name, value] : tracking_variables(variables, url, token, id, step.stage.name)) {
       variables[name] = value;
     }

@@ -604,6 +604,8 @@ class ToldTracking final : public Tracking {
     return std::string("http://127.0.0.1:1");
   }
   Result<std::string> token(const std::string& attempt) override { return "token-" + attempt; }
+  bool is_gone(const std::string& uri) override { return uri == gone; }
+  std::string gone;
   int urls = 0;
   bool broken = false;
 };
@@ -630,6 +632,27 @@ TEST_F(Chain, AServerOfTheUsersIsLeftToThem) {
   replace("cat x > y", "echo $MLFLOW_TRACKING_URI [$MLFLOW_TRACKING_TOKEN] > y");
   ran({.targets = {"a"}});
   EXPECT_EQ(read("y"), "http://theirs []\n");
+}
+
+TEST_F(Chain, AServerOfTheUsersThatIsGoneIsNotWaitedFor) {
+  ToldTracking tracking;
+  tracking.gone = "http://127.0.0.1:5000";
+  tracking_ = &tracking;
+  variables_["MLFLOW_TRACKING_URI"] = "http://127.0.0.1:5000/";
+  variables_["MLFLOW_TRACKING_TOKEN"] = "theirs";
+  replace("cat x > y", "echo $MLFLOW_TRACKING_URI $MLFLOW_TRACKING_TOKEN > y");
+  ran({.targets = {"a"}});
+  EXPECT_EQ(read("y"), "http://127.0.0.1:1 token-" + facts_.starts.at(0).id + "\n");
+}
+
+// Whoever exports the address of the server as its clients outside of stages do means that one.
+TEST_F(Chain, TheServersOwnAddressInTheEnvironmentIsNoOther) {
+  ToldTracking tracking;
+  tracking_ = &tracking;
+  variables_["MLFLOW_TRACKING_URI"] = "http://127.0.0.1:1/";
+  replace("cat x > y", "echo $MLFLOW_TRACKING_TOKEN > y");
+  ran({.targets = {"a"}});
+  EXPECT_EQ(read("y"), "token-" + facts_.starts.at(0).id + "\n");
 }
 
 TEST_F(Chain, WithoutAServerTheStageFails) {

@@ -45,7 +45,11 @@ std::map<std::string, std::string> tracking_variables(
     const std::string& token, const std::string& attempt, const std::string& stage) {
   std::map<std::string, std::string> variables;
   variables["SLIPWAY_URL"] = url;
-  if (!known.contains("MLFLOW_TRACKING_URI")) variables["MLFLOW_TRACKING_URI"] = url;
+  // A server that the user chose has tokens of its own.
+  if (chosen_server(known, url).empty()) {
+    variables["MLFLOW_TRACKING_URI"] = url;
+    if (!token.empty()) variables["MLFLOW_TRACKING_TOKEN"] = token;
+  }
   // The client adds these as tags to every run that its fluent API creates; values must be texts.
   // What the user adds by the same way stays; a value that is no object the client could not use.
   wire::Json tags;
@@ -56,10 +60,15 @@ std::map<std::string, std::string> tracking_variables(
   tags.set("slipway.attempt", attempt);
   tags.set("slipway.stage", stage);
   variables["MLFLOW_RUN_CONTEXT"] = wire::dump(tags);
-  // A server that the user chose has tokens of its own.
-  bool is_ours = variables.contains("MLFLOW_TRACKING_URI");
-  if (is_ours && !token.empty()) variables["MLFLOW_TRACKING_TOKEN"] = token;
   return variables;
+}
+
+std::string chosen_server(const std::map<std::string, std::string>& known, const std::string& url) {
+  const auto named = known.find("MLFLOW_TRACKING_URI");
+  if (named == known.end()) return "";
+  std::string uri = named->second;
+  while (uri.ends_with('/')) uri.pop_back();
+  return uri == url ? "" : uri;
 }
 
 std::map<std::string, std::string> process_variables() {

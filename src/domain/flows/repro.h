@@ -101,6 +101,12 @@ class Tracking {
   /// Base address of the server; asked for once, before the first command of a run starts, so that
   /// a server may be started then.
   virtual Result<std::string> url() = 0;
+  /// Whether the tracking server that a user named is certain to be gone: then it is not waited
+  /// for.
+  virtual bool is_gone(const std::string& uri) {
+    (void)uri;
+    return false;
+  }
   /// The attempt's own token.
   virtual Result<std::string> token(const std::string& attempt) = 0;
   /// A Python program that asks a model for golden rows (golden.h): run after a stage's commands,
@@ -110,10 +116,14 @@ class Tracking {
 };
 
 /// Variables that tie what a command's clients record to the attempt: SLIPWAY_URL,
-/// MLFLOW_TRACKING_URI (unless `known` has one), MLFLOW_RUN_CONTEXT, MLFLOW_TRACKING_TOKEN.
+/// MLFLOW_TRACKING_URI and MLFLOW_TRACKING_TOKEN (unless `known` names another server than `url`),
+/// MLFLOW_RUN_CONTEXT.
 std::map<std::string, std::string> tracking_variables(
     const std::map<std::string, std::string>& known, const std::string& url,
     const std::string& token, const std::string& attempt, const std::string& stage);
+
+/// The address of a tracking server that the user chose, and that is not the one at `url`; "".
+std::string chosen_server(const std::map<std::string, std::string>& known, const std::string& url);
 
 /// What a run needs from around it. All are borrowed; tracking may be null.
 struct ReproServices {

@@ -1,5 +1,6 @@
 #include "domain/serving/feedback.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <set>
@@ -89,6 +90,23 @@ Feedback check_feedback(std::span<const LabelText> sent,
       feedback.wrong.push_back({i, std::move(label.error().message)});
   }
   return feedback;
+}
+
+Matched match_labels(
+    std::span<const Label> labels,
+    const std::function<std::optional<std::uint32_t>(const PredictionId& id)>& rows_of) {
+  Matched matched;
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    const PredictionId& id = labels[i].id;
+    const std::optional<std::uint32_t> rows = rows_of(id);
+    if (!rows)
+      matched.unknown.push_back(i);
+    else if (id.row >= std::max<std::uint32_t>(*rows, 1))
+      matched.wrong.push_back({i, "prediction " + id.text() + " has " + std::to_string(*rows) +
+                                      (*rows == 1 ? " row" : " rows") +
+                                      ", counted from 0: found row " + std::to_string(id.row)});
+  }
+  return matched;
 }
 
 }  // namespace slipway::serving

@@ -40,4 +40,14 @@ Feedback check_feedback(std::span<const LabelText> sent,
                         const std::function<bool(const std::string& deployment)>& knows,
                         UnixMs now_ms);
 
+/// What the log says of labels that are right by themselves.
+struct Matched {
+  std::vector<WrongLabel> wrong;     // of a row that their prediction has not got
+  std::vector<std::size_t> unknown;  // of no prediction in the log: mistyped, or none that was kept
+};
+/// `rows_of` says how many rows a prediction has; nothing when it is not in the log.
+Matched match_labels(
+    std::span<const Label> labels,
+    const std::function<std::optional<std::uint32_t>(const PredictionId& id)>& rows_of);
+
 }  // namespace slipway::serving

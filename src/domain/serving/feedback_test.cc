@@ -63,5 +63,24 @@ TEST(Feedback, ABatchOfTooManyDaysIsRefused) {
   EXPECT_EQ(feedback.wrong[0].index, kFeedbackDaysMax);
 }
 
+TEST(Feedback, ARowThatThePredictionHasNotGotIsWrongAndAnUnknownOneIsTold) {
+  const std::string known = id_at(kNow - 1000), unknown = id_at(kNow - 2000);
+  const Feedback feedback = check({{known, 1, "", ""},
+                                   {known + "/1", 1, "", ""},
+                                   {known + "/2", 1, "", ""},
+                                   {unknown, 1, "", ""}});
+  ASSERT_EQ(feedback.labels.size(), 4u);
+  const Matched matched =
+      match_labels(feedback.labels, [&](const PredictionId& id) -> std::optional<std::uint32_t> {
+        if (id.text() == known) return 2;
+        return std::nullopt;
+      });
+  ASSERT_EQ(matched.wrong.size(), 1u);
+  EXPECT_EQ(matched.wrong[0].index, 2u);
+  EXPECT_EQ(matched.wrong[0].why,
+            "prediction " + known + " has 2 rows, counted from 0: found row 2");
+  EXPECT_EQ(matched.unknown, std::vector<std::size_t>{3});
+}
+
 }  // namespace
 }  // namespace slipway::serving

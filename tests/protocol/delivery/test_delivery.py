@@ -3,6 +3,7 @@ and back. The clock is one that the test turns, so that it answers when the loop
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -217,7 +218,10 @@ def test_a_person_freezes_promotes_and_goes_back(world):
     assert world.deployment()["stable"] == 2
     assert world.champion() == 2
     text = world.slipway("deployments", "live")
-    assert "version 2 of bikes serves" in text and "version 1 is in quarantine" in text
+    assert "version 2 of bikes serves" in text and "version 1 is in quarantine: rolled back by " in text
+    history = text.split("history, newest first:\n")[1].splitlines()
+    assert re.search(r" rolled back from version 1 to version 2 by .+: complaints$", history[0]), text
+    assert " version 1: was live, " in history[1], text
     assert "in quarantine" in world.slipway("deploy", "live", "--version", "1", code=1)
     world.slipway("deploy", "live", "--release", "1")
     shown = json.loads(world.slipway("--json", "deployments", "live"))

@@ -162,7 +162,7 @@ def test_errors_name_the_place(project):
     assert "no feature view 'station' was materialized" in project.slipway("features", "get", "--view", "station", "1",
                                                                            code=3)
     elsewhere = ("features", "get", "--view", "station", "1", "--state", "elsewhere")
-    assert "there is no state folder at " in project.slipway(*elsewhere, code=3)
+    assert "there is no state at " in project.slipway(*elsewhere, code=3)
     assert not (project.root / "elsewhere").exists(), "looking makes nothing"
     assert "rides.csv:2: found 'four'" in fail_with(project, RIDES.replace("4,0.1", "four,0.1"))
 

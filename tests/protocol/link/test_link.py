@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import socket
 import subprocess
 import sys
 
@@ -180,6 +181,7 @@ def test_a_model_version_leads_through_its_run_to_the_commit(made):
     assert chain.only("attempt") in chain.causes(run, "produced_by")
     assert chain.of("commit") == [f"commit:{commit}"]
     tree = project.slipway("explain", "models:/tiny/1")
+    assert project.slipway("explain", "models:/tiny") == tree  # what its bare name means
     assert commit[:12] in tree and project.md5("data.txt") in tree and "stage train of dvc.yaml" in tree
 
 
@@ -351,12 +353,24 @@ def test_data_are_found_by_their_path(tmp_path):
 
 
 def test_a_tracking_server_that_the_user_chose_stays(tmp_path):
-    project = Project(tmp_path / "project", SMALL, MLFLOW_TRACKING_URI="http://127.0.0.1:9", MLFLOW_TRACKING_TOKEN="theirs")
-    project.slipway("repro")
+    with socket.create_server(("127.0.0.1", 0)) as theirs:
+        uri = f"http://127.0.0.1:{theirs.getsockname()[1]}"
+        project = Project(tmp_path / "project", SMALL, MLFLOW_TRACKING_URI=uri, MLFLOW_TRACKING_TOKEN="theirs")
+        project.slipway("repro")
     told = dict(line.split("=", 1) for line in (project.root / "env.txt").read_text().splitlines())
-    assert told["MLFLOW_TRACKING_URI"] == "http://127.0.0.1:9" and told["MLFLOW_TRACKING_TOKEN"] == "theirs"
+    assert told["MLFLOW_TRACKING_URI"] == uri and told["MLFLOW_TRACKING_TOKEN"] == "theirs"
     assert told["SLIPWAY_URL"] != told["MLFLOW_TRACKING_URI"]
     assert "slipway.attempt" in told["MLFLOW_RUN_CONTEXT"]
+
+
+def test_a_tracking_server_of_this_machine_that_is_gone_is_not_waited_for(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as theirs:
+        uri = f"http://127.0.0.1:{theirs.getsockname()[1]}"
+    project = Project(tmp_path / "project", SMALL, MLFLOW_TRACKING_URI=uri, MLFLOW_TRACKING_TOKEN="theirs")
+    done = subprocess.run([SLIPWAY, "repro"], cwd=project.root, env=project.env, capture_output=True, text=True, check=True)
+    told = dict(line.split("=", 1) for line in (project.root / "env.txt").read_text().splitlines())
+    assert told["MLFLOW_TRACKING_URI"] == told["SLIPWAY_URL"] and told["MLFLOW_TRACKING_TOKEN"] not in ("", "theirs")
+    assert done.stderr.count(f"MLFLOW_TRACKING_URI is {uri}, where nobody answers: ") == 1
 
 
 def test_a_restored_output_still_leads_to_the_attempt_that_made_it(tmp_path):

@@ -129,6 +129,9 @@ def test_before_anything_was_answered_nothing_is_judged(world):
         ("quality", False), ("health", False), ("drift", False)]
     assert "nothing to look at yet" in world.slipway("monitors")
     assert world.slipway("incidents") == "no incidents\n"
+    first = f"{monitors[0]['deployment']}/{monitors[0]['monitor']}"
+    assert world.slipway("monitors", first) == "no window of that was judged yet\n"
+    assert f"there is no monitor '{first}x'; did you mean '{first}'?" in world.slipway("monitors", first + "x", code=3)
 
 
 def test_windows_are_judged_when_they_are_over_and_labels_when_they_have_come(world):
@@ -212,7 +215,8 @@ def test_a_person_closes_it_with_a_reason(world):
     world.ask("POST", f"{API}/incidents/{incident['id']}/close", {"actor": "ann", "reason": " "}, expected=400)
     world.ask("POST", f"{API}/incidents/none/close", {"actor": "ann", "reason": "a strike"}, expected=404)
     world.slipway("incidents", incident["id"], "--close", code=2)
-    text = world.slipway("incidents", incident["id"], "--close", "--reason", "a strike, no decay")
+    assert world.slipway("incidents", incident["id"][:18]) == world.slipway("incidents", incident["id"])
+    text = world.slipway("incidents", incident["id"][:18], "--close", "--reason", "a strike, no decay")
     assert "remedy: person (a strike, no decay)" in text
     world.slipway("incidents", incident["id"], "--close", "--reason", "again", code=1)
     world.ask("POST", f"{API}/incidents/{incident['id']}/close", {"actor": "ann", "reason": "x"}, expected=409)

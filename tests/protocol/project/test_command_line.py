@@ -154,6 +154,23 @@ def test_up_says_its_address_in_a_document(project):
     assert rest == "" and server.returncode == 0
 
 
+@pytest.mark.parametrize("arguments", [
+    ["deployments"], ["deployments", "bikes"], ["deploy", "bikes", "--freeze"], ["gates", "show", "bikes"], ["plan"], ["monitors"],
+    ["incidents"], ["incidents", "1", "--close", "--reason", "none"], ["explain", "raw.csv"], ["runs"], ["report"], ["events"],
+    ["features", "get", "--view", "station", "1"], ["feedback", "bikes.019753a8-3c1a-7e05-8a4e-0f6b1d2c3e4f", "1"]], ids=" ".join)
+def test_looking_at_a_folder_makes_no_state_of_it(project, tmp_path, arguments):
+    (tmp_path / "other").mkdir()
+    project.run(*arguments, "--state", str(tmp_path / "other"), code=None)
+    assert list((tmp_path / "other").iterdir()) == []
+
+
+def test_apply_says_that_a_new_state_begins(project, tmp_path):
+    project.write({"slipway.yaml": "version: 1\nproject: bikes\n"})
+    said = project.run("apply", "--state", str(tmp_path / "new")).stdout
+    assert said.startswith(f"a new state begins in {tmp_path / 'new'}\n"), said
+    assert "begins" not in project.run("apply", "--state", str(tmp_path / "new")).stdout
+
+
 @pytest.mark.parametrize("arguments", [["status"], ["repro"], ["commit"], ["checkout"], ["add"]], ids=" ".join)
 def test_an_unknown_target_is_one_mistake(project, arguments):
     project.run("add", "raw.csv")

@@ -148,13 +148,25 @@ def test_nothing_of_a_wrong_batch_is_taken(site):
 def test_labels_come_from_files_and_the_command_line(site, tmp_path):
     first, second, third = (id_of(infer(site, [[0.5, 1.5, 7]])) for _ in range(3))
     (tmp_path / "labels.csv").write_text(f"prediction_id,value,source\n{first},11.5,file\n{second}/0,12,file\n")
-    assert site.json("feedback", "--file", str(tmp_path / "labels.csv")) == {"taken": 2}
+    assert site.json("feedback", "--file", str(tmp_path / "labels.csv")) == {"taken": 2, "unknown": 0}
     (tmp_path / "labels.jsonl").write_text(json.dumps({"prediction_id": second, "value": 13}) + "\n")
-    assert site.json("feedback", "--file", str(tmp_path / "labels.jsonl")) == {"taken": 1}
+    assert site.json("feedback", "--file", str(tmp_path / "labels.jsonl")) == {"taken": 1, "unknown": 0}
     assert site.slipway("feedback", third, "14", "--source", "me") == "1 label taken\n"
     assert [prediction(site, one)["labels"][0]["value"] for one in (first, second, third)] == [11.5, 13, 14]
     (tmp_path / "wrong.csv").write_text(f"prediction_id,value\n{first},much\n")
     assert "wrong.csv:2: value: found 'much'" in site.json("feedback", "--file", str(tmp_path / "wrong.csv"), code=3)["error"]
+
+
+def test_a_label_of_a_row_that_is_not_there_is_refused_and_an_unknown_prediction_told(site):
+    base = id_of(infer(site, [[0.5, 1.5, 7], [0.5, 1.5, 7]]))
+    said = site.json("feedback", base + "/2", "1", code=3)["error"]
+    assert said == f"labels[0]: prediction {base} has 2 rows, counted from 0: found row 2; nothing was taken"
+    body = {"labels": [{"prediction_id": base + "/7", "value": 1}], "check": True}
+    assert site.call("POST", "/api/slipway/v1/feedback", body)[0] == 400
+    assert prediction(site, base)["labels"] == []
+    mistyped = base[:-4] + ("0000" if not base.endswith("0000") else "1111")
+    said = site.slipway("feedback", mistyped, "1")
+    assert said.startswith("1 label taken, 1 of no prediction in the log: "), said
 
 
 def test_explain_goes_from_a_prediction_to_its_run(site):
