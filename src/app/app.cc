@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <climits>
 #include <cstdlib>
 
 #include "app/api.h"
@@ -40,6 +41,7 @@
 #include "base/hash.h"
 #include "base/ids.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "dialects/mlflow/artifacts.h"
 #include "dialects/mlflow/logged_models.h"
 #include "dialects/mlflow/registry.h"
@@ -60,6 +62,7 @@
 #include "domain/serving/prediction_log.h"
 #include "domain/serving/serving.h"
 #include "domain/tracking/tracking.h"
+#include "io/db/claim.h"
 
 namespace slipway::app {
 namespace {
@@ -97,6 +100,7 @@ struct App::Services {
   std::unique_ptr<serving::LabelLog> label_log;
   std::unique_ptr<serving::Deployments> deployments;
   std::unique_ptr<features::Service> features;
+  std::unique_ptr<db::Claim> claim;
   std::unique_ptr<db::Pool> pool;
   http::Router router{http::render_plain_error};
   http::Router serving_router{http::render_plain_error};
@@ -252,6 +256,26 @@ void take_left_facts(const StateFolder& state, db::Pool& pool, const Clock& cloc
   if (!taken.ok()) log_warning("facts of earlier runs wait on", {{"why", taken.error().message}});
 }
 
+std::string name_of_this_server(const std::string& command) {
+  char host[HOST_NAME_MAX + 1] = "";
+  if (gethostname(host, sizeof(host) - 1) != 0) host[0] = '\0';
+  return command + ", pid " + std::to_string(getpid()) + " on " + host;
+}
+
+/// An empty catalogue is made in silence only where nothing else is.
+void warn_of_a_lost_catalogue(const StateFolder& state, const std::string& store) {
+  constexpr std::string_view kSqlite = "sqlite://";
+  std::error_code ignored;
+  if (!store.starts_with(kSqlite)) return;
+  const std::string file = store.substr(kSqlite.size());
+  const std::vector<std::string> kept = state.kept_beside_the_catalogue();
+  if (kept.empty() || std::filesystem::exists(file, ignored)) return;
+  log_warning(
+      "the catalogue is gone: an empty one is made, which knows nothing of what is kept "
+      "beside it; if that is not meant, stop, and put a copy of the file back",
+      {{"missing", file}, {"kept", join(kept, ", ")}});
+}
+
 /// A replayed history goes on where its last event was.
 Result<> go_on_with(ReplayClock& clock, db::Pool& pool) {
   return pool.read([&](db::Tx& tx) -> Result<> {
@@ -309,6 +333,9 @@ Result<std::unique_ptr<App>> App::open(AppOptions options) {
   std::string store = s->options.store.empty() ? catalogue_uri(state.path()) : s->options.store;
   std::filesystem::path artifacts =
       s->options.artifacts.empty() ? state.path() / "artifacts" : s->options.artifacts;
+  s->claim = TRY(db::claim(store, name_of_this_server(s->options.command)));
+  s->circle.guard([claim = s->claim.get()] { return claim->check(); });
+  warn_of_a_lost_catalogue(state, store);
   s->pool = TRY(db::Pool::open(store, all_migrations(), s->metrics));
   if (s->options.replay) TRY(go_on_with(s->replay_clock, *s->pool));
   take_left_facts(state, *s->pool, s->clock);

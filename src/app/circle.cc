@@ -60,7 +60,8 @@ void Circle::run(Turner& turner) {
 
 Result<bool> Circle::turn(Turner& turner) {
   std::lock_guard lock(turner.mutex);
-  Result<bool> did = turner.part->turn(clock_.now_ms());
+  Result<> may = may_turn_ ? may_turn_() : Result<>();
+  Result<bool> did = may.ok() ? turner.part->turn(clock_.now_ms()) : Result<bool>(may.error());
   std::string error = did.ok() ? "" : did.error().message;
   // Tried again at the next turn; said once, not twice a second.
   if (!error.empty() && error != turner.last_error) {

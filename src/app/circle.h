@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -37,6 +38,9 @@ class Circle {
   explicit Circle(const Clock& clock, std::chrono::milliseconds interval = kInterval);
   ~Circle();
 
+  /// Asked before every turn: while it fails no part turns, and its error is theirs. Before
+  /// start().
+  void guard(std::function<Result<>()> may_turn) { may_turn_ = std::move(may_turn); }
   /// Before start().
   void add(std::unique_ptr<Part> part);
   void start();
@@ -72,6 +76,7 @@ class Circle {
 
   const Clock& clock_;
   const std::chrono::milliseconds interval_;
+  std::function<Result<>()> may_turn_;
   std::vector<std::unique_ptr<Turner>> turners_;
   std::mutex mutex_;
   std::condition_variable changed_;

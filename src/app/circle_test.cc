@@ -140,6 +140,25 @@ TEST(Circle, NobodyWaitsAfterAnInterruption) {
   other.join();
 }
 
+TEST(Circle, NoPartTurnsWhileItsGuardFails) {
+  FakeClock clock;
+  Circle circle(clock);
+  int turns = 0;
+  bool may_turn = false;
+  circle.guard([&]() -> Result<> { return may_turn ? Result<>() : conflict("another has it"); });
+  circle.add(std::make_unique<TestPart>([&](UnixMs) -> Result<bool> {
+    ++turns;
+    return false;
+  }));
+  Result<> settled = circle.settle(10s);
+  ASSERT_FALSE(settled.ok());
+  EXPECT_EQ(settled.error().message, "another has it");
+  EXPECT_EQ(turns, 0);
+  may_turn = true;
+  EXPECT_TRUE(circle.settle(10s).ok());
+  EXPECT_GT(turns, 0);
+}
+
 TEST(Circle, AWakeTurnsEveryPart) {
   FakeClock clock;
   Circle circle(clock, 1h);

@@ -23,6 +23,29 @@ struct OwnerFile {
 WIRE(OwnerFile, pid, url, what, store, artifacts)
 
 constexpr std::string_view kTokenPrefix = "slipway-attempt.";
+constexpr std::size_t kSecretDigits = 64;
+
+/// A key of no bytes signs as well as any other, and everybody knows it.
+bool is_secret(std::string_view text) {
+  return text.size() == kSecretDigits &&
+         text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+/// Never made anew by itself: the tokens of attempts that are under way come from the old one.
+Error damaged_secret(const std::filesystem::path& file, std::size_t bytes) {
+  return {Code::kConflict,
+          "the secret " + file.string() + " is damaged: it holds " + std::to_string(bytes) +
+              " bytes, and not " + std::to_string(kSecretDigits) +
+              " hex digits; put it back from a copy of the state, or remove it while no run is "
+              "under way, and a new one is made",
+          "damaged_secret"};
+}
+
+bool holds_anything(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  std::filesystem::directory_iterator entries(folder, ignored);
+  return entries != std::filesystem::directory_iterator();
+}
 
 }  // namespace
 
@@ -45,7 +68,8 @@ Result<> StateFolder::sync_entry() const {
 Result<std::string> StateFolder::secret() const {
   std::filesystem::path file = path_ / "secret";
   Result<std::string> known = read_file(file, 1024);
-  if (known.ok() && known->size() >= 32) return known;
+  if (known.ok() && is_secret(*known)) return known;
+  if (known.ok()) return damaged_secret(file, known->size());
   if (!known.ok() && known.error().code != Code::kMissing) return known;
   // Two processes may make one at the same time: link() lets the first win, and both read the same.
   std::filesystem::path fresh = path_ / ("secret." + random_hex32());
@@ -55,6 +79,14 @@ Result<std::string> StateFolder::secret() const {
   unlink(fresh.c_str());
   if (linked != 0 && why != EEXIST) return system_error("cannot make " + file.string(), why);
   return read_file(file, 1024);
+}
+
+std::vector<std::string> StateFolder::kept_beside_the_catalogue() const {
+  std::vector<std::string> kept;
+  for (const char* name : {"artifacts", "predictions", "labels", "runs"}) {
+    if (holds_anything(path_ / name)) kept.emplace_back(name);
+  }
+  return kept;
 }
 
 Result<std::optional<Ownership>> Ownership::try_take(const StateFolder& state) {

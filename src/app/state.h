@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/file.h"
 #include "base/result.h"
@@ -24,7 +25,10 @@ class StateFolder {
   Result<> sync_entry() const;
 
   /// Random, made once, readable by this user only: proves that a caller may read the state folder.
+  /// kConflict with tag "damaged_secret" when what is there is no such thing.
   Result<std::string> secret() const;
+  /// The folders of data in it, by name, that tell nothing without the catalogue that knows them.
+  std::vector<std::string> kept_beside_the_catalogue() const;
 
  private:
   explicit StateFolder(std::filesystem::path path) : path_(std::move(path)) {}

@@ -69,6 +69,30 @@ TEST_F(StateTest, MakesItsSecretOnceForThisUserOnly) {
   EXPECT_EQ(status.st_mode & 0777, 0600u);
 }
 
+TEST_F(StateTest, RefusesASecretThatIsNone) {
+  const std::filesystem::path file = folder_ / ".slipway" / "secret";
+  const std::string good = *open().secret();
+  for (const std::string& text :
+       {std::string(), good.substr(1), good + "\n", std::string(64, '\0'), std::string(64, 'x')}) {
+    ASSERT_TRUE(write_file_quick(file, text).ok());
+    Result<std::string> secret = open().secret();
+    ASSERT_FALSE(secret.ok());
+    EXPECT_EQ(secret.error().tag, "damaged_secret");
+    EXPECT_NE(secret.error().message.find(file.string()), std::string::npos);
+    EXPECT_EQ(*read_file(file), text);
+  }
+  std::filesystem::remove(file);
+  EXPECT_NE(*open().secret(), good);
+}
+
+TEST_F(StateTest, TellsWhatIsLeftWhereTheCatalogueIsGone) {
+  StateFolder state = open();
+  EXPECT_TRUE(state.kept_beside_the_catalogue().empty());
+  std::filesystem::create_directories(state.path() / "predictions");
+  std::filesystem::create_directories(state.path() / "artifacts" / "0");
+  EXPECT_EQ(state.kept_beside_the_catalogue(), std::vector<std::string>{"artifacts"});
+}
+
 TEST(AttemptToken, NamesItsAttemptAndCannotBeForged) {
   std::string token = attempt_token("key", "0190-a");
   EXPECT_EQ(attempt_of_token("key", token), "0190-a");

@@ -78,6 +78,8 @@ class Source {
   virtual Result<> keep_copy(Connection& connection, const std::string& migration) = 0;
 };
 
+/// By the scheme of `uri`; kInvalid for one that is none of ours.
+Result<std::unique_ptr<Source>> source_of(const std::string& uri, const PoolOptions& options);
 Result<std::unique_ptr<Source>> sqlite_source(const std::string& path, const PoolOptions& options);
 Result<std::unique_ptr<Source>> postgres_source(const std::string& uri, const PoolOptions& options);
 

@@ -116,6 +116,8 @@ class SharedPool final : public Pool {
   std::optional<Writer> writer_;
 };
 
+}  // namespace
+
 Result<std::unique_ptr<Source>> source_of(const std::string& uri, const PoolOptions& options) {
   constexpr std::string_view kSqlite = "sqlite://";
   if (uri.starts_with(kSqlite)) return sqlite_source(uri.substr(kSqlite.size()), options);
@@ -126,8 +128,6 @@ Result<std::unique_ptr<Source>> source_of(const std::string& uri, const PoolOpti
   return invalid("a database is named sqlite:///abs/path or postgresql://...; got " +
                  uri.substr(0, uri.find(':')) + ":...");
 }
-
-}  // namespace
 
 Result<std::unique_ptr<Pool>> Pool::open(const std::string& uri,
                                          const std::vector<Migration>& migrations, Metrics& metrics,
