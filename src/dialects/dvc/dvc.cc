@@ -97,7 +97,7 @@ std::string shown_missing(const std::string& target) {
          "' does not exist as an output or a stage name in 'dvc.yaml': 'dvc.yaml' does not exist";
 }
 
-std::string quoted(const std::string& word) {
+std::string as_word(const std::string& word) {
   bool plain = !word.empty() &&
                word.find_first_not_of(
                    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%_-+=:,./") ==
@@ -112,7 +112,7 @@ void hint_git_add(const Face& face, const Repository& repository, const data::Ad
                   bool quiet) {
   if (quiet || added.staged || added.files.empty() || !repository.uses_git()) return;
   face.out << "\nTo track the changes with git, run:\n\n\tgit add";
-  for (const fs::path& file : added.files) face.out << " " << quoted(data::shown(file, face.from));
+  for (const fs::path& file : added.files) face.out << " " << as_word(data::shown(file, face.from));
   face.out << "\n\nTo enable auto staging, run:\n\n\tdvc config core.autostage true\n";
 }
 

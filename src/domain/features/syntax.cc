@@ -33,7 +33,7 @@ bool is_word_start(char c) {
          static_cast<unsigned char>(c) >= 0x80;
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   return "'" + std::string(text) + "'";
 }
 
@@ -46,7 +46,7 @@ std::string describe(const Token& token) {
     case TokenKind::kQuotedName:
       return "\"" + token.text + "\"";
     default:
-      return quoted(token.text);
+      return in_quotes(token.text);
   }
 }
 
@@ -108,7 +108,7 @@ class Lexer {
     token.text = text_.substr(token.at, at_ - token.at);
     if (!to_double(token.text)) {
       return expression_error(text_, token.at,
-                              "found " + quoted(token.text) + ", expected a number");
+                              "found " + in_quotes(token.text) + ", expected a number");
     }
     return token;
   }
@@ -188,7 +188,7 @@ class Parser {
   }
   Result<> expect_symbol(std::string_view symbol) {
     if (take_symbol(symbol)) return {};
-    return unexpected(quoted(symbol));
+    return unexpected(in_quotes(symbol));
   }
   Result<> expect_word(std::string_view word) {
     if (take_word(word)) return {};
@@ -424,7 +424,8 @@ class Parser {
       return literal(token.at, *to_double(text));
     }
     if (std::optional<std::int64_t> whole = to_int64(text)) return literal(token.at, *whole);
-    return expression_error(text_, token.at, "found " + quoted(text) + ", which is beyond 64 bits");
+    return expression_error(text_, token.at,
+                            "found " + in_quotes(text) + ", which is beyond 64 bits");
   }
 
   Result<Ast> word(const Token& token) {

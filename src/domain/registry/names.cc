@@ -35,14 +35,14 @@ std::string normal_path(std::string_view path) {
   return normal.empty() ? "." : normal;
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string out;
   wire::append_quoted(out, text, /*ascii=*/true);
   return out;
 }
 
 Error bad_value(std::string_view parameter, std::string_view value, const std::string& why) {
-  return invalid("Invalid value " + quoted(value) + " for parameter '" + std::string(parameter) +
+  return invalid("Invalid value " + in_quotes(value) + " for parameter '" + std::string(parameter) +
                  "' supplied: " + why);
 }
 
