@@ -39,4 +39,4 @@ def test_the_page_works_as_it_stands(page, tmp_path):
     said = log.read_text()
     assert done.returncode == 0, said[-4000:]
     assert "version 2 of rides serves" in said
-    assert "by_hand 1, message 1" in said
+    assert "(1 of versions made by hand, 1 for message)" in said
