@@ -252,6 +252,9 @@ void Loop::bury(Connection& connection) {
   connection.dead = true;
   if (connection.touched) std::erase(touched_, &connection);
   if (connection.conversation_) connection.conversation_->lost();
+  // A child that is being started may hold the socket for a moment: closed here, it would still be
+  // watched, and its events name an object that is gone.
+  epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, connection.socket_.get(), nullptr);
   connection.socket_ = Fd();
   const std::size_t place = connection.place;
   std::swap(connections_[place], connections_.back());
