@@ -1,13 +1,11 @@
 #include "app/feedback_api.h"
 
 #include <algorithm>
-#include <thread>
 
 #include "app/app.h"
 #include "app/owner.h"
 #include "app/prediction_view.h"
 #include "domain/serving/day_files.h"
-#include "domain/serving/prediction_log.h"
 #include "domain/serving/row_counts.h"
 
 namespace slipway::app {
@@ -93,22 +91,22 @@ serving::Matched match(std::span<const serving::Label> labels, const Counts& cou
       });
 }
 
-/// Nothing when the log is too large to look. An answer reaches the log a moment after its caller
-/// (PredictionLogOptions::interval): one that is not there yet is looked for again.
+/// Nothing when the log is too large to look. An answer that was just given may still be on its way
+/// into the log's files: `flush` puts it there.
 Result<std::optional<serving::Matched>> find_predictions(std::span<const serving::Label> labels,
                                                          const std::filesystem::path& predictions,
-                                                         UnixMs now_ms) {
-  constexpr int kLooks = 4;
-  for (int look = 1;; ++look) {
-    const Counts counts = TRY(serving::count_rows(predictions, labels, kCheckedBytesMax));
-    if (!counts) return std::optional<serving::Matched>();
-    serving::Matched matched = match(labels, counts);
-    const bool may_come =
-        std::any_of(matched.unknown.begin(), matched.unknown.end(),
-                    [&](std::size_t index) { return is_recent(labels[index], now_ms); });
-    if (!may_come || look == kLooks) return std::optional(std::move(matched));
-    std::this_thread::sleep_for(serving::PredictionLogOptions().interval);
-  }
+                                                         UnixMs now_ms, const FlushLog& flush) {
+  Counts counts = TRY(serving::count_rows(predictions, labels, kCheckedBytesMax));
+  if (!counts) return std::optional<serving::Matched>();
+  serving::Matched matched = match(labels, counts);
+  const bool may_come =
+      flush && std::any_of(matched.unknown.begin(), matched.unknown.end(),
+                           [&](std::size_t index) { return is_recent(labels[index], now_ms); });
+  if (!may_come) return std::optional(std::move(matched));
+  (void)flush();  // what can't be written is lost, and counted
+  counts = TRY(serving::count_rows(predictions, labels, kCheckedBytesMax));
+  if (!counts) return std::optional<serving::Matched>();
+  return std::optional(match(labels, counts));
 }
 
 /// Of what is wrong with some the first is the error, and all are told.
@@ -122,8 +120,9 @@ Result<http::Response> answer_feedback(const FeedbackWorld& world, const http::R
   const FeedbackRequest sent = TRY(read_feedback(request.body));
   std::vector<serving::WrongLabel> wrong;
   const auto knows = [&world](const std::string& name) { return is_known(world, name); };
-  const Result<TakenLabels> taken = take_feedback(
-      sent, world.labels, predictions_folder(world.state), knows, world.clock.now_ms(), &wrong);
+  const Result<TakenLabels> taken =
+      take_feedback(sent, world.labels, predictions_folder(world.state), knows,
+                    world.clock.now_ms(), &wrong, world.flush);
   if (!taken.ok() && !wrong.empty()) return refusal(taken.error(), wrong);
   if (!taken.ok()) return taken.error();
   if (world.wake) world.wake();
@@ -157,7 +156,8 @@ Result<FeedbackRequest> read_feedback(std::string_view body) {
 Result<TakenLabels> take_feedback(const FeedbackRequest& sent, serving::LabelLog& log,
                                   const std::filesystem::path& predictions,
                                   const std::function<bool(const std::string& deployment)>& knows,
-                                  UnixMs now_ms, std::vector<serving::WrongLabel>* wrong) {
+                                  UnixMs now_ms, std::vector<serving::WrongLabel>* wrong,
+                                  const FlushLog& flush) {
   std::vector<serving::LabelText> texts;
   texts.reserve(sent.labels.size());
   for (const LabelRequest& one : sent.labels) {
@@ -168,7 +168,7 @@ Result<TakenLabels> take_feedback(const FeedbackRequest& sent, serving::LabelLog
   if (!feedback.wrong.empty()) return refused(std::move(feedback.wrong), wrong);
   TakenLabels taken{feedback.labels.size(), std::nullopt};
   if (sent.check) {
-    auto matched = TRY(find_predictions(feedback.labels, predictions, now_ms));
+    auto matched = TRY(find_predictions(feedback.labels, predictions, now_ms, flush));
     if (matched && !matched->wrong.empty()) return refused(std::move(matched->wrong), wrong);
     if (matched) taken.unknown = matched->unknown.size();
   }

@@ -46,11 +46,12 @@ struct TakenLabels {
 };
 /// `predictions`: the root of their log. Durable on return: all of them, or an error and nothing of
 /// what is wrong with one. kInvalid, tag "wrong_labels", says which ones are wrong and why; `wrong`
-/// has them all when it is given.
+/// has them all when it is given; `flush` is of who writes the log.
 Result<TakenLabels> take_feedback(const FeedbackRequest& sent, serving::LabelLog& log,
                                   const std::filesystem::path& predictions,
                                   const std::function<bool(const std::string& deployment)>& knows,
-                                  UnixMs now_ms, std::vector<serving::WrongLabel>* wrong = nullptr);
+                                  UnixMs now_ms, std::vector<serving::WrongLabel>* wrong = nullptr,
+                                  const FlushLog& flush = {});
 
 struct FeedbackWorld {
   std::filesystem::path state;
