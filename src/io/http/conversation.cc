@@ -144,16 +144,26 @@ void Conversation::lost() {
   broken_ = true;
   if (pipe_ != nullptr) pipe_->fail(unavailable("the peer went away"));
   pipe_.reset();
+  drop_turns();
+}
+
+/// Their answers go nowhere.
+void Conversation::drop_turns() {
   for (const auto& exchange : turns_) exchange->conversation_ = nullptr;
   if (!turns_.empty()) site_.metrics.in_flight.add(-static_cast<double>(turns_.size()));
   turns_.clear();
 }
 
+/// A peer that asks and does not take the answers has to wait.
+bool Conversation::is_ahead() const {
+  return output_.size() >= kAheadBytes;
+}
+
 void Conversation::sent(std::size_t bytes) {
-  const bool held_back = output_.size() >= kAheadBytes;
+  const bool held_back = is_ahead();
   output_.consume(bytes);
   progress_ms_ = loop_.now_ms;
-  if (held_back && output_.size() < kAheadBytes) advance();
+  if (held_back && !is_ahead()) advance();
   if (!turns_.empty() && turns_.front()->head_sent_) pump(*turns_.front());
 }
 
@@ -230,7 +240,8 @@ void Conversation::settle_end() {
     else
       closing_ = true;
   }
-  if (turns_.empty()) closing_ = true;
+  // Ahead of the peer, what it has asked waits for it; sent() goes on.
+  if (turns_.empty() && !is_ahead()) closing_ = true;
 }
 
 void Conversation::after_outside_event() {
@@ -241,8 +252,7 @@ void Conversation::after_outside_event() {
 // ---- Heads
 
 bool Conversation::take_head() {
-  // A peer that asks and does not take the answers has to wait.
-  if (no_more_requests_ || output_.size() >= kAheadBytes) return false;
+  if (no_more_requests_ || is_ahead()) return false;
   if (!turns_.empty()) {
     const auto most = static_cast<std::size_t>(site_.options.pipeline_max);
     if (turns_.size() >= most || !turns_.back()->turn_.overlaps) return false;
@@ -669,7 +679,10 @@ void Conversation::retire_front() {
   std::shared_ptr<Exchange> exchange = std::move(turns_.front());
   turns_.pop_front();
   site_.metrics.in_flight.add(-1);
-  if (!exchange->turn_.keep_alive) closing_ = true;
+  if (!exchange->turn_.keep_alive) {
+    closing_ = true;
+    drop_turns();  // there are some when it became the last one only now: see plan()
+  }
   exchange->conversation_ = nullptr;
   exchange->charge_.release();
   exchange->response_ = {};
@@ -733,7 +746,7 @@ void Conversation::begin_stream(Exchange& exchange) {
 
 /// Has a worker read the next piece while the peer takes the last.
 void Conversation::pump(Exchange& exchange) {
-  if (exchange.reads_ || exchange.stream_ended_ || output_.size() >= kAheadBytes) return;
+  if (exchange.reads_ || exchange.stream_ended_ || is_ahead()) return;
   exchange.reads_ = true;
   exchange.stayed_on_loop_ = false;
   site_.workers.push_begun(

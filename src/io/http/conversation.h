@@ -148,6 +148,7 @@ class Conversation {
   enum class Target { kMemory, kPipe, kNowhere };
 
   std::string_view unread() const { return {in_.get() + begin_, end_ - begin_}; }
+  bool is_ahead() const;
   void advance();
   bool step();
 
@@ -197,6 +198,7 @@ class Conversation {
   void take_piece(Exchange& exchange, Result<std::string> piece);
   void append_piece(Exchange& exchange, std::string piece);
   void retire_front();
+  void drop_turns();
   void cut_stream(const char* why);
 
   Site& site_;

@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <condition_variable>
+#include <filesystem>
+#include <fstream>
 #include <future>
 #include <mutex>
 #include <thread>
@@ -302,6 +305,25 @@ TEST(Server, StreamsInChunksOrWithALength) {
   EXPECT_EQ(old.body, chunked.body);
 }
 
+/// Such a body ends with the connection, so whatever was asked behind it gets no answer.
+TEST(Server, AnAnswerThatTheEndOfTheConnectionEndsIsTheLastOne) {
+  TestServer server([](Router& router) {
+    mount_basics(router);
+    router.group("", render_plain_error)
+        .add({Method::kGet, "/unsized", kRead, Place::kInline},
+             [](Request&) { return Result<Response>(stream(std::make_shared<Generated>(1000))); });
+  });
+  Socket socket = server.connect();
+  const char* head = " HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n";
+  socket.send("GET /unsized" + std::string(head) + "GET /unsized" + head + "GET /slow" + head);
+  EXPECT_EQ(socket.receive().body.size(), 1000u);
+  EXPECT_TRUE(socket.ended());
+  socket.close();
+  Socket other = server.connect();
+  while (server.metric("slipway_http_connections") > 1) other.ask(get("/hello"));
+  EXPECT_EQ(server.metric("slipway_http_in_flight"), 0);
+}
+
 TEST(Server, CutsOffAnAnswerWhoseSourceFails) {
   TestServer server([](Router& router) {
     Router::Group group = router.group("", render_plain_error);
@@ -550,6 +572,151 @@ TEST(Server, DoesNotWorkAheadOfAClientThatDoesNotRead) {
       server.metric(R"(slipway_http_requests_total{method="GET",route="/large",status="2xx"})"),
       20);
   for (int i = 1; i < 100; ++i) ASSERT_TRUE(socket.receive().whole);
+}
+
+// ---- clients that send no more, and still read
+
+constexpr std::size_t kPage = 10'000;
+
+void mount_pages(Router& router) {
+  Router::Group group = router.group("", render_plain_error);
+  group.add({Method::kGet, "/inline", kRead, Place::kInline},
+            [](Request&) -> Result<Response> { return Response::text(std::string(kPage, 'x')); });
+  group.add({Method::kGet, "/worker", kRead, Place::kBlocking},
+            [](Request&) -> Result<Response> { return Response::text(std::string(kPage, 'x')); });
+  group.add({Method::kGet, "/stream", kRead, Place::kBlocking}, [](Request&) {
+    return Result<Response>(stream(std::make_shared<Generated>(kPage), kPage));
+  });
+}
+
+TEST(Server, AnswersAllThatAHalfClosedClientHadAsked) {
+  constexpr int kRequests = 1000;  // ten megabytes: far more than sockets hold
+  TestServer server(mount_pages);
+  for (const char* path : {"/inline", "/worker", "/stream"}) {
+    std::string all;
+    for (int i = 0; i < kRequests; ++i) all += get(path);
+    Socket socket(server.port(), /*receive_buffer_bytes=*/64 << 10);
+    std::thread asking([&] {  // the server takes no more than it can answer
+      EXPECT_TRUE(socket.send(all)) << path;
+      socket.end_sending();
+    });
+    int whole = 0;
+    for (int i = 0; i < kRequests; ++i) {
+      const Answer answer = socket.receive();
+      if (answer.status != 200 || !answer.whole || answer.body.size() != kPage) break;
+      ++whole;
+    }
+    asking.join();
+    EXPECT_EQ(whole, kRequests) << path;
+    EXPECT_TRUE(socket.ended()) << path;
+  }
+}
+
+TEST(Server, AHalfRequestOfAHalfClosedClientIsLeftOut) {
+  TestServer server(mount_pages);
+  Socket socket = server.connect();
+  socket.send(get("/worker") + get("/inline") + "GET /inl");
+  socket.end_sending();
+  EXPECT_EQ(socket.receive().status, 200);
+  EXPECT_EQ(socket.receive().status, 200);
+  EXPECT_TRUE(socket.ended());
+}
+
+TEST(Server, AHalfClosedClientThatDoesNotReadIsGivenUp) {
+  ServerOptions options;
+  options.body_timeout = milliseconds(50);
+  TestServer server(mount_pages, options);
+  for (const char* path : {"/inline", "/worker", "/stream"}) {
+    Socket dead(server.port(), /*receive_buffer_bytes=*/4096);
+    std::string all;
+    for (int i = 0; i < 2000; ++i) all += get(path);
+    dead.send(all);
+    dead.end_sending();
+    Socket other = server.connect();
+    while (server.metric("slipway_http_connections") != 2) other.ask(get("/none"));
+    // Loops until the server has given the connection up; only the other one is left then.
+    while (server.metric("slipway_http_connections") > 1) other.ask(get("/none"));
+    EXPECT_EQ(server.metric("slipway_http_in_flight"), 0) << path;
+  }
+}
+
+TEST(Server, AHalfClosedClientThatIsGoneIsForgotten) {
+  TestServer server(mount_pages);
+  {
+    Socket dead(server.port(), /*receive_buffer_bytes=*/4096);
+    std::string all;
+    for (int i = 0; i < 500; ++i) all += get("/inline");
+    dead.send(all);
+    dead.end_sending();
+    EXPECT_FALSE(dead.receive_some().empty());
+    dead.reset();
+  }
+  Socket other = server.connect();
+  while (server.metric("slipway_http_connections") > 1) other.ask(get("/none"));
+}
+
+// ---- sockets that others hold too
+
+/// How many descriptors the epoll sets of this process watch.
+int watched_descriptors() {
+  int watched = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fdinfo")) {
+    std::ifstream info(entry.path());
+    for (std::string line; std::getline(info, line);) watched += line.starts_with("tfd:");
+  }
+  return watched;
+}
+
+/// A child that holds a copy of every descriptor that is open now, and does nothing else.
+class Holder {
+ public:
+  Holder() {
+    int ends[2];
+    EXPECT_EQ(pipe(ends), 0);
+    child_ = fork();
+    if (child_ == 0) {
+      ::close(ends[1]);
+      char byte = 0;
+      while (::read(ends[0], &byte, 1) > 0) continue;
+      _exit(0);
+    }
+    ::close(ends[0]);
+    life_ = Fd(ends[1]);
+  }
+  ~Holder() {
+    life_ = Fd();
+    waitpid(child_, nullptr, 0);
+  }
+
+ private:
+  Fd life_;
+  pid_t child_ = -1;
+};
+
+TEST(Server, WatchesNoConnectionThatItHasClosedThoughAChildHoldsTheSocket) {
+  ServerOptions options;
+  options.loops = 1;
+  TestServer server(
+      [](Router& router) {
+        mount_basics(router);
+        router.group("", render_plain_error)
+            .add({Method::kGet, "/fails", kRead, Place::kBlocking},
+                 [](Request&) { return Result<Response>(stream(std::make_shared<Failing>())); });
+      },
+      options);
+  const int before = watched_descriptors();
+  Socket socket = server.connect();
+  ASSERT_EQ(socket.ask(get("/hello")).body, "hello");
+  ASSERT_EQ(watched_descriptors(), before + 1);
+  const Holder holder;
+  Socket other = server.connect();  // which the child does not know
+  ASSERT_EQ(other.ask(get("/hello")).body, "hello");
+  socket.send(get("/fails"));  // closed at once, as its answer cannot be whole
+  while (server.metric("slipway_http_connections") != 1) other.ask(get("/hello"));
+  EXPECT_EQ(watched_descriptors(), before + 1);
+  // The child's copy keeps the socket open, so this is an event of what the server has let go of.
+  EXPECT_TRUE(socket.send(get("/hello")));
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(other.ask(get("/hello")).body, "hello");
 }
 
 // ---- time
