@@ -163,6 +163,16 @@ Result<bool> Monitors::follow(UnixMs now) {
 
 // --- what is declared ----------------------------------------------------------------------------
 
+/// Puts what was answered so far into the log's files. What a full disk takes is counted there, and
+/// no reason to stop looking at what is on it.
+void Monitors::flush_log() {
+  if (!surroundings_.flush) return;
+  if (Result<> flushed = surroundings_.flush(); !flushed.ok()) {
+    log_warning("monitors look at a prediction log that cannot be written",
+                {{"why", flushed.error().message}});
+  }
+}
+
 /// Where a monitor of a deployment begins; nothing as long as nothing was answered.
 Result<std::optional<UnixMs>> Monitors::beginning_of(const project::DeploymentSpec& deployment,
                                                      const project::MonitorSpec& monitor,
@@ -176,7 +186,7 @@ Result<std::optional<UnixMs>> Monitors::beginning_of(const project::DeploymentSp
     if (!live) return std::optional<UnixMs>();
     return std::optional<UnixMs>(first_window(now, span).start_ms);
   }
-  if (surroundings_.flush) TRY(surroundings_.flush());
+  flush_log();
   const auto days = serving::days_in(predictions_root_ / serving::folder_of(deployment.name));
   if (days.empty()) return std::optional<UnixMs>();
   // On the grid that begins with the first day; of a long past only what an incident would need.
@@ -390,7 +400,7 @@ Result<> Monitors::gather(const std::vector<std::unique_ptr<Job>>& jobs, const W
     labelled |= wants_labels(*job->monitor->spec, job->monitor->requirement);
   }
   if (gatherers.empty()) return {};
-  if (surroundings_.flush) TRY(surroundings_.flush());
+  flush_log();
   TRY(scan_window(predictions_, jobs.front()->monitor->deployment->name, window, labelled,
                   gatherers));
   for (const auto& job : jobs) TRY(gather_first_references(*job, window));

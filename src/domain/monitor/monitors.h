@@ -35,7 +35,7 @@ struct Training {
 
 /// What the monitors need of their surroundings.
 struct Surroundings {
-  /// What was answered so far is in the log's files on return.
+  /// What was answered so far is in the log's files on return, or lost and counted.
   std::function<Result<>()> flush;
   /// Nothing when no version of it is live.
   std::function<Result<std::optional<Live>>(db::Tx&, const std::string& deployment)> live;
@@ -79,6 +79,7 @@ class Monitors {
   Result<bool> declare(UnixMs now);
   Result<> begin(const project::DeploymentSpec& deployment, const project::MonitorSpec& monitor,
                  UnixMs now);
+  void flush_log();
   Result<std::optional<UnixMs>> beginning_of(const project::DeploymentSpec& deployment,
                                              const project::MonitorSpec& monitor, UnixMs now);
   Result<> step_back(const Monitor& monitor, UnixMs now);

@@ -71,6 +71,17 @@ TEST(Monitors, JudgeAWindowWhenItIsDueAndNotBefore) {
   EXPECT_EQ(world.events("window."), std::vector<std::string>{"window.judged"});
 }
 
+TEST(Monitors, JudgeWhatIsInALogThatTakesNoMore) {
+  World world(project_with(kQuality));
+  live_a_day(world, kMay1, true);
+  ASSERT_TRUE(world.flush_log().ok());
+  world.answer(kMay1 + 23 * kHour, "1", {1, 1}, 10);
+  world.fill_log_disk(true);
+  EXPECT_EQ(world.turn_all(kMay1 + 2 * kDay), 1);
+  EXPECT_EQ(world.statuses("quality"), "g");
+  EXPECT_EQ(world.lost_answers(), 1u);
+}
+
 TEST(Monitors, DoNothingWhereNothingWasApplied) {
   World world(project_with(kQuality));
   EXPECT_EQ(world.turn_all(kMay1), 0);

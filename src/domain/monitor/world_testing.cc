@@ -1,6 +1,7 @@
 #include "domain/monitor/world_testing.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include "domain/checks/facts.h"
 
@@ -51,6 +52,11 @@ void World::restart() {
                                   migrations(), metrics_, options));
   monitors_ = std::make_unique<Monitors>(*pool_, folder_.path() / "predictions",
                                          folder_.path() / "labels", surroundings());
+}
+
+Result<> World::LogDisk::write(int file, std::string_view data) {
+  if (is_full) return system_error("cannot write a test's log", ENOSPC);
+  return blob::Disk::write(file, data);
 }
 
 Surroundings World::surroundings() {

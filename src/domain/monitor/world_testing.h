@@ -47,6 +47,10 @@ class World {
   std::vector<Incident> incidents();
 
   db::Pool& pool() { return *pool_; }
+  Result<> flush_log() { return log_->flush(); }
+  /// Of the prediction log and the labels.
+  void fill_log_disk(bool is_full) { log_disk_.is_full = is_full; }
+  std::uint64_t lost_answers() const { return log_->lost(); }
   /// Under the catalogue; heal it before the next look.
   db::PowerLossDisk& disk() { return disk_; }
 
@@ -59,14 +63,16 @@ class World {
   Surroundings surroundings();
 
   /// Nothing here waits for the real disk.
-  struct Unsynced final : blob::Disk {
+  struct LogDisk final : blob::Disk {
+    Result<> write(int file, std::string_view data) override;
     Result<> sync(int) override { return {}; }
+    bool is_full = false;
   };
 
   db::TemporaryFolder folder_;
   db::PowerLossDisk disk_;
   Metrics metrics_;
-  Unsynced log_disk_;
+  LogDisk log_disk_;
   std::unique_ptr<serving::PredictionLog> log_;
   std::unique_ptr<serving::LabelLog> labels_;
   std::map<std::string, std::shared_ptr<const serving::Layout>> layouts_;
