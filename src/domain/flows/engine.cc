@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 #include <thread>
 
 #include "base/ids.h"
@@ -24,6 +25,8 @@ using std::chrono::steady_clock;
 /// How long a finished stage may wait for its line in dvc.lock while others follow: one wait for
 /// the disk then serves them all.
 constexpr milliseconds kCommitEvery{200};
+/// The part of their time after which interrupted commands get SIGTERM too: some heed only that.
+constexpr double kAskAgainAt = 0.8;
 /// A supervisor whose starter was killed needs at most one second and a bit.
 constexpr milliseconds kLeftoverWaitMax{10'000};
 constexpr milliseconds kPause{10};
@@ -618,7 +621,7 @@ Result<> Engine::wait() {
     waited.push_back({running.attempt.fd(), POLLIN, 0});
     for (const LineRelay& relay : running.relays) waited.push_back({relay.fd(), POLLIN, 0});
   }
-  Time until = hand_over_at_;
+  Time until = std::min({hand_over_at_, ask_again_at_, kill_at_});
   if (!finished_.empty()) until = std::min(until, finished_since_ + kCommitEvery);
   auto left = std::chrono::duration_cast<milliseconds>(until - steady_clock::now());
   auto timeout =
@@ -627,6 +630,7 @@ Result<> Engine::wait() {
     return system_error("cannot wait for commands", errno);
   }
   take_interrupts();
+  press_on();
   for (auto running = running_.begin(); running != running_.end();) {
     for (LineRelay& relay : running->relays) relay.pump();
     std::optional<proc::Outcome> outcome = TRY(running->attempt.take());
@@ -669,7 +673,8 @@ std::string Engine::reason_of(const Step& step, const proc::Outcome& outcome) co
     case proc::Outcome::Kind::kExited:
       return failed + ", exited with " + std::to_string(outcome.code);
     case proc::Outcome::Kind::kSignaled:
-      return failed + ", exited with " + std::to_string(-outcome.signal);
+      return failed + ", killed by signal " + std::to_string(outcome.signal) + " (" +
+             strsignal(outcome.signal) + ")";
     case proc::Outcome::Kind::kNotStarted:
     case proc::Outcome::Kind::kLost:
       return failed + ": " + outcome.message;
@@ -739,15 +744,48 @@ void Engine::take_interrupts() {
   while (poll(&waited, 1, 0) > 0) {
     signalfd_siginfo info{};
     if (read(options_.interrupts, &info, sizeof(info)) <= 0) return;
-    bool first = interrupts_++ == 0;
     stopped_ = true;
     result_.interrupted = true;
-    if (first) services_.observer.note({Note::Kind::kInterrupted, {}, {}, {}, false});
-    for (Running& running : running_) {
-      // A command that is gone already has its outcome on the way.
-      static_cast<void>((first ? running.attempt.signal(SIGINT) : running.attempt.cancel()).ok());
-    }
+    if (interrupts_++ == 0)
+      ask_to_end();
+    else
+      kill_running();
   }
+}
+
+void Engine::ask_to_end() {
+  const auto limit = options_.interrupt_grace;
+  const std::string seconds =
+      std::to_string(std::chrono::duration_cast<std::chrono::seconds>(limit).count());
+  services_.observer.note({Note::Kind::kInterrupted, {}, seconds, {}, false});
+  signal_running(SIGINT);
+  kill_at_ = steady_clock::now() + limit;
+  ask_again_at_ = kill_at_ - std::chrono::duration_cast<Time::duration>(limit * (1 - kAskAgainAt));
+}
+
+/// Of commands that were asked to end, and may not heed that.
+void Engine::press_on() {
+  const Time now = steady_clock::now();
+  if (now >= kill_at_) return kill_running();
+  if (now < ask_again_at_) return;
+  ask_again_at_ = Time::max();
+  signal_running(SIGTERM);
+}
+
+void Engine::signal_running(int number) {
+  // A command that is gone already has its outcome on the way.
+  for (Running& running : running_) static_cast<void>(running.attempt.signal(number).ok());
+}
+
+void Engine::kill_running() {
+  ask_again_at_ = kill_at_ = Time::max();
+  std::vector<std::string> names;
+  for (Running& running : running_) {
+    names.push_back(steps_.all()[running.step].name);
+    static_cast<void>(running.attempt.kill().ok());
+  }
+  if (names.empty()) return;
+  services_.observer.note({Note::Kind::kKilled, {}, quoted_names(names), {}, false});
 }
 
 // --- durable ---

@@ -126,6 +126,10 @@ class Engine {
   Result<> take_over(Running& running, const proc::Outcome& outcome);
   Result<> finish_success(Running& running, const proc::Outcome& outcome);
   void take_interrupts();
+  void ask_to_end();
+  void press_on();
+  void signal_running(int number);
+  void kill_running();
   std::string reason_of(const Step& step, const proc::Outcome& outcome) const;
 
   // --- durable ---
@@ -163,6 +167,7 @@ class Engine {
   bool stopped_ = false;
   std::optional<Error> broken_;  // no facts can be kept: the run ends, whatever may be ignored
   int interrupts_ = 0;
+  Time ask_again_at_ = Time::max(), kill_at_ = Time::max();  // of what runs, once interrupted
 
   std::optional<data::RepositoryLock> lock_;
   std::list<Running> running_;

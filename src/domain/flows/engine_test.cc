@@ -45,7 +45,8 @@ class Chain : public ReproTest {
         {Note::Kind::kSkipped, "skipped"},     {Note::Kind::kRunning, "running"},
         {Note::Kind::kRestored, "restored"},   {Note::Kind::kVerifying, "verifying"},
         {Note::Kind::kFrozen, "frozen"},       {Note::Kind::kFailed, "failed"},
-        {Note::Kind::kLeftOut, "left out by"}, {Note::Kind::kInterrupted, "interrupted"}};
+        {Note::Kind::kLeftOut, "left out by"}, {Note::Kind::kInterrupted, "interrupted"},
+        {Note::Kind::kKilled, "killed"}};
     std::string text;
     for (const Note& note : notes_.notes) {
       auto word = words.find(note.kind);
@@ -377,7 +378,7 @@ TEST_F(Chain, TheReasonSaysHowTheCommandEnded) {
   };
   for (const Case& one : std::vector<Case>{
            {"exit 3", "failed to run: exit 3, exited with 3"},
-           {"kill -9 $$", "failed to run: kill -9 $$, exited with -9"},
+           {"kill -9 $$", "failed to run: kill -9 $$, killed by signal 9 (Killed)"},
            {"[\"true\", exit 4, \"false\"]", "failed to run: exit 4, exited with 4"}}) {
     write("dvc.yaml", "stages:\n  a:\n    cmd: " + std::string(one.command) + "\n");
     EXPECT_EQ(failures(), "a: " + std::string(one.reason));
@@ -681,13 +682,15 @@ class Interruptions : public Chain {
     from_ = Fd(ends[0]);
     to_ = Fd(ends[1]);
   }
-  void interrupted(const std::string& command) {
+  void interrupted(const std::string& command, std::chrono::milliseconds grace,
+                   const std::string& last_said = "interrupted") {
     replace("cat x > y", command);
-    Result<ReproResult> result = run({.error = to_.get(), .interrupts = from_.get()});
+    Result<ReproResult> result =
+        run({.error = to_.get(), .interrupts = from_.get(), .interrupt_grace = grace});
     ASSERT_TRUE(result.ok()) << result.error().message;
     EXPECT_TRUE(result->interrupted);
     EXPECT_FALSE(result->ok());
-    EXPECT_EQ(said(), "running a, interrupted");
+    EXPECT_EQ(said(), "running a, " + last_said);
     ASSERT_EQ(facts_.ends.size(), 1u);
     EXPECT_EQ(facts_.ends[0].state, AttemptEnded::State::kCancelled);
     EXPECT_FALSE(exists("dvc.lock"));
@@ -696,12 +699,25 @@ class Interruptions : public Chain {
 };
 
 TEST_F(Interruptions, TheFirstReachesTheCommandAndNothingMoreIsStarted) {
-  interrupted("echo stop >&2; sleep 60");
+  interrupted("echo stop >&2; sleep 60", std::chrono::hours(1));
   EXPECT_EQ(facts_.ends[0].signal, SIGINT);
 }
 
-TEST_F(Interruptions, TheSecondEndsACommandThatDoesNotListen) {
-  interrupted("trap \"echo stop >&2\" INT; echo stop >&2; while true; do sleep 1; done");
+TEST_F(Interruptions, TheSecondKillsACommandThatDoesNotListen) {
+  interrupted(
+      "trap \"\" TERM; trap \"echo stop >&2\" INT; echo stop >&2; while true; do sleep 1; done",
+      std::chrono::hours(1), "interrupted, killed");
+  EXPECT_EQ(facts_.ends[0].signal, SIGKILL);
+}
+
+TEST_F(Interruptions, AfterAWhileACommandThatDoesNotListenIsKilled) {
+  interrupted("trap \"\" INT TERM HUP QUIT; echo stop >&2; sleep 60; sleep 60",
+              std::chrono::milliseconds(100), "interrupted, killed");
+  EXPECT_EQ(facts_.ends[0].signal, SIGKILL);
+}
+
+TEST_F(Interruptions, BeforeThatItIsAskedInAnotherWay) {
+  interrupted("trap \"\" INT; echo stop >&2; sleep 60; sleep 60", std::chrono::seconds(5));
   EXPECT_EQ(facts_.ends[0].signal, SIGTERM);
 }
 

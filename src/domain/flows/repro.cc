@@ -142,7 +142,11 @@ void TextObserver::note(const Note& note) {
       err_ << "waiting for what an earlier run left of stage " << stage << "\n";
       break;
     case Kind::kInterrupted:
-      err_ << "interrupted: waiting for running stages to end\n";
+      err_ << "interrupted: running stages have " << note.text
+           << " seconds to end; interrupt again to kill them\n";
+      break;
+    case Kind::kKilled:
+      err_ << "interrupted: killed " << note.text << ", with all that it had started\n";
       break;
   }
   out_.flush();

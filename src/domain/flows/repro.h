@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <iosfwd>
 #include <map>
@@ -44,8 +45,10 @@ struct ReproOptions {
   /// /dev/null, and what they print goes to these line by line, with the stage's name before it.
   int input = -1, output = 1, error = 2;
   /// Readable when the user asks to stop (see Interrupts); -1 for none. The first time running
-  /// commands get SIGINT and nothing new is started; the second time they are ended.
+  /// commands get SIGINT and nothing new is started; late in their grace they get SIGTERM, and
+  /// after it, or the second time, all that still runs of them is killed.
   int interrupts = -1;
+  std::chrono::milliseconds interrupt_grace{10'000};
   std::string command_line = "slipway repro";  // shown to others who want the same paths
 };
 
@@ -62,7 +65,8 @@ struct Note {
     kLockFile,   // `text`: the file that is updated
     kNewLockFile,
     kWaiting,      // for a stage that an earlier, killed run left behind
-    kInterrupted,  // no more stages are started
+    kInterrupted,  // no more stages are started; `text`: seconds that commands have to end
+    kKilled,       // `text`: names of the stages whose commands did not end when asked
   };
   Kind kind;
   std::string stage;

@@ -90,6 +90,8 @@ class Attempt {
   Result<> signal(int number);
   /// Asks it to end, and kills what is still there after the grace time. Does not wait.
   Result<> cancel();
+  /// Kills all its processes without asking. Does not wait.
+  Result<> kill();
 
  private:
   friend class Spawner;

@@ -187,6 +187,41 @@ TEST_F(Proc, CancelKillsWhatDoesNotListen) {
   EXPECT_FALSE(is_alive(pid_in(folder_ / "far")));  // although it had left the group
 }
 
+/// A command that nothing but SIGKILL ends, with one of the same kind in another session.
+std::string deaf_family() {
+  return "trap '' TERM INT HUP QUIT; setsid sh -c 'echo $$ > away; exec sleep 60' & "
+         "echo $$ > here; while :; do sleep 1; done";
+}
+
+TEST_F(Proc, KillAsksNobody) {
+  Request request = shell(deaf_family());
+  request.grace = std::chrono::hours(1);
+  for (const bool after_cancel : {false, true}) {
+    for (const char* name : {"here", "away"}) fs::remove(folder_ / name);
+    Result<Attempt> attempt = spawner_->run(request);
+    ASSERT_TRUE(comes_true([&] { return pid_in(folder_ / "here") && pid_in(folder_ / "away"); }));
+    if (after_cancel) {
+      ASSERT_TRUE(attempt->cancel().ok());
+    }
+    ASSERT_TRUE(attempt->kill().ok());
+    Result<std::optional<Outcome>> outcome = attempt->wait_for(seconds(10));
+    ASSERT_TRUE(outcome.ok() && *outcome);
+    EXPECT_EQ((*outcome)->signal, SIGKILL);
+    EXPECT_TRUE((*outcome)->cancelled);
+    for (const char* name : {"here", "away"}) EXPECT_FALSE(is_alive(pid_in(folder_ / name)));
+  }
+}
+
+TEST_F(Proc, KillBetweenCommandsIsNoSuccess) {
+  Request request = shell("true");
+  for (int i = 0; i < 200; ++i) request.commands.push_back(request.commands[0]);
+  Result<Attempt> attempt = spawner_->run(request);
+  ASSERT_TRUE(attempt->kill().ok());
+  Result<Outcome> outcome = attempt->wait();
+  EXPECT_FALSE(outcome->ok());
+  EXPECT_TRUE(outcome->cancelled);
+}
+
 TEST_F(Proc, CancelBetweenCommandsIsNoSuccess) {
   Request request = shell("echo > up; trap 'exit 0' TERM; while :; do sleep 0.01; done");
   request.commands.push_back({{"/bin/sh", "-c", "echo > second"}, ""});
@@ -375,6 +410,27 @@ TEST_F(Proc, AnAdoptedAttemptCanBeCancelled) {
   EXPECT_TRUE(outcome->cancelled);
   EXPECT_EQ(outcome->signal, SIGTERM);
   EXPECT_FALSE(is_alive(pid_in(folder_ / "near")));
+}
+
+TEST_F(Proc, AnAdoptedAttemptCanBeKilled) {
+  Request request = shell(deaf_family());
+  request.record = folder_;
+  request.outlives_starter = true;
+  request.grace = std::chrono::hours(1);
+  std::vector<Attempt> kept;
+  kill_starter(
+      [&](const Spawner& spawner) {
+        Result<Attempt> attempt = spawner.run(request);
+        if (attempt.ok()) kept.push_back(std::move(*attempt));
+      },
+      [&] { return pid_in(folder_ / "here") && pid_in(folder_ / "away"); });
+  Result<Attempt> adopted = adopt(folder_);
+  ASSERT_TRUE(adopted.ok());
+  ASSERT_TRUE(adopted->kill().ok());
+  Result<Outcome> outcome = adopted->wait();
+  EXPECT_TRUE(outcome->cancelled);
+  EXPECT_EQ(outcome->signal, SIGKILL);
+  for (const char* name : {"here", "away"}) EXPECT_FALSE(is_alive(pid_in(folder_ / name)));
 }
 
 TEST_F(Proc, AdoptKnowsWhatIsNotThere) {

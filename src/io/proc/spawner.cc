@@ -279,4 +279,8 @@ Result<> Attempt::cancel() {
   return signal(adopted_ ? SIGTERM : kCancel);
 }
 
+Result<> Attempt::kill() {
+  return signal(adopted_ ? SIGQUIT : kKill);
+}
+
 }  // namespace slipway::proc

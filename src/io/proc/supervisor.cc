@@ -31,7 +31,7 @@ using std::chrono::steady_clock;
 constexpr milliseconds kOrphanGraceMax{1000};
 /// For what a command left running when it ended by itself.
 constexpr milliseconds kLeftoverGraceMax{500};
-constexpr int kSignals[] = {SIGCHLD, SIGTERM, SIGINT};
+constexpr int kSignals[] = {SIGCHLD, SIGTERM, SIGINT, SIGQUIT};
 
 void put_number(std::string& bytes, std::uint64_t number) {
   bytes.append(reinterpret_cast<const char*>(&number), sizeof(number));
@@ -314,6 +314,7 @@ class Watch {
     while (read(signals_.get(), &info, sizeof(info)) == sizeof(info)) {
       if (info.ssi_signo == SIGTERM) end(request_.grace);
       if (info.ssi_signo == SIGINT) pass_on(SIGINT);
+      if (info.ssi_signo == SIGQUIT) end_now();
     }
   }
 
@@ -328,6 +329,8 @@ class Watch {
         if (!request_.outlives_starter) end(std::min(request_.grace, kOrphanGraceMax));
       } else if (number == kCancel) {
         end(request_.grace);
+      } else if (number == kKill) {
+        end_now();
       } else if (number > 0 && number < NSIG) {
         pass_on(number);
       }
@@ -363,6 +366,11 @@ class Watch {
     if (group_ <= 0) return;
     kill(-group_, SIGTERM);
     kill(-group_, SIGCONT);
+  }
+
+  void end_now() {
+    ending_ = true;
+    kill_all();
   }
 
   void kill_all() {

@@ -16,8 +16,9 @@ struct Handles {
   Fd control, payload, input, output, error, held;
 };
 
-/// What the starter sends over the control socket: one message, a signal's number or kCancel.
-inline constexpr int kCancel = -1;
+/// What the starter sends over the control socket: one message, a signal's number or one of these.
+/// Who took the attempt over sends the supervisor SIGTERM or SIGQUIT instead.
+inline constexpr int kCancel = -1, kKill = -2;
 
 /// Serves requests until the starter's end of `requests` is closed.
 [[noreturn]] void serve_requests(Fd requests);
