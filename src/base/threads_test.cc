@@ -1,10 +1,14 @@
 // The small things that threads share: queue, stop token, guarded value, metrics.
 #include <gtest/gtest.h>
 
+#include <deque>
+#include <functional>
 #include <thread>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/guarded.h"
+#include "base/lazy_queue.h"
 #include "base/metrics.h"
 #include "base/queue.h"
 #include "base/stop.h"
@@ -43,6 +47,77 @@ TEST(Queue, EveryItemArrivesOnceAfterClose) {
   std::sort(all.begin(), all.end());
   ASSERT_EQ(all.size(), static_cast<std::size_t>(kItems));
   for (int i = 0; i < kItems; ++i) ASSERT_EQ(all[static_cast<std::size_t>(i)], i);
+}
+
+TEST(LazyQueue, RefusesWhenFullAndKeepsTheItem) {
+  LazyQueue<std::string> queue(1, std::chrono::hours(1));
+  std::string first = "first", second = "second";
+  EXPECT_TRUE(queue.push(first));
+  EXPECT_FALSE(queue.push(second));
+  EXPECT_EQ(second, "second");
+  EXPECT_EQ(queue.pop_all().front(), "first");
+  queue.close();
+  EXPECT_FALSE(queue.push(second));
+  EXPECT_TRUE(queue.pop_all().empty());
+}
+
+/// What its consumer sees of one that lingers for longer than any test may last.
+std::vector<int> taken_from(const std::function<void(LazyQueue<int>&)>& fill) {
+  LazyQueue<int> queue(8, std::chrono::hours(1));
+  std::vector<int> taken;
+  std::thread consumer([&] {
+    for (std::deque<int> some = queue.pop_all(); !some.empty(); some = queue.pop_all())
+      taken.insert(taken.end(), some.begin(), some.end());
+  });
+  fill(queue);
+  consumer.join();
+  return taken;
+}
+
+TEST(LazyQueue, LingersNoLongerThanItIsHurriedOrClosed) {
+  auto push = [](LazyQueue<int>& queue, int item) { ASSERT_TRUE(queue.push(item)); };
+  EXPECT_EQ(taken_from([](LazyQueue<int>& queue) { queue.close(); }), std::vector<int>{});
+  EXPECT_EQ(taken_from([&](LazyQueue<int>& queue) {
+              push(queue, 1);
+              queue.close();
+            }),
+            std::vector<int>{1});
+  EXPECT_EQ(taken_from([&](LazyQueue<int>& queue) {
+              push(queue, 1);
+              queue.hurry();
+              push(queue, 2);
+              queue.close();
+            }),
+            (std::vector<int>{1, 2}));
+}
+
+TEST(LazyQueue, ThatIsHalfFullIsTakenAtOnce) {
+  std::vector<int> all;
+  for (int i = 0; i < 1000; ++i) all.push_back(i);
+  EXPECT_EQ(taken_from([&](LazyQueue<int>& queue) {
+              for (int& item : all) {
+                // More than it holds: it is emptied meanwhile, or this never ends.
+                while (!queue.push(item)) std::this_thread::yield();
+              }
+              queue.close();
+            }),
+            all);
+}
+
+TEST(LazyQueue, WakesAConsumerThatGaveUpLingering) {
+  LazyQueue<int> queue(1000, std::chrono::microseconds(1));
+  std::vector<int> taken;
+  std::thread consumer([&] {
+    for (std::deque<int> some = queue.pop_all(); !some.empty(); some = queue.pop_all())
+      taken.insert(taken.end(), some.begin(), some.end());
+  });
+  for (int i = 0; i < 1000; ++i) {
+    ASSERT_TRUE(queue.push(i));
+    if (i % 100 == 0) std::this_thread::yield();
+  }
+  queue.close();
+  consumer.join();
+  EXPECT_EQ(taken.size(), 1000u);
 }
 
 TEST(StopToken, WakesWhoWaits) {

@@ -17,6 +17,7 @@ namespace slipway::serving {
 namespace {
 
 constexpr int kShadowNice = 10;
+constexpr std::chrono::milliseconds kShadowLinger{2};
 
 bool is_finite(std::span<const float> values) {
   return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
@@ -129,7 +130,7 @@ Deployments::Deployments(Serving& serving, PredictionLog& log, const Clock& cloc
       shadow_dropped_(metrics.counter("slipway_shadow_dropped_total",
                                       "Sampled requests that no candidate scored.")),
       table_(std::make_shared<const Table>()),
-      shadows_(static_cast<std::size_t>(options.shadow_jobs_max)) {}
+      shadows_(static_cast<std::size_t>(options.shadow_jobs_max), kShadowLinger) {}
 
 Deployments::~Deployments() {
   stop();
@@ -482,7 +483,9 @@ void Deployments::cast_shadow(const Assignment& assignment, std::vector<float> c
   Shadow job{
       assignment.deployment, assignment.id, assignment.key_hash, event_time_ms, std::move(cells),
       scored.values,         rows,          stable_ns,           looked_up,     {}};
-  const bool fits = shadow_cells_.fetch_add(size) + size <= options_.shadow_cells_max;
+  const std::size_t waiting = shadow_cells_.fetch_add(size) + size;
+  const bool fits = waiting <= options_.shadow_cells_max;
+  if (waiting > options_.shadow_cells_max / 2) shadows_.hurry();
   ++shadow_jobs_;
   if (fits && shadows_.push(job)) return;
   --shadow_jobs_;
@@ -498,24 +501,43 @@ void Deployments::run_shadow() {
   pthread_setname_np(pthread_self(), "serving-shadow");
   // Of this thread alone (Linux): answers come first.
   setpriority(PRIO_PROCESS, 0, kShadowNice);
-  while (std::optional<Shadow> job = shadows_.pop()) {
-    if (job->drained) {
-      job->drained();
-      continue;
-    }
-    shadow_cells_ -= job->cells.size();
-    score_shadow(*job);
-    job.reset();  // with the route it held
-    --shadow_jobs_;
-  }
+  for (std::deque<Shadow> jobs = shadows_.pop_all(); !jobs.empty(); jobs = shadows_.pop_all())
+    score_shadows(std::move(jobs));
 }
 
-void Deployments::score_shadow(Shadow& job) {
+void Deployments::score_shadows(std::deque<Shadow> jobs) {
+  // The threads that answer count there too: it is touched once for all of a kind.
+  std::shared_ptr<StepCounter> counter;
+  delivery::StepCounts counts;
+  int scored = 0;
+  auto hand_over = [&] {
+    if (counter) counter->add(std::exchange(counts, {}));
+    shadow_jobs_ -= std::exchange(scored, 0);
+  };
+  for (; !jobs.empty(); jobs.pop_front()) {
+    Shadow& job = jobs.front();
+    if (job.drained) {
+      hand_over();
+      job.drained();
+      continue;
+    }
+    shadow_cells_ -= job.cells.size();
+    if (counter != job.deployment->counter) {
+      hand_over();
+      counter = job.deployment->counter;
+    }
+    counts.merge(score_shadow(job));
+    ++scored;
+  }
+  hand_over();
+}
+
+delivery::StepCounts Deployments::score_shadow(Shadow& job) {
   const Deployed& deployed = *job.deployment;
   const Loaded& candidate = deployed.candidate;
   if (!takes(candidate, job.cells, job.rows)) {
     shadow_dropped_.add();  // it takes other columns: what the caller sent does not say them
-    return;
+    return {};
   }
   Try tried = score(candidate, job.cells, job.rows, clock_);
   delivery::StepCounts counts;
@@ -538,7 +560,6 @@ void Deployments::score_shadow(Shadow& job) {
                       ? 1
                       : 0;
   }
-  if (deployed.counter) deployed.counter->add(counts);
   serving_.count(*candidate, job.rows, tried.ns, !tried.finite);
   PredictionView record;
   record.uuid = job.id.uuid;
@@ -555,6 +576,7 @@ void Deployments::score_shadow(Shadow& job) {
     record.error = kNotFinite;
   }
   log(deployed, deployed.candidate_layout, record, job.looked_up);
+  return counts;
 }
 
 void Deployments::drain_shadow() {
@@ -563,7 +585,7 @@ void Deployments::drain_shadow() {
   Shadow barrier;
   barrier.drained = [&drained] { drained.set_value(); };
   // A full queue takes it as soon as one job is done.
-  while (!shadows_.push(barrier)) std::this_thread::yield();
+  while (!push_barrier(barrier)) std::this_thread::yield();
   drained.get_future().wait();
 }
 
@@ -571,8 +593,14 @@ bool Deployments::shadows_wait(std::function<void()> done) {
   if (shadow_jobs_ == 0) return false;
   Shadow barrier;
   barrier.drained = [done = std::move(done)] { done(); };
-  static_cast<void>(shadows_.push(barrier));
+  static_cast<void>(push_barrier(barrier));
   return true;
+}
+
+bool Deployments::push_barrier(Shadow& barrier) {
+  const bool taken = shadows_.push(barrier);
+  shadows_.hurry();  // somebody waits
+  return taken;
 }
 
 // --- counters ------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -14,8 +15,8 @@
 #include "base/clock.h"
 #include "base/function.h"
 #include "base/guarded.h"
+#include "base/lazy_queue.h"
 #include "base/metrics.h"
-#include "base/queue.h"
 #include "base/result.h"
 #include "domain/delivery/counters.h"
 #include "domain/delivery/routing.h"
@@ -188,7 +189,10 @@ class Deployments {
                    const Scored& scored, std::int64_t stable_ns, UnixMs event_time_ms,
                    const std::vector<bool>& looked_up);
   void run_shadow();
-  void score_shadow(Shadow& job);
+  void score_shadows(std::deque<Shadow> jobs);
+  /// What it counted, nothing where it could not score.
+  delivery::StepCounts score_shadow(Shadow& job);
+  bool push_barrier(Shadow& barrier);
 
   Serving& serving_;
   PredictionLog& log_;
@@ -202,9 +206,9 @@ class Deployments {
   // Of each deployment the snapshots that a request may still hold.
   Guarded<std::map<std::string, std::vector<std::weak_ptr<const Deployed>>>> older_;
   Guarded<std::vector<std::shared_ptr<StepCounter>>> counters_;
-  Queue<Shadow> shadows_;
+  LazyQueue<Shadow> shadows_;
   std::atomic<std::size_t> shadow_cells_{0};
-  std::atomic<int> shadow_jobs_{0};  // waiting, or being scored
+  std::atomic<int> shadow_jobs_{0};  // waiting, being scored, or not counted yet
   std::thread shadow_thread_;
 };
 
