@@ -3,9 +3,9 @@
     python -m slipway.golden MODEL TABLE... [--target COLUMN] [--rows N] [--output FILE]
 
 MODEL is a folder or a URI that MLflow knows ("models:/m-...", "runs:/..."). The first TABLE that has all columns of the
-model is used. Rows of it, rows with missing values and rows with extremes are predicted by the model's own library, and
-kept as golden.jsonl in the model's folder. With --target each row of the table is one that the model was not trained on,
-and COLUMN says what came true.
+model is used; of a folder its tables are looked at, in the order of their paths. Rows of it, rows with missing values and
+rows with extremes are predicted by the model's own library, and kept as golden.jsonl in the model's folder. With --target
+each row of the table is one that the model was not trained on, and COLUMN says what came true.
 """
 import argparse
 import json
@@ -16,10 +16,17 @@ import sys
 ROWS_MIN, ROWS_DEFAULT, ROWS_MAX = 256, 1024, 100_000
 MISSING_ROWS = 64
 NAME = "golden.jsonl"
+CSV, TSV, PARQUET = (".csv", ".csv.gz"), (".tsv", ".tsv.gz"), (".parquet",)
+TABLES_MAX, TABLES_NAMED = 1000, 3
+REMEDY = "name one in dvc.yaml, in this stage: meta: {slipway: {golden: {table: PATH, target: COLUMN}}}"
 
 
 class NotPossible(Exception):
     """There can be no golden rows of this model; the message says why."""
+
+
+class NoTable(NotPossible):
+    """Another table would help."""
 
 
 class Booster:
@@ -61,17 +68,29 @@ def load(uri):
         raise NotPossible(f"{uri} can't be loaded as a model of XGBoost: {error}") from error
 
 
-def read_table(path):
+def tables_in(places):
+    """The tables among the places and in folders among them."""
+    found = []
+    for place in map(pathlib.Path, places):
+        inside = sorted(place.rglob("*")) if place.is_dir() else [place]
+        found += [path for path in inside if path.name.endswith(CSV + TSV + PARQUET) and not path.is_dir()]
+    return found[:TABLES_MAX]
+
+
+def read_table(path, **how):
     import pandas
 
-    path = pathlib.Path(path)
-    if path.name.endswith(".parquet"):
+    if path.name.endswith(PARQUET):
         return pandas.read_parquet(path)
-    if path.name.endswith((".csv", ".csv.gz")):
-        return pandas.read_csv(path)
-    if path.name.endswith((".tsv", ".tsv.gz")):
-        return pandas.read_csv(path, sep="\t")
-    return None
+    return pandas.read_csv(path, sep="\t" if path.name.endswith(TSV) else ",", **how)
+
+
+def lacks_columns(model, path, target):
+    """Whether its first line says so; of Parquet nobody knows before it is read."""
+    if path.name.endswith(PARQUET):
+        return False
+    header = read_table(path, nrows=0).columns
+    return any(name not in header for name in [*(model.columns or []), *([target] if target else [])])
 
 
 def is_numeric(column):
@@ -92,17 +111,27 @@ def columns_of(model, frame, target):
     return list(names)
 
 
-def choose(model, tables, target):
-    """The first of the tables that has all columns: the frame, and the names."""
+def choose(model, places, target):
+    """The first table that has all columns: the frame, and the names."""
+    tables, faults = tables_in(places), []
     for path in tables:
-        frame = read_table(path)
-        if frame is None or len(frame) == 0:
+        try:
+            frame = None if lacks_columns(model, path, target) else read_table(path)
+        except Exception as error:  # noqa: BLE001 - whatever the library says of a broken file
+            faults.append(f"{path} can't be read: {error}")
             continue
-        names = columns_of(model, frame, target)
+        names = None if frame is None or len(frame) == 0 else columns_of(model, frame, target)
         if names is not None:
             return frame, names
-    raise NotPossible(f"none of {', '.join(map(str, tables)) or 'no tables'} has all columns of the model as numbers"
-                      + (f", and {target}" if target else ""))
+    if not tables:
+        raise NoTable(f"there is no table (CSV, TSV, Parquet) among {listed(places)}")
+    raise NoTable("; ".join([f"none of {listed(tables)} has all columns of the model as numbers"
+                             + (f", and {target}" if target else ""), *faults[:1]]))
+
+
+def listed(paths):
+    more = len(paths) - TABLES_NAMED
+    return ", ".join(map(str, paths[:TABLES_NAMED])) + (f" and {more} more" if more > 0 else "")
 
 
 def spread(count, wanted):
@@ -264,6 +293,8 @@ def after_stage(tables, target):
     for uri in models:
         try:
             ask(uri, tables, target)
+        except NoTable as error:
+            print(f"slipway.golden: no golden rows of {uri}: {error}; {REMEDY}", file=sys.stderr)
         except Exception as error:  # noqa: BLE001
             print(f"slipway.golden: no golden rows of {uri}: {error}", file=sys.stderr)
 
@@ -273,7 +304,7 @@ def main():
     after = "--after-stage" in sys.argv[1:]
     if not after:
         parser.add_argument("model", help="a folder, models:/m-ID or runs:/ID/path")
-    parser.add_argument("tables", nargs="+", metavar="TABLE", help="CSV or Parquet; the first that fits is used")
+    parser.add_argument("tables", nargs="+", metavar="TABLE", help="CSV, TSV or Parquet, or a folder of them; the first that fits is used")
     parser.add_argument("--target", help="the column with what came true, where the model was not trained on the table")
     parser.add_argument("--rows", type=int, default=ROWS_DEFAULT, help=f"of the table, at most ({ROWS_DEFAULT})")
     parser.add_argument("--output", help="write here instead of beside the model")

@@ -351,7 +351,10 @@ TEST_F(DeliveryLoopTest, WithoutGoldenRowsAVersionNeedsAWaiver) {
   add("1", "2", /*golden=*/false);
   server_->settle();
   EXPECT_EQ(server_->newest().phase, Phase::kStopped);
-  EXPECT_EQ(server_->newest().reason, "parity: there are no golden rows");
+  EXPECT_EQ(server_->newest().reason,
+            "parity: there are no golden rows: no stage of dvc.yaml made this version; `python -m "
+            "slipway.golden MODEL TABLE` makes some, and `slipway deploy --version 1` asks the "
+            "gates again");
   EXPECT_EQ(server_->ask(5), 0);
   WaiverRequest waiver;
   waiver.gate = "parity";

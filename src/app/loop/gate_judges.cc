@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "app/loop/gate_contract.h"
+#include "app/loop/gate_golden.h"
 #include "app/loop/gate_subject.h"
 
 namespace slipway::app {
@@ -55,6 +56,7 @@ class Judge {
                                       const delivery::GoldenRows& rows, delivery::Metric metric);
   Result<GateVerdict> quality_by_run(const project::Requirement& requirement);
   Result<GateVerdict> performance();
+  Result<GateVerdict> without_golden(const char* gate);
 
   const GateWorld& world_;
   const delivery::Rollout& rollout_;
@@ -106,7 +108,7 @@ Result<GateVerdict> Judge::contract() {
 
 Result<GateVerdict> Judge::parity() {
   const delivery::GoldenRows* golden = TRY(candidate_.golden());
-  if (golden == nullptr) return delivery::judge_parity({}, {});
+  if (golden == nullptr) return without_golden(delivery::kParity);
   Result<const engine::Model*> model = candidate_.engine();
   if (!model.ok() && may_pass(model.error())) return model.error();
   if (!model.ok()) {
@@ -214,8 +216,7 @@ Result<GateVerdict> Judge::quality_by_run(const project::Requirement& requiremen
 
 Result<GateVerdict> Judge::performance() {
   const delivery::GoldenRows* golden = TRY(candidate_.golden());
-  if (golden == nullptr)
-    return no_data(delivery::kPerformance, "there are no golden rows to be timed");
+  if (golden == nullptr) return without_golden(delivery::kPerformance);
   const engine::Model* model = TRY(candidate_.engine());
   const std::vector<project::Requirement>& all = declared_.file.use_case.requirements;
   const auto latency = std::find_if(all.begin(), all.end(), [](const project::Requirement& r) {
@@ -224,6 +225,13 @@ Result<GateVerdict> Judge::performance() {
   auto now_ns = [this] { return static_cast<std::int64_t>(world_.clock.monotonic().count()); };
   return delivery::judge_performance(delivery::time_rows(*model, *golden, kTimedRows, now_ns),
                                      latency == all.end() ? nullptr : &*latency);
+}
+
+Result<GateVerdict> Judge::without_golden(const char* gate) {
+  const engine::MlModel* model = TRY(candidate_.mlmodel());
+  return no_data(gate, TRY(world_.pool.read([&](db::Tx& tx) {
+                   return no_golden_words(tx, gate, candidate_.version(), *model);
+                 })));
 }
 
 /// Null when it has no files here.

@@ -526,7 +526,7 @@ Result<> Engine::add_golden(const Step& step, const std::map<std::string, std::s
   std::vector<std::string> words = {python->string(), "-B", "-c", std::string(helper),
                                     "--after-stage"};
   if (!wish->target.empty()) words.insert(words.end(), {"--target", wish->target});
-  for (const fs::path& table : wish->tables) words.push_back(table.string());
+  for (const fs::path& place : wish->places) words.push_back(place.string());
   request.commands.push_back({std::move(words), ""});
   return {};
 }

@@ -5,8 +5,10 @@
 namespace slipway::flows {
 namespace {
 
-bool is_table(const std::string& path) {
-  constexpr const char* kEndings[] = {".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet"};
+/// Where no rows of a model can be; asking in vain costs the start of a Python.
+bool is_program(const std::string& path) {
+  constexpr const char* kEndings[] = {".py",   ".sh",  ".r",    ".R",   ".sql", ".ipynb",
+                                      ".yaml", ".yml", ".toml", ".cfg", ".md",  ".lock"};
   return std::any_of(std::begin(kEndings), std::end(kEndings),
                      [&](const char* ending) { return path.ends_with(ending); });
 }
@@ -33,12 +35,12 @@ Result<std::optional<GoldenWish>> golden_wish(const Step& step) {
   const yaml::Node* named = declared(step);
   if (named == nullptr || named->is_null()) {
     for (const StepDep& dep : step.deps)
-      if (is_table(dep.path)) wish.tables.push_back(dep.absolute);
-    if (wish.tables.empty()) return std::optional<GoldenWish>();
+      if (!is_program(dep.path)) wish.places.push_back(dep.absolute);
+    if (wish.places.empty()) return std::optional<GoldenWish>();
     return std::optional<GoldenWish>(std::move(wish));
   }
   if (named->is_string()) {
-    wish.tables.push_back(absolute(step, named->text));
+    wish.places.push_back(absolute(step, named->text));
     return std::optional<GoldenWish>(std::move(wish));
   }
   if (named->type == yaml::Type::kBool) {
@@ -48,7 +50,7 @@ Result<std::optional<GoldenWish>> golden_wish(const Step& step) {
   const yaml::Node* table = named->find("table");
   const yaml::Node* target = named->find("target");
   if (!table || !table->is_string() || (target && !target->is_string())) return wrong(step);
-  wish.tables.push_back(absolute(step, table->text));
+  wish.places.push_back(absolute(step, table->text));
   if (target) wish.target = target->text;
   return std::optional<GoldenWish>(std::move(wish));
 }

@@ -20,12 +20,21 @@ Step step_with(const std::string& meta) {
 TEST(GoldenWish, IsForTheTablesAmongTheDependencies) {
   auto wish = golden_wish(step_with(""));
   ASSERT_TRUE(wish.ok() && *wish);
-  EXPECT_EQ((*wish)->tables, (std::vector<std::filesystem::path>{"/project/model/hour.csv",
+  EXPECT_EQ((*wish)->places, (std::vector<std::filesystem::path>{"/project/model/hour.csv",
                                                                  "/project/model/live.parquet"}));
   EXPECT_EQ((*wish)->target, "");
 }
 
-TEST(GoldenWish, IsNothingWithoutATable) {
+TEST(GoldenWish, LooksIntoFoldersAndWhateverElseMayHoldRows) {
+  Step step = step_with("");
+  step.deps = {{"train.py", "/project/model/train.py", {}},
+               {"data/split", "/project/model/data/split", {}},
+               {"rows.npz", "/project/model/rows.npz", {}}};
+  EXPECT_EQ(*golden_wish(step),
+            (GoldenWish{{"/project/model/data/split", "/project/model/rows.npz"}, ""}));
+}
+
+TEST(GoldenWish, IsNothingForProgramsAlone) {
   Step step = step_with("");
   step.deps.resize(1);
   EXPECT_EQ(*golden_wish(step), std::nullopt);

@@ -114,7 +114,7 @@ class Tracking {
   /// The attempt's own token.
   virtual Result<std::string> token(const std::string& attempt) = 0;
   /// A Python program that asks a model for golden rows (golden.h): run after a stage's commands,
-  /// in their environment, with --after-stage, --target COLUMN and the tables. It never fails, and
+  /// in their environment, with --after-stage, --target COLUMN and the places. It never fails, and
   /// prints only what keeps it from doing so. Empty: none.
   virtual std::string_view golden_helper() const { return {}; }
 };

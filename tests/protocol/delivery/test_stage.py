@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -151,7 +152,44 @@ def test_without_golden_rows_and_on_data_that_breaks_its_contract_a_version_does
     project.slipway("repro", "--force")
     rollout, gates = project.gates()
     assert rollout["phase"] == "stopped"
-    assert (gates["parity"]["status"], gates["parity"]["words"]) == ("no_data", "there are no golden rows")
+    assert gates["parity"]["status"] == "no_data" and gates["parity"]["words"].startswith("there are no golden rows: ")
     assert gates["contract"]["status"] == "fail", gates["contract"]["words"]
     assert "wet" in gates["contract"]["words"]
     assert json.loads(project.slipway("--json", "gates", "show", "bikes", code=1))["phase"] == "stopped"
+
+
+def in_folder(project, tables):
+    """The project's training reads a folder with these tables."""
+    folder = project.root / "data" / "split"
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, text in tables.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    (project.root / "train.py").write_text(TRAIN.replace("data/hour.csv", "data/split/a/train.csv"))
+    stage = STAGES.replace("PYTHON", sys.executable).replace("data/hour.csv, data/held.csv", "data/split")
+    (project.root / "dvc.yaml").write_text(stage.split("    meta:")[0])
+
+
+def test_golden_rows_are_found_in_a_folder_that_the_stage_depends_on(project):
+    in_folder(project, {"a/README.txt": "no table", "a/broken.csv": '"temp', "a/daily.csv": "day,cnt\n1,2\n",
+                        "a/train.csv": hours(0, 800), "b/held.csv": hours(800, 1100)})
+    said = project.slipway("repro")
+    assert "slipway.golden" not in said, said
+    _, gates = project.gates()
+    assert (gates["parity"]["status"], gates["performance"]["status"]) == ("pass", "pass"), gates
+    assert gates["parity"]["evidence"]["rows"] > 800, "of the first table with all columns"
+
+
+def test_where_no_table_has_the_columns_repro_and_the_gates_say_what_helps(project):
+    in_folder(project, {"a/train.csv": hours(0, 700)})
+    (project.root / "train.py").write_text((project.root / "train.py").read_text() + "os.remove('data/split/a/train.csv')\n"
+                                           + "open('data/split/daily.csv', 'w').write('day,cnt\\n1,2\\n')\n")
+    said = project.slipway("repro")
+    line, = (line for line in said.splitlines() if "slipway.golden" in line)
+    assert "slipway.golden: no golden rows of models:/m-" in line
+    assert "split/daily.csv has all columns of the model as numbers; name one in dvc.yaml" in line
+    _, gates = project.gates()
+    for gate in ("parity", "performance"):
+        assert gates[gate]["status"] == "no_data"
+        assert "stage 'train' depends on" in gates[gate]["words"], gates[gate]["words"]
+        assert "meta: {slipway: {golden: {table: PATH, target: COLUMN}}}" in gates[gate]["words"]
