@@ -5,6 +5,7 @@
 #include "app/app.h"
 #include "app/owner.h"
 #include "app/prediction_view.h"
+#include "base/text.h"
 #include "domain/serving/day_files.h"
 #include "domain/serving/row_counts.h"
 
@@ -14,17 +15,58 @@ namespace {
 using wire::Json;
 
 constexpr char kBase[] = "/api/slipway/v1";
-constexpr std::size_t kWrongToldMax = 100;
+constexpr std::size_t kWrongToldMax = 100, kNameShownMax = 60;
 constexpr std::uint64_t kBodyBytesMax = 32u << 20;
 
 /// What is read to check labels; beyond it they are taken unchecked.
 constexpr std::uint64_t kCheckedBytesMax = std::uint64_t{2} << 30;
 
-struct Feedback {
-  std::optional<std::vector<LabelRequest>> labels;
+/// What is beside the labels, or beside the members of one.
+struct Manner {
   bool check = false;
 };
-WIRE(Feedback, labels, check)
+WIRE(Manner, check)
+
+const std::vector<std::string>& label_members() {
+  static const std::vector<std::string> all = {"prediction_id", "value", "event_time", "source"};
+  return all;
+}
+
+/// What somebody misspelt would be lost without a word.
+Result<> refuse_unknown(const Json& json, const std::string& what,
+                        const std::vector<std::string>& known) {
+  if (!json.is_object()) return invalid("expected an object");
+  for (const auto& [name, value] : json.as_object()) {
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    const std::string shown(take_code_points(name, kNameShownMax));
+    std::string message = what + " has no member " + wire::dump(Json(shown));
+    if (name == "row")
+      message += "; row N is named by the prediction_id, \"ID/N\"";
+    else if (const auto near = nearest(name, known))
+      message += "; did you mean \"" + *near + "\"?";
+    return invalid(message + " (it has " + join(known, ", ") + ")");
+  }
+  return {};
+}
+
+Result<std::vector<LabelRequest>> read_labels(const Json& json) {
+  if (!json.is_array()) return invalid("labels: expected a list");
+  const Json::Array& list = json.as_array();
+  if (list.size() > serving::kFeedbackLabelsMax) {
+    return invalid("found " + std::to_string(list.size()) + " labels, expected at most " +
+                   std::to_string(serving::kFeedbackLabelsMax) + ": send them in several batches");
+  }
+  std::vector<LabelRequest> labels;
+  labels.reserve(list.size());
+  for (const Json& one : list) {
+    Result<LabelRequest> label = read_label(one);
+    if (!label.ok()) {
+      return invalid("labels[" + std::to_string(labels.size()) + "]: " + label.error().message);
+    }
+    labels.push_back(std::move(*label));
+  }
+  return labels;
+}
 
 std::optional<double> number_of(const Json& value) {
   if (value.is_bool()) return value.as_bool() ? 1.0 : 0.0;
@@ -137,20 +179,29 @@ Result<http::Response> answer_prediction(const FeedbackWorld& world, const http:
 
 }  // namespace
 
+Result<LabelRequest> read_label(const Json& json) {
+  TRY(refuse_unknown(json, "a label", label_members()));
+  return wire::decode<LabelRequest>(json);
+}
+
 Result<FeedbackRequest> read_feedback(std::string_view body) {
-  Feedback feedback = TRY(wire::decode<Feedback>(body));
-  if (!feedback.labels) {
-    LabelRequest one = TRY(wire::decode<LabelRequest>(body));
-    if (one.prediction_id.empty())
-      return invalid("found neither labels nor prediction_id, expected {\"labels\": [...]}");
-    return FeedbackRequest{{std::move(one)}, feedback.check};
+  Json json = TRY(wire::parse(body));
+  if (!json.is_object()) return invalid("expected an object");
+  FeedbackRequest feedback;
+  feedback.check = TRY(wire::decode<Manner>(json)).check;
+  const Json* labels = json.find("labels");
+  if (labels != nullptr && !labels->is_null()) {
+    TRY(refuse_unknown(json, "feedback", {"labels", "check"}));
+    feedback.labels = TRY(read_labels(*labels));
+    return feedback;
   }
-  if (feedback.labels->size() > serving::kFeedbackLabelsMax) {
-    return invalid("found " + std::to_string(feedback.labels->size()) +
-                   " labels, expected at most " + std::to_string(serving::kFeedbackLabelsMax) +
-                   ": send them in several batches");
-  }
-  return FeedbackRequest{std::move(*feedback.labels), feedback.check};
+  std::erase_if(json.as_object(), [](const Json::Member& member) {
+    return member.first == "check" || member.first == "labels";
+  });
+  feedback.labels.push_back(TRY(read_label(json)));
+  if (feedback.labels.front().prediction_id.empty())
+    return invalid("found neither labels nor prediction_id, expected {\"labels\": [...]}");
+  return feedback;
 }
 
 Result<TakenLabels> take_feedback(const FeedbackRequest& sent, serving::LabelLog& log,
@@ -196,17 +247,16 @@ Result<Json> feedback_at(const std::filesystem::path& state, const FeedbackReque
         TRY(take_feedback(feedback, log, predictions_folder(state), knows, clock.now_ms())));
   };
   TRY(require_state(state));  // a label makes none: nobody ever answered there
-  return at_owner(state, here,
-                  [&](const std::string& url, const std::string& secret) -> Result<Json> {
-                    const Feedback body{feedback.labels, feedback.check};
-                    const http::Response response =
-                        TRY(post_to_owner(url + kBase + "/feedback", secret, wire::encode(body)));
-                    if (response.status == 200) return wire::parse(response.body);
-                    const std::string message = message_of(response);
-                    if (response.status == 400) return invalid(message);
-                    return unavailable("the server at " + url + " answered with status " +
-                                       std::to_string(response.status) + ": " + message);
-                  });
+  return at_owner(
+      state, here, [&](const std::string& url, const std::string& secret) -> Result<Json> {
+        const http::Response response =
+            TRY(post_to_owner(url + kBase + "/feedback", secret, wire::encode(feedback)));
+        if (response.status == 200) return wire::parse(response.body);
+        const std::string message = message_of(response);
+        if (response.status == 400) return invalid(message);
+        return unavailable("the server at " + url + " answered with status " +
+                           std::to_string(response.status) + ": " + message);
+      });
 }
 
 }  // namespace slipway::app

@@ -36,7 +36,11 @@ struct FeedbackRequest {
   /// it out.
   bool check = false;
 };
-/// {"labels": [...], "check": true}, or the members of one label.
+WIRE(FeedbackRequest, labels, check)
+
+/// One label. kInvalid names a member that it has not, and the nearest.
+Result<LabelRequest> read_label(const wire::Json& json);
+/// {"labels": [...], "check": true}, or the members of one label; others are refused.
 Result<FeedbackRequest> read_feedback(std::string_view body);
 
 struct TakenLabels {

@@ -34,6 +34,26 @@ Result<Json> number_of(std::string_view text) {
   return invalid("found '" + std::string(text.substr(0, 40)) + "', expected a number");
 }
 
+/// A table may have more columns; one that looks like a label's, and would be lost, is refused.
+Result<> refuse_slips(const std::vector<std::string>& names, const std::string& file) {
+  const std::vector<std::string> known = {"prediction_id", "value", "event_time", "source"};
+  const auto has = [&](const std::string& name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  for (const std::string& name : names) {
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    const auto near = nearest(name, known);
+    if (near && !has(*near)) {
+      return invalid(file + ":1: found the column " + python_repr(name) + "; did you mean '" +
+                     *near + "'?");
+    }
+    if (name != "row") continue;
+    return invalid(file +
+                   ":1: found a column 'row'; row N is named by the prediction_id, \"ID/N\"");
+  }
+  return {};
+}
+
 /// Columns prediction_id and value; event_time and source may be there.
 Result<std::vector<Placed>> labels_of_csv(std::string_view text, const std::string& name) {
   const features::CsvTable table = TRY(features::parse_csv(text, name));
@@ -48,6 +68,7 @@ Result<std::vector<Placed>> labels_of_csv(std::string_view text, const std::stri
     return invalid(name + ":1: found the columns " + join(table.names, ", ") +
                    ", expected prediction_id and value");
   }
+  TRY(refuse_slips(table.names, name));
   std::vector<Placed> labels;
   for (std::size_t row = 0; row < table.rows(); ++row) {
     Placed placed;
@@ -74,7 +95,8 @@ Result<std::vector<Placed>> labels_of_jsonl(std::string_view text, const std::st
   for (std::string_view one : split(text, '\n')) {
     ++line;
     if (trim(one).empty()) continue;
-    Result<LabelRequest> label = wire::decode<LabelRequest>(one);
+    const Result<Json> json = wire::parse(one);
+    Result<LabelRequest> label = json.ok() ? read_label(*json) : Result<LabelRequest>(json.error());
     if (!label.ok())
       return invalid(name + ":" + std::to_string(line) + ": " + label.error().message);
     labels.push_back({std::move(*label), line});

@@ -56,6 +56,7 @@ Result<Json> look(const Arguments& arguments, const Surroundings& surroundings,
 /// Asks the server; runs are its to make.
 Result<Json> ask_server(const std::filesystem::path& state, const std::string& path,
                         const Json& body) {
+  TRY(require_state(state));  // asking makes none
   return at_owner(
       state,
       []() -> Result<Json> {

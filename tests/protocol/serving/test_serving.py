@@ -155,6 +155,14 @@ def test_labels_come_from_files_and_the_command_line(site, tmp_path):
     assert [prediction(site, one)["labels"][0]["value"] for one in (first, second, third)] == [11.5, 13, 14]
     (tmp_path / "wrong.csv").write_text(f"prediction_id,value\n{first},much\n")
     assert "wrong.csv:2: value: found 'much'" in site.json("feedback", "--file", str(tmp_path / "wrong.csv"), code=3)["error"]
+    for name, text, said in (
+            ("slip.csv", f"prediction_id,value,event_tme\n{first},1,\n", "column 'event_tme'; did you mean 'event_time'?"),
+            ("row.csv", f"prediction_id,value,row\n{first},1,2\n", "row N is named by the prediction_id"),
+            ("slip.jsonl", json.dumps({"prediction_id": first, "value": 1, "row": 2}) + "\n", "slip.jsonl:1: a label has no member \"row\"")):
+        (tmp_path / name).write_text(text)
+        assert said in site.json("feedback", "--file", str(tmp_path / name), code=3)["error"]
+    status, _, answer = site.call("POST", "/api/slipway/v1/feedback", {"labels": [{"prediction_id": first, "value": 1, "row": 2}]})
+    assert (status, answer["error"][:42]) == (400, "labels[0]: a label has no member \"row\"; ro"), answer
 
 
 def test_a_label_of_a_row_that_is_not_there_is_refused_and_an_unknown_prediction_told(site):
