@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "domain/checks/pattern.h"
+
 namespace slipway::checks {
 namespace {
 
@@ -141,6 +143,56 @@ TEST(Contract, WhatIsNoContractIsRefused) {
   EXPECT_NE(errors(column("        quality: [{metric: rowCount, mustBe: 3}]\n")).find("the table"),
             std::string::npos);
   EXPECT_NE(errors("[" + std::string(5000, '[')).find("c.yaml"), std::string::npos);
+}
+
+// Whatever a pattern and a text are, one pass must do: an error tells what one pass cannot.
+TEST(Contract, APatternThatNoSinglePassCanMatchIsRefusedWithTheReason) {
+  const std::pair<const char*, const char*> refused[] = {
+      {"(?=a)b", "looking ahead"},
+      {"x(?!a)b", "looking ahead"},
+      {"(?<=a)b", "looking behind"},
+      {"(?<!a)b", "looking behind"},
+      {"(a)\\1", "going back to what a group has matched"},
+      {"(?P<n>a)(?P=n)", "going back to what a group has matched"},
+      {"(?<n>a)", "(?P<name>...)"},
+      {"(?>a+)b", "an atomic group"},
+      {"a++", "a possessive repetition"},
+      {"(a)(?(1)b|c)", "a condition"},
+      {"a(?R)?b", "recursion"},
+      {"a{1001}", "at most 1000 times"},
+      {"caf\\u00e9", "\\x{00e9}"},
+  };
+  for (const auto& [pattern, why] : refused) {
+    const std::string said =
+        errors(column("        logicalTypeOptions: {pattern: '" + std::string(pattern) + "'}\n"));
+    EXPECT_NE(said.find("c.yaml:9:"), std::string::npos) << said;
+    EXPECT_NE(said.find(std::string("'") + pattern + "' is no pattern"), std::string::npos) << said;
+    EXPECT_NE(said.find(why), std::string::npos) << said;
+    EXPECT_NE(said.find("one pass over the text"), std::string::npos) << said;
+  }
+}
+
+TEST(Pattern, MatchesWholeTextsOfCodePoints) {
+  const auto matches = [](const char* pattern, std::string_view text) {
+    return (*Pattern::compile(pattern))->matches(text);
+  };
+  EXPECT_TRUE(matches("\\d{4}-\\d\\d", "2011-05"));
+  EXPECT_FALSE(matches("\\d{4}-\\d\\d", "2011-051"));
+  EXPECT_FALSE(matches("^b$", "abc"));
+  EXPECT_TRUE(matches("a|ab", "ab"));
+  EXPECT_TRUE(matches("(?i)caf.", "CAF\u00c9"));
+  EXPECT_FALSE(matches(".", "\n"));
+  EXPECT_FALSE(matches(".", "\xff"));
+  EXPECT_TRUE(matches("[\\w.]+@(?P<host>[\\w.]+)", "a.b@c.org"));
+}
+
+// Backtracking takes 2^40 steps for each of these.
+TEST(Pattern, NoPatternTakesMoreThanLinearTime) {
+  const std::string text = std::string(200'000, 'a') + "!";
+  for (const char* pattern : {"(a+)+$", "(a|aa)+$", "(a|a?)+$", "(.*a){20}", "(x+x+)+y|(a*)*b"}) {
+    EXPECT_FALSE((*Pattern::compile(pattern))->matches(text)) << pattern;
+    EXPECT_FALSE((*Pattern::compile(pattern))->matches(std::string(40, 'a') + "!")) << pattern;
+  }
 }
 
 TEST(Bound, SaysWhatItAsksFor) {
