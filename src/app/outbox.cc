@@ -10,6 +10,7 @@
 
 #include "base/ids.h"
 #include "base/log.h"
+#include "io/blob/damages.h"
 
 namespace slipway::app {
 namespace {
@@ -82,14 +83,21 @@ Result<> deliver_all(const fs::path& folder, const std::string& name, std::int64
   return {};
 }
 
-/// A frame that is no JSON is one that nothing can be done about; its place counts.
+/// A frame that is no JSON, or is lost, is one that nothing can be done about; its place counts.
 Result<wire::Json::Array> read_facts(const fs::path& file) {
   wire::Json::Array facts;
-  TRY(blob::read_journal(file, kKind, [&](std::string_view payload) {
-    Result<wire::Json> fact = wire::parse(payload);
-    facts.push_back(fact.ok() ? std::move(*fact) : wire::Json());
-    return true;
-  }));
+  blob::Loss loss;
+  const blob::JournalVisitor visitor{[&](std::string_view payload) {
+                                       Result<wire::Json> fact = wire::parse(payload);
+                                       facts.push_back(fact.ok() ? std::move(*fact) : wire::Json());
+                                       return true;
+                                     },
+                                     [&](const blob::Damage& damage) {
+                                       loss.add(damage.at, damage.frames);
+                                       facts.resize(facts.size() + damage.frames);
+                                     }};
+  TRY(blob::read_journal(file, kKind, visitor));
+  blob::tell_loss(nullptr, file, kKind, loss);
   return facts;
 }
 

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <fstream>
+#include <map>
 
 namespace slipway::app {
 namespace {
@@ -114,6 +116,35 @@ TEST_F(OutboxTest, WhatWasCutShortIsPassedOver) {
   ASSERT_TRUE(deliver_left(folder_, catalogue_.face()).ok());
   EXPECT_EQ(catalogue_.numbers, (std::vector<int>{1}));
   EXPECT_FALSE(has_outboxes(folder_));
+}
+
+// The catalogue knows facts by their place: those behind one that is lost keep theirs.
+TEST_F(OutboxTest, AFactThatIsDamagedTakesOnlyItself) {
+  std::filesystem::path file;
+  {
+    Outbox outbox = create();
+    for (int number : {1, 2, 3, 4}) ASSERT_TRUE(outbox.put(fact(number)).ok());
+    file = *std::filesystem::directory_iterator(folder_ / "outbox");
+  }
+  const std::string bytes = *read_file(file);
+  std::fstream(file, std::ios::in | std::ios::out | std::ios::binary)
+          .seekp(static_cast<std::streamoff>(bytes.find("{\"number\":2}")))
+      << 'x';
+  std::map<std::int64_t, int> taken;
+  const TakeFacts take = [&](const std::string&, std::int64_t first,
+                             const wire::Json::Array& facts) -> Result<TakenFacts> {
+    TakenFacts done;
+    for (const wire::Json& one : facts) {
+      if (one.is_null())
+        done.refused.push_back({first, "no fact"});
+      else
+        taken[first] = static_cast<int>(one.find("number")->as_int64());
+      done.next = ++first;
+    }
+    return done;
+  };
+  ASSERT_TRUE(deliver_left(folder_, take).ok());
+  EXPECT_EQ(taken, (std::map<std::int64_t, int>{{0, 1}, {2, 3}, {3, 4}}));
 }
 
 }  // namespace

@@ -30,13 +30,20 @@ T take(std::string_view& bytes) {
 /// In the order of the files' making, and of writing in each.
 template <class F>
 Result<> each_label(const std::filesystem::path& root, const std::string& deployment,
-                    const std::string& day, F take) {
+                    const std::string& day, blob::Damages* damages, F take) {
   for (const auto& file : files_in(root / folder_of(deployment) / day)) {
-    TRY(blob::read_journal(file, kKind, [&](std::string_view payload) {
-      std::optional<Label> label = read_label(payload, deployment);
-      if (label) take(std::move(*label));  // else it is of a later version of the format
-      return true;
-    }));
+    blob::Loss loss;
+    const blob::JournalVisitor visitor{
+        [&](std::string_view payload) {
+          std::optional<Label> label = read_label(payload, deployment);
+          if (label) take(std::move(*label));  // else it is of a later version of the format
+          return true;
+        },
+        [&](const blob::Damage& damage) { loss.add(damage.at, damage.frames); }};
+    const Result<blob::JournalEnd> read = blob::read_journal(file, kKind, visitor);
+    if (!read.ok() && read.error().code != Code::kInvalid) return read.error();
+    if (!read.ok()) loss.add(0, 0);  // nothing in it says how much was lost
+    blob::tell_loss(damages, file, kKind, loss);
   }
   return {};
 }
@@ -82,12 +89,12 @@ Result<> LabelLog::add(std::span<const Label> labels) {
     blob::add_frame(part, label_frame(label));
   }
   std::lock_guard lock(mutex_);
-  for (const auto& [where, bytes] : frames) TRY(write(where.first, where.second, bytes));
+  for (auto& [where, bytes] : frames) TRY(write(where.first, where.second, bytes));
   return {};
 }
 
 Result<> LabelLog::write(const std::string& deployment, const std::string& day,
-                         std::string_view frames) {
+                         std::span<char> frames) {
   Part* part = TRY(part_of(deployment, day));
   Result<> written = part->journal.append(frames);
   if (written.ok()) written = part->journal.sync();
@@ -113,9 +120,9 @@ Result<LabelLog::Part*> LabelLog::part_of(const std::string& deployment, const s
 }
 
 Result<DayLabels> read_labels(const std::filesystem::path& root, const std::string& deployment,
-                              const std::string& day, UnixMs known_by_ms) {
+                              const std::string& day, UnixMs known_by_ms, blob::Damages* damages) {
   DayLabels labels;
-  TRY(each_label(root, deployment, day, [&](Label label) {
+  TRY(each_label(root, deployment, day, damages, [&](Label label) {
     if (label.received_ms > known_by_ms) return;
     Label& kept = labels[{label.id.uuid, label.id.row}];
     keep_last(kept, std::move(label));
@@ -124,9 +131,9 @@ Result<DayLabels> read_labels(const std::filesystem::path& root, const std::stri
 }
 
 Result<std::map<std::uint32_t, Label>> labels_of(const std::filesystem::path& root,
-                                                 const PredictionId& id) {
+                                                 const PredictionId& id, blob::Damages* damages) {
   std::map<std::uint32_t, Label> labels;
-  TRY(each_label(root, id.deployment, day_of(id.time_ms()), [&](Label label) {
+  TRY(each_label(root, id.deployment, day_of(id.time_ms()), damages, [&](Label label) {
     if (label.id.uuid != id.uuid) return;
     Label& kept = labels[label.id.row];
     keep_last(kept, std::move(label));

@@ -14,6 +14,7 @@
 
 #include "base/result.h"
 #include "domain/serving/prediction_id.h"
+#include "io/blob/damages.h"
 #include "io/blob/journal.h"
 
 // What turned out to be true, joined to predictions by their ids. Labels lie in parts by the time
@@ -49,7 +50,7 @@ class LabelLog {
     blob::Journal journal;
   };
   Result<Part*> part_of(const std::string& deployment, const std::string& day);
-  Result<> write(const std::string& deployment, const std::string& day, std::string_view frames);
+  Result<> write(const std::string& deployment, const std::string& day, std::span<char> frames);
 
   blob::Disk& disk_;
   const std::filesystem::path root_;
@@ -58,15 +59,17 @@ class LabelLog {
 };
 
 /// The labels of a deployment's predictions of one day, the one received last for each row, of
-/// those received by `known_by_ms`. A day without labels is empty.
+/// those received by `known_by_ms`. A day without labels is empty; what damage has taken is told.
 inline constexpr UnixMs kEver = std::numeric_limits<UnixMs>::max();
 using RowKey = std::pair<std::array<std::byte, 16>, std::uint32_t>;
 using DayLabels = std::map<RowKey, Label>;
 Result<DayLabels> read_labels(const std::filesystem::path& root, const std::string& deployment,
-                              const std::string& day, UnixMs known_by_ms = kEver);
+                              const std::string& day, UnixMs known_by_ms = kEver,
+                              blob::Damages* damages = nullptr);
 
 /// Of one prediction's rows, whatever else was labelled that day: reads all of it, keeps these.
 Result<std::map<std::uint32_t, Label>> labels_of(const std::filesystem::path& root,
-                                                 const PredictionId& id);
+                                                 const PredictionId& id,
+                                                 blob::Damages* damages = nullptr);
 
 }  // namespace slipway::serving

@@ -62,6 +62,7 @@ float hashed(float value, const std::string& key) {
 /// How rows of one layout are written.
 struct PredictionLog::Stream::Rows {
   std::shared_ptr<const Layout> given;
+  std::uint64_t written_at = 0;  // how long the file was when it was told last
   Layout written;
   std::vector<std::size_t> kept;  // indexes into the given cells
   bool as_given = true;
@@ -103,15 +104,22 @@ struct PredictionLog::Stream::File {
   std::vector<Rows> layouts;  // by their number
   FileSummary summary;
 
+  /// Its layout goes to `out` when the file lacks it, and again whenever the file has doubled: what
+  /// takes one of them must not take the meaning of all rows.
   std::uint32_t number_of(const std::shared_ptr<const Layout>& layout, const LogRules& rules,
                           std::string& out) {
-    for (std::size_t i = 0; i < layouts.size(); ++i) {
-      if (layouts[i].given == layout || *layouts[i].given == *layout)
-        return static_cast<std::uint32_t>(i);
-    }
-    layouts.emplace_back(layout, rules);
-    blob::add_frame(out, layout_frame(layouts.back().written));
-    return static_cast<std::uint32_t>(layouts.size() - 1);
+    std::uint32_t number = 0;
+    while (number < layouts.size() && layouts[number].given != layout &&
+           *layouts[number].given != *layout)
+      ++number;
+    const bool is_new = number == layouts.size();
+    if (is_new) layouts.emplace_back(layout, rules);
+    if (is_new || journal.bytes() >= 2 * layouts[number].written_at) tell(number, out);
+    return number;
+  }
+  void tell(std::uint32_t number, std::string& out) {
+    layouts[number].written_at = journal.bytes();
+    blob::add_frame(out, layout_frame(layouts[number].written, number));
   }
 };
 
@@ -157,6 +165,7 @@ void PredictionLog::Stream::log(const PredictionView& p,
     const std::uint32_t kind = pending.kind_of(layout, day);
     const std::size_t at = blob::open_frame(pending.frames);
     append_prediction_frame(pending.frames, p, 0);
+    blob::close_frame(std::span(pending.frames).subspan(at));
     pending.entries.push_back({kind, static_cast<std::uint32_t>(pending.frames.size() - at)});
     return true;
   });
@@ -221,7 +230,7 @@ Result<> PredictionLog::Stream::write_to(File& file, std::span<const Kind> kinds
     at += entry.bytes;
   }
   if (!layouts.empty()) TRY(file.journal.append(layouts));
-  TRY(file.journal.append(as_given ? std::string_view(frames.data(), frames.size()) : changed));
+  TRY(file.journal.append(as_given ? frames : std::span<char>(changed)));
   return file.journal.sync();
 }
 
@@ -231,11 +240,11 @@ void PredictionLog::Stream::finish(File& file, std::uint32_t layout_number, std:
   set_layout_number(payload, layout_number);
   const FrameFacts facts = facts_of({payload.data(), payload.size()});
   file.summary.add(facts.event_time_ms, facts.rows);
-  if (changed == nullptr) return blob::seal_frame(frame);
+  if (changed == nullptr) return;
   const std::size_t begun = blob::open_frame(*changed);
   file.layouts[layout_number].append(*changed, {payload.data(), payload.size()}, facts,
                                      rules_.hash_key);
-  blob::seal_frame(std::span(*changed).subspan(begun));
+  blob::close_frame(std::span(*changed).subspan(begun));
 }
 
 Result<PredictionLog::Stream::File*> PredictionLog::Stream::file_of(std::int64_t day) {
@@ -256,9 +265,10 @@ Result<PredictionLog::Stream::File*> PredictionLog::Stream::file_of(std::int64_t
 }
 
 Result<> PredictionLog::Stream::close(File& file) {
-  std::string frame;
-  blob::add_frame(frame, summary_frame(file.summary));
-  TRY(file.journal.append(frame));
+  std::string frames;
+  for (std::uint32_t number = 0; number < file.layouts.size(); ++number) file.tell(number, frames);
+  blob::add_frame(frames, summary_frame(file.summary));
+  TRY(file.journal.append(frames));
   return file.journal.sync();
 }
 

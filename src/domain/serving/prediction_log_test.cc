@@ -336,6 +336,86 @@ TEST_F(PredictionLogTest, NewRulesBeginAnotherStreamAndLoseNothing) {
   EXPECT_EQ(cells, (std::vector<float>{1, 2, 3}));
 }
 
+// --- damage --------------------------------------------------------------------------------------
+
+std::vector<std::filesystem::path> only_files(const std::filesystem::path& root) {
+  return files_in(root / "bikes" / "2011-05-01");
+}
+
+void write_at(const std::filesystem::path& file, std::size_t at, char byte) {
+  const Fd out(::open(file.c_str(), O_WRONLY | O_CLOEXEC));
+  ASSERT_EQ(pwrite(out.get(), &byte, 1, static_cast<off_t>(at)), 1);
+}
+
+// Whichever bit of a file flips, in a frame's head, an answer, or what says what answers mean.
+TEST_F(PredictionLogTest, AFlippedBitTakesOneAnswerAtMost) {
+  for (const bool is_closed : {true, false}) {
+    std::filesystem::remove_all(folder_);
+    auto log = open();
+    auto stream = log->stream("bikes");
+    for (int i = 0; i < 8; ++i) {
+      stream->log(make(kMay1 + i, static_cast<float>(i)), layout(i % 4 == 3 ? "2" : "1"));
+      if (i % 2 == 0) {
+        ASSERT_TRUE(log->flush().ok());
+      }
+    }
+    ASSERT_TRUE(log->flush().ok());
+    if (is_closed) log->stop();
+    const auto file = only_files(root_).at(0);
+    const std::string bytes = *read_file(file);
+    for (std::size_t at = 0; at < bytes.size(); ++at) {
+      const int bit = static_cast<int>(at % 8);
+      write_at(file, at, static_cast<char>(bytes[at] ^ (1 << bit)));
+      std::size_t found = 0;
+      float last = -1;
+      const auto end =
+          read().scan("bikes", kMay1, kMay1 + kDay, [&](const Prediction& p, const Layout& l) {
+            EXPECT_GT(p.cells.at(0), last) << at;
+            last = p.cells.at(0);
+            EXPECT_EQ(l, *layout(static_cast<int>(last) % 4 == 3 ? "2" : "1")) << at;
+            EXPECT_EQ(p.outputs, std::vector<float>{last * 10});
+            ++found;
+            return true;
+          });
+      ASSERT_TRUE(end.ok()) << at << ": " << end.error().message;
+      ASSERT_GE(found, 7u) << at;
+      ASSERT_EQ(end->damaged_files + end->torn_files, 1u) << at;
+      ASSERT_GE(end->lost_requests + end->torn_files, 8 - found) << at;
+      write_at(file, at, bytes[at]);
+    }
+  }
+}
+
+TEST_F(PredictionLogTest, WhatDamageHasTakenIsCountedOnce) {
+  auto log = open();
+  for (int i = 0; i < 3; ++i) log->stream("bikes")->log(make(kMay1 + i), layout());
+  ASSERT_TRUE(log->flush().ok());
+  const auto file = only_files(root_).at(0);
+  const std::string bytes = *read_file(file);
+  write_at(file, bytes.find("mine"), 'M');
+  blob::Damages damages(metrics_);
+  const Predictions predictions(root_, labels_, &damages);
+  for (int i = 0; i < 3; ++i) {
+    const auto end =
+        predictions.scan("bikes", 0, kMay1 + kDay, [](const auto&, const auto&) { return true; });
+    ASSERT_TRUE(end.ok());
+    EXPECT_EQ(end->requests, 2u);
+    EXPECT_EQ(end->lost_requests, 1u);
+  }
+  EXPECT_NE(metrics_.expose().find("\nslipway_journal_frames_lost_total 1\n"), std::string::npos);
+}
+
+// It may be of another program, or have lost its beginning: others are read all the same.
+TEST_F(PredictionLogTest, AFileThatIsNoJournalHidesNoOther) {
+  auto log = open();
+  log->stream("bikes")->log(make(kMay1, 5), layout());
+  ASSERT_TRUE(log->flush().ok());
+  std::ofstream(only_files(root_).at(0).parent_path() / "0.log") << std::string(4096, 'x');
+  EXPECT_EQ(first_cells(kMay1, kMay1 + kDay), std::vector<float>{5});
+  const auto end = read().scan("bikes", 0, kMay1 + kDay, [](auto&, auto&) { return true; });
+  EXPECT_EQ(end->damaged_files, 1u);
+}
+
 // --- labels --------------------------------------------------------------------------------------
 
 TEST_F(PredictionLogTest, LabelsJoinLateInAnyOrderAndTheLastOneReceivedCounts) {
@@ -395,6 +475,33 @@ TEST_F(PredictionLogTest, LabelsAreDurableBeforeTheyAreAcknowledged) {
   std::filesystem::remove_all(after);
 }
 
+TEST_F(PredictionLogTest, AFlippedBitTakesOneLabelAtMost) {
+  std::vector<Label> given;
+  for (int i = 0; i < 10; ++i)
+    given.push_back({make_prediction_id("bikes", kMay1 + i), i + 0.5, kMay1, kMay1, "test"});
+  {
+    LabelLog labels(disk_, labels_);
+    ASSERT_TRUE(labels.add(given).ok());
+  }
+  const auto file = only_files(labels_).at(0);
+  const std::string bytes = *read_file(file);
+  for (std::size_t at = 0; at < bytes.size(); ++at) {
+    write_at(file, at, static_cast<char>(bytes[at] ^ (1 << at % 8)));
+    const auto labels = read_labels(labels_, "bikes", "2011-05-01");
+    ASSERT_TRUE(labels.ok()) << at;
+    ASSERT_EQ(labels->size(), at < 32 ? 10u : 9u) << at;
+    for (const auto& read : *labels) {
+      const Label& label = read.second;
+      const auto same = std::find_if(given.begin(), given.end(), [&](const Label& one) {
+        return one.id.uuid == label.id.uuid;
+      });
+      ASSERT_NE(same, given.end());
+      EXPECT_EQ(label.value, same->value);
+    }
+    write_at(file, at, bytes[at]);
+  }
+}
+
 TEST_F(PredictionLogTest, ALabelIsAcknowledgedOnlyWhenItIsThereWhicheverCallFails) {
   for (int failing = 1;; ++failing) {
     std::filesystem::remove_all(folder_);
@@ -440,7 +547,7 @@ TEST(PredictionFrames, NoByteOfABrokenFrameIsTrusted) {
   p.rows = 2;
   p.cells = {1, 2, 3, 4};
   p.outputs = {5, 6};
-  const std::string head = layout_frame({"m", "1", {{"a", {}, false}, {"b", {}, false}}, {"o"}});
+  const std::string head = layout_frame({"m", "1", {{"a", {}, false}, {"b", {}, false}}, {"o"}}, 0);
   std::string payload;
   append_prediction_frame(payload, p, 0);
   for (std::size_t size = 1; size < payload.size(); ++size) {
@@ -455,6 +562,37 @@ TEST(PredictionFrames, NoByteOfABrokenFrameIsTrusted) {
   EXPECT_FALSE(reader.read(payload).ok());  // without its layout
   ASSERT_TRUE(reader.read(head).ok());
   EXPECT_EQ((*reader.read(payload))->outputs, p.outputs);
+}
+
+// Files of before layouts had numbers: theirs is their place among the layouts.
+TEST(PredictionFrames, UnnumberedLayoutsAreCountedAsLongAsNothingIsMissing) {
+  const auto old_frame = [](const std::string& version) {
+    std::string frame = layout_frame({"m", version, {{"a", {}, false}}, {"o"}}, 0);
+    frame.erase(1, 4);
+    frame[0] = 1;
+    return frame;
+  };
+  const auto answer = [](std::uint32_t number) {
+    Prediction p;
+    p.id = make_prediction_id("bikes", kMay1);
+    p.rows = 1;
+    p.cells = {1};
+    p.outputs = {2};
+    std::string payload;
+    append_prediction_frame(payload, p, number);
+    return payload;
+  };
+  FrameReader whole("bikes"), cut("bikes");
+  for (FrameReader* reader : {&whole, &cut}) {
+    ASSERT_TRUE(reader->read(old_frame("1")).ok());
+    if (reader == &cut) reader->miss();
+    ASSERT_TRUE(reader->read(old_frame("2")).ok());
+    ASSERT_TRUE(reader->read(answer(0)).ok());
+    EXPECT_EQ(reader->layout().version, "1");
+  }
+  ASSERT_TRUE(whole.read(answer(1)).ok());
+  EXPECT_EQ(whole.layout().version, "2");
+  EXPECT_EQ(cut.read(answer(1)).error().code, Code::kMissing);
 }
 
 }  // namespace

@@ -11,7 +11,12 @@ namespace slipway::serving {
 namespace {
 
 // The first byte of a payload.
-enum class Sort : std::uint8_t { kLayout = 1, kPrediction = 2, kSummary = 3 };
+enum class Sort : std::uint8_t {
+  kUnnumberedLayout = 1,  // no longer written
+  kPrediction = 2,
+  kSummary = 3,
+  kLayout = 4,
+};
 
 constexpr std::size_t kTextBytesMax = 256;
 constexpr std::size_t kNameBytesMax = 1024;
@@ -125,9 +130,10 @@ const char* to_string(Role role) {
   return "live";
 }
 
-std::string layout_frame(const Layout& layout) {
+std::string layout_frame(const Layout& layout, std::uint32_t layout_number) {
   std::string out;
   put(out, Sort::kLayout);
+  put(out, layout_number);
   put_text(out, layout.model, kNameBytesMax);
   put_text(out, layout.version, kNameBytesMax);
   put(out, static_cast<std::uint32_t>(layout.columns.size()));
@@ -203,14 +209,22 @@ Result<std::optional<Prediction>> FrameReader::read(std::string_view payload) {
   Cursor in(payload);
   const auto sort = in.get<Sort>();
   if (sort == Sort::kLayout) {
-    layouts_.push_back(TRY(read_layout(in)));
+    const auto layout_number = in.get<std::uint32_t>();
+    keep(layout_number, TRY(read_layout(in)));
+    return std::optional<Prediction>();
+  }
+  if (sort == Sort::kUnnumberedLayout) {
+    Layout layout = TRY(read_layout(in));
+    if (counts_) keep(unnumbered_++, std::move(layout));
     return std::optional<Prediction>();
   }
   // Sorts that a later version adds are passed over.
   if (sort != Sort::kPrediction) return std::optional<Prediction>();
   const auto number = in.get<std::uint32_t>();
-  if (number >= layouts_.size()) return broken("prediction: its layout is not there");
-  current_ = number;
+  const auto known = layouts_.find(number);
+  if (known == layouts_.end())
+    return missing("the prediction log lacks the layout of a prediction");
+  current_ = &known->second;
   Prediction p;
   p.id.deployment = deployment_;
   for (std::byte& byte : p.id.uuid) byte = in.get<std::byte>();
@@ -228,6 +242,21 @@ Result<std::optional<Prediction>> FrameReader::read(std::string_view payload) {
   if (answered) p.outputs = in.get_floats(std::uint64_t{p.rows} * layout().outputs.size());
   if (!in.done()) return broken("prediction");
   return std::optional<Prediction>(std::move(p));
+}
+
+void FrameReader::look_ahead(std::string_view payload) {
+  Cursor in(payload);
+  if (in.get<Sort>() != Sort::kLayout) return;
+  const auto number = in.get<std::uint32_t>();
+  Result<Layout> layout = read_layout(in);
+  if (layout.ok()) keep(number, std::move(*layout));
+}
+
+void FrameReader::keep(std::uint32_t number, Layout layout) {
+  const auto known = layouts_.find(number);
+  // One that stands in the file again is still the same reading.
+  if (known != layouts_.end() && known->second == layout) return;
+  layouts_[number] = std::move(layout);
 }
 
 }  // namespace slipway::serving

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -84,8 +85,9 @@ struct PredictionView {
   std::span<const float> cells, outputs;
 };
 
-/// Payloads of frames. `layout_number` counts the layouts of a file from 0.
-std::string layout_frame(const Layout& layout);
+/// Payloads of frames. `layout_number` counts the layouts of a file from 0; a layout may stand in
+/// it more than once.
+std::string layout_frame(const Layout& layout, std::uint32_t layout_number);
 void append_prediction_frame(std::string& out, const PredictionView& prediction,
                              std::uint32_t layout_number);
 
@@ -109,19 +111,28 @@ std::string summary_frame(const FileSummary& summary);
 inline constexpr std::size_t kSummaryBytes = 33;
 std::optional<FileSummary> read_summary(std::string_view payload);
 
-/// Reads the frames of one file in order. kInvalid for what is none of them; memory is bounded by
-/// the payload.
+/// Reads the frames of one file in order. kInvalid for what is none of them, kMissing for a
+/// prediction whose layout has not been read; memory is bounded by the payload.
 class FrameReader {
  public:
   explicit FrameReader(std::string deployment) : deployment_(std::move(deployment)) {}
   /// A prediction, or nothing when the frame was of another sort; layout() is then its layout.
   Result<std::optional<Prediction>> read(std::string_view payload);
-  const Layout& layout() const { return layouts_[current_]; }
+  /// Only looks whether it is a layout, which may then be read before its turn.
+  void look_ahead(std::string_view payload);
+  /// Frames are missing here. Among them may be layouts of the old sort, which say no number: which
+  /// one a later of them has is not known any more.
+  void miss() { counts_ = false; }
+  const Layout& layout() const { return *current_; }
 
  private:
+  void keep(std::uint32_t number, Layout layout);
+
   std::string deployment_;
-  std::vector<Layout> layouts_;
-  std::size_t current_ = 0;
+  std::map<std::uint32_t, Layout> layouts_;
+  std::uint32_t unnumbered_ = 0;
+  bool counts_ = true;
+  const Layout* current_ = nullptr;
 };
 
 }  // namespace slipway::serving

@@ -3,49 +3,30 @@
 #include <algorithm>
 
 #include "domain/serving/day_files.h"
-#include "io/blob/journal.h"
+#include "domain/serving/prediction_file.h"
 
 namespace slipway::serving {
 namespace {
 
-constexpr char kKind[] = "predictions";
-
 /// Whether a file that says what it holds holds nothing of [from, to).
 Result<bool> lies_outside(const std::filesystem::path& file, UnixMs from_ms, UnixMs to_ms) {
-  std::optional<FileSummary> summary =
-      read_summary(TRY(blob::read_last_frame(file, kSummaryBytes)));
+  const std::optional<FileSummary> summary = TRY(summary_of(file));
   return summary && (summary->requests == 0 || summary->last_event_ms < from_ms ||
                      summary->first_event_ms >= to_ms);
 }
 
-/// Every prediction of a file, as long as `visit` returns true; false when it did not.
-Result<bool> read_file_of(const std::filesystem::path& file, const std::string& deployment,
-                          const Predictions::Visit& visit, ScanEnd& end) {
-  FrameReader reader(deployment);
-  bool go_on = true, broken = false;
-  const blob::JournalEnd read = TRY(blob::read_journal(file, kKind, [&](std::string_view payload) {
-    Result<std::optional<Prediction>> prediction = reader.read(payload);
-    broken = !prediction.ok();
-    if (broken) return false;
-    if (*prediction) go_on = visit(**prediction, reader.layout());
-    return go_on;
-  }));
-  ++end.files;
-  if (read.torn || broken) ++end.torn_files;
-  return go_on;
-}
-
 }  // namespace
 
-Predictions::Predictions(std::filesystem::path root, std::filesystem::path labels_root)
-    : root_(std::move(root)), labels_root_(std::move(labels_root)) {}
+Predictions::Predictions(std::filesystem::path root, std::filesystem::path labels_root,
+                         blob::Damages* damages)
+    : root_(std::move(root)), labels_root_(std::move(labels_root)), damages_(damages) {}
 
 Result<std::vector<Answer>> Predictions::find(const PredictionId& id) const {
   std::vector<Answer> found;
   ScanEnd end;
   const auto folder = root_ / folder_of(id.deployment) / day_of(id.time_ms());
   for (const auto& file : files_in(folder)) {
-    TRY(read_file_of(
+    TRY(read_file(
         file, id.deployment,
         [&](const Prediction& prediction, const Layout& layout) {
           if (prediction.id.uuid == id.uuid) found.push_back({prediction, layout});
@@ -57,6 +38,18 @@ Result<std::vector<Answer>> Predictions::find(const PredictionId& id) const {
     return answer.prediction.role != Role::kShadow;
   });
   return found;
+}
+
+/// False when `visit` did not go on.
+Result<bool> Predictions::read_file(const std::filesystem::path& file,
+                                    const std::string& deployment, const Visit& visit,
+                                    ScanEnd& end) const {
+  const PredictionFileEnd read = TRY(read_prediction_file(file, deployment, visit, damages_));
+  ++end.files;
+  if (read.torn) ++end.torn_files;
+  if (read.loss.places > 0) ++end.damaged_files;
+  end.lost_requests += read.loss.frames;
+  return !read.ended_early;
 }
 
 Result<> Predictions::each_day(const std::string& deployment, const VisitDay& visit) const {
@@ -77,7 +70,7 @@ Result<bool> Predictions::scan_day(const std::string& deployment, const std::str
   };
   for (const auto& file : files_in(root_ / folder_of(deployment) / day)) {
     if (TRY(lies_outside(file, from_ms, to_ms))) continue;
-    if (!TRY(read_file_of(file, deployment, visit_inside, end))) return false;
+    if (!TRY(read_file(file, deployment, visit_inside, end))) return false;
   }
   return true;
 }
@@ -100,7 +93,7 @@ Result<ScanEnd> Predictions::scan_labelled(const std::string& deployment, UnixMs
     Result<> failed;
     auto with_labels = [&](const Prediction& prediction, const Layout& layout) {
       if (!labels) {
-        Result<DayLabels> read = read_labels(labels_root_, deployment, day, known_by_ms);
+        Result<DayLabels> read = read_labels(labels_root_, deployment, day, known_by_ms, damages_);
         if (!read.ok()) failed = read.error();
         if (!read.ok()) return false;
         labels = std::move(*read);

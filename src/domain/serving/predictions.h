@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "domain/serving/labels.h"
 #include "domain/serving/prediction_record.h"
+#include "io/blob/damages.h"
 
 // The read side of the prediction log: files only, so it works without a server and beside one that
 // writes. Any thread; waits for the disk.
@@ -24,12 +25,17 @@ struct ScanEnd {
   std::uint64_t requests = 0, rows = 0;  // visited
   std::uint64_t files = 0;
   std::uint64_t torn_files = 0;  // that end in the middle of something: after a crash
+  std::uint64_t damaged_files = 0;
+  /// That damaged files had and cannot be read, in the span or not; as far as anybody can tell.
+  std::uint64_t lost_requests = 0;
 };
 
 class Predictions {
  public:
-  /// The root of the log, and that of the labels; neither need be there.
-  Predictions(std::filesystem::path root, std::filesystem::path labels_root);
+  /// The root of the log, and that of the labels; neither need be there. What is lost of either is
+  /// told to `damages`, which must outlive it, or only warned of.
+  Predictions(std::filesystem::path root, std::filesystem::path labels_root,
+              blob::Damages* damages = nullptr);
 
   /// Every version that answered this request: the one whose answer was given first, then shadows.
   /// Reads the files of one day. Empty when there is none.
@@ -53,12 +59,15 @@ class Predictions {
   Result<int> expire(const std::string& deployment, const std::string& day) const;
 
  private:
+  Result<bool> read_file(const std::filesystem::path& file, const std::string& deployment,
+                         const Visit& visit, ScanEnd& end) const;
   using VisitDay = std::function<Result<bool>(const std::string& day)>;
   Result<> each_day(const std::string& deployment, const VisitDay& visit) const;
   Result<bool> scan_day(const std::string& deployment, const std::string& day, UnixMs from_ms,
                         UnixMs to_ms, const Visit& visit, ScanEnd& end) const;
 
   std::filesystem::path root_, labels_root_;
+  blob::Damages* damages_;
 };
 
 }  // namespace slipway::serving

@@ -5,8 +5,7 @@
 #include <vector>
 
 #include "domain/serving/day_files.h"
-#include "domain/serving/prediction_record.h"
-#include "io/blob/journal.h"
+#include "domain/serving/prediction_file.h"
 
 namespace slipway::serving {
 namespace {
@@ -40,25 +39,22 @@ std::optional<std::vector<DayFile>> files_of(const std::filesystem::path& root,
 }  // namespace
 
 Result<std::optional<RowCounts>> count_rows(const std::filesystem::path& root,
-                                            std::span<const Label> labels,
-                                            std::uint64_t bytes_max) {
+                                            std::span<const Label> labels, std::uint64_t bytes_max,
+                                            blob::Damages* damages) {
   const auto files = files_of(root, labels, bytes_max);
   if (!files) return std::optional<RowCounts>();
   std::set<RowCounts::key_type> wanted;
   for (const Label& label : labels) wanted.emplace(label.id.deployment, label.id.uuid);
   RowCounts counts;
   for (const DayFile& file : *files) {
-    FrameReader reader(file.deployment);
-    TRY(blob::read_journal(file.path, "predictions", [&](std::string_view payload) {
-      Result<std::optional<Prediction>> read = reader.read(payload);
-      if (!read.ok()) return false;  // broken: the rest is not there
-      if (!*read) return true;
-      const RowCounts::key_type key(file.deployment, (*read)->id.uuid);
+    const auto count = [&](const Prediction& prediction, const Layout&) {
+      const RowCounts::key_type key(file.deployment, prediction.id.uuid);
       if (!wanted.contains(key)) return true;
       std::uint32_t& rows = counts[key];
-      rows = std::max(rows, (*read)->rows);
+      rows = std::max(rows, prediction.rows);
       return true;
-    }));
+    };
+    TRY(read_prediction_file(file.path, file.deployment, count, damages));
   }
   return std::optional<RowCounts>(std::move(counts));
 }

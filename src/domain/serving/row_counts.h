@@ -22,6 +22,7 @@ using RowCounts = std::map<std::pair<std::string, std::array<std::byte, 16>>, st
 /// left out. Reads the files of their days: nothing when those hold more than `bytes_max`. Any
 /// thread; waits for the disk.
 Result<std::optional<RowCounts>> count_rows(const std::filesystem::path& root,
-                                            std::span<const Label> labels, std::uint64_t bytes_max);
+                                            std::span<const Label> labels, std::uint64_t bytes_max,
+                                            blob::Damages* damages = nullptr);
 
 }  // namespace slipway::serving
