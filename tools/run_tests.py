@@ -75,18 +75,24 @@ class Postgres:
         if self.prefix:
             shutil.chown(self.folder, "postgres")
             give_back_null()
-        data = self.folder / "data"
-        options = f"-c listen_addresses='' -c unix_socket_directories={self.folder} -c max_connections=200"
-        self.call("initdb", "-D", data, "-U", user, "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C")
-        self.call("pg_ctl", "-D", data, "-w", "-l", self.folder / "log", "-o", options, "start")
+        self.data = self.folder / "data"
+        self.call("initdb", "-D", self.data, "-U", user, "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C")
+        self.start()
         self.uri = f"postgresql:///postgres?host={self.folder}&user={user}"
         return self
+
+    def start(self):
+        options = f"-c listen_addresses='' -c unix_socket_directories={self.folder} -c max_connections=200"
+        self.call("pg_ctl", "-D", self.data, "-w", "-l", self.folder / "log", "-o", options, "start")
+
+    def stop(self):
+        self.call("pg_ctl", "-D", self.data, "-m", "immediate", "stop")
 
     def call(self, program, *arguments):
         run([*self.prefix, POSTGRES / program, *arguments], check=True, stdout=subprocess.DEVNULL, cwd="/")
 
     def __exit__(self, *_):
-        self.call("pg_ctl", "-D", self.folder / "data", "-m", "immediate", "stop")
+        self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

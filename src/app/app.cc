@@ -15,6 +15,7 @@
 #include "app/features_api.h"
 #include "app/feedback_api.h"
 #include "app/golden_api.h"
+#include "app/health_api.h"
 #include "app/hooks_api.h"
 #include "app/loop/cached_data.h"
 #include "app/loop/draw_data.h"
@@ -371,6 +372,7 @@ Result<> App::start() {
   };
   mount_web(s.router);
   mount_metrics(s.router, s.metrics);
+  mount_health(s.router, *s.pool);
   const FlushLog flush_log = [&s] { return s.prediction_log->flush(); };
   mount_api(s.router, *s.pool, s.clock, s.options.state, flush_log);
   if (s.options.replay) {

@@ -8,8 +8,8 @@ import time
 
 
 class Server:
-    def __init__(self, state, prefix=(), **environment):
-        self.state, self.prefix, self.environment = state, list(prefix), environment
+    def __init__(self, state, prefix=(), arguments=(), **environment):
+        self.state, self.prefix, self.arguments, self.environment = state, list(prefix), list(arguments), environment
         self.process = None
 
     def start(self):
@@ -17,7 +17,7 @@ class Server:
         began = time.monotonic()
         self.process = subprocess.Popen(
             [*self.prefix, os.environ["SLIPWAY_BINARY"], "up", "--listen", "127.0.0.1:0", "--state", str(self.state),
-             "--log-level", "error"],
+             "--log-level", "error", *self.arguments],
             stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, env=dict(os.environ, **self.environment))
         line = self.process.stdout.readline()
         assert line.startswith("slipway: ready at http://"), f"the server said {line!r}"

@@ -40,12 +40,15 @@ def test_writes_fail_clearly_on_a_full_disk_and_go_on_afterwards(small_disk):
     status, answer = refused
     assert status == 503, refused
     assert "full" in answer["message"] or "space" in answer["message"], answer
-    assert call(connection, "GET", "/health")[0] == 200
+    assert call(connection, "GET", "/health") == (200, "OK")  # it lives,
+    status, reason = call(connection, "GET", "/ready")  # and is of no use
+    assert status == 503 and "full" in reason, (status, reason)
 
     ballast.unlink()
     status, answer = call(connection, "POST", f"{API}/runs/log-metric",
                           {"run_id": run, "key": "after", "value": 1.0, "timestamp": 1, "step": 0})
     assert status == 200, answer
+    assert call(connection, "GET", "/ready") == (200, "OK")
     assert history(connection, run, "after") == [(0, 1.0)]
     token, steps = "", set()
     while True:

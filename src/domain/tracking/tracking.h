@@ -123,9 +123,6 @@ class Tracking {
   /// Makes the experiment 0, "Default", if it is not there.
   static Result<std::unique_ptr<Tracking>> open(db::Pool& pool, const Clock& clock,
                                                 TrackingOptions options = {});
-  /// Why nothing can be written at present. Never waits.
-  Result<> health() const { return pool_.health(); }
-
   ~Tracking();
 
   // Deleted ones are found too.

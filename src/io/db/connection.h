@@ -42,6 +42,10 @@ class Connection : public Tx {
   /// kUnavailable (tag "moved") when what is written here is not what the database's name leads to
   /// any more: nobody would find it.
   virtual Result<> check_place() { return {}; }
+  /// kUnavailable when nothing can be written at present. Outside of a transaction; it may wait for
+  /// the disk or the server. `in_trouble`: it was so a moment ago, so a write is tried that changes
+  /// nothing.
+  virtual Result<> check([[maybe_unused]] bool in_trouble) { return check_place(); }
   /// Housekeeping between groups, after the writes were answered.
   virtual void after_group() {}
 

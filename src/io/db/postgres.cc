@@ -206,6 +206,7 @@ class PostgresConnection final : public Connection {
   }
   bool usable() const override { return pq_.status(session_.get()) == CONNECTION_OK; }
   bool outcome_unknown() const override { return outcome_unknown_; }
+  Result<> check(bool) override { return script("select 1"); }
 
   Result<> configure();
 

@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
+#include <poll.h>
 
+#include <chrono>
+#include <functional>
 #include <future>
 #include <random>
 #include <set>
@@ -211,6 +214,41 @@ TEST(FailingDisk, ADiskThatStaysBrokenLosesNothingAndWorksAgainWhenRepaired) {
   int calls = fail_each(PowerLossDisk::Fault::kIoError, true);
   EXPECT_GT(calls, 20);
   EXPECT_LT(calls, 1000);
+}
+
+/// Looks again until `holds`; false after ten seconds.
+bool comes_true(const std::function<bool()>& holds) {
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (!holds()) {
+    if (std::chrono::steady_clock::now() > until) return false;
+    poll(nullptr, 0, 5);
+  }
+  return true;
+}
+
+TEST(FailingDisk, IsTroubleUntilItIsWrittenAgain) {
+  for (const auto fault : {PowerLossDisk::Fault::kDiskFull, PowerLossDisk::Fault::kIoError}) {
+    for (const bool writes_come : {true, false}) {
+      TemporaryFolder folder;
+      PowerLossDisk disk;
+      Result<std::unique_ptr<Pool>> pool = open_on(disk, uri_in(folder.path()));
+      ASSERT_TRUE(pool.ok()) << pool.error().message;
+      EXPECT_EQ(write_singly(**pool, 1, 3).errors.size(), 0u);
+      EXPECT_TRUE((*pool)->health().ok());
+      disk.fail_at(1, fault, /*until_healed=*/true);
+      ASSERT_EQ(write_singly(**pool, 4, 1).errors.size(), 1u);
+      Result<> health = (*pool)->health();  // known as soon as the write was answered
+      ASSERT_FALSE(health.ok());
+      expect_clear(health.error(), fault);
+      disk.heal();
+      if (writes_come) {
+        EXPECT_EQ(write_singly(**pool, 5, 1).errors.size(), 0u);
+        EXPECT_TRUE((*pool)->health().ok());
+      } else {
+        EXPECT_TRUE(comes_true([&] { return (*pool)->health().ok(); }));
+      }
+    }
+  }
 }
 
 // Large writes, so that failures also hit the copying of the log into the file.

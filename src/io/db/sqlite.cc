@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/file.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -22,6 +23,7 @@ constexpr int kCheckpointPages = 1000;  // 4 MB of log: copied into the file bet
 constexpr int kRestartPages =
     50'000;  // 200 MB: readers never let the log start over, wait for them
 constexpr int kRestartWaitMs = 200;
+constexpr std::uint64_t kSpaceMin = 1u << 20;  // with less, many a write does not fit
 
 struct CloseDatabase {
   void operator()(sqlite3* database) const { sqlite3_close_v2(database); }
@@ -191,6 +193,12 @@ class SqliteConnection final : public Connection {
                  "moved"};
   }
 
+  Result<> check(bool in_trouble) override {
+    TRY(check_place());
+    TRY(check_space());
+    return in_trouble ? try_write() : Result<>();
+  }
+
   void after_group() override {
     if (log_pages_ < kCheckpointPages) return;
     int mode = SQLITE_CHECKPOINT_PASSIVE;
@@ -266,6 +274,31 @@ class SqliteConnection final : public Connection {
       cached->in_use = false;
     }
   };
+
+  Result<> check_space() const {
+    const char* file = sqlite3_db_filename(database_.get(), "main");
+    struct statvfs disk {};
+    if (statvfs(file, &disk) != 0 || disk.f_blocks == 0) return {};  // it cannot tell
+    const std::uint64_t blocks = geteuid() == 0 ? disk.f_bfree : disk.f_bavail;
+    if (blocks * disk.f_frsize >= kSpaceMin) return {};
+    return Error{Code::kUnavailable,
+                 "the disk of the database file " + shown(file) +
+                     " is full, or nearly so: less than 1 MiB is free",
+                 "disk_full"};
+  }
+
+  Result<> try_write() {
+    TRY(begin(Access::kWrite));
+    Result<> written = write_what_is_there();
+    if (written.ok()) return commit();
+    rollback();
+    return written;
+  }
+  Result<> write_what_is_there() {
+    const std::string version = TRY(pragma("pragma user_version"));
+    TRY(pragma("pragma user_version = " + version));
+    return {};
+  }
 
   static int note_log_pages(void* self, sqlite3*, const char*, int pages) {
     static_cast<SqliteConnection*>(self)->log_pages_ = pages;

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <chrono>
 #include <exception>
 
@@ -15,6 +16,7 @@ const std::vector<double> kSecondsBounds = {0.0005, 0.001, 0.0025, 0.005, 0.01, 
                                             0.05,   0.1,   0.25,   0.5,   1,    5};
 
 constexpr std::chrono::seconds kIdleCheck{1};
+constexpr std::int64_t kStallLimitMs = 10'000;  // a database that is silent for longer is away
 
 Result<> call(UniqueFunction<Result<>(Tx&)>& f, Tx& tx) {
   try {
@@ -22,6 +24,15 @@ Result<> call(UniqueFunction<Result<>(Tx&)>& f, Tx& tx) {
   } catch (const std::exception& thrown) {
     return internal(std::string("a write threw: ") + thrown.what());
   }
+}
+
+std::int64_t steady_ms() {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+}
+
+bool is_unavailable(const Result<>& outcome) {
+  return !outcome.ok() && outcome.error().code == Code::kUnavailable;
 }
 
 /// The engine chose this transaction to give way to another; the same again will work.
@@ -98,7 +109,10 @@ void Writer::run() {
   Group group;
   group.reserve(group_max_);
   while (take(group)) {
+    busy_since_ms_ = steady_ms();
     run_group(group);
+    judge(group);
+    busy_since_ms_ = 0;
     for (Write& write : group) write.done(std::move(write.outcome));
     group.clear();
     connection_->after_group();
@@ -112,7 +126,7 @@ bool Writer::take(Group& group) {
     sleeping_ = true;
     if (ready_.wait_for(lock, kIdleCheck, [&] { return !sleeping_ || closed_; })) continue;
     lock.unlock();
-    (void)check_place();  // what it finds is kept for health()
+    look();
     lock.lock();
   }
   queue_depth_.set(static_cast<double>(queue_.size()));
@@ -192,7 +206,7 @@ Result<> Writer::run_one(Write& write, bool alone) {
 }
 
 Writer::Ended Writer::commit(Write* first, std::size_t count) {
-  if (Result<> there = check_place(); !there.ok()) {
+  if (Result<> there = connection_->check_place(); !there.ok()) {
     connection_->rollback();
     fail_all(first, count, there.error());
     return Ended::kFailed;
@@ -206,16 +220,44 @@ Writer::Ended Writer::commit(Write* first, std::size_t count) {
   return gave_way(committed) ? Ended::kRetryAlone : Ended::kFailed;
 }
 
-Result<> Writer::check_place() {
-  Result<> there = connection_->check_place();
-  if (!there.ok() && health().ok())
-    log_error("writes are refused", {{"why", there.error().message}});
+/// What the outcomes say about the database; before they are told to anybody.
+void Writer::judge(const Group& group) {
+  const auto failed = std::find_if(
+      group.begin(), group.end(), [](const Write& write) { return is_unavailable(write.outcome); });
+  const bool has_failed = failed != group.end();
+  if (!has_failed && !in_trouble_) return;
+  // One that is lost was tried anew already, or will be by the next write.
+  keep(has_failed && !connection_->usable() ? failed->outcome : connection_->check(true));
+}
+
+/// While no writes come.
+void Writer::look() {
+  busy_since_ms_ = steady_ms();
+  keep(check());
+  busy_since_ms_ = 0;
+}
+
+Result<> Writer::check() {
+  if (!connection_->usable()) connection_ = TRY(source_.connect(Connection::Access::kWrite));
+  return connection_->check(in_trouble_);
+}
+
+void Writer::keep(const Result<>& well) {
+  const bool was_in_trouble = std::exchange(in_trouble_, is_unavailable(well));
+  if (in_trouble_ && !was_in_trouble)
+    log_error("nothing can be written", {{"why", well.error().message}});
+  if (!in_trouble_ && was_in_trouble) log_info("writes are possible again");
   std::lock_guard lock(mutex_);
-  trouble_ = there.ok() ? std::nullopt : std::optional<Error>(there.error());
-  return there;
+  trouble_ = in_trouble_ ? std::optional<Error>(well.error()) : std::nullopt;
 }
 
 Result<> Writer::health() {
+  const std::int64_t since = busy_since_ms_;
+  const std::int64_t span = since == 0 ? 0 : steady_ms() - since;
+  if (span > kStallLimitMs) {
+    return unavailable("the database has not answered for " + std::to_string(span / 1000) +
+                       " seconds");
+  }
   std::lock_guard lock(mutex_);
   if (trouble_) return *trouble_;
   return {};

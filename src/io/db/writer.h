@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -21,7 +22,7 @@ class Writer {
   void enqueue(UniqueFunction<Result<>(Tx&)> f, Done<> done);
   /// Runs `f` as a queued write and waits for its commit.
   Result<> wait_for(const std::function<Result<>(Tx&)>& f);
-  /// Why writes are refused, as of the last one or the last second without any.
+  /// Why nothing can be written, as of the last write or the last second without any.
   Result<> health();
 
  private:
@@ -42,7 +43,10 @@ class Writer {
   Result<> run_one(Write& write, bool alone);
   Ended commit(Write* first, std::size_t count);
   Result<> begin();
-  Result<> check_place();
+  void judge(const Group& group);
+  void look();
+  Result<> check();
+  void keep(const Result<>& well);
   static void fail_all(Write* first, std::size_t count, const Error& error);
 
   Source& source_;
@@ -60,6 +64,9 @@ class Writer {
   bool sleeping_ = false;
   bool closed_ = false;
   std::optional<Error> trouble_;
+  bool in_trouble_ = false;  // the same, for the writer's own thread
+
+  std::atomic<std::int64_t> busy_since_ms_{0};  // with the database; 0: not
   std::thread thread_;
 };
 
