@@ -88,10 +88,14 @@ RolloutPart::RolloutPart(db::Pool& pool, project::CurrentProject& project,
 
 Result<bool> RolloutPart::turn(UnixMs now) {
   bool did = collect(now);
+  // What a person decided meanwhile holds before anything else waits for the disk.
+  did |= TRY(put_routes(now));
   // Counting is no work of its own: who answers requests all the time would never rest.
   TRY(save_counts(now));
-  did |= TRY(decide_all(now));
-  did |= TRY(put_routes(now));
+  if (TRY(decide_all(now))) {
+    TRY(put_routes(now));
+    did = true;
+  }
   return did;
 }
 
