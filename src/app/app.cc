@@ -24,6 +24,7 @@
 #include "app/loop/intake_part.h"
 #include "app/loop/log_part.h"
 #include "app/loop/monitor_part.h"
+#include "app/loop/narrator_part.h"
 #include "app/loop/nats_part.h"
 #include "app/loop/notify_part.h"
 #include "app/loop/publish_run.h"
@@ -156,6 +157,7 @@ struct App::Services {
     circle.add(std::make_unique<LogPart>(*pool, project, *prediction_log, options.state));
     if (options.spawner != nullptr) TRY(add_flows());
     circle.add(std::make_unique<NotifyPart>(*pool, metrics, wake, environment_variable));
+    circle.add(TRY(NarratorPart::begin(*pool)));
     return {};
   }
 

@@ -6,6 +6,7 @@
 #include "app/app.h"
 #include "app/cli/common.h"
 #include "app/cli/verbs.h"
+#include "app/event_words.h"
 #include "app/owner.h"
 #include "app/project.h"
 #include "app/reproduce.h"
@@ -100,8 +101,8 @@ std::string line_of_event(const Json& event) {
   std::string line = text(event, "seq") + "  " + text(event, "time") + "  " + text(event, "type") +
                      "  " + text(event, "subject");
   const Json* data = event.find("data");
-  const std::string reason = data != nullptr ? text(*data, "reason") : "";
-  return line + (reason.empty() ? "" : "  (" + reason + ")");
+  const std::string words = data != nullptr ? words_of_event(text(event, "type"), *data) : "";
+  return line + (words.empty() ? "" : "  (" + words + ")");
 }
 
 int show(const Result<Json>& shown, const Surroundings& surroundings,
@@ -204,7 +205,11 @@ int run_runs(const Arguments& arguments, const Surroundings& surroundings) {
   return show(runs, surroundings, [](const Json& json, std::ostream& out) {
     const Json::Array& list = json.find("runs")->as_array();
     for (const Json& run : list) out << line_of(run) << "\n";
-    if (list.empty()) out << "there was no run yet\n";
+    if (list.empty()) {
+      out << "there was no pipeline run yet: `slipway run PIPELINE` asks for one, triggers do "
+             "(runs "
+             "that scripts logged with MLflow are on the page, under Experiments)\n";
+    }
   });
 }
 

@@ -108,6 +108,11 @@ class Server {
     return did.ok() && *did;
   }
   std::size_t parts() const { return parts_.size(); }
+  /// Why the deployment answers nothing, as its route says.
+  std::string unserved() {
+    const serving::Deployment now = deployed_->find("live");
+    return now ? now->route.unserved : "";
+  }
 
   std::int64_t register_version(const std::string& location) {
     std::promise<Result<registry::Version>> made;
@@ -355,6 +360,8 @@ TEST_F(DeliveryLoopTest, WithoutGoldenRowsAVersionNeedsAWaiver) {
             "parity: there are no golden rows: no stage of dvc.yaml made this version; `python -m "
             "slipway.golden MODEL TABLE` makes some, and `slipway deploy --version 1` asks the "
             "gates again");
+  EXPECT_EQ(server_->unserved().substr(0, 60),
+            "version 1 of model bikes was stopped at its gates, parity: t");
   EXPECT_EQ(server_->ask(5), 0);
   WaiverRequest waiver;
   waiver.gate = "parity";

@@ -42,6 +42,7 @@ struct DeploymentRoute {
   std::string features = {};  // view whose features the server looks up by entity key; "" for none
   double slow_ms = 0;         // slower answers are counted as such; 0: nothing is slow
   std::int64_t revision = 0;  // of the deployment: a higher one replaces a lower one
+  std::string unserved = {};  // why nothing is served though a version came, for people; ""
 
   bool operator==(const DeploymentRoute&) const = default;
 };

@@ -379,10 +379,26 @@ DeploymentRoute route_of(const Deployment& deployment, const std::optional<Rollo
   return route;
 }
 
+/// What became of the newest candidate of a deployment that has nothing else.
+Result<std::string> unserved_words(db::Tx& tx, const Deployment& deployment) {
+  const auto newest = TRY(rollouts_of(tx, deployment.name, 1));
+  if (newest.empty()) return std::string();
+  const Rollout& r = newest.front();
+  const char* fate = r.phase == Phase::kStopped      ? " was stopped at its gates, "
+                     : r.phase == Phase::kRolledBack ? " was rolled back, "
+                                                     : nullptr;
+  if (fate == nullptr) return std::string();
+  return "version " + std::to_string(r.version) + " of model " + r.model + fate + r.reason;
+}
+
 Result<std::vector<DeploymentRoute>> routes(db::Tx& tx) {
   std::vector<DeploymentRoute> all;
-  for (const Deployment& deployment : TRY(deployments(tx)))
-    all.push_back(route_of(deployment, TRY(active_rollout(tx, deployment.name))));
+  for (const Deployment& deployment : TRY(deployments(tx))) {
+    const auto active = TRY(active_rollout(tx, deployment.name));
+    DeploymentRoute route = route_of(deployment, active);
+    if (route.stable == 0 && !active) route.unserved = TRY(unserved_words(tx, deployment));
+    all.push_back(std::move(route));
+  }
   return all;
 }
 

@@ -249,6 +249,7 @@ Result<std::optional<std::string>> step_at(db::Tx& tx, const std::string& deploy
 
 /// What the data plane should do now. Pure.
 DeploymentRoute route_of(const Deployment& deployment, const std::optional<Rollout>& active);
+/// With `unserved` where no version serves and the newest rollout came to nothing.
 Result<std::vector<DeploymentRoute>> routes(db::Tx& tx);
 
 }  // namespace slipway::delivery

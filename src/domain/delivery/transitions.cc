@@ -141,7 +141,9 @@ Result<int> step_after(const Rollout& r, const Action& action) {
 Json evidence_of(const Action& action) {
   Json::Array guards;
   for (const GuardEvidence& g : action.evidence) guards.push_back(to_json(g));
-  return Json(Json::Object{{"guards", std::move(guards)}});
+  Json evidence(Json::Object{{"guards", std::move(guards)}});
+  if (action.quarantine) evidence.set("quarantined", true);
+  return evidence;
 }
 
 void enter(Rollout& r, const Action& action, int step, UnixMs now_ms) {
