@@ -440,6 +440,13 @@ std::string App::serving_url() const {
   const Services& s = *services_;
   return s.serving_server ? url_of(*s.options.listen_serving, s.serving_server->port()) : url();
 }
+Result<std::vector<std::string>> App::names_to_ask() const {
+  std::vector<std::string> names = services_->deployments->names();
+  for (registry::KnownModel& model : TRY(services_->registry->known()))
+    if (std::find(names.begin(), names.end(), model.name) == names.end())
+      names.push_back(std::move(model.name));
+  return names;
+}
 db::Pool& App::pool() {
   return *services_->pool;
 }

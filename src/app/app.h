@@ -70,6 +70,8 @@ class App {
   /// After start().
   std::string url() const;
   std::string serving_url() const;  // equal to url() without a listener of its own
+  /// What can be asked for answers: deployments and registered models, by name.
+  Result<std::vector<std::string>> names_to_ask() const;
   db::Pool& pool();
   const Clock& clock() const;
   const std::string& secret() const;

@@ -3,6 +3,10 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include <algorithm>
+
+#include "base/text.h"
+
 namespace slipway::app {
 
 using wire::Json;
@@ -10,6 +14,18 @@ using wire::Json;
 std::string user_name() {
   const passwd* entry = getpwuid(geteuid());
   return entry != nullptr ? entry->pw_name : std::to_string(geteuid());
+}
+
+std::string hint_of(const std::string& name, const std::vector<std::string>& known) {
+  constexpr std::size_t kShownMax = 5;
+  if (known.empty()) return "";
+  if (const auto near = nearest(name, known)) return "; did you mean '" + *near + "'?";
+  const std::vector<std::string> shown(
+      known.begin(), known.begin() + static_cast<long>(std::min(known.size(), kShownMax)));
+  std::string text = "; known: " + join(shown, ", ");
+  if (known.size() > kShownMax)
+    text += " and " + std::to_string(known.size() - kShownMax) + " more";
+  return text;
 }
 
 Error usage(const std::string& message) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "io/wire/json.h"
@@ -12,6 +13,9 @@ namespace slipway::app {
 
 /// Who runs this command: the login name, else the number of the user.
 std::string user_name();
+
+/// "; did you mean 'NEAR'?", or "; known: A, B and 3 more", or "" where nothing is known.
+std::string hint_of(const std::string& name, const std::vector<std::string>& known);
 
 /// The command was used wrongly (exit code 2).
 Error usage(const std::string& message);

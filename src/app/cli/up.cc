@@ -1,10 +1,12 @@
 #include <signal.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <thread>
 
 #include "app/bring_up.h"
+#include "app/cli/common.h"
 #include "app/cli/verbs.h"
 #include "app/project.h"
 #include "base/log.h"
@@ -142,8 +144,7 @@ Result<AppOptions> options_of(const Settings& settings, const std::filesystem::p
   options.hook_secret = settings.text("hook_secret");
   options.nats = TRY(nats_access(settings, folder));
   constexpr std::int64_t kDayMs = 24 * 60 * 60 * 1000, kDaysMax = 36'500;
-  options.run_folders.newest =
-      static_cast<int>(TRY(bounded(settings, "keep_runs", 0, 1'000'000)));
+  options.run_folders.newest = static_cast<int>(TRY(bounded(settings, "keep_runs", 0, 1'000'000)));
   options.run_folders.age_ms = TRY(bounded(settings, "keep_runs_days", 0, kDaysMax)) * kDayMs;
   options.body_memory_bytes =
       static_cast<std::uint64_t>(TRY(bounded(settings, "body_memory", 1, 1 << 20))) << 20;
@@ -175,6 +176,16 @@ void say_ready(const App& app, const std::filesystem::path& state,
   surroundings.out << "slipway: ready at " << app.url() << std::endl;
   if (app.serving_url() != app.url())
     surroundings.err << "slipway: predictions at " << app.serving_url() << std::endl;
+}
+
+/// One that is not there may come; a slip of the fingers never does.
+void check_default(const App& app, const std::string& name, const Surroundings& surroundings) {
+  if (name.empty()) return;
+  const Result<std::vector<std::string>> known = app.names_to_ask();
+  if (!known.ok() || std::find(known->begin(), known->end(), name) != known->end()) return;
+  warn("--default-deployment: there is no deployment or model '" + name +
+           "' yet, and /invocations answers nothing until there is" + hint_of(name, *known),
+       surroundings);
 }
 
 sigset_t end_signals() {
@@ -230,6 +241,7 @@ int run_up(const Arguments& arguments, const Surroundings& surroundings) {
   Result<std::unique_ptr<App>> app = bring_up(*options);
   if (!app.ok()) return report(app.error(), surroundings);
   surroundings.err << state_line(*settings, surroundings.folder, options->state) << std::endl;
+  check_default(**app, options->default_deployment, surroundings);
   say_ready(**app, options->state, surroundings);
   wait_and_drain(**app, signals);
   return kDone;
