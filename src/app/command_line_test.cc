@@ -68,6 +68,22 @@ TEST(CommandLine, RefusesAFlagItDoesNotKnow) {
   EXPECT_NE(ran.err.find("--listne"), std::string::npos) << ran.err;
 }
 
+TEST(CommandLine, NamesTheNearestFlag) {
+  for (const auto& [arguments, near] :
+       std::vector<std::pair<std::vector<std::string>, std::string>>{
+           {{"up", "--listne", "127.0.0.1:0"}, "--listen"},
+           {{"runs", "--pipline=train"}, "--pipeline"},
+           {{"repro", "--forse"}, "--force"},
+           {{"repro", "--job=2"}, "--jobs"}}) {
+    Ran ran = run(arguments);
+    EXPECT_EQ(ran.status, kUsedWrongly) << ran.err;
+    EXPECT_NE(
+        ran.err.find("; did you mean '" + near + "'?; see `slipway " + arguments[0] + " --help`"),
+        std::string::npos)
+        << ran.err;
+  }
+}
+
 TEST(CommandLine, RefusesToListenToTheNetwork) {
   Ran ran = run({"up", "--listen", "0.0.0.0:0", "--state", "/nonexistent/state"});
   EXPECT_EQ(ran.status, kUsedWrongly);

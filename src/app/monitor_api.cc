@@ -4,8 +4,10 @@
 
 #include "app/api.h"
 #include "base/text.h"
+#include "domain/flows/trigger_store.h"
 #include "domain/monitor/store.h"
 #include "domain/monitor/window.h"
+#include "domain/project/applied.h"
 #include "graph/kinds.h"
 
 namespace slipway::app {
@@ -93,6 +95,28 @@ Result<Json> json_of(const monitor::WindowRow& row, const WindowsRequest& wanted
   return json;
 }
 
+/// Triggers that the incident fires, which hold still after a firing: {"trigger", "fired_ms",
+/// "until_ms"}.
+Result<Json::Array> cooling_of(db::Tx& tx, const project::ProjectFile& file,
+                               const monitor::Incident& incident) {
+  Json::Array all;
+  for (const project::TriggerSpec& trigger : file.triggers) {
+    const auto* source = std::get_if<project::IncidentSource>(&trigger.source);
+    const auto means = [](const std::string& wanted, const std::string& found) {
+      return wanted.empty() || wanted == found;
+    };
+    if (!source || trigger.cooldown.count() == 0 || !means(source->monitor, incident.monitor) ||
+        !means(source->deployment, incident.deployment))
+      continue;
+    const UnixMs fired_ms = TRY(flows::last_fired(tx, trigger.name));
+    if (fired_ms == 0) continue;
+    all.push_back(Json(Json::Object{{"trigger", trigger.name},
+                                    {"fired_ms", fired_ms},
+                                    {"until_ms", fired_ms + trigger.cooldown.count()}}));
+  }
+  return all;
+}
+
 Json json_of(const monitor::Incident& i) {
   return Json(Json::Object{{"id", i.id},
                            {"deployment", i.deployment},
@@ -113,6 +137,16 @@ Json json_of(const monitor::Incident& i) {
                            {"closed_ms", i.closed_ms},
                            {"opened_seq", i.opened_seq},
                            {"last_seq", i.last_seq}});
+}
+
+/// An open one with what holds its remedy back.
+Result<Json> json_with_triggers(db::Tx& tx, const std::optional<project::Applied>& applied,
+                                const monitor::Incident& incident) {
+  Json json = json_of(incident);
+  if (!incident.open || !applied) return json;
+  Json::Array cooling = TRY(cooling_of(tx, applied->declared.file, incident));
+  if (!cooling.empty()) json.set("cooling", std::move(cooling));
+  return json;
 }
 
 Result<Json> json_of(db::Tx& tx, const project::DeploymentSpec& deployment,
@@ -259,16 +293,17 @@ Result<Json> list_windows(db::Tx& tx, const WindowsRequest& request) {
 
 Result<Json> list_incidents(db::Tx& tx, const IncidentsRequest& request) {
   const int limit = TRY(limit_of(request.limit));
+  const auto applied = TRY(project::current(tx));
   Json::Array all;
   for (const monitor::Incident& incident :
        TRY(monitor::incidents(tx, request.deployment, request.open, limit)))
-    all.push_back(json_of(incident));
+    all.push_back(TRY(json_with_triggers(tx, applied, incident)));
   return Json(Json::Object{{"incidents", std::move(all)}});
 }
 
 Result<Json> show_incident(db::Tx& tx, const std::string& id) {
   const monitor::Incident incident = TRY(incident_named(tx, id));
-  Json json = json_of(incident);
+  Json json = TRY(json_with_triggers(tx, TRY(project::current(tx)), incident));
   Json::Array history;
   for (const monitor::IncidentChange& change : TRY(monitor::changes_of(tx, incident.id)))
     history.push_back(Json(Json::Object{{"number", change.number},

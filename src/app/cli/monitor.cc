@@ -142,6 +142,10 @@ std::string incident_text(const Json& incident) {
   if (const std::int64_t failed = number_at(incident, "failed_remedies"); failed > 0)
     text += "  " + std::to_string(failed) + (failed == 1 ? " remedy" : " remedies") +
             " failed: `slipway incidents " + text_at(incident, "id") + "` says why\n";
+  for (const Json& trigger : list_at(incident, "cooling"))
+    text += "  trigger " + text_at(trigger, "trigger") + " fired " +
+            to_iso8601(number_at(trigger, "fired_ms")) + " and cools down until " +
+            to_iso8601(number_at(trigger, "until_ms")) + "\n";
   if (!is_set(incident, "open"))
     text += "  closed " + to_iso8601(number_at(incident, "closed_ms")) + " by " +
             text_at(incident, "closed_by") + ", remedy: " + text_at(incident, "remedy") + " (" +

@@ -88,6 +88,20 @@ void say_done(const flows::ReproResult& result, const Surroundings& surroundings
   say_for_git(*repository, for_git(*repository, result.files), surroundings);
 }
 
+/// Of a flag that is none: the nearest, and where they stand.
+Error with_help(Error error, const std::vector<std::string>& arguments) {
+  if (error.tag != "usage") return error;
+  const std::vector<std::string> known = flows::repro_flags();
+  for (const std::string& argument : arguments) {
+    const std::string name = argument.substr(0, argument.find('='));
+    if (!error.message.ends_with(": " + argument)) continue;
+    if (const auto near = nearest(name, known)) error.message += "; did you mean '" + *near + "'?";
+    break;
+  }
+  error.message += "; see `slipway repro --help`";
+  return error;
+}
+
 int reproduce(flows::ParsedRepro& parsed, const flows::CommandContext& context,
               const Surroundings& surroundings) {
   flows::TextObserver talking(surroundings.out, surroundings.err, surroundings.colours);
@@ -111,7 +125,7 @@ int reproduce(flows::ParsedRepro& parsed, const flows::CommandContext& context,
 
 int run_repro(const Arguments& arguments, const Surroundings& surroundings) {
   Result<flows::ParsedRepro> parsed = flows::parse_repro(arguments.positional, surroundings.folder);
-  if (!parsed.ok()) return report(parsed.error(), surroundings);
+  if (!parsed.ok()) return report(with_help(parsed.error(), arguments.positional), surroundings);
   const bool greets = !parsed->quiet && !surroundings.json;
   return with_context(surroundings, greets, [&](const flows::CommandContext& context) {
     return reproduce(*parsed, context, surroundings);

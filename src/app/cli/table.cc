@@ -80,6 +80,22 @@ bool take_json(std::vector<std::string>& arguments) {
   return is_there;
 }
 
+/// "; did you mean '--force'?" for the first flag that the command has not.
+std::string flag_hint(const Command& command, const std::vector<std::string>& given) {
+  std::vector<std::string> known = {"--help", "--json"};
+  for (const Flag& flag : command.flags)
+    for (const std::string_view name : split(flag.names, ',')) known.emplace_back(name);
+  for (const std::string& argument : given) {
+    if (argument == "--") return "";
+    const std::string name = argument.substr(0, argument.find('='));
+    const bool is_known = std::find(known.begin(), known.end(), name) != known.end();
+    if (!name.starts_with("--") || is_known) continue;
+    const auto near = nearest(name, known);
+    return near ? "; did you mean '" + *near + "'?" : "";
+  }
+  return "";
+}
+
 bool asks_for_help(const std::vector<std::string>& arguments) {
   auto end = std::find(arguments.begin(), arguments.end(), "--");
   return std::any_of(arguments.begin(), end,
@@ -133,11 +149,12 @@ int run_one(const Command& command, std::vector<std::string> rest, Surroundings 
   CLI::App parser(command.summary, "slipway " + command.name);
   Slots slots;
   declare(parser, command, slots);
+  const std::string hint = flag_hint(command, rest);
   std::reverse(rest.begin(), rest.end());  // the library takes them last first
   try {
     parser.parse(rest);
   } catch (const CLI::ParseError& error) {
-    return wrong_use_of(command, error.what(), surroundings);
+    return wrong_use_of(command, error.what() + hint, surroundings);
   }
   if (slots.positional.size() > command.positional_max) {
     return wrong_use_of(command, "too many arguments: '" + slots.positional.back() + "'",

@@ -243,6 +243,21 @@ class RequestReader {
     });
   }
 
+  /// Which element it is that is no such number. A text that is no JSON at all is told by its byte.
+  Error at_element(JsonScanner& in, const InputTensor& input, const Error& error) const {
+    constexpr std::string_view kUnfit = "Unable to parse 'data': ";
+    const bool is_text = in.peek() == '"';
+    if (!is_text && !error.message.starts_with(kUnfit)) return error;
+    const std::string who = input.name.empty()
+                                ? "input number " + std::to_string(request_.inputs.size())
+                                : "input '" + input.name.substr(0, 100) + "'";
+    const std::string found =
+        std::string(kUnfit) + "found a text, expected " + std::string(to_string(input.datatype));
+    return invalid((is_text ? found : error.message) + " (element " +
+                   std::to_string(request_.numbers.size() - input.first) + " of " + who +
+                   ", counted from 0)");
+  }
+
   Result<> read_data(JsonScanner& in, InputTensor& input) {
     if (input.datatype == Datatype::kFp16 || input.datatype == Datatype::kBf16) {
       return invalid(
@@ -261,7 +276,9 @@ class RequestReader {
     auto& numbers = request_.numbers;
     input.first = numbers.size();
     const auto element = [&]() -> Result<> {
-      numbers.push_back(TRY(read_element(in, input.datatype)));
+      Result<float> value = read_element(in, input.datatype);
+      if (!value.ok()) return at_element(in, input, value.error());
+      numbers.push_back(*value);
       return {};
     };
     TRY(in.flattened(element));

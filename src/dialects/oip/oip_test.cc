@@ -719,7 +719,16 @@ INSTANTIATE_TEST_SUITE_P(
                 "400 receiving FP16 data via JSON is not supported. Please use the binary data "
                 "format for input input-0"},
         Mistake{"SmallInteger", INPUT(R"("shape":[1],"datatype":"UINT8","data":[300])"),
-                "400 Unable to parse 'data': 300 is no UINT8"},
+                "400 Unable to parse 'data': 300 is no UINT8 (element 0 of input 'input-0', "
+                "counted from 0)"},
+        Mistake{"TextAmongNumbers", INPUT(R"("shape":[1,3],"datatype":"FP32","data":[1,"x",3])"),
+                "400 Unable to parse 'data': found a text, expected FP32 (element 1 of input "
+                "'input-0', counted from 0)"},
+        Mistake{
+            "TextAmongNumbersOfANamelessInput",
+            R"({"inputs":[{"shape":[1,3],"datatype":"INT32","data":["x",2,3],"name":"input-0"}]})",
+            "400 Unable to parse 'data': found a text, expected INT32 (element 0 of input number "
+            "1, counted from 0)"},
         Mistake{
             "ReservedParameter",
             R"({"parameters":{"triton_x":1},"inputs":[{"name":"input-0","shape":[1,3],"datatype":"FP32","data":[1,2,3]}]})",

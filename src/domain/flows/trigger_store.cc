@@ -1,6 +1,7 @@
 #include "domain/flows/trigger_store.h"
 
 #include "base/ids.h"
+#include "base/text.h"
 #include "domain/flows/runs_store.h"
 #include "graph/kinds.h"
 
@@ -516,10 +517,26 @@ Result<std::int64_t> forget_events(db::Tx& tx, UnixMs before_ms) {
       before_ms);
 }
 
+namespace {
+
+Error no_pipeline(const ProjectFile& file, const std::string& name) {
+  std::vector<std::string> names;
+  for (const project::PipelineSpec& known : file.pipelines) names.push_back(known.name);
+  const auto near = nearest(name, names);
+  std::string hint = "; slipway.yaml declares none";
+  if (near)
+    hint = "; did you mean \"" + *near + "\"?";
+  else if (!names.empty())
+    hint = "; there is " + join(names, ", ");
+  return missing("there is no pipeline \"" + name + "\"" + hint);
+}
+
+}  // namespace
+
 Result<std::string> ask_run(db::Tx& tx, const ProjectFile& file, const ByHand& wish,
                             UnixMs now_ms) {
   const project::PipelineSpec* pipeline = file.find_pipeline(wish.pipeline);
-  if (pipeline == nullptr) return missing("there is no pipeline \"" + wish.pipeline + "\"");
+  if (pipeline == nullptr) return no_pipeline(file, wish.pipeline);
   Occasion occasion;
   occasion.cause = {kind::kPerson, wish.actor.empty() ? "somebody" : wish.actor};
   occasion.type = "asked";
@@ -540,6 +557,12 @@ Result<std::string> peek_watched(db::Tx& tx, const std::string& trigger) {
   auto found =
       TRY(tx.one<std::string>("select watched from trigger_states where name = ?", trigger));
   return found.value_or("");
+}
+
+Result<UnixMs> last_fired(db::Tx& tx, const std::string& trigger) {
+  return TRY(tx.one<std::int64_t>("select last_fired_ms from trigger_states where name = ?",
+                                  trigger))
+      .value_or(0);
 }
 
 Result<> set_watched(db::Tx& tx, const std::string& trigger, const std::string& text) {

@@ -148,6 +148,7 @@ TEST_P(TriggerStore, WhatNobodyListensToIsNotKept) {
 TEST_P(TriggerStore, AStormIsCountedNotWritten) {
   trigger().cooldown = Span(kDay);
   constexpr int kStorm = 10'000;
+  const UnixMs began_ms = now_;
   for (int begin = 0; begin < kStorm; begin += 1000) {
     in([&](db::Tx& tx) -> Result<int> {
       for (int i = begin; i < begin + 1000; ++i) TRY(notice(tx, file_, message(i), now_));
@@ -156,6 +157,7 @@ TEST_P(TriggerStore, AStormIsCountedNotWritten) {
     now_ += 1000;
   }
   EXPECT_EQ(open().size(), 1u);
+  EXPECT_EQ(in([&](db::Tx& tx) { return last_fired(tx, trigger().name); }), began_ms);
   auto kept = decided();
   ASSERT_EQ(kept.size(), 2u);
   EXPECT_EQ(kept[0].act, "ignored");
@@ -304,10 +306,19 @@ TEST_P(TriggerStore, APersonsRunHasNoTrigger) {
   EXPECT_EQ(open()[0].id, run);
   EXPECT_EQ(open()[0].plan.commit, "abc");
   EXPECT_EQ(log_types(), (Types{"person.received", "pipeline_run.requested"}));
-  auto unknown = pool_->write([&](db::Tx& tx) {
-    return ask_run(tx, file_, {"no", "", "", {}}, 1);
-  });
-  EXPECT_EQ(unknown.error().code, Code::kMissing);
+  EXPECT_EQ(in([&](db::Tx& tx) { return last_fired(tx, trigger().name); }), 0);
+}
+
+TEST_P(TriggerStore, APipelineThatIsNotThereIsRefusedWithTheNearest) {
+  for (const auto& [name, said] : std::vector<std::pair<std::string, std::string>>{
+           {"trian", "there is no pipeline \"trian\"; did you mean \"train\"?"},
+           {"nothing", "there is no pipeline \"nothing\"; there is train"}}) {
+    auto unknown = pool_->write([&, name = name](db::Tx& tx) {
+      return ask_run(tx, file_, {name, "", "", {}}, 1);
+    });
+    EXPECT_EQ(unknown.error().code, Code::kMissing);
+    EXPECT_EQ(unknown.error().message, said);
+  }
 }
 
 // --- runs ---

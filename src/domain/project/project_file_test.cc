@@ -135,7 +135,7 @@ const Bad kBad[] = {
      "slipway.yaml:1:1: found no \"version\" in the file, expected one\n"
      "slipway.yaml:1:1: found no \"project\" in the file, expected one"},
     {"Version", "version: 2\nproject: p\n",
-     "slipway.yaml:1:10: found the number 2, expected a whole number from 1 to 1 for \"version\""},
+     "slipway.yaml:1:10: found the number 2, expected the number 1 for \"version\""},
     {"UnknownTopKey", with_head("pipeline: {}\n"),
      "slipway.yaml:3:1: found the key \"pipeline\" in the file, expected version, project, "
      "use_case, contracts, features, pipelines, triggers, deployments or notify; did you mean "

@@ -211,7 +211,9 @@ bool Reader::count(const Node& node, std::int64_t min, std::int64_t max, std::in
   Result<std::int64_t> value =
       node.type == yaml::Type::kInteger ? node.as_int64() : Result<std::int64_t>(invalid(""));
   if (!value.ok() || *value < min || *value > max) {
-    expected(node, "a whole number from " + std::to_string(min) + " to " + std::to_string(max));
+    expected(node, min == max ? "the number " + std::to_string(min)
+                              : "a whole number from " + std::to_string(min) + " to " +
+                                    std::to_string(max));
     return false;
   }
   out = *value;

@@ -33,7 +33,11 @@ std::vector<std::string> monitors_of(const ProjectFile& file, const std::string&
   std::vector<std::string> names;
   for (const DeploymentSpec& spec : file.deployments) {
     if (!deployment.empty() && spec.name != deployment) continue;
-    for (const MonitorSpec& monitor : spec.monitors) names.push_back(monitor.name);
+    for (const MonitorSpec& monitor : spec.monitors) {
+      // Several deployments may have one of the same name; it is named once.
+      if (std::find(names.begin(), names.end(), monitor.name) == names.end())
+        names.push_back(monitor.name);
+    }
   }
   return names;
 }

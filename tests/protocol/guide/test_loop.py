@@ -97,6 +97,11 @@ def test_the_loop_closes(project):
     run, = project.json("runs")["runs"]
     log = project.run("slipway", "logs", run["id"])
     assert (run["trigger"], run["state"]) == ("decay", "succeeded"), (run, log)
+    incident, = project.json("incidents", "--open")["incidents"]
+    cooling, = incident["cooling"]
+    assert (cooling["trigger"], cooling["until_ms"] - cooling["fired_ms"]) == ("decay", 7 * 24 * 3600 * 1000), cooling
+    said = project.run("slipway", "incidents")
+    assert "  trigger decay fired 2031-" in said and " and cools down until 2031-" in said, said
     data, = run["plan"]["data"]
     assert data["to"] == "data/live.csv" and data["md5"]
     drawn = project.root / ".dvc" / "cache" / "files" / "md5" / data["md5"][:2] / data["md5"][2:]
