@@ -143,6 +143,25 @@ void record(const Arguments& arguments, const Surroundings& surroundings, CheckR
   if (!kept.ok()) warn("the verdicts are not recorded: " + kept.error().message, surroundings);
 }
 
+/// Beside each column that is missing: what the file has instead, and the contract does not name.
+void name_extras(const checks::Profile& profile, std::vector<checks::Verdict>& verdicts) {
+  constexpr std::size_t kShownMax = 10;
+  constexpr std::string_view kNoColumn = "there is no such column";
+  if (profile.others.empty()) return;
+  std::vector<std::string> shown(
+      profile.others.begin(),
+      profile.others.begin() + static_cast<long>(std::min(profile.others.size(), kShownMax)));
+  if (shown.size() < profile.others.size()) shown.emplace_back("...");
+  for (checks::Verdict& verdict : verdicts) {
+    // Of the checks of a column only the first says it; the others have no data.
+    const bool has_data = verdict.status != checks::Status::kNoData;
+    if (!has_data || !verdict.words.starts_with(kNoColumn)) continue;
+    const auto near = nearest(verdict.column, profile.others);
+    if (near) verdict.words += "; did you mean '" + *near + "'?";
+    verdict.words += " (the file has, and the contract does not name: " + join(shown, ", ") + ")";
+  }
+}
+
 Result<CheckResult> check_file(const Arguments& arguments, const Surroundings& surroundings) {
   const path file = surroundings.folder / arguments.positional.front();
   checks::Circumstances circumstances;
@@ -160,6 +179,7 @@ Result<CheckResult> check_file(const Arguments& arguments, const Surroundings& s
   result.stamp = stamp_of(file);
   const checks::Profile profile = TRY(checks::profile_table(file, suite.plan));
   result.verdicts = checks::evaluate(suite, profile, circumstances);
+  name_extras(profile, result.verdicts);
   CheckFact& fact = result.fact;
   fact.contract_file = shown;
   fact.contract = text;

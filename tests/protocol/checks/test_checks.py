@@ -54,6 +54,17 @@ def test_a_file_is_held_against_the_contract_that_the_project_binds_to_it(projec
     assert said.startswith("fail") and "not within [0, 23] (first in row 1: '24')" in said
 
 
+def test_a_misspelt_column_is_named_beside_the_one_that_is_missing(project):
+    file = project.root / "data" / "hour.csv"
+    header, rest = file.read_text().split("\n", 1)
+    file.write_text(header.replace("hum", "humm") + ",extra\n" + rest.replace("\n", ",1\n"))
+    said = project.slipway("check", "data/hour.csv", code=1)
+    lines = [line for line in said.splitlines() if "there is no such column" in line]
+    assert "; did you mean 'humm'? (the file has, and the contract does not name: " in lines[0], said
+    assert lines[0].endswith("humm, casual, registered, extra)"), said
+    assert all(line.endswith("there is no such column") for line in lines[1:]), said
+
+
 def test_json_and_junit_say_what_the_table_says(project):
     project.rows(1, 2000, lambda row: row[:10] + ["nan"] + row[11:])
     document = json.loads(project.slipway("--json", "check", "data/hour.csv", code=1))
