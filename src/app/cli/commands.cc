@@ -39,9 +39,12 @@ std::vector<Command> commands() {
                  .summary = "lay out a project in this folder",
                  .flags = {{"--no-scm", "", "without git"},
                            {"--subdir", "", "in a folder of a git repository that begins above"},
+                           {"--minimal", "",
+                            "slipway.yaml alone, where folders and documents have their places"},
                            {"-f,--force", "",
                             "write an existing .dvc anew: its config goes, its cache stays"}},
-                 .examples = {"git init && slipway init"},
+                 .examples = {"git init && slipway init",
+                              "slipway init --minimal   # in a repository that uses DVC already"},
                  .run = run_init});
   all.push_back(
       {.name = "up",

@@ -87,7 +87,8 @@ int report_refusal(const Error& error, const Surroundings& surroundings) {
 
 int run_init(const Arguments& arguments, const Surroundings& surroundings) {
   if (int code = init_data(arguments, surroundings); code != kDone) return code;
-  Result<std::vector<std::string>> made = project::lay_out(surroundings.folder);
+  const auto extent = arguments.on("minimal") ? project::Extent::kMinimal : project::Extent::kWhole;
+  Result<std::vector<std::string>> made = project::lay_out(surroundings.folder, extent);
   if (!made.ok()) return report(made.error(), surroundings);
   if (surroundings.json) {
     wire::Json::Array list;

@@ -166,11 +166,13 @@ std::string project_name_of(const std::string& folder_name) {
   return name.empty() ? "project" : name;
 }
 
-Result<std::vector<std::string>> lay_out(const std::filesystem::path& root) {
+Result<std::vector<std::string>> lay_out(const std::filesystem::path& root, Extent extent) {
   std::vector<std::string> made;
   for (const NewFile& file : first_files(project_name_of(root.filename().string()))) {
+    if (extent == Extent::kMinimal && file.path != kProjectFile) continue;
     TRY(make_file(root, file, made));
   }
+  if (extent == Extent::kMinimal) return made;
   std::error_code ignored;
   // What is there is found before anything is made, so that one new folder doesn't stand for
   // others.
@@ -183,6 +185,10 @@ Result<std::vector<std::string>> lay_out(const std::filesystem::path& root) {
   }
   for (const std::string& folder : absent) TRY(make_file(root, {folder + "/.gitkeep", ""}, made));
   return made;
+}
+
+std::string init_command(bool has_dvc) {
+  return has_dvc ? "slipway init --minimal" : "slipway init";
 }
 
 }  // namespace slipway::project

@@ -36,8 +36,15 @@ std::vector<NewFile> first_files(const std::string& project);
 /// "my-project" of "My project!"; "project" when nothing is left.
 std::string project_name_of(const std::string& folder_name);
 
+enum class Extent {
+  kWhole,
+  kMinimal,  // slipway.yaml alone: for a repository that has its own layout
+};
 /// Makes what is not there yet, and returns what was made, relative to `root`, in order. What is
 /// there stays as it is: a folder under any of its usual names, a slipway.yaml, a document.
-Result<std::vector<std::string>> lay_out(const std::filesystem::path& root);
+Result<std::vector<std::string>> lay_out(const std::filesystem::path& root,
+                                         Extent extent = Extent::kWhole);
+/// The command that makes a slipway.yaml in such a repository, and no more than it may want.
+std::string init_command(bool has_dvc);
 
 }  // namespace slipway::project

@@ -52,8 +52,9 @@ Finding finding_of(std::string_view line) {
 std::optional<ProjectFile> lint_project(const RepositoryView& repository, Findings& out) {
   std::optional<std::string> text = repository.text(kProjectFile);
   if (!text) {
-    out.push_back(
-        {"slipway.yaml", "", "found no slipway.yaml, expected one; `slipway init` makes it"});
+    out.push_back({"slipway.yaml", "",
+                   "found no slipway.yaml, expected one; `" +
+                       init_command(repository.text(".dvc/config").has_value()) + "` makes it"});
     return {};
   }
   Result<ProjectFile> file = parse_project(*text);

@@ -205,6 +205,19 @@ TEST_F(LayOut, MakesAProjectThatLacksOnlyWhatAPersonKnows) {
                                                "experiments", "pseudo-code"}));
 }
 
+TEST_F(LayOut, OfARepositoryWithItsOwnLayoutIsSlipwayYamlAlone) {
+  std::filesystem::create_directories(root / ".dvc");
+  ASSERT_TRUE(write_file_quick(root / ".dvc" / "config", "").ok());
+  EXPECT_EQ(lint(*view_repository(root)).front().message,
+            "found no slipway.yaml, expected one; `slipway init --minimal` makes it");
+  const std::string said = read_project(root).error().message;
+  EXPECT_TRUE(said.ends_with("; `slipway init --minimal` lays one out")) << said;
+  EXPECT_EQ(*lay_out(root, Extent::kMinimal), (std::vector<std::string>{"slipway.yaml"}));
+  EXPECT_EQ(read_project(root)->name, "my-bikes");
+  EXPECT_TRUE(lay_out(root, Extent::kMinimal)->empty());
+  EXPECT_FALSE(std::filesystem::exists(root / "docs"));
+}
+
 TEST_F(LayOut, ChangesNothingThatIsThere) {
   std::filesystem::create_directories(root / "src");
   std::filesystem::create_directories(root / "data");

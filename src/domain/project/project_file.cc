@@ -1,6 +1,7 @@
 #include "domain/project/project_file.h"
 
 #include "base/file.h"
+#include "domain/project/layout.h"
 #include "domain/project/reader.h"
 #include "domain/project/sections.h"
 
@@ -81,8 +82,10 @@ Result<ProjectFile> parse_project(std::string_view text) {
 Result<ProjectFile> read_project(const std::filesystem::path& root) {
   Result<std::string> text = read_file(root / kProjectFile, kFileBytesMax);
   if (!text.ok() && text.error().code == Code::kMissing) {
-    return missing("there is no " + std::string(kProjectFile) + " in " + root.string() +
-                   "; `slipway init` lays one out");
+    std::error_code ignored;
+    const bool has_dvc = std::filesystem::exists(root / ".dvc" / "config", ignored);
+    return missing("there is no " + std::string(kProjectFile) + " in " + root.string() + "; `" +
+                   init_command(has_dvc) + "` lays one out");
   }
   if (!text.ok()) return text.error();
   return parse_project(*text);

@@ -88,6 +88,16 @@ def test_init_adds_to_what_is_there(project):
     assert (project.root / "slipway.yaml").read_text() == "version: 1\nproject: mine\n"
 
 
+def test_a_repository_that_uses_dvc_already_gets_slipway_yaml_alone(project):
+    project.slipway("dvc", "init", "-q")
+    before = {path.name for path in project.root.iterdir()}
+    for command, code in (("lint", 1), ("plan", 3)):
+        assert "`slipway init --minimal`" in project.slipway(command, code=code)
+    assert project.json("init", "--minimal") == {"made": ["slipway.yaml"]}
+    assert {path.name for path in project.root.iterdir()} - before == {"slipway.yaml"}
+    assert project.slipway("plan").startswith("+ project bikes\n")
+
+
 def test_lint_says_nothing_of_a_complete_project(project):
     project.slipway("init")
     project.write(contract=CONTRACT.replace("integer", "integer, description: rentals") + """
