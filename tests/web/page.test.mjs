@@ -47,6 +47,12 @@ test("the link that the client prints shows the run", async () => {
   assert.equal(await page.locator("table.latest tr", { hasText: "odd" }).locator("td").first().innerText(), "NaN");
 });
 
+test("a metric with one point is a number, not a line over steps that it has not", async () => {
+  await chart("odd", 1);
+  assert.equal(await page.locator('[data-metric="odd"]').innerText(), "NaN");
+  assert.equal(await page.locator('[data-metric="odd"] canvas').count(), 0);
+});
+
 test("its metric is drawn", async () => {
   await chart("loss", 50);
   const drawn = await page.locator('[data-metric="loss"] canvas').evaluate((canvas) => {

@@ -1,4 +1,4 @@
-import { createEffect, createMemo, createSignal, onCleanup, onMount, untrack } from "solid-js";
+import { createEffect, createMemo, createSignal, onCleanup, onMount, Show, untrack } from "solid-js";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import type { Metric } from "./api";
@@ -52,20 +52,21 @@ export function Plot(props: { height: number; options: (color: Color) => Omit<uP
   return <div ref={box} class="plot" role="img" {...props.attributes} />;
 }
 
+/// A metric over its steps or over time; one that has a single point is a number, not a line.
 export function Chart(props: { name: string; points: Metric[]; axis: Axis; log: boolean }) {
   const [at, setAt] = createSignal<number | null>(null);
-  const few = createMemo(() => props.points.length < 2);
-  const options = (color: Color): Omit<uPlot.Options, "width" | "height"> => ({
-    legend: { show: false }, cursor: { points: { size: 7 }, drag: { x: true, y: false } },
-    scales: { x: { time: props.axis === "time" }, y: { distr: props.log ? 3 : 1 } },
-    axes: [{ ...axisOf(color), size: 28 }, { ...axisOf(color), size: 56, values: (_, ticks) => ticks.map((t) => (t === null ? "" : number(t))) }],
-    series: [{}, { stroke: color("--accent"), width: 1.75, spanGaps: false, points: { show: few() } }],
-    hooks: { setCursor: [(u) => setAt(u.cursor.idx ?? null)] },
-  });
   const columns = () => {
     const [xs, ys] = toColumns(props.points, props.axis);
     return [xs, props.log ? ys.map((y) => (y !== null && y > 0 ? y : null)) : ys] as uPlot.AlignedData;
   };
+  const few = createMemo(() => columns()[0].length < 2);
+  const options = (color: Color): Omit<uPlot.Options, "width" | "height"> => ({
+    legend: { show: false }, cursor: { points: { size: 7 }, drag: { x: true, y: false } },
+    scales: { x: { time: props.axis === "time" }, y: { distr: props.log ? 3 : 1 } },
+    axes: [{ ...axisOf(color), size: 28 }, { ...axisOf(color), size: 56, values: (_, ticks) => ticks.map((t) => (t === null ? "" : number(t))) }],
+    series: [{}, { stroke: color("--accent"), width: 1.75, spanGaps: false }],
+    hooks: { setCursor: [(u) => setAt(u.cursor.idx ?? null)] },
+  });
   const reading = () => {
     const [xs, ys] = columns();
     const i = at() ?? xs.length - 1;
@@ -76,7 +77,9 @@ export function Chart(props: { name: string; points: Metric[]; axis: Axis; log: 
   return (
     <figure class="chart">
       <figcaption><b>{props.name}</b><span>{reading()}</span></figcaption>
-      <Plot height={180} options={options} data={columns()} attributes={{ "data-metric": props.name, "data-points": props.points.length, "aria-label": `${props.name}: ${props.points.length} points, ${reading()}` }} />
+      <Show when={!few()} fallback={<p class="single" data-metric={props.name} data-points={props.points.length}>{props.points.length ? number(props.points[props.points.length - 1].value) : ""}</p>}>
+        <Plot height={180} options={options} data={columns()} attributes={{ "data-metric": props.name, "data-points": props.points.length, "aria-label": `${props.name}: ${props.points.length} points, ${reading()}` }} />
+      </Show>
     </figure>
   );
 }

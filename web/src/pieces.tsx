@@ -1,5 +1,5 @@
 import { createEffect, createSignal, For, Show, type JSX, type ParentProps } from "solid-js";
-import type { KeyValue } from "./api";
+import type { KeyValue, Served } from "./api";
 import { serverNow } from "./clock";
 import { ago, instant, utc } from "./format";
 import type { Polled } from "./polled";
@@ -54,11 +54,17 @@ const looks: Record<string, [string, string]> = {
   pending: ["wait", "waits"], gating: ["live", "in its gates"], shadowing: ["live", "in shadow"], canarying: ["live", "canary"], promoting: ["live", "taking over"],
   live: ["good", "serves"], aborting: ["bad", "being taken back"], rolled_back: ["bad", "rolled back"], stopped: ["bad", "stopped by a gate"], superseded: ["unsure", "superseded"],
   open: ["bad", "open"], closed: ["good", "closed"], succeeded: ["good", "succeeded"], failed: ["bad", "failed"], running: ["live", "running"], cancelled: ["unsure", "cancelled"],
-  LOADING: ["wait", "loading"], UNLOADING: ["wait", "unloading"], UNAVAILABLE: ["bad", "not served"],
+  resting: ["unsure", "not in use"], LOADING: ["wait", "loading"], UNLOADING: ["wait", "unloading"], UNAVAILABLE: ["bad", "not served"],
 };
 export function State(props: { of?: string; as?: string }) {
   const look = () => looks[props.of ?? ""] ?? ["wait", (props.of ?? "unknown").toLowerCase()];
   return <span class={"state " + look()[0]}>{props.as ?? look()[1]}</span>;
+}
+
+/// Of a version as serving sees it. One that no rollout uses is no fault.
+export function ServedState(props: { of: Served }) {
+  const rests = () => props.of.state === "UNAVAILABLE" && props.of.reason?.startsWith("not loaded by the rollout of ");
+  return <State of={rests() ? "resting" : props.of.state} />;
 }
 
 export function Facts(props: { rows: [string, JSX.Element][] }) {

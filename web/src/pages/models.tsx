@@ -1,7 +1,7 @@
 import { useParams } from "@solidjs/router";
 import { createMemo, For, Show } from "solid-js";
 import { getModel, searchModels, servedModels, versionsOf } from "../api";
-import { Code, createPages, Empty, Facts, Loaded, Page, Pager, paths, State, Tags, Time } from "../pieces";
+import { Code, createPages, Empty, Facts, Loaded, Page, Pager, paths, ServedState, State, Tags, Time } from "../pieces";
 import { createPolled } from "../polled";
 
 export function Models() {
@@ -58,7 +58,7 @@ export function ModelPage() {
                       <td><For each={aliases(v.version)}>{(a) => <span class="tag">@{a.alias}</span>}</For></td>
                       <td>{v.current_stage === "None" ? "" : v.current_stage}</td>
                       <td><State of={v.status} /></td>
-                      <Show when={served.data()}><td><Show when={states().get(v.version)} fallback={<span class="quiet">unknown</span>}>{(s) => <><State of={s().state} /> <Show when={s().parameters?.is_default}><span class="tag">default</span></Show><span class="quiet">{s().reason}</span></>}</Show></td></Show>
+                      <Show when={served.data()}><td><Show when={states().get(v.version)} fallback={<span class="quiet">unknown</span>}>{(s) => <><ServedState of={s()} /> <Show when={s().parameters?.is_default}><span class="tag">default</span></Show><span class="quiet">{s().reason}</span></>}</Show></td></Show>
                       <td><Show when={v.run_id}>{(id) => <a href={paths.runById(id())}><code>{id().slice(0, 8)}</code></a>}</Show></td>
                       <td><Time ms={v.creation_timestamp} /></td>
                     </tr>

@@ -57,7 +57,7 @@ export function Runs() {
         <form class="bar" role="search" onSubmit={submit}>
           <label for="filter">Filter</label>
           <input id="filter" name="filter" value={filter()} spellcheck={false} autocomplete="off"
-            placeholder={'metrics.rmse < 0.5 and params.depth = "6" and attributes.status = "FINISHED"'} />
+            placeholder={'metrics.rmse < 0.5 and params.depth = "6"'} title={'metrics.rmse < 0.5 and params.depth = "6" and attributes.status = "FINISHED"'} />
           <button type="submit">Apply</button>
           <label><input type="checkbox" onChange={(e) => setOnlyDiffering(e.currentTarget.checked)} /> only differing</label>
           <details class="columns"><summary>Columns</summary>

@@ -1,6 +1,6 @@
 import { createMemo, For, Show } from "solid-js";
 import { servedModels, type Served } from "../api";
-import { Code, Empty, Loaded, Page, paths, State } from "../pieces";
+import { Code, Empty, Loaded, Page, paths, ServedState } from "../pieces";
 import { createPolled } from "../polled";
 import { Signature } from "./version";
 
@@ -19,7 +19,7 @@ export function Serving() {
                 <thead><tr><th scope="col">Model</th><th scope="col">Version</th><th scope="col">State</th><th scope="col">Addresses</th></tr></thead>
                 <tbody><For each={ready()}>{(s) => (
                   <tr><th scope="row"><a href={paths.model(s.name)}>{s.name}</a></th><td><Show when={s.version}>{(v) => <a href={paths.version(s.name, v())}>{v()}</a>}</Show></td>
-                    <td><State of={s.state} /> <span class="quiet">{s.reason}</span></td>
+                    <td><ServedState of={s} /> <span class="quiet">{s.reason}</span></td>
                     <td><code>/v2/models/{encodeURIComponent(s.name)}{s.version ? `/versions/${s.version}` : ""}/infer</code>
                       <Show when={s.parameters?.is_default}><br /><code>/deployments/{encodeURIComponent(s.name)}/invocations</code><br /><code>/v2/models/{encodeURIComponent(s.name)}/infer</code> <span class="quiet">the bare name means this version</span></Show></td></tr>
                 )}</For></tbody>
@@ -32,7 +32,7 @@ export function Serving() {
                 <thead><tr><th scope="col">Model</th><th scope="col">Version</th><th scope="col">State</th><th scope="col">Why</th></tr></thead>
                 <tbody><For each={idle()}>{(s) => (
                   <tr><th scope="row"><a href={paths.model(s.name)}>{s.name}</a></th><td><Show when={s.version}>{(v) => <a href={paths.version(s.name, v())}>{v()}</a>}</Show></td>
-                    <td><State of={s.state} /></td><td>{s.reason || "no reason given"}</td></tr>
+                    <td><ServedState of={s} /></td><td>{s.reason || "no reason given"}</td></tr>
                 )}</For></tbody>
               </table></div>
             </section>

@@ -1,7 +1,7 @@
 import { useParams } from "@solidjs/router";
 import { For, Show } from "solid-js";
 import { getRun, getVersion, servedMetadata, servedModels, type ServedMetadata } from "../api";
-import { Code, Facts, Loaded, Page, paths, State, Tags, Time } from "../pieces";
+import { Code, Facts, Loaded, Page, paths, ServedState, State, Tags, Time } from "../pieces";
 import { createPolled } from "../polled";
 
 export function Signature(props: { name: string; version?: string }) {
@@ -101,7 +101,7 @@ export function VersionPage() {
             <Loaded from={served}>{() => (
               <Show when={state()} fallback={<p class="quiet">Not known to the serving side.</p>}>{(s) => (
                 <>
-                  <p><State of={s().state} /> {s().reason}</p>
+                  <p><ServedState of={s()} /> {s().reason}</p>
                   <Show when={s().state === "READY"}><Asking name={name()} version={params.version} /></Show>
                 </>
               )}</Show>
