@@ -98,6 +98,7 @@ struct App::Services {
   std::unique_ptr<tracking::Tracking> tracking;
   std::unique_ptr<RegistrySource> source;
   blob::Disk disk;
+  blob::Damages damages{metrics};
   std::unique_ptr<serving::PredictionLog> prediction_log;
   std::unique_ptr<serving::LabelLog> label_log;
   std::unique_ptr<serving::Deployments> deployments;
@@ -149,7 +150,7 @@ struct App::Services {
     auto rollouts =
         std::make_unique<RolloutPart>(*pool, project, *deployments, std::move(rollout_options));
     TRY(rollouts->restore(clock.now_ms(), kRestoreMax));
-    left_facts = std::make_unique<LeftFacts>(*pool, clock, options.state);
+    left_facts = std::make_unique<LeftFacts>(*pool, clock, options.state, &damages);
     circle.add(std::make_unique<FactsPart>(*left_facts));
     circle.add(std::make_unique<IntakePart>(*pool, project, *registry, *blobs, wake));
     circle.add(std::make_unique<GatePart>(gate_world(), project, wake));
@@ -164,7 +165,7 @@ struct App::Services {
   /// Not for a `repro` that serves while it lasts.
   Result<> add_flows() {
     circle.add(std::make_unique<MonitorPart>(
-        MonitorWorld{*pool, *prediction_log, options.state, [this] { circle.wake(); }}));
+        MonitorWorld{*pool, *prediction_log, options.state, [this] { circle.wake(); }, &damages}));
     circle.add(std::make_unique<TriggerPart>(*pool));
     auto watching = std::make_unique<SourcePart>(*pool, options.project, [this] { circle.wake(); });
     sources = watching.get();
@@ -190,6 +191,7 @@ struct App::Services {
       // As of the time when the run was asked for, so that drawing again gives the same.
       DrawSource from{options.project, predictions_folder(options.state),
                       labels_folder(options.state), run.created_ms};
+      from.damages = &damages;
       if (applied != nullptr) from.label = label_column(applied->declared, data.to);
       TRY(prediction_log->flush());
       return draw_version(from, data, scratch);
@@ -251,11 +253,14 @@ Result<http::Principal> principal_of(const http::Request& request, const std::st
 }
 
 /// What runs left that found no owner, or were killed. What can't be taken waits for the next one.
-void take_left_facts(const StateFolder& state, db::Pool& pool, const Clock& clock) {
-  Result<> taken = deliver_left(state.path(), [&](const std::string& outbox, std::int64_t first,
-                                                  const wire::Json::Array& facts) {
-    return take_facts(pool, clock, outbox, first, facts);
-  });
+void take_left_facts(const StateFolder& state, db::Pool& pool, const Clock& clock,
+                     blob::Damages& damages) {
+  Result<> taken = deliver_left(
+      state.path(),
+      [&](const std::string& outbox, std::int64_t first, const wire::Json::Array& facts) {
+        return take_facts(pool, clock, outbox, first, facts);
+      },
+      &damages);
   if (!taken.ok()) log_warning("facts of earlier runs wait on", {{"why", taken.error().message}});
 }
 
@@ -341,7 +346,7 @@ Result<std::unique_ptr<App>> App::open(AppOptions options) {
   warn_of_a_lost_catalogue(state, store);
   s->pool = TRY(db::Pool::open(store, all_migrations(), s->metrics));
   if (s->options.replay) TRY(go_on_with(s->replay_clock, *s->pool));
-  take_left_facts(state, *s->pool, s->clock);
+  take_left_facts(state, *s->pool, s->clock, s->damages);
   s->blobs = TRY(blob::open_folder(artifacts));
   s->registry = std::make_unique<registry::Registry>(*s->pool, s->clock, [raw = s.get()] {
     failpoint("registry.changed");
@@ -385,12 +390,12 @@ Result<> App::start() {
   mount_project(
       s.router, *s.pool, s.clock,
       [&s](const project::ProjectFile& file) {
-        return measured_facts(s.options.state, file, s.clock.now_ms());
+        return measured_facts(s.options.state, file, s.clock.now_ms(), &s.damages);
       },
       [&s] { s.project_changed(); });
   mount_features(s.router, *s.features, *s.pool, s.clock);
   mount_feedback(s.router, {s.options.state, *s.label_log, *s.deployments, *s.pool, s.clock,
-                            [&s] { s.circle.wake(); }, flush_log});
+                            [&s] { s.circle.wake(); }, flush_log, &s.damages});
   mount_delivery(s.router, s.delivery_world());
   mount_monitors(s.router, *s.pool, s.clock, [&s] { s.circle.wake(); });
   s.mount_flows();

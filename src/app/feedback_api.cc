@@ -137,8 +137,9 @@ serving::Matched match(std::span<const serving::Label> labels, const Counts& cou
 /// into the log's files: `flush` puts it there.
 Result<std::optional<serving::Matched>> find_predictions(std::span<const serving::Label> labels,
                                                          const std::filesystem::path& predictions,
-                                                         UnixMs now_ms, const FlushLog& flush) {
-  Counts counts = TRY(serving::count_rows(predictions, labels, kCheckedBytesMax));
+                                                         UnixMs now_ms, const FlushLog& flush,
+                                                         blob::Damages* damages) {
+  Counts counts = TRY(serving::count_rows(predictions, labels, kCheckedBytesMax, damages));
   if (!counts) return std::optional<serving::Matched>();
   serving::Matched matched = match(labels, counts);
   const bool may_come =
@@ -146,7 +147,7 @@ Result<std::optional<serving::Matched>> find_predictions(std::span<const serving
                            [&](std::size_t index) { return is_recent(labels[index], now_ms); });
   if (!may_come) return std::optional(std::move(matched));
   (void)flush();  // what can't be written is lost, and counted
-  counts = TRY(serving::count_rows(predictions, labels, kCheckedBytesMax));
+  counts = TRY(serving::count_rows(predictions, labels, kCheckedBytesMax, damages));
   if (!counts) return std::optional<serving::Matched>();
   return std::optional(match(labels, counts));
 }
@@ -164,7 +165,7 @@ Result<http::Response> answer_feedback(const FeedbackWorld& world, const http::R
   const auto knows = [&world](const std::string& name) { return is_known(world, name); };
   const Result<TakenLabels> taken =
       take_feedback(sent, world.labels, predictions_folder(world.state), knows,
-                    world.clock.now_ms(), &wrong, world.flush);
+                    world.clock.now_ms(), &wrong, world.flush, world.damages);
   if (!taken.ok() && !wrong.empty()) return refusal(taken.error(), wrong);
   if (!taken.ok()) return taken.error();
   if (world.wake) world.wake();
@@ -172,8 +173,8 @@ Result<http::Response> answer_feedback(const FeedbackWorld& world, const http::R
 }
 
 Result<http::Response> answer_prediction(const FeedbackWorld& world, const http::Request& request) {
-  const PredictionView view =
-      TRY(find_prediction(world.pool, world.state, request.capture("id"), world.flush));
+  const PredictionView view = TRY(
+      find_prediction(world.pool, world.state, request.capture("id"), world.flush, world.damages));
   return http::Response::json(wire::dump(to_json(view), {.non_finite_as_string = true}));
 }
 
@@ -208,7 +209,7 @@ Result<TakenLabels> take_feedback(const FeedbackRequest& sent, serving::LabelLog
                                   const std::filesystem::path& predictions,
                                   const std::function<bool(const std::string& deployment)>& knows,
                                   UnixMs now_ms, std::vector<serving::WrongLabel>* wrong,
-                                  const FlushLog& flush) {
+                                  const FlushLog& flush, blob::Damages* damages) {
   std::vector<serving::LabelText> texts;
   texts.reserve(sent.labels.size());
   for (const LabelRequest& one : sent.labels) {
@@ -219,7 +220,7 @@ Result<TakenLabels> take_feedback(const FeedbackRequest& sent, serving::LabelLog
   if (!feedback.wrong.empty()) return refused(std::move(feedback.wrong), wrong);
   TakenLabels taken{feedback.labels.size(), std::nullopt};
   if (sent.check) {
-    auto matched = TRY(find_predictions(feedback.labels, predictions, now_ms, flush));
+    auto matched = TRY(find_predictions(feedback.labels, predictions, now_ms, flush, damages));
     if (matched && !matched->wrong.empty()) return refused(std::move(matched->wrong), wrong);
     if (matched) taken.unknown = matched->unknown.size();
   }

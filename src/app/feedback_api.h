@@ -55,7 +55,7 @@ Result<TakenLabels> take_feedback(const FeedbackRequest& sent, serving::LabelLog
                                   const std::filesystem::path& predictions,
                                   const std::function<bool(const std::string& deployment)>& knows,
                                   UnixMs now_ms, std::vector<serving::WrongLabel>* wrong = nullptr,
-                                  const FlushLog& flush = {});
+                                  const FlushLog& flush = {}, blob::Damages* damages = nullptr);
 
 struct FeedbackWorld {
   std::filesystem::path state;
@@ -65,6 +65,7 @@ struct FeedbackWorld {
   const Clock& clock;
   std::function<void()> wake = {};  // the loop: labels came
   FlushLog flush = {};              // the prediction log
+  blob::Damages* damages = nullptr;
 };
 
 /// Under /api/slipway/v1: POST /feedback and GET /predictions/ID, where ID may end in "/ROW".

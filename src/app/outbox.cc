@@ -10,7 +10,6 @@
 
 #include "base/ids.h"
 #include "base/log.h"
-#include "io/blob/damages.h"
 
 namespace slipway::app {
 namespace {
@@ -84,7 +83,7 @@ Result<> deliver_all(const fs::path& folder, const std::string& name, std::int64
 }
 
 /// A frame that is no JSON, or is lost, is one that nothing can be done about; its place counts.
-Result<wire::Json::Array> read_facts(const fs::path& file) {
+Result<wire::Json::Array> read_facts(const fs::path& file, blob::Damages* damages) {
   wire::Json::Array facts;
   blob::Loss loss;
   const blob::JournalVisitor visitor{[&](std::string_view payload) {
@@ -97,7 +96,7 @@ Result<wire::Json::Array> read_facts(const fs::path& file) {
                                        facts.resize(facts.size() + damage.frames);
                                      }};
   TRY(blob::read_journal(file, kKind, visitor));
-  blob::tell_loss(nullptr, file, kKind, loss);
+  blob::tell_loss(damages, file, kKind, loss);
   return facts;
 }
 
@@ -161,11 +160,11 @@ bool has_outboxes(const fs::path& state) {
   return !outboxes_in(state).empty();
 }
 
-Result<> deliver_left(const fs::path& state, const TakeFacts& take) {
+Result<> deliver_left(const fs::path& state, const TakeFacts& take, blob::Damages* damages) {
   for (const fs::path& file : outboxes_in(state)) {
     std::optional<Fd> lock = TRY(try_lock(file));
     if (!lock) continue;  // its process lives
-    Result<wire::Json::Array> facts = read_facts(file);
+    Result<wire::Json::Array> facts = read_facts(file, damages);
     if (!facts.ok() && facts.error().code == Code::kInvalid) {
       log_warning("passing over a file that is no outbox", {{"file", file.string()}});
       continue;

@@ -8,6 +8,7 @@
 
 #include "app/state.h"
 #include "base/file.h"
+#include "io/blob/damages.h"
 #include "io/blob/disk.h"
 #include "io/blob/journal.h"
 #include "io/wire/json.h"
@@ -64,7 +65,9 @@ class Outbox {
 
 /// Whether some process left facts there, which it hands over itself when it still lives.
 bool has_outboxes(const std::filesystem::path& state);
-/// Hands over what processes that are gone left, the oldest first. The first error ends it.
-Result<> deliver_left(const std::filesystem::path& state, const TakeFacts& take);
+/// Hands over what processes that are gone left, the oldest first. The first error ends it. What is
+/// lost of it is told to `damages`, or only warned of.
+Result<> deliver_left(const std::filesystem::path& state, const TakeFacts& take,
+                      blob::Damages* damages = nullptr);
 
 }  // namespace slipway::app

@@ -131,8 +131,9 @@ Result<std::vector<std::string>> steps_of(db::Pool& pool, const PredictionView& 
 }
 
 Result<std::map<std::uint32_t, serving::Label>> labels_of(const std::filesystem::path& root,
-                                                          const PredictionView& view) {
-  std::map<std::uint32_t, serving::Label> labels = TRY(serving::labels_of(root, view.id));
+                                                          const PredictionView& view,
+                                                          blob::Damages* damages) {
+  std::map<std::uint32_t, serving::Label> labels = TRY(serving::labels_of(root, view.id, damages));
   std::erase_if(labels, [&](const auto& one) { return view.row && *view.row != one.first; });
   return labels;
 }
@@ -172,7 +173,8 @@ bool is_prediction_id(std::string_view text) {
 }
 
 Result<PredictionView> find_prediction(db::Pool& pool, const std::filesystem::path& state,
-                                       std::string_view text, const FlushLog& flush) {
+                                       std::string_view text, const FlushLog& flush,
+                                       blob::Damages* damages) {
   std::optional<serving::PredictionId> id = serving::read_prediction_id(text);
   if (!id) {
     return invalid("'" + std::string(text.substr(0, 80)) +
@@ -181,7 +183,7 @@ Result<PredictionView> find_prediction(db::Pool& pool, const std::filesystem::pa
   PredictionView view;
   view.id = std::move(*id);
   if (text.find('/', text.rfind('.')) != std::string_view::npos) view.row = view.id.row;
-  const serving::Predictions predictions(predictions_folder(state), labels_folder(state));
+  const serving::Predictions predictions(predictions_folder(state), labels_folder(state), damages);
   view.answers = TRY(find_answers(predictions, view.id, flush));
   if (view.answers.empty()) {
     return missing("prediction " + view.id.text() + " is not in the log of this server");
@@ -191,7 +193,7 @@ Result<PredictionView> find_prediction(db::Pool& pool, const std::filesystem::pa
     return missing("prediction " + view.id.text() + " has " + std::to_string(rows) +
                    " rows, from 0");
   }
-  view.labels = TRY(labels_of(labels_folder(state), view));
+  view.labels = TRY(labels_of(labels_folder(state), view, damages));
   view.step_ids = TRY(steps_of(pool, view));
   return view;
 }

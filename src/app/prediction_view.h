@@ -38,7 +38,8 @@ using FlushLog = std::function<Result<>()>;
 /// was just given may not be in the log's files: `flush` puts it there; without it, whoever asks
 /// beside the owner of the log, waits for a moment.
 Result<PredictionView> find_prediction(db::Pool& pool, const std::filesystem::path& state,
-                                       std::string_view text, const FlushLog& flush = {});
+                                       std::string_view text, const FlushLog& flush = {},
+                                       blob::Damages* damages = nullptr);
 
 /// {"id", "deployment", "time", "answers": [{"role", "model", "version", "step", "status",
 /// "latency_us", "event_time", "client_id", "key_hash", "error", "rows", "inputs": [{COLUMN: value

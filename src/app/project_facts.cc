@@ -32,13 +32,14 @@ bool reaches_back(const std::filesystem::path& root, const std::string& deployme
 }
 
 Result<project::DeploymentFacts> measure(const std::filesystem::path& state,
-                                         const project::DeploymentSpec& deployment, UnixMs now_ms) {
+                                         const project::DeploymentSpec& deployment, UnixMs now_ms,
+                                         blob::Damages* damages) {
   project::DeploymentFacts facts;
   std::filesystem::path root = state / "predictions";
   UnixMs from_ms = now_ms - kWeek.count();
   if (!reaches_back(root, deployment.name, from_ms)) return facts;
   Counts counts;
-  serving::Predictions log(root, state / "labels");
+  serving::Predictions log(root, state / "labels", damages);
   TRY(log.scan(deployment.name, from_ms, now_ms,
                [&](const serving::Prediction& prediction, const serving::Layout&) {
                  count(prediction, deployment.log.sample, counts);
@@ -53,10 +54,11 @@ Result<project::DeploymentFacts> measure(const std::filesystem::path& state,
 }  // namespace
 
 Result<project::Facts> measured_facts(const std::filesystem::path& state,
-                                      const project::ProjectFile& file, UnixMs now_ms) {
+                                      const project::ProjectFile& file, UnixMs now_ms,
+                                      blob::Damages* damages) {
   project::Facts facts;
   for (const project::DeploymentSpec& deployment : file.deployments) {
-    facts.deployments[deployment.name] = TRY(measure(state, deployment, now_ms));
+    facts.deployments[deployment.name] = TRY(measure(state, deployment, now_ms, damages));
   }
   return facts;
 }

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "domain/project/plan.h"
+#include "io/blob/damages.h"
 
 namespace slipway::app {
 
@@ -12,7 +13,8 @@ namespace slipway::app {
 /// at most kMeasuredMax requests of each deployment: beyond it the rate is that of a busy service
 /// anyway. Waits for the disk.
 Result<project::Facts> measured_facts(const std::filesystem::path& state,
-                                      const project::ProjectFile& file, UnixMs now_ms);
+                                      const project::ProjectFile& file, UnixMs now_ms,
+                                      blob::Damages* damages = nullptr);
 inline constexpr std::uint64_t kMeasuredMax = 2'000'000;
 
 }  // namespace slipway::app

@@ -118,7 +118,7 @@ bool counts(const serving::Prediction& prediction) {
 
 Result<> draw_answers(const DrawSource& source, const std::string& deployment, bool labelled,
                       const fs::path& file) {
-  const serving::Predictions log(source.predictions, source.labels);
+  const serving::Predictions log(source.predictions, source.labels, source.damages);
   std::ofstream out(file, std::ios::binary);
   Answers answers(out, source, labelled);
   TRY(log.scan(deployment, 0, source.until_ms,

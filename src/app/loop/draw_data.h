@@ -7,6 +7,7 @@
 #include "domain/flows/facts.h"
 #include "domain/flows/runs.h"
 #include "domain/project/declared.h"
+#include "io/blob/damages.h"
 
 namespace slipway::app {
 
@@ -16,6 +17,7 @@ struct DrawSource {
   std::filesystem::path predictions, labels;  // roots of the logs
   UnixMs until_ms = 0;                        // what happened before, and labels received by then
   std::string label = "label";                // the column of labels
+  blob::Damages* damages = nullptr;           // told what the logs have lost: not in the data
 };
 
 /// Writes data that a run asks for to `to`, which is not there yet: a copy of a file or folder of

@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "app/circle.h"
+#include "io/blob/damages.h"
 #include "io/db/db.h"
 
 namespace slipway::app {
@@ -13,7 +14,8 @@ namespace slipway::app {
 class LeftFacts {
  public:
   /// All must outlive it.
-  LeftFacts(db::Pool& pool, const Clock& clock, std::filesystem::path state);
+  LeftFacts(db::Pool& pool, const Clock& clock, std::filesystem::path state,
+            blob::Damages* damages = nullptr);
   /// Takes them into the catalogue: on success nothing waits of processes that were gone before the
   /// call. Whether there were any.
   Result<bool> take();
@@ -22,6 +24,7 @@ class LeftFacts {
   db::Pool& pool_;
   const Clock& clock_;
   const std::filesystem::path state_;
+  blob::Damages* const damages_;
   std::mutex mutex_;
 };
 

@@ -29,7 +29,8 @@ MonitorPart::MonitorPart(const MonitorWorld& world)
                const project::Declared& declared, const std::string&, const std::string& model,
                const std::string& version, const std::vector<std::string>& columns) {
              return training_data(training, declared, model, version, columns, now_);
-           }}),
+           },
+           world.damages}),
       errand_(world.wake) {}
 
 Result<bool> MonitorPart::turn(UnixMs now) {

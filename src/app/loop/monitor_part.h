@@ -16,6 +16,7 @@ struct MonitorWorld {
   serving::PredictionLog& log;
   std::filesystem::path state;  // predictions and labels lie below it
   std::function<void()> wake;   // Circle::wake()
+  blob::Damages* damages = nullptr;
 };
 
 /// What is live in a deployment, by what its rollouts say.

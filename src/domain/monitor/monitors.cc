@@ -112,7 +112,7 @@ Monitors::Monitors(db::Pool& pool, std::filesystem::path predictions, std::files
     : pool_(pool),
       predictions_root_(predictions),
       labels_root_(labels),
-      predictions_(std::move(predictions), std::move(labels)),
+      predictions_(std::move(predictions), std::move(labels), surroundings.damages),
       surroundings_(std::move(surroundings)) {}
 
 Monitors::~Monitors() = default;

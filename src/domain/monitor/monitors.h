@@ -45,6 +45,8 @@ struct Surroundings {
                                  const std::string& model, const std::string& version,
                                  const std::vector<std::string>& columns)>
       training;
+  /// Where it is told what the logs have lost. A window is judged on what is there.
+  blob::Damages* damages = nullptr;
 };
 
 /// One thread at a time.
