@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import subprocess
+import uuid
 
 import numpy as np
 import pytest
@@ -280,6 +281,33 @@ def test_a_killed_server_loses_only_what_was_not_written_yet(other):
     assert prediction(other, newest)["answers"][0]["status"] == 200
     other.stop()
     assert other.json("explain", newest)["subject"] == f"prediction:{newest}"
+
+
+def test_a_damaged_log_loses_what_was_hit_and_says_so(tmp_path):
+    site = Site(tmp_path / "damaged")
+    site.start()
+    try:
+        site.slipway("apply")
+        row = site.train(2)["rows"][:1]
+        site.wait_for(lambda: site.served() == ["1"], "version 1 serves")
+        ids = [id_of(infer(site, row)) for _ in range(9)]
+        for one in ids:
+            prediction(site, one)
+        assert site.metric("slipway_journal_damages_total") == 0
+        (file,) = (site.root / ".slipway" / "predictions").glob("*/*/*.log")
+        log = file.read_bytes()
+        place = log.index(uuid.UUID(ids[4].rpartition(".")[2]).bytes) + 20
+        with open(file, "r+b") as damaged:
+            damaged.seek(place)
+            damaged.write(bytes([log[place] ^ 1]))
+        for _ in range(2):
+            statuses = [site.call("GET", f"/api/slipway/v1/predictions/{one}")[0] for one in ids]
+            assert statuses == [200] * 4 + [404] + [200] * 4
+        assert site.metric("slipway_journal_damages_total") == 1
+        assert site.metric("slipway_journal_frames_lost_total") == 1
+        assert site.json("explain", ids[8])["subject"] == f"prediction:{ids[8]}"
+    finally:
+        site.stop()
 
 
 def test_answers_go_on_when_the_disk_of_the_log_is_full(tmp_path):
