@@ -512,7 +512,7 @@ std::vector<engine::Column> columns_of(const serving::LoadedVersion& version) {
     const auto found =
         std::find_if(declared.begin(), declared.end(),
                      [&](const engine::Column& column) { return column.name == name; });
-    columns.push_back(found == declared.end() ? engine::Column{name, {}, true} : *found);
+    columns.push_back(found == declared.end() ? engine::Column{.name = name} : *found);
   }
   return columns;
 }

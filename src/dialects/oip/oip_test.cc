@@ -384,6 +384,13 @@ class DeployedTest : public OipTest {
   std::int64_t revision_ = 0;
 };
 
+TEST_F(DeployedTest, ColumnsWithoutASignatureHaveNoType) {
+  const std::string body = get("/v2/models/bikes/versions/1").body;
+  EXPECT_NE(body.find(R"("columns":[{"name":"x","required":true},{"name":"y","required":true}])"),
+            std::string::npos)
+      << body;
+}
+
 TEST_F(DeployedTest, TheAnswerSaysWhichPredictionItIsAndTheLogKnowsIt) {
   deploy(1);
   const Response response =
