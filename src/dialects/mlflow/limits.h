@@ -15,7 +15,7 @@ namespace slipway::mlflow {
 
 inline constexpr std::size_t kKeyMax = 250;
 inline constexpr std::size_t kParamValueMax = 6000;  // longer ones are cut
-inline constexpr std::size_t kTagValueMax = 8000;    // of a run; longer ones are cut
+inline constexpr std::size_t kTagValueMax = 8000;    // set on a run; longer ones are cut
 inline constexpr std::size_t kExperimentTagValueMax = 20'000;
 inline constexpr std::size_t kExperimentNameMax = 500;
 inline constexpr std::size_t kArtifactLocationMax = 2048;

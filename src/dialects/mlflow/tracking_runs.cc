@@ -83,17 +83,11 @@ Result<> check_names_agree(const CreateRun& call) {
   return {};
 }
 
-/// Of a new run, whose tags come from the client's environment: any name of any length is taken.
-Result<> check_tags(std::vector<TagMessage>& tags) {
-  TRY(check_distinct_keys(tags, "tags"));
-  for (TagMessage& tag : tags) truncate(tag.value, kTagValueMax);
-  return {};
-}
-
 Result<> create(Tracking& tracking, const Request& request, Reply& reply) {
   CreateRun call = TRY(read_request<CreateRun>(request, kCreate));
   TRY(check_names_agree(call));
-  TRY(check_tags(call.tags));
+  // Tags of a new run come from the client's environment: names and values of any length are taken.
+  TRY(check_distinct_keys(call.tags, "tags"));
   tracking::NewRun run;
   if (!call.experiment_id.empty()) run.experiment_id = TRY(to_experiment_id(call.experiment_id));
   run.name = std::move(call.run_name);
@@ -146,7 +140,6 @@ Result<> update(Tracking& tracking, const Request& request, Reply& reply) {
   change.status = TRY(to_status(call.status));
   change.end_ms = call.end_time;
   if (!call.run_name.empty()) {
-    truncate(call.run_name, kTagValueMax);
     change.tags.push_back({kRunNameTag, call.run_name});
     change.name = std::move(call.run_name);
   }

@@ -199,6 +199,22 @@ def test_params_and_tags(pair, made):
     get(pair, "runs/get", run_id="{r}")
 
 
+def test_tags_of_a_new_run_are_kept_whole(pair, made):
+    long = "é" * 9000
+    post(pair, "runs/create", {"experiment_id": "{e}", "run_name": long, "tags": [
+        {"key": "mlflow.note.content", "value": long}, {"key": "k" * 300, "value": "1"}, {"key": "a!", "value": "1"}]},
+         make=("long", "run", "info", "run_id"))
+    get(pair, "runs/get", run_id="{long}")
+    post(pair, "runs/update", {"run_id": "{long}", "run_name": long + "2"})
+    get(pair, "runs/get", run_id="{long}")
+    for call, body in (("set-tag", {"key": "mlflow.runName", "value": long}), ("set-tag", {"key": "t", "value": long}),
+                       ("log-batch", {"tags": [{"key": "b", "value": long}]}),
+                       ("log-model", {"model_json": json.dumps({"run_id": "r", "artifact_path": long, "flavors": {},
+                                                                "utc_time_created": "x", "model_uuid": "u"})})):
+        post(pair, f"runs/{call}", {"run_id": "{long}", **body})
+    get(pair, "runs/get", run_id="{long}")
+
+
 def test_metrics(pair, made):
     for body in ({"key": "m", "value": 1, "timestamp": 1}, {"key": "m", "value": 1.0, "timestamp": 1, "step": 0},
                  {"key": "m", "value": "2.5", "timestamp": "2", "step": "3"}, {"key": "n", "value": "NaN", "timestamp": 1},
