@@ -760,6 +760,9 @@ Result<Frame> read_json_frame(std::string_view body) {
 
 Result<Frame> read_csv_frame(std::string_view body) {
   if (!is_valid_utf8(body)) return bad_input("Ensure that input is a valid UTF-8 encoded string.");
+  // The mark that spreadsheets put before UTF-8 is no part of the first name.
+  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+  if (body.starts_with(kByteOrderMark)) body.remove_prefix(kByteOrderMark.size());
   CsvReader reader(body);
   Frame frame;
   frame.source = Frame::Source::kCsv;

@@ -152,6 +152,22 @@ TEST_F(ScoringTest, NamesTheInputsThatAreMissing) {
       << response.body;
 }
 
+TEST_F(ScoringTest, TheByteOrderMarkOfASpreadsheetIsNoPartOfAName) {
+  add("regressor");
+  start();
+  const std::string rows = "temp,wind,hour\n0.5,1.5,7\n";
+  const auto score = [&](const std::string& csv) {
+    return call(Method::kPost, "/deployments/regressor/invocations", csv, "text/csv");
+  };
+  const Response plain = score(rows);
+  EXPECT_EQ(plain.status, 200) << plain.body;
+  EXPECT_EQ(score("\xef\xbb\xbf" + rows).body, plain.body);
+  EXPECT_EQ(score("\xef\xbb\xbf\"temp\",wind,hour\n0.5,1.5,7\n").body, plain.body);
+  for (const char* none : {"\xef\xbb\xbf", "\xef\xbb\xbf\n", "\xef\xbb"}) {
+    EXPECT_EQ(score(none).status, 400) << none;
+  }
+}
+
 TEST_F(ScoringTest, TheOnlyModelAnswersTheBareAddress) {
   add("regressor");
   start();
