@@ -80,6 +80,20 @@ bool is_token(std::string_view text) {
   });
 }
 
+/// Until nothing is left to decode. Safe at every step, and at the end valid UTF-8.
+Result<std::string> decode_fully(std::string_view path) {
+  std::string decoded(path);
+  for (int round = 0;; ++round) {
+    if (round == kDecodingsMax || !is_safe(decoded)) return invalid_path();
+    Result<std::string> again = http::percent_decode(decoded);
+    // A '%' that escapes nothing is a plain one.
+    if (!again.ok() || *again == decoded) break;
+    decoded = std::move(*again);
+  }
+  if (!is_valid_utf8(decoded)) return invalid_path();
+  return decoded;
+}
+
 std::string quoted_unless_token(std::string_view text) {
   if (is_token(text)) return std::string(text);
   std::string quoted = "\"";
@@ -93,26 +107,18 @@ std::string quoted_unless_token(std::string_view text) {
 }  // namespace
 
 Result<std::string> safe_path(std::string_view path) {
-  std::string decoded(path);
-  for (int round = 0;; ++round) {
-    if (round == kDecodingsMax || !is_safe(decoded)) return invalid_path();
-    Result<std::string> again = http::percent_decode(decoded);
-    // A '%' that escapes nothing is a plain one.
-    if (!again.ok() || *again == decoded) break;
-    decoded = std::move(*again);
-  }
-  if (!is_valid_utf8(path)) return invalid_path();
-  std::string normal = normal_path(path);
+  std::string normal = normal_path(TRY(decode_fully(path)));
   return normal == "." ? std::string() : normal;
 }
 
 Result<std::string> path_to_write(std::string_view path) {
-  std::string normal = TRY(safe_path(path));
-  if (normal.empty() || path.ends_with('/')) {
+  const std::string decoded = TRY(decode_fully(path));
+  std::string normal = normal_path(decoded);
+  if (decoded.empty() || normal == "." || decoded.ends_with('/')) {
     return invalid("Artifact path must include a filename (cannot end with '/').");
   }
-  if (normal == path) return normal;
-  return invalid("Invalid artifact path: '" + std::string(path) +
+  if (normal == decoded) return normal;
+  return invalid("Invalid artifact path: '" + decoded +
                  "'. Names may be treated as files in certain cases, and must not resolve to other "
                  "names when treated as such. This name would resolve to '" +
                  normal + "'");

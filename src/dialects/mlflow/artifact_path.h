@@ -9,10 +9,10 @@
 // errors are kInvalid in MLflow's words.
 namespace slipway::mlflow {
 
-/// `path` without empty and "." segments: "a//b/" is "a/b". kInvalid "Invalid path" when it is
-/// absolute, climbs by
-/// "..", now or once it is percent-decoded again (however often), or holds a '#', a backslash or a
-/// control character.
+/// `path` percent-decoded until nothing is left to decode, without empty and "." segments:
+/// "a%20b//c/" is "a b/c". Clients escape a path once in an address and once more in a query, so
+/// only what is decoded names the same file in both. kInvalid "Invalid path" when it is absolute,
+/// climbs by "..", however often it is decoded, or holds a '#', a backslash or a control character.
 Result<std::string> safe_path(std::string_view path);
 /// The same for a file that is to be written: its path must be normal already, and not empty.
 Result<std::string> path_to_write(std::string_view path);

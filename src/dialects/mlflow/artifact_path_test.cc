@@ -15,9 +15,20 @@ TEST(ArtifactPath, IsMadeNormal) {
   EXPECT_EQ(*safe_path("a..b"), "a..b");
 }
 
-TEST(ArtifactPath, KeepsWhatOnlyLooksLikeAnEscape) {
+TEST(ArtifactPath, IsTheSameHoweverOftenItIsEscaped) {
+  for (const char* path : {"a b", "a%20b", "a%2520b", "a%252520b"}) {
+    EXPECT_EQ(*safe_path(path), "a b") << path;
+    EXPECT_EQ(*path_to_write(path), "a b") << path;
+  }
+  EXPECT_EQ(*safe_path("a%2fb%2F"), "a/b");
+  EXPECT_EQ(*safe_path("%C3%A9"), "é");
+  EXPECT_EQ(*artifact_key("mlflow-artifacts:/a%20b/x"), "a b/x");
+}
+
+TEST(ArtifactPath, KeepsAPercentSignThatEscapesNothing) {
   EXPECT_EQ(*safe_path("100%"), "100%");
-  EXPECT_EQ(*safe_path("a%20b"), "a%20b");
+  EXPECT_EQ(*safe_path("100%25"), "100%");
+  EXPECT_EQ(*safe_path("5%x"), "5%x");
 }
 
 TEST(ArtifactPath, NeverLeavesItsFolder) {
@@ -33,6 +44,7 @@ TEST(ArtifactPath, NeverLeavesItsFolder) {
   }
   EXPECT_FALSE(safe_path(std::string_view("a\0b", 3)).ok());
   EXPECT_FALSE(safe_path("\xc0\xae\xc0\xae/a").ok());
+  EXPECT_FALSE(safe_path("%c0%ae%c0%ae/a").ok());
 }
 
 TEST(ArtifactPath, BoundsTheDecoding) {

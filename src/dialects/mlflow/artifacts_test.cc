@@ -58,6 +58,17 @@ TEST_P(ArtifactsTest, GoUpAndComeDown) {
   EXPECT_EQ(get(kProxy + std::string("?path=nothing")).body, "{}");
 }
 
+TEST_P(ArtifactsTest, InAFolderWithAPercentSignAreListedAndDownloaded) {
+  const tracking::RunInfo run = new_run();
+  // As clients escape the folder "a%20b": not in an address, but in a query.
+  put("0/" + run.id + "/artifacts/a%20b/x.txt", {"x"});
+  EXPECT_EQ(get("artifacts/list?run_id=" + run.id + "&path=a%2520b").at("files.0.path"),
+            wire::Json("a b/x.txt"));
+  EXPECT_EQ(get(kProxy + ("?path=0/" + run.id + "/artifacts/a%2520b")).at("files.0.path"),
+            wire::Json("x.txt"));
+  EXPECT_EQ(get("/get-artifact?run_id=" + run.id + "&path=a%2520b/x.txt").body, "x");
+}
+
 TEST_P(ArtifactsTest, LeaveNothingWhenTheyBreakOff) {
   const Answered broken = stream(Method::kPut, kProxy + std::string("/1/half.bin"),
                                  std::make_shared<Pieces>(std::vector<std::string>{"half"}, true));

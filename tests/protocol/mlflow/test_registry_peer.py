@@ -337,6 +337,11 @@ def test_artifacts(pair, run):
         get(pair, "artifacts/list?run_id={r}&path=" + bad)
         get(pair, "/get-artifact?run_id={r}&path=" + bad)
         post(pair, "/api/2.0/mlflow-artifacts/mpu/create/" + (bad if "etc" not in bad else ".."), {"path": "x"})
+    put(pair, base + "a%20b/x%2520y.txt", b"x")  # how a client escapes the folder "a%20b"
+    for path in ("a%20b", "a%2520b", "a%252520b"):
+        pair.agree("GET", proxy + "?path={e}/{r}/artifacts/" + path)
+        get(pair, "artifacts/list?run_id={r}&path=" + path)
+        get(pair, "/get-artifact?run_id={r}&path=" + path + "/x%20y.txt")
     for path in ("a.txt", "a.txt", "dir", "nope"):
         delete(pair, base + path)
     get(pair, "artifacts/list?run_id={r}")
