@@ -1,5 +1,6 @@
 #include "dialects/mlflow/limits.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -94,6 +95,24 @@ std::string decode_fully(std::string_view text) {
 constexpr std::string_view kHostSchemes[] = {"http",   "https", "ftp", "sftp", "hdfs",
                                              "viewfs", "r2",    "b2",  "abfss"};
 
+// Whose last segment may end with parameters, "x;p"; to other schemes that is a name.
+constexpr std::string_view kSchemesWithParameters[] = {
+    "",     "ftp",   "hdl",   "prospero", "http", "imap", "https", "shttp",
+    "rtsp", "rtsps", "rtspu", "sip",      "sips", "mms",  "sftp",  "tel"};
+
+/// `location` is without its query.
+bool has_parameters(std::string_view location) {
+  const std::string scheme = scheme_of(location);
+  if (std::ranges::find(kSchemesWithParameters, scheme) == std::end(kSchemesWithParameters)) {
+    return false;
+  }
+  std::string_view path = location.substr(scheme.empty() ? 0 : scheme.size() + 1);
+  if (path.starts_with("//")) path = path.substr(std::min(path.find('/', 2), path.size()));
+  const std::size_t last = path.rfind('/');
+  const std::size_t mark = path.find(';', last == std::string_view::npos ? 0 : last);
+  return mark != std::string_view::npos && mark + 1 < path.size();
+}
+
 bool names_a_host(std::string_view location, std::string_view scheme) {
   for (std::string_view host : kHostSchemes) {
     if (scheme == host) return true;
@@ -175,13 +194,7 @@ Result<> check_names_no_host(std::string_view location, std::string_view paramet
 
 Result<> check_artifact_location(std::string_view location) {
   const std::size_t query = location.find('?');
-  const std::string scheme = scheme_of(location);
-  // Parameters belong to the last segment; locations with a scheme know none.
-  const std::string_view path = location.substr(0, query);
-  const std::size_t last = path.rfind('/');
-  const std::string_view segment = last == std::string_view::npos ? path : path.substr(last);
-  const bool parameters = scheme.empty() && segment.find(';') != std::string_view::npos;
-  if (location.find('#') != std::string_view::npos || parameters) {
+  if (location.find('#') != std::string_view::npos || has_parameters(location.substr(0, query))) {
     return invalid("'artifact_location' URL can't include fragments or params.");
   }
   if (query != std::string_view::npos &&

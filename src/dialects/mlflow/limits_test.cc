@@ -85,5 +85,19 @@ TEST(ArtifactLocation, LeadsNoServerAstray) {
   }
 }
 
+TEST(ArtifactLocation, IsToldItsParametersBeforeItsHost) {
+  const std::string parameters = "'artifact_location' URL can't include fragments or params.";
+  for (const char* location : {"http://x/y;p", "HTTP://x/y;p", "ftp://x/y;p", "sftp://x/y;p",
+                               "sip:a;p", "/srv/x;p", "http://x/y#f"}) {
+    EXPECT_EQ(check_artifact_location(location).error().message, parameters) << location;
+  }
+  for (const char* location : {"http://x;p/y", "http://x/y;", "http://x/a;p/y", "hdfs://x/y;p"}) {
+    EXPECT_NE(check_artifact_location(location).error().message, parameters) << location;
+  }
+  for (const char* good : {"/srv/x;", "/srv/a;p/x", "dbfs:/x;p", "mlflow-artifacts:/x;p"}) {
+    EXPECT_TRUE(check_artifact_location(good).ok()) << good;
+  }
+}
+
 }  // namespace
 }  // namespace slipway::mlflow

@@ -133,7 +133,7 @@ def test_artifact_locations(pair):
              make=("at", "experiment_id"))
         get(pair, "experiments/get", experiment_id="{at}")
         post(pair, "runs/create", {"experiment_id": "{at}", "run_name": "x"})
-    for location in ("runs:/x", "s3://b/x#frag", "/srv/x;p", "s3://b/x?a=../..", "s3://b/x?a=%2e%2e/",
+    for location in ("runs:/x", "s3://b/x#frag", "/srv/x;p", "http://x/y;p", "ftp://x/y;p", "sip:a;p", "s3://b/x?a=../..", "s3://b/x?a=%2e%2e/",
                      "s3://b/x?a=%252e%252e"):
         post(pair, "experiments/create", {"name": f"at {location}", "artifact_location": location})
     for scheme in ("http", "https", "ftp", "hdfs", "abfss", "mlflow-artifacts"):
