@@ -320,6 +320,11 @@ class Parser {
     return token.kind == TokenKind::kText || token.kind == TokenKind::kInteger ||
            token.kind == TokenKind::kReal || token.kind == TokenKind::kName;
   }
+  /// What stands for itself where a text is wanted: m1, 5, params.x.
+  static bool is_bare(const Token& token) {
+    const bool quoted = is_quoted(token.text, '\'') || is_quoted(token.text, '"');
+    return !quoted && is_value(token) && !is_keyword(token, "AND");
+  }
   /// Tokens from the parenthesis at `open` to the one that closes it; 0 when none does.
   std::size_t group_length(std::size_t open) const {
     return closes_[open] == tokens_.size() ? 0 : closes_[open] - open + 1;
@@ -425,6 +430,7 @@ class Parser {
     }
     ++next_;
     if (is_number(name)) return number(name, token);
+    if (rules_.bare_texts && is_bare(token)) return db::Operand(std::string(token.text));
     if (token.kind != TokenKind::kText && token.kind != TokenKind::kName) {
       return expected_text(name, token.text, token);
     }
@@ -664,6 +670,7 @@ const SearchRules kLoggedModelSearch = {
         "'params', 'tags'].",
     .attributes = kLoggedModelAttributes,
     .lists_anywhere = true,
+    .bare_texts = true,
 };
 
 Result<std::vector<Clause>> parse_filter(std::string_view filter, const SearchRules& rules) {

@@ -54,6 +54,7 @@ struct SearchRules {
   bool nullable_params = false;  // params likewise
   bool lists_anywhere = false;   // every text takes IN and NOT IN
   bool quoted_numbers = false;   // a number attribute may be given as '3'
+  bool bare_texts = false;       // a text may stand without quotes
   bool quotes_pieces = false;    // how "Invalid clause(s)" lists what it could not read
 };
 

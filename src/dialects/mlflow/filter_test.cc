@@ -63,6 +63,24 @@ TEST(Filter, SaysWhatIsWrongAndWhere) {
   for (const auto& [filter, expected] : rows) EXPECT_EQ(read(filter), expected) << filter;
 }
 
+TEST(Filter, OfLoggedModelsTakesTextsWithoutQuotes) {
+  const std::pair<const char*, const char*> rows[] = {
+      {"name = m1", "attribute.name = 'm1'"},
+      {"name != m1 AND params.p = 5", "attribute.name != 'm1'; param.p = '5'"},
+      {"tags.t = a.b", "tag.t = 'a.b'"},
+      {"name = 'm1'", "attribute.name = 'm1'"},
+      {"metrics.m > 5", "metric.m > ~5.000000"},
+  };
+  for (const auto& [filter, expected] : rows) {
+    EXPECT_EQ(read(filter, kLoggedModelSearch), expected) << filter;
+  }
+  for (const char* bad : {"name = AND", "model_id = m-1", "name LIKE m%", "name IN (m1)",
+                          "metrics.m = x", "name = "}) {
+    EXPECT_FALSE(parse_filter(bad, kLoggedModelSearch).ok()) << bad;
+  }
+  EXPECT_FALSE(parse_filter("attributes.run_name = m1", kRunSearch).ok());
+}
+
 TEST(Filter, IsBounded) {
   std::string many = "params.p = 'a'";
   for (int i = 0; i < 500; ++i) many += " AND params.p = 'a'";

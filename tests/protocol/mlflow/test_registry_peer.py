@@ -295,12 +295,12 @@ def test_searching_logged_models(pair, logged):
     post(pair, L, {"experiment_id": "{e}", "name": "second"}, make=("m2", "model", "info", "model_id"))
     for filter in ("", "name = 'lm'", "metrics.rmse < 1", "metrics.rmse > 1", "params.p = '1' AND tags.t = 'v'",
                    "source_run_id = '{r}'", "model_type IN ('xgboost')", "creation_timestamp > 1", "name LIKE 's%'",
-                   "bogus.x = 1"):
+                   "bogus.x = 1", "name = lm", "name != lm", "params.p = 1", "tags.t = v AND name = lm"):
         post(pair, L + "/search", {"experiment_ids": ["{e}"], "filter": filter})
     pair.differ("as every other search says it", (*INVALID, "Invalid clause(s) in filter string: OR"), "POST",
                 L + "/search", {"experiment_ids": ["{e}"], "filter": "name = 'lm' OR name = 'x'"})
     for field, ascending in (("metrics.rmse", False), ("metrics.rmse", True), ("name", True), ("creation_time", True),
-                             ("bogus", True), ("", True)):
+                             ("bogus", True), ("", True), ("params.p", True), ("bogus.x", True)):
         post(pair, L + "/search", {"experiment_ids": ["{e}"],
                                    "order_by": [{"field_name": field, "ascending": ascending}]})
     for body in ({}, {"experiment_ids": []}, {"experiment_ids": "x"}, {"experiment_ids": ["987654"]},
