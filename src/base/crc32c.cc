@@ -35,7 +35,15 @@ __attribute__((target("sse4.2"))) std::uint32_t by_instruction(const char* at, s
     std::memcpy(&word, at, 8);
     wide = __builtin_ia32_crc32di(wide, word);
   }
-  return by_table(at, size, static_cast<std::uint32_t>(wide));
+  crc = static_cast<std::uint32_t>(wide);
+  if (size >= 4) {
+    std::uint32_t word;
+    std::memcpy(&word, at, 4);
+    crc = __builtin_ia32_crc32si(crc, word);
+    size -= 4, at += 4;
+  }
+  for (; size > 0; --size, ++at) crc = __builtin_ia32_crc32qi(crc, static_cast<unsigned char>(*at));
+  return crc;
 }
 #endif
 

@@ -221,10 +221,13 @@ Result<std::optional<Prediction>> FrameReader::read(std::string_view payload) {
   // Sorts that a later version adds are passed over.
   if (sort != Sort::kPrediction) return std::optional<Prediction>();
   const auto number = in.get<std::uint32_t>();
-  const auto known = layouts_.find(number);
-  if (known == layouts_.end())
-    return missing("the prediction log lacks the layout of a prediction");
-  current_ = &known->second;
+  if (current_ == nullptr || number != current_number_) {
+    const auto known = layouts_.find(number);
+    if (known == layouts_.end())
+      return missing("the prediction log lacks the layout of a prediction");
+    current_ = &known->second;
+    current_number_ = number;
+  }
   Prediction p;
   p.id.deployment = deployment_;
   for (std::byte& byte : p.id.uuid) byte = in.get<std::byte>();

@@ -133,6 +133,7 @@ class FrameReader {
   std::uint32_t unnumbered_ = 0;
   bool counts_ = true;
   const Layout* current_ = nullptr;
+  std::uint32_t current_number_ = 0;
 };
 
 }  // namespace slipway::serving

@@ -1,15 +1,36 @@
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "base/hash.h"
+#include "io/blob/journal.h"
+
 // The bytes of journals (docs/formats/journal.md) as functions over texts: private to this folder.
 // Any thread.
 namespace slipway::blob {
+
+namespace frame {
+// Of a marked frame's head.
+inline constexpr std::size_t kLengthAt = 4, kNumberAt = 8, kSumAt = 12;
+static_assert(kSumAt + 4 == kFrameHeadBytes);
+
+static_assert(std::endian::native == std::endian::little, "numbers are read as they lie");
+inline void put_u32(char* at, std::uint32_t v) {
+  std::memcpy(at, &v, sizeof v);
+}
+inline std::uint32_t get_u32(const char* at) {
+  std::uint32_t v;
+  std::memcpy(&v, at, sizeof v);
+  return v;
+}
+}  // namespace frame
 
 /// What precedes a payload.
 struct FrameHead {
@@ -33,11 +54,27 @@ class FrameForm {
 
   /// `bytes` begin with a head; nothing when it cannot be that of a frame in a file that has
   /// `left` bytes from its beginning on.
-  std::optional<FrameHead> read(std::string_view bytes, std::uint64_t left) const;
+  std::optional<FrameHead> read(std::string_view bytes, std::uint64_t left) const {
+    using namespace frame;
+    if (bytes.size() < head_bytes() || left < head_bytes()) return std::nullopt;
+    const char* at = bytes.data();
+    if (mark_ && get_u32(at) != *mark_) return std::nullopt;
+    const FrameHead head =
+        marked_ ? FrameHead{get_u32(at + kLengthAt), get_u32(at + kNumberAt), get_u32(at + kSumAt)}
+                : FrameHead{get_u32(at), 0, get_u32(at + 4)};
+    if (head.length > kFrameBytesMax || head.length > left - head_bytes()) return std::nullopt;
+    return head;
+  }
   /// Whether head and payload, the whole of `frame`, are what was written.
-  bool is_whole(std::string_view frame, const FrameHead& head) const;
+  bool is_whole(std::string_view frame, const FrameHead& head) const {
+    // The length has its share: one that was cut or zeroed is no frame of no bytes.
+    const std::string_view summed = frame.substr(0, marked_ ? frame::kSumAt : 4);
+    return crc32c(frame.substr(head_bytes()), crc32c(summed)) == head.sum;
+  }
   /// The mark of a frame that is whole is that of all.
-  void learn(std::string_view frame);
+  void learn(std::string_view frame) {
+    if (marked_ && !mark_) mark_ = frame::get_u32(frame.data());
+  }
   /// Where in `bytes` a frame may begin, at the first; npos when nowhere. `left` is what the file
   /// has from their beginning on.
   std::size_t find(std::string_view bytes, std::uint64_t left) const;

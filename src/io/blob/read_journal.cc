@@ -47,6 +47,8 @@ class Source {
   std::uint64_t at() const { return at_; }
   std::uint64_t left() const { return size_ - at_; }
 
+  /// Of what comes next as much as was read already.
+  std::string_view buffered() const { return std::string_view(buffer_).substr(begin_); }
   /// The next `bytes`; fewer at the end of the file. Valid until the next call.
   Result<std::string_view> peek(std::size_t bytes) {
     bytes = static_cast<std::size_t>(std::min<std::uint64_t>(bytes, left()));
@@ -117,38 +119,42 @@ class Walk {
     end_.bytes = head.bytes;
     if (head.damaged) note({0, head.bytes, 0});
     while (source_.left() > 0) {
-      std::optional<Frame> frame = TRY(frame_here());
-      if (!frame) {
+      if (TRY(frame_here())) {
+        if (form_.is_numbered() && frame_.number != next_) note_gap(source_.at());
+      } else {
         const std::uint64_t from = source_.at();
         if (!TRY(find_frame())) break;
-        frame = TRY(frame_here());
-        note_gap(from, frame->number);
-      } else if (form_.is_numbered() && frame->number != next_) {
-        note_gap(source_.at(), frame->number);
+        note_gap(from);
       }
-      next_ = frame->number + 1;
+      next_ = frame_.number + 1;
       ++end_.frames;
-      const bool go_on = visitor_.frame(frame->payload);
-      source_.skip(frame->bytes);
+      const bool go_on = visitor_.frame(frame_.payload);
+      source_.skip(frame_.bytes);
       end_.bytes = source_.at();
-      if (!go_on) return end_;
+      if (!go_on) break;
     }
     return end_;
   }
 
  private:
-  Result<std::optional<Frame>> frame_here() {
+  /// Whether a whole frame begins here; frame_ is it then.
+  Result<bool> frame_here() {
     const std::size_t head_bytes = form_.head_bytes();
-    const auto head = form_.read(TRY(source_.peek(head_bytes)), source_.left());
-    if (!head) return std::optional<Frame>();
-    const std::string_view bytes = TRY(source_.peek(head_bytes + head->length));
-    if (bytes.size() < head_bytes + head->length) return std::optional<Frame>();
+    std::string_view bytes = source_.buffered();
+    if (bytes.size() < head_bytes) bytes = TRY(source_.peek(head_bytes));
+    const auto head = form_.read(bytes, source_.left());
+    if (!head) return false;
+    const std::size_t size = head_bytes + head->length;
+    if (bytes.size() < size) bytes = TRY(source_.peek(size));
+    if (bytes.size() < size) return false;
+    bytes = bytes.substr(0, size);
     if (!form_.is_whole(bytes, *head)) {
-      searched_ += bytes.size();
-      return std::optional<Frame>();
+      searched_ += size;
+      return false;
     }
     form_.learn(bytes);
-    return std::optional(Frame{head->number, bytes.substr(head_bytes), bytes.size()});
+    frame_ = {head->number, bytes.substr(head_bytes), size};
+    return true;
   }
 
   /// Goes on to the next whole frame behind what is none here; false when there is none. A whole
@@ -179,13 +185,15 @@ class Walk {
     return false;
   }
 
-  void note_gap(std::uint64_t from, std::uint32_t number) {
+  /// Between `from` and frame_.
+  void note_gap(std::uint64_t from) {
     const std::uint64_t bytes = source_.at() - from;
     std::uint64_t frames = 1;
     // No more than there was room for.
     if (form_.is_numbered())
-      frames =
-          number < next_ ? 0 : std::min<std::uint64_t>(number - next_, bytes / form_.head_bytes());
+      frames = frame_.number < next_
+                   ? 0
+                   : std::min<std::uint64_t>(frame_.number - next_, bytes / form_.head_bytes());
     note({from, bytes, frames});
   }
   void note(const Damage& damage) {
@@ -198,6 +206,7 @@ class Walk {
   FrameForm form_;
   const JournalVisitor& visitor_;
   JournalEnd end_;
+  Frame frame_;
   std::uint32_t next_ = 0;  // number of the frame that should come
   std::uint64_t searched_ = 0;
 };
