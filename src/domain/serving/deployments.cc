@@ -90,6 +90,17 @@ std::string served_by(const Deployed& deployed) {
   return text.empty() ? "no version serves yet" : text;
 }
 
+/// What became of the newest version, where one came; else what makes it serve.
+Error unserved(const delivery::DeploymentRoute& route) {
+  const std::string why = route.unserved.empty() ? "; register a version of model " + route.model +
+                                                       ", and it will once it has passed its gates"
+                                                 : ": " + route.unserved;
+  return Error{Code::kUnavailable,
+               "deployment " + route.deployment + " serves no version yet" + why +
+                   "; `slipway gates show " + route.deployment + "` says what they found",
+               "not_ready"};
+}
+
 constexpr char kNotFinite[] = "the model's answer is not finite";
 
 Error not_finite() {
@@ -324,15 +335,7 @@ Result<Assignment> Deployments::assign(const Deployment& deployment, const std::
   }
   const bool candidate = assignment.role == delivery::Role::kCandidate;
   assignment.version = candidate ? deployment->candidate : deployment->stable;
-  if (!assignment.version) {
-    return Error{Code::kUnavailable,
-                 "deployment " + deployment->route.deployment +
-                     " serves no version yet; register a version of model " +
-                     deployment->route.model +
-                     ", and it will once it has passed its gates; `slipway gates show " +
-                     deployment->route.deployment + "` says what they found",
-                 "not_ready"};
-  }
+  if (!assignment.version) return unserved(deployment->route);
   return assignment;
 }
 

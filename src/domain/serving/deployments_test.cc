@@ -117,6 +117,13 @@ TEST_F(DeploymentsTest, OnlyVersionsOfTheRouteServe) {
 TEST_F(DeploymentsTest, WithoutAnyVersionNothingIsAnswered) {
   ASSERT_TRUE(apply(route(0)).ok());
   EXPECT_EQ(deployments_->assign(deployments_->find("bikes-live"), "").error().tag, "not_ready");
+  delivery::DeploymentRoute stopped = route(0);
+  stopped.unserved = "version 1 of model bikes was stopped at its gates, parity: two rows differ";
+  ASSERT_TRUE(apply(stopped).ok());
+  EXPECT_EQ(deployments_->assign(deployments_->find("bikes-live"), "").error().message,
+            "deployment bikes-live serves no version yet: version 1 of model bikes was stopped at "
+            "its gates, parity: two rows differ; `slipway gates show bikes-live` says what they "
+            "found");
 }
 
 TEST_F(DeploymentsTest, AVersionThatCannotBeLoadedChangesNothing) {
