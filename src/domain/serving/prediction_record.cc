@@ -230,7 +230,7 @@ Result<std::optional<Prediction>> FrameReader::read(std::string_view payload) {
   }
   Prediction p;
   p.id.deployment = deployment_;
-  for (std::byte& byte : p.id.uuid) byte = in.get<std::byte>();
+  p.id.uuid = in.get<std::array<std::byte, 16>>();
   p.event_time_ms = in.get<UnixMs>();
   p.role = static_cast<Role>(std::min<std::uint8_t>(in.get<std::uint8_t>(), 2));
   p.status = in.get<std::uint16_t>();
