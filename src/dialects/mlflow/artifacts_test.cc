@@ -80,9 +80,9 @@ TEST_P(ArtifactsTest, LeaveNothingWhenTheyBreakOff) {
 TEST_P(ArtifactsTest, AreMissingInMlflowsWords) {
   const Answered missing = get(kProxy + std::string("/1/nothing.txt"));
   EXPECT_EQ(missing.status, 404);
-  EXPECT_EQ(
-      missing.body,
-      R"({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "No such artifact: '1/nothing.txt'"})");
+  EXPECT_EQ(missing.body,
+            R"({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "No such artifact: )"
+            R"('1/nothing.txt'", "sqlstate": "KAM00", "error_class": "RESOURCE_NOT_FOUND"})");
   put("1/d/a.txt", {"x"});
   EXPECT_EQ(get(kProxy + std::string("/1/d")).at("message"),
             wire::Json("Artifact path refers to a directory, not a file: '1/d'"));

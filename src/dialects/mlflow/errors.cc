@@ -6,28 +6,45 @@ namespace {
 constexpr std::string_view kSeeDocs =
     " See the API docs for more information about request parameters.";
 
+constexpr std::string_view kInvalid = "INVALID_PARAMETER_VALUE";
+constexpr std::string_view kNotFound = "RESOURCE_NOT_FOUND";
+constexpr std::string_view kNoAttribute = "ATTRIBUTE_NOT_FOUND";
+constexpr std::string_view kInternal = "CLIENT_INTERNAL_ERROR";
+
 struct Row {
   Code code;
   std::string_view tag;  // empty: any other
   const char* name;
   int status;
+  std::string_view error_class = {};  // empty: MLflow says none
 };
 constexpr Row kTable[] = {
-    {Code::kInvalid, "bad_request", "BAD_REQUEST", 400},
-    {Code::kInvalid, "", "INVALID_PARAMETER_VALUE", 400},
-    {Code::kMissing, "endpoint", "ENDPOINT_NOT_FOUND", 404},
-    {Code::kMissing, "", "RESOURCE_DOES_NOT_EXIST", 404},
-    {Code::kConflict, "already_exists", "RESOURCE_ALREADY_EXISTS", 400},
-    {Code::kConflict, "inactive", "INVALID_PARAMETER_VALUE", 400},
-    {Code::kConflict, "changed", "INVALID_PARAMETER_VALUE", 400},
-    {Code::kConflict, "state", "INVALID_STATE", 500},
+    {Code::kInvalid, "bad_request", "BAD_REQUEST", 400, kInvalid},
+    {Code::kInvalid, "attribute", "INVALID_PARAMETER_VALUE", 400, kNoAttribute},
+    {Code::kInvalid, "", "INVALID_PARAMETER_VALUE", 400, kInvalid},
+    {Code::kMissing, "endpoint", "ENDPOINT_NOT_FOUND", 404, kNotFound},
+    {Code::kMissing, "", "RESOURCE_DOES_NOT_EXIST", 404, kNotFound},
+    {Code::kConflict, "already_exists", "RESOURCE_ALREADY_EXISTS", 400, "RESOURCE_ALREADY_EXISTS"},
+    {Code::kConflict, "inactive", "INVALID_PARAMETER_VALUE", 400, kInvalid},
+    {Code::kConflict, "changed", "INVALID_PARAMETER_VALUE", 400, kInvalid},
+    {Code::kConflict, "state", "INVALID_STATE", 500, kInternal},
     {Code::kConflict, "", "RESOURCE_CONFLICT", 409},
-    {Code::kDenied, "", "PERMISSION_DENIED", 403},
+    {Code::kDenied, "", "PERMISSION_DENIED", 403, "PERMISSION_DENIED"},
     {Code::kBusy, "", "REQUEST_LIMIT_EXCEEDED", 429},
-    {Code::kUnavailable, "", "TEMPORARILY_UNAVAILABLE", 503},
-    {Code::kInternal, "", "INTERNAL_ERROR", 500},
+    {Code::kUnavailable, "", "TEMPORARILY_UNAVAILABLE", 503, kInternal},
+    {Code::kInternal, "", "INTERNAL_ERROR", 500, kInternal},
 };
 constexpr Row kNotImplemented = {Code::kInvalid, "not_implemented", "NOT_IMPLEMENTED", 501};
+
+/// What MLflow says of an error beside its name.
+std::string classification_of(std::string_view error_class) {
+  if (error_class.empty()) return "";
+  const char* sqlstate = "KAM00";
+  if (error_class == kInternal) sqlstate = "XXM00";
+  if (error_class == kNoAttribute) sqlstate = "KAM04";
+  return std::string(", \"sqlstate\": \"") + sqlstate + "\", \"error_class\": \"" +
+         std::string(error_class) + "\"";
+}
 
 const Row& row_of(const Error& error) {
   if (error.tag == kNotImplemented.tag) return kNotImplemented;
@@ -60,7 +77,7 @@ http::Response render_error(const Error& error) {
   const Row& row = row_of(error);
   std::string body = "{\"error_code\": \"" + std::string(row.name) + "\", \"message\": ";
   wire::append_quoted(body, error.message, /*ascii=*/true);
-  return http::Response::json(body + "}", row.status);
+  return http::Response::json(body + classification_of(row.error_class) + "}", row.status);
 }
 
 Error missing_parameter(std::string_view name) {

@@ -7,23 +7,27 @@
 #include "io/http/router.h"
 #include "io/wire/json.h"
 
-// MLflow's error answers: {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "..."}.
+// MLflow's error answers: {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "...", "sqlstate":
+// "KAM00", "error_class": "RESOURCE_NOT_FOUND"}; the last two follow from the row.
 //
 // A code maps to a name and a status by the table in errors.cc; a tag narrows it where MLflow tells
 // more kinds apart than Code does:
 //
 //   kInvalid                       INVALID_PARAMETER_VALUE   400
 //   kInvalid  "bad_request"        BAD_REQUEST               400
+//   kInvalid  "attribute"          INVALID_PARAMETER_VALUE   400  (an order by no attribute)
 //   kMissing                       RESOURCE_DOES_NOT_EXIST   404
 //   kMissing  "endpoint"           ENDPOINT_NOT_FOUND        404
 //   kConflict                      RESOURCE_CONFLICT         409
 //   kConflict "already_exists"     RESOURCE_ALREADY_EXISTS   400
 //   kConflict "inactive"           INVALID_PARAMETER_VALUE   400  (a write to something deleted)
-//   kConflict "changed"            INVALID_PARAMETER_VALUE   400  (a value that may be set only
-//   once) kConflict "state"              INVALID_STATE             500 kDenied PERMISSION_DENIED
-//   403 kBusy                          REQUEST_LIMIT_EXCEEDED    429 kUnavailable
-//   TEMPORARILY_UNAVAILABLE   503 kInternal                      INTERNAL_ERROR            500 any
-//   "not_implemented"    NOT_IMPLEMENTED           501
+//   kConflict "changed"            INVALID_PARAMETER_VALUE   400  (of what may be set only once)
+//   kConflict "state"              INVALID_STATE             500
+//   kDenied                        PERMISSION_DENIED         403
+//   kBusy                          REQUEST_LIMIT_EXCEEDED    429
+//   kUnavailable                   TEMPORARILY_UNAVAILABLE   503
+//   kInternal                      INTERNAL_ERROR            500
+//   any       "not_implemented"    NOT_IMPLEMENTED           501
 namespace slipway::mlflow {
 
 /// For Router::group.

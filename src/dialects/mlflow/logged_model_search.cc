@@ -77,15 +77,21 @@ LoggedCondition to_condition(Clause clause) {
   return condition;
 }
 
+Error unknown_order(const std::string& field) {
+  Error error = invalid("Invalid order by field name: " + field);
+  if (field.find('.') == std::string::npos) return with_tag(std::move(error), "attribute");
+  error.message += ". Only metrics are supported.";
+  return error;
+}
+
 Result<registry::LoggedOrder> to_order(const SearchOrder& order) {
-  const Error unknown = invalid("Invalid order by field name: " + order.field_name);
   Result<OrderTerm> term = parse_order_field(order.field_name, kLoggedModelSearch);
-  if (!term.ok()) return unknown;
+  if (!term.ok()) return unknown_order(order.field_name);
   registry::LoggedOrder ours;
   ours.ascending = order.ascending;
   ours.field = field_of(term->entity, term->key);
   if (term->entity == Entity::kAttribute) return ours;
-  if (ours.field != LoggedField::kMetric) return unknown;
+  if (ours.field != LoggedField::kMetric) return unknown_order(order.field_name);
   ours.key = std::move(term->key);
   if (order.dataset_name && !order.dataset_name->empty()) {
     ours.dataset = registry::DatasetRef{*order.dataset_name, order.dataset_digest.value_or("")};

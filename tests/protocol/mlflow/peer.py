@@ -57,7 +57,8 @@ class Comparable:
         if isinstance(body, str):
             return status, None if body.lstrip().startswith("<") else body
         if isinstance(body, dict) and "error_code" in body:
-            return status, body["error_code"], self.message(body["message"])
+            classified = body.get("sqlstate"), body.get("error_class"), sorted(body)
+            return status, body["error_code"], self.message(body["message"]), *classified
         return status, self.value(body)
 
     def message(self, text):

@@ -87,7 +87,8 @@ def test_a_missing_file_is_missing_at_once(client, ours, run):
     status, _, body = plain(ours, "GET", f"{PROXY}/0/{run.info.run_id}/artifacts/nothing.txt")
     assert status == 404
     assert json.loads(body) == {"error_code": "RESOURCE_DOES_NOT_EXIST",
-                                "message": f"No such artifact: '0/{run.info.run_id}/artifacts/nothing.txt'"}
+                                "message": f"No such artifact: '0/{run.info.run_id}/artifacts/nothing.txt'",
+                                "sqlstate": "KAM00", "error_class": "RESOURCE_NOT_FOUND"}
     with pytest.raises(Exception):
         mlflow.artifacts.load_text(f"{run.info.artifact_uri}/nothing.txt")
 
