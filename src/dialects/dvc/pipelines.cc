@@ -67,6 +67,7 @@ int FlowPipelines::repro(const std::vector<std::string>& arguments, std::ostream
     return parsed.error().tag == "usage" ? kUsage : kFailed;
   }
   parsed->options.command_line.replace(0, std::string("slipway").size(), "dvc");
+  parsed->options.signals_as_codes = true;
   flows::TextObserver talking(out, err);
   SilentObserver silent;
   flows::Observer& observer = parsed->quiet ? static_cast<flows::Observer&>(silent) : talking;

@@ -35,7 +35,8 @@ Result<> collect_data_file(const fs::path& file, const fs::path& from, std::vect
   return {};
 }
 
-Result<> collect_pipeline(const fs::path& file, const fs::path& from, std::vector<Tracked>& all) {
+Result<> collect_pipeline(const fs::path& file, const fs::path& from, const fs::path& root,
+                          std::vector<Tracked>& all) {
   project::Pipeline pipeline = TRY(project::read_pipeline(file));
   fs::path lock_path = file;
   lock_path.replace_extension(".lock");
@@ -47,8 +48,9 @@ Result<> collect_pipeline(const fs::path& file, const fs::path& from, std::vecto
       const project::Output& out = stage.outs[i];
       Version version;
       if (locked != nullptr) {
+        const std::string recorded = project::recorded_path(out.path, stage.folder(), root);
         for (const Record& record : locked->outs) {
-          if (record.path == out.path) version = record.version;
+          if (record.path == recorded) version = record.version;
         }
       }
       fs::path path = absolute(out.path, stage.folder());
@@ -91,6 +93,9 @@ Result<Addition> prepare(const std::string& target, const AddRequest& request,
         invalid("'" + target + "' does not lie in the project " + repository.root().string()),
         "outside");
   }
+  if (project::is_stage_file_name(path.filename().string())) {
+    return with_tag(invalid("DVC file '" + target + "' cannot be an output"), "stage_file");
+  }
   if (path == repository.dvc_folder() || is_inside(path, repository.dvc_folder())) {
     return with_tag(invalid("'" + target + "' lies in the project's own .dvc folder"),
                     "inside_dvc");
@@ -132,7 +137,7 @@ Result<Version> record(Repository& repository, const fs::path& path, bool store,
 }
 
 Result<> finish(Repository& repository, Added& added) {
-  TRY(repository.flush());
+  repository.flush();
   std::sort(added.files.begin(), added.files.end());
   added.files.erase(std::unique(added.files.begin(), added.files.end()), added.files.end());
   added.staged = TRY(repository.autostage(added.files));
@@ -173,7 +178,7 @@ Result<std::vector<Tracked>> tracked(const Repository& repository, const fs::pat
   std::vector<Tracked> all;
   for (const fs::path& file : files.single) TRY(collect_data_file(file, from, all));
   for (const fs::path& file : files.pipelines) {
-    Result<> collected = collect_pipeline(file, from, all);
+    Result<> collected = collect_pipeline(file, from, repository.root(), all);
     if (collected.ok()) continue;
     if (passed_over == nullptr || collected.error().tag != "unsupported") return collected.error();
     passed_over->push_back({file, collected.error()});
@@ -295,7 +300,7 @@ Result<std::vector<OwnerStatus>> status(Repository& repository,
       result.push_back(std::move(fresh));
     }
   }
-  TRY(repository.flush());
+  repository.flush();
   return result;
 }
 
@@ -341,7 +346,7 @@ Result<CheckedOut> checkout(Repository& repository, const CheckoutRequest& reque
     else
       TRY(repository.apply(plan, &result.changes));
   }
-  TRY(repository.flush());
+  repository.flush();
   return result;
 }
 

@@ -144,12 +144,18 @@ Result<> read_top(const std::string& name, const Entry& entry, DataFile& file) {
 
 /// The out's entry after the change: identity fields first, what else stood there after.
 Node merged_out(const DataFile::Out& out, const Node* old) {
-  Node fresh = to_data_node(out.record);
+  Record record = out.record;
+  // As DVC writes it, however it was written.
+  if (!record.path.starts_with('/'))
+    record.path = std::filesystem::path(record.path).lexically_normal().string();
+  if (record.path.size() > 1 && record.path.ends_with('/')) record.path.pop_back();
+  Node fresh = to_data_node(record);
   if (old != nullptr) {
     for (const Entry& entry : old->entries) {
       const std::string& key = entry.key.text;
       bool identity = key == "md5" || key == "size" || key == "nfiles" || key == "isexec" ||
-                      key == "hash" || key == "path" || is_kept(key);
+                      (key == "hash" && !record.version.md5.empty()) || key == "path" ||
+                      is_kept(key);
       if (!identity) fresh.set(key, entry.value);
     }
     return fresh;
@@ -165,7 +171,7 @@ Node merged_out(const DataFile::Out& out, const Node* old) {
 Node to_data_node(const Record& record) {
   Node map = Node::mapping();
   put_version(map, record.version);
-  if (!record.version.legacy) map.set("hash", Node::string("md5"));
+  if (!record.version.legacy && !record.version.md5.empty()) map.set("hash", Node::string("md5"));
   map.set("path", Node::string(record.path));
   for (const Entry& entry : record.extra.entries) map.set(entry.key.text, entry.value);
   return map;

@@ -247,29 +247,45 @@ Result<PathsLock> Repository::lock_paths(const std::string& command,
   return PathsLock(std::move(held));
 }
 
+namespace {
+
+Result<> check_present_form(const fs::path& path, const Version& recorded) {
+  if (!recorded.legacy) return {};
+  return with_tag(invalid("not supported yet: " + path.string() +
+                          " is recorded in the way of DVC 2; `dvc cache migrate` and "
+                          "`dvc commit -f` bring it to the present form"),
+                  "unsupported");
+}
+
+State state_against(const std::optional<Version>& now, const Version& recorded) {
+  if (!now) return State::kDeleted;
+  return now->same_content(recorded) ? State::kSame : State::kModified;
+}
+
+}  // namespace
+
 Result<std::optional<Version>> Repository::version_of(const fs::path& path) {
-  Found found = TRY(impl_->find(path));
-  if (!found.exists) return std::optional<Version>();
-  TRY(impl_->hash(path, found));
-  return std::optional<Version>(impl_->version_of(found));
+  return impl_->version_of(path, TRY(impl_->find(path)));
+}
+
+Result<std::optional<Version>> Repository::version_of_dependency(const fs::path& path) {
+  return impl_->version_of(path, TRY(impl_->find(path, /*may_be_ignored=*/true)));
+}
+
+Result<State> Repository::state_of_dependency(const fs::path& path, const Version& recorded) {
+  TRY(check_present_form(path, recorded));
+  return state_against(TRY(version_of_dependency(path)), recorded);
 }
 
 Result<State> Repository::state_of(const fs::path& path, const Version& recorded, bool cached) {
-  if (recorded.legacy) {
-    return with_tag(invalid("not supported yet: " + path.string() +
-                            " is recorded in the way of DVC 2; `dvc cache migrate` and "
-                            "`dvc commit -f` bring it to the present form"),
-                    "unsupported");
-  }
+  TRY(check_present_form(path, recorded));
   if (cached && !recorded.md5.empty()) {
     Result<bool> all = impl_->cache.has_all(recorded);
     // A tree that can't be read is as good as none.
     if (!all.ok() && all.error().code != Code::kInvalid) return all.error();
     if (!all.ok() || !*all) return State::kNotInCache;
   }
-  std::optional<Version> now = TRY(version_of(path));
-  if (!now) return State::kDeleted;
-  return now->same_content(recorded) ? State::kSame : State::kModified;
+  return state_against(TRY(version_of(path)), recorded);
 }
 
 Result<Version> Repository::save(const fs::path& path, bool relink) {
@@ -511,10 +527,10 @@ Result<Repository::StageFiles> Repository::stage_files() const {
   return result;
 }
 
-Result<> Repository::flush() {
-  if (!impl_->index_loaded) return {};
-  fs::path folder = TRY(state_folder());
-  return impl_->index.save(folder / "workspace.index");
+void Repository::flush() {
+  if (!impl_->index_loaded) return;
+  const Result<fs::path> folder = state_folder();
+  if (folder.ok()) static_cast<void>(impl_->index.save(*folder / "workspace.index"));
 }
 
 }  // namespace slipway::data

@@ -104,9 +104,13 @@ class Repository {
   /// times and inode are those of the workspace index are not read. .dvcignore applies. kInvalid
   /// for names that are no UTF-8.
   Result<std::optional<Version>> version_of(const std::filesystem::path& path);
+  /// The same of what a stage reads: .dvcignore makes it no less there, though what it names below
+  /// a folder is passed over.
+  Result<std::optional<Version>> version_of_dependency(const std::filesystem::path& path);
   /// Compares `path` with what is recorded. `cached`: the recorded bytes should be in the cache as
   /// well.
   Result<State> state_of(const std::filesystem::path& path, const Version& recorded, bool cached);
+  Result<State> state_of_dependency(const std::filesystem::path& path, const Version& recorded);
 
   /// Hashes, copies into the cache what is missing there, and where links are wanted makes the
   /// workspace links. kMissing when the path does not exist. `relink` as in `dvc add` (false:
@@ -186,8 +190,9 @@ class Repository {
   };
   Result<StageFiles> stage_files() const;
 
-  /// Writes the workspace index if it changed. A crash before costs only hashing.
-  Result<> flush();
+  /// Writes the workspace index if it changed. A crash before, or a disk that takes no more, costs
+  /// only hashing.
+  void flush();
 
  private:
   struct Impl;

@@ -44,12 +44,14 @@ struct Repository::Impl {
   Result<std::string> relative(const std::filesystem::path& path) const;
   void load_rules(const std::string& folder) const;
 
-  Result<Found> find(const std::filesystem::path& path);
+  /// `may_be_ignored`: what .dvcignore names itself is there as well.
+  Result<Found> find(const std::filesystem::path& path, bool may_be_ignored = false);
   /// Fills in every md5, from the index or by reading; two threads for many files.
   Result<> hash(const std::filesystem::path& path, Found& found);
   /// The same, and the content is in the cache afterwards.
   Result<> store(const std::filesystem::path& path, Found& found);
   Version version_of(const Found& found) const;
+  Result<std::optional<Version>> version_of(const std::filesystem::path& path, Found found);
   Tree tree_of(const Found& found) const;
   /// Where the file `path` should be a link of another kind.
   bool needs_link(const FoundFile& file, const std::filesystem::path& at);

@@ -157,7 +157,7 @@ Result<> Repository::Impl::walk(const std::filesystem::path& top, const std::str
   return {};
 }
 
-Result<Found> Repository::Impl::find(const std::filesystem::path& path) {
+Result<Found> Repository::Impl::find(const std::filesystem::path& path, bool may_be_ignored) {
   Found found;
   found.looked_at_ns = wall_clock_ns();
   std::string name = path.string();
@@ -172,7 +172,11 @@ Result<Found> Repository::Impl::find(const std::filesystem::path& path) {
   found.is_folder = S_ISDIR(status.st_mode);
   if (inside.ok()) {
     load_rules(found.is_folder ? name : std::filesystem::path(name).parent_path().string());
-    if (rules.ignores(name, found.is_folder)) return found;
+    if (rules.ignores(name, found.is_folder)) {
+      // Of an ignored folder all that lies in it is ignored too.
+      found.exists = may_be_ignored;
+      if (!may_be_ignored || found.is_folder) return found;
+    }
   }
   found.exists = true;
   if (!found.is_folder) {
@@ -183,6 +187,13 @@ Result<Found> Repository::Impl::find(const std::filesystem::path& path) {
   std::sort(found.files.begin(), found.files.end(),
             [](const FoundFile& a, const FoundFile& b) { return a.path < b.path; });
   return found;
+}
+
+Result<std::optional<Version>> Repository::Impl::version_of(const std::filesystem::path& path,
+                                                            Found found) {
+  if (!found.exists) return std::optional<Version>();
+  TRY(hash(path, found));
+  return std::optional<Version>(version_of(found));
 }
 
 Result<> Repository::Impl::fill(const std::filesystem::path& path, Found& found, bool store) {

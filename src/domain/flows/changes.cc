@@ -75,7 +75,7 @@ class Comparison {
   Result<> look_at_inputs(ParamsFiles& params) {
     for (const StepDep& dep : step_.deps) {
       if (enough()) return {};
-      State state = TRY(repository_.state_of(dep.absolute, dep.recorded, false));
+      State state = TRY(repository_.state_of_dependency(dep.absolute, dep.recorded));
       if (state == State::kDeleted && asked_.missing_allowed) {
         if (!was_made_anew(dep.absolute, dep.recorded.md5)) continue;
         state = State::kModified;

@@ -673,6 +673,8 @@ std::string Engine::reason_of(const Step& step, const proc::Outcome& outcome) co
     case proc::Outcome::Kind::kExited:
       return failed + ", exited with " + std::to_string(outcome.code);
     case proc::Outcome::Kind::kSignaled:
+      if (options_.signals_as_codes)
+        return failed + ", exited with -" + std::to_string(outcome.signal);
       return failed + ", killed by signal " + std::to_string(outcome.signal) + " (" +
              strsignal(outcome.signal) + ")";
     case proc::Outcome::Kind::kNotStarted:
@@ -926,7 +928,7 @@ Result<ReproResult> Engine::run() {
   if (options_.dry) return std::move(result_);
   TRY(commit());
   tell_lock_files();
-  TRY(repository_.flush());
+  repository_.flush();
   result_.files.assign(files_.begin(), files_.end());
   result_.staged = TRY(repository_.autostage(result_.files));
   return std::move(result_);

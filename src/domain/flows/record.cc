@@ -48,8 +48,12 @@ Result<data::LockedParams> params_now(const StepParams& source, ParamsFiles& par
   return missing("Parameters '" + join(absent, ", ") + "' are missing from '" + name + "'.");
 }
 
-Result<> check_outs_inside(const Step& step, const fs::path& root) {
+Result<> check_outs(const Step& step, const data::Repository& repository) {
+  const fs::path& root = repository.root();
   for (const StepOut& out : step.outs) {
+    std::error_code none;
+    if (repository.is_ignored(out.absolute, fs::is_directory(out.absolute, none)))
+      return invalid("Path '" + out.path + "' is ignored by .dvcignore, so it cannot be an output");
     if (!out.cache || out.absolute.native().starts_with(root.native() + "/")) continue;
     return invalid("Cached output(s) outside of DVC project: " + out.path +
                    "; let the stage write inside, or say `cache: false`");
@@ -93,11 +97,11 @@ Result<std::optional<data::Version>> save_out(data::Repository& repository, cons
 
 Result<data::LockedStage> inputs_now(data::Repository& repository, const Step& step,
                                      ParamsFiles& params, const fs::path& from) {
-  TRY(check_outs_inside(step, repository.root()));
+  TRY(check_outs(step, repository));
   data::LockedStage locked;
   locked.cmd = step.stage.cmd();
   for (const StepDep& dep : step.deps) {
-    std::optional<data::Version> version = TRY(repository.version_of(dep.absolute));
+    std::optional<data::Version> version = TRY(repository.version_of_dependency(dep.absolute));
     if (!version)
       return missing("dependency '" + data::shown(dep.absolute, from) + "' does not exist");
     locked.deps.push_back({dep.path, *version, {}});

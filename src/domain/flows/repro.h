@@ -49,6 +49,7 @@ struct ReproOptions {
   /// after it, or the second time, all that still runs of them is killed.
   int interrupts = -1;
   std::chrono::milliseconds interrupt_grace{10'000};
+  bool signals_as_codes = false;               // a command that a signal ended "exited with -9"
   std::string command_line = "slipway repro";  // shown to others who want the same paths
 };
 

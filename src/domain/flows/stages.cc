@@ -57,7 +57,7 @@ Result<std::vector<StageStatus>> status(data::Repository& repository,
     Differences found = TRY(differences(repository, step, params, from, {}));
     if (found.any()) result.push_back({step.name, std::move(found), step.frozen});
   }
-  TRY(repository.flush());
+  repository.flush();
   return result;
 }
 
@@ -101,7 +101,7 @@ Result<std::vector<fs::path>> commit(data::Repository& repository, const StageCo
   for (const LockFiles::Written& written : TRY(lock_files.write(repository.scratch()))) {
     files.push_back(written.file);
   }
-  TRY(repository.flush());
+  repository.flush();
   return files;
 }
 

@@ -31,15 +31,23 @@ Step to_step(const project::Stage& stage, const fs::path& from, const fs::path& 
   step.frozen = stage.frozen;
   step.always_changed = stage.always_changed;
   for (const project::Dependency& dep : stage.deps) {
-    step.deps.push_back({dep.path, absolute(dep.path, step.folder), {}});
+    step.deps.push_back(
+        {project::recorded_path(dep.path, step.folder, root), absolute(dep.path, step.folder), {}});
   }
   for (const project::ParamsSource& source : stage.params) {
-    step.params.push_back(
-        {source.file, absolute(source.file, step.folder), source.keys, false, {}});
+    step.params.push_back({project::recorded_path(source.file, step.folder, root),
+                           absolute(source.file, step.folder),
+                           source.keys,
+                           false,
+                           {}});
   }
   for (const project::Output& out : stage.outs) {
-    step.outs.push_back(
-        {out.path, absolute(out.path, step.folder), {}, out.cache, out.persist, out.kind});
+    step.outs.push_back({project::recorded_path(out.path, step.folder, root),
+                         absolute(out.path, step.folder),
+                         {},
+                         out.cache,
+                         out.persist,
+                         out.kind});
   }
   step.stage = stage;
   return step;

@@ -21,6 +21,10 @@ std::string normalized(const std::string& path) {
   return result;
 }
 
+bool is_stage_file(const std::string& path) {
+  return is_stage_file_name(std::filesystem::path(path).filename().string());
+}
+
 const char* what_is(const Node& node) {
   switch (node.type) {
     case yaml::Type::kNull:
@@ -118,8 +122,10 @@ Result<> read_deps(const Reader& reader, const Node& node, Stage& stage) {
       return reader.unsupported(item, "a dependency that is no file (" + path + ")",
                                 "let a stage fetch it, and depend on the file it makes");
     }
+    if (is_stage_file(path))
+      return reader.fail(item, "stage file '" + path + "' cannot be a dependency");
     // One that is named twice counts twice, in dvc.lock and in the run cache's key, as with DVC.
-    stage.deps.push_back({normalized(path), item.at});
+    stage.deps.push_back({std::move(path), item.at});
   }
   return {};
 }
@@ -165,6 +171,7 @@ Result<> read_params_list(const Reader& reader, const Node& node, Stage& stage) 
     for (const Entry& entry : item.entries) {
       std::vector<std::string> keys;
       if (!entry.value.is_null()) keys = TRY(reader.texts(entry.value, entry.key.text));
+      // Unlike other paths it stands in dvc.lock without its detours.
       add(normalized(entry.key.text), entry.key.at, std::move(keys));
     }
   }
@@ -258,7 +265,8 @@ Result<> add_output(const Reader& reader, const Node& path, const Node* flags, O
     return reader.unsupported(path, "an output that is no file (" + out.path + ")",
                               "write a file, and let its command copy it there");
   }
-  out.path = normalized(out.path);
+  if (is_stage_file(out.path))
+    return reader.fail(path, "DVC file '" + out.path + "' cannot be an output");
   if (flags != nullptr && flags->is_sequence()) {
     // Several plots of one file; what holds for the file may stand in any of them.
     for (const Node& item : flags->items) TRY(read_flags(reader, item, out));
@@ -266,7 +274,7 @@ Result<> add_output(const Reader& reader, const Node& path, const Node* flags, O
     TRY(read_flags(reader, *flags, out));
   }
   for (const Output& other : stage.outs) {
-    if (other.path == out.path) {
+    if (normalized(other.path) == normalized(out.path)) {
       return reader.fail(path,
                          "the output \"" + out.path + "\" stands in this stage a second time");
     }
@@ -413,6 +421,17 @@ Result<Pipeline> parse_named(std::string_view text, const std::filesystem::path&
 }
 
 }  // namespace
+
+bool is_stage_file_name(std::string_view name) {
+  return name.ends_with(".dvc") || name == "dvc.yaml";
+}
+
+std::string recorded_path(const std::string& written, const std::filesystem::path& folder,
+                          const std::filesystem::path& root) {
+  const std::filesystem::path path = std::filesystem::path(written).lexically_normal();
+  if (!path.native().starts_with(root.native() + "/")) return written;
+  return normalized(path.lexically_relative(folder).string());
+}
 
 std::filesystem::path Stage::folder() const {
   std::filesystem::path result = (file.parent_path() / wdir).lexically_normal();

@@ -11,6 +11,16 @@
 // dvc.yaml as typed values with positions. Values only, apart from read_pipeline. Any thread.
 namespace slipway::project {
 
+/// Whether a file of this name holds stages or tracks data, so that it can be neither an output nor
+/// a dependency.
+bool is_stage_file_name(std::string_view name);
+
+/// What dvc.lock and the run cache call a path of a stage in `folder`: what is written ("data/",
+/// "./train.py"), but an absolute path below `root` as it is seen from there. All of DVC's records
+/// are found by these spellings, so they must be its own.
+std::string recorded_path(const std::string& written, const std::filesystem::path& folder,
+                          const std::filesystem::path& root);
+
 /// A path as written in a stage, relative to the stage's working folder.
 struct Dependency {
   std::string path;

@@ -41,14 +41,35 @@ metrics: [m.json]
   const Stage& stage = pipeline->stages[0];
   EXPECT_EQ(stage.folder(), "/p/sub");
   EXPECT_EQ(stage.cmd().items.size(), 2u);
-  EXPECT_EQ(stage.deps[0].path, "in/x");
+  EXPECT_EQ(stage.deps[0].path, "./in//x") << "as it is written";
   EXPECT_EQ(stage.params[0].keys, (std::vector<std::string>{"lr", "epochs"}));
   EXPECT_TRUE(stage.params[2].keys.empty());
-  EXPECT_EQ(stage.outs[0].path, "d");
+  EXPECT_EQ(stage.outs[0].path, "d/");
   EXPECT_TRUE(stage.outs[1].persist);
   EXPECT_FALSE(stage.outs[2].cache);
   EXPECT_EQ(stage.outs[3].plot.find("x")->text, "step");
   EXPECT_TRUE(stage.frozen);
+}
+
+TEST(Pipeline, RecordsPathsAsTheyAreWrittenButForAbsoluteOnes) {
+  EXPECT_EQ(recorded_path("./in//x/", "/p/sub", "/p"), "./in//x/");
+  EXPECT_EQ(recorded_path("../../elsewhere", "/p/sub", "/p"), "../../elsewhere");
+  EXPECT_EQ(recorded_path("/p/sub/x", "/p/sub", "/p"), "x");
+  EXPECT_EQ(recorded_path("/p//y/../x/", "/p/sub", "/p"), "../x");
+  EXPECT_EQ(recorded_path("/pp/x", "/p/sub", "/p"), "/pp/x");
+  EXPECT_EQ(recorded_path("/q/x/", "/p/sub", "/p"), "/q/x/");
+}
+
+TEST(Pipeline, HasNoStageFilesAmongItsData) {
+  for (const char* name : {"x.dvc", "sub/x.dvc", "dvc.yaml", "sub/dvc.yaml"}) {
+    const std::string stage = "stages:\n  a:\n    cmd: x\n    ";
+    EXPECT_EQ(fault(stage + "deps: [" + name + "]\n").message,
+              std::string("dvc.yaml:4:12: stage file '") + name + "' cannot be a dependency");
+    EXPECT_EQ(fault(stage + "outs: [" + name + "]\n").message,
+              std::string("dvc.yaml:4:12: DVC file '") + name + "' cannot be an output");
+  }
+  EXPECT_EQ(fault("stages:\n  a:\n    cmd: x\n    outs: [o, ./o]\n").message,
+            "dvc.yaml:4:15: the output \"./o\" stands in this stage a second time");
 }
 
 TEST(Pipeline, SaysWhereItIsWrong) {

@@ -153,7 +153,7 @@ class Dumper {
 /// Not 0 when one of eight bytes may need an escape.
 constexpr auto kMaybeEscaped = [](std::uint64_t word) {
   return bytes8::any_below(word, 0x20) | bytes8::any_equal(word, '"') |
-         bytes8::any_equal(word, '\\') | bytes8::any_high(word);
+         bytes8::any_equal(word, '\\') | bytes8::any_equal(word, 0x7f) | bytes8::any_high(word);
 };
 
 }  // namespace
@@ -164,7 +164,7 @@ void append_quoted(std::string& out, std::string_view text, bool ascii) {
   std::size_t i = bytes8::none(text, kMaybeEscaped) ? text.size() : 0;
   while (i < text.size()) {
     unsigned char c = static_cast<unsigned char>(text[i]);
-    if (!kNeedsEscape.table[c] && (c < 0x80 || !ascii)) {
+    if (!kNeedsEscape.table[c] && (c < 0x7f || !ascii)) {
       ++i;
       continue;
     }

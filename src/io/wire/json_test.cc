@@ -196,6 +196,8 @@ TEST(Dump, FollowsItsStyle) {
   const char* text = R"({"b":[1,2.0,{}],"a":"é😀","c":NaN,"d":[]})";
   EXPECT_EQ(again(text, {.sort_keys = true, .ascii = true, .spaces = true}),
             R"({"a": "\u00e9\ud83d\ude00", "b": [1, 2.0, {}], "c": NaN, "d": []})");
+  // As Python's json does: what is no printable ASCII.
+  EXPECT_EQ(again("\"plain\x7ftext\"", {.ascii = true}), R"("plain\u007ftext")");
   EXPECT_EQ(again(text, {.indent = 2, .non_finite_as_string = true}),
             "{\n  \"b\": [\n    1,\n    2.0,\n    {}\n  ],\n  \"a\": \"é😀\",\n  \"c\": "
             "\"NaN\",\n  \"d\": []\n}");
