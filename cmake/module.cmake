@@ -1,17 +1,17 @@
 # slipway_precompile(NAME OPTION headers...): the standard library's headers, and others, compiled once with OPTION as
-# well; slipway_reuse(TARGET NAME) makes the files of a target begin with them. Its paths are relative to the build
-# folder, so that a compiler cache knows them in every checkout, which is why CMake's own command isn't used.
+# well; slipway_reuse(TARGET NAME) makes the files of a target begin with them. It names no file and no folder of this
+# checkout, so that a compiler cache finds the same bytes and so the same objects in every checkout, and nothing there
+# refers to one that is gone; which is why CMake's own command isn't used, and the cache only for what begins with it.
 function(slipway_precompile name option)
-  list(TRANSFORM ARGN REPLACE "(.+)" "#include <\\1>\n" OUTPUT_VARIABLE lines)
-  string(JOIN "" text ${lines})
-  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/precompiled/${name}.h CONTENT "${text}")
+  list(TRANSFORM ARGN PREPEND "-include;" OUTPUT_VARIABLE headers)
   string(TOUPPER "${CMAKE_BUILD_TYPE}" type)
   separate_arguments(flags UNIX_COMMAND "${CMAKE_CXX_FLAGS} ${CMAKE_CXX_FLAGS_${type}}")
   set(options $<TARGET_PROPERTY:slipway_options,INTERFACE_COMPILE_OPTIONS>)
-  add_custom_command(OUTPUT precompiled/${name}.pch DEPENDS precompiled/${name}.h COMMAND_EXPAND_LISTS VERBATIM
-    COMMAND ${CMAKE_CXX_COMPILER_LAUNCHER} ${CMAKE_CXX_COMPILER} ${flags} ${options} ${option} -std=gnu++20
-      -Xclang -fno-pch-timestamp -fpch-instantiate-templates -x c++-header precompiled/${name}.h
-      -o precompiled/${name}.pch)
+  file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/precompiled)
+  add_custom_command(OUTPUT precompiled/${name}.pch COMMAND_EXPAND_LISTS VERBATIM WORKING_DIRECTORY /
+    COMMAND ${CMAKE_CXX_COMPILER} ${flags} ${options} ${option} -std=gnu++20 -Xclang -fno-pch-timestamp
+      -fpch-instantiate-templates ${headers} -x c++-header /dev/null -o - >
+      ${CMAKE_BINARY_DIR}/precompiled/${name}.pch)
 endfunction()
 function(slipway_reuse target name)
   if(SLIPWAY_PRECOMPILED)
