@@ -485,16 +485,25 @@ TEST(Server, BoundsWhatAllBodiesTakeTogether) {
   ServerOptions options;
   options.body_buffers_max = 1u << 20;
   TestServer server(mount_basics, options);
+  const std::string most_of_one = post("/echo", std::string(700'000, 'x')).substr(0, 600'000);
+  const std::string refused_of = R"(slipway_http_refused_total{what="body"})";
   Socket first = server.connect();
-  ASSERT_TRUE(first.send(post("/echo", std::string(700'000, 'x')).substr(0, 600'000)));
-  // Once the server has read all that, another body finds no room.
+  ASSERT_TRUE(first.send(most_of_one));
+  // Once the server has read all that, another body finds no room. One that comes before is taken,
+  // and then it may be the first that finds none.
   Answer refused;
+  double before = 0;
   while (refused.status != 503) {
+    if (const double now = server.metric(refused_of); now != before) {
+      before = now;
+      first = server.connect();
+      ASSERT_TRUE(first.send(most_of_one));
+    }
     refused = server.connect().ask(post("/echo", std::string(900'000, 'x')));
     ASSERT_TRUE(refused.status == 200 || refused.status == 503);
   }
   EXPECT_EQ(refused.headers.get("Retry-After"), "1");
-  EXPECT_EQ(server.metric(R"(slipway_http_refused_total{what="body"})"), 1);
+  EXPECT_GE(server.metric(refused_of), before + 1);
   first.close();
   Answer taken;
   while (taken.status != 200) {
