@@ -93,12 +93,12 @@ Result<Addition> prepare(const std::string& target, const AddRequest& request,
         invalid("'" + target + "' does not lie in the project " + repository.root().string()),
         "outside");
   }
-  if (project::is_stage_file_name(path.filename().string())) {
-    return with_tag(invalid("DVC file '" + target + "' cannot be an output"), "stage_file");
-  }
   if (path == repository.dvc_folder() || is_inside(path, repository.dvc_folder())) {
     return with_tag(invalid("'" + target + "' lies in the project's own .dvc folder"),
                     "inside_dvc");
+  }
+  if (project::is_stage_file_name(path.filename().string())) {
+    return with_tag(invalid("DVC file '" + target + "' cannot be an output"), "stage_file");
   }
   std::error_code failure;
   fs::path below = path.parent_path().lexically_relative(repository.root());

@@ -63,7 +63,7 @@ TEST_F(StepsOf, AFolderAreCalledAsSeenFromThere) {
 TEST_F(StepsOf, AStageHaveItsPathsAbsoluteAndAsWritten) {
   Step train = step("sub/dvc.yaml:train");
   EXPECT_EQ(train.folder, root_);
-  EXPECT_EQ(train.deps.at(0).path, "sub/data");
+  EXPECT_EQ(train.deps.at(0).path, "sub/data/");
   EXPECT_EQ(train.deps.at(0).absolute, at("sub/data"));
   EXPECT_EQ(train.params.at(0).absolute, at("params.yaml"));
   EXPECT_EQ(train.outs.at(0).absolute, at("model"));
@@ -115,7 +115,7 @@ TEST_F(StepsOf, AreFilledFromTheLockAndEmptiedWithoutIt) {
   Step one = step("sub/dvc.yaml:train");
   data::LockedStage locked;
   locked.cmd = yaml::Node::string("make");
-  locked.deps = {{"sub/data", version_of("1\n"), {}}, {"gone", version_of("2\n"), {}}};
+  locked.deps = {{"sub/data/", version_of("1\n"), {}}, {"gone", version_of("2\n"), {}}};
   locked.outs = {{"other", version_of("3\n"), {}}};
   locked.params = {{"params.yaml", {{"lr", yaml::Node::integer(1)}}}};
   one.fill(&locked);
