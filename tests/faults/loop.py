@@ -153,10 +153,12 @@ class Receiver:
         self.url = f"http://127.0.0.1:{self.server.server_port}/told"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
-    def wait_for(self, ids, seconds=30):
+    def has(self, ids, seconds):
         with self.arrived:
-            came = self.arrived.wait_for(lambda: ids <= {one for one, _ in self.received}, seconds)
-        assert came, (ids, self.received)
+            return self.arrived.wait_for(lambda: ids <= {one for one, _ in self.received}, seconds)
+
+    def wait_for(self, ids, seconds=30):
+        assert self.has(ids, seconds), (ids, self.received)
 
     def close(self):
         self.server.shutdown()
@@ -244,6 +246,7 @@ class Loop:
             environment = dict(self.env, **({"SLIPWAY_FAILPOINT": self.places[0]} if self.places else {}))
             with self.guard:
                 self.starts += 1
+                self.killed = False
                 self.process = subprocess.Popen(
                     [*self.prefix, SLIPWAY, "up", *self.ARGUMENTS, "--listen", f"127.0.0.1:{self.port}", "--log-level",
                      "warning"], cwd=self.root, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log,
@@ -266,6 +269,7 @@ class Loop:
 
     def kill(self):
         with self.guard:
+            self.killed = True
             self.process.send_signal(signal.SIGKILL)
 
     def die_at(self, places):
@@ -486,6 +490,8 @@ class Loop:
         told = {event["id"] for event in events
                 if event["type"] in ("incident.opened", "incident.closed", "incident.unresolved", "rollout.promoted",
                                      "rollout.rolled_back", "deployment.rolled_back", "pipeline_run.failed")}
+        while not self.receiver.has(told, 5) and self.killed:
+            self.restart()  # a random kill came when all but this was done
         self.receiver.wait_for(told)
         owed = {event["id"] for event in self.events()}
         assert {one for one, _ in self.receiver.received} <= owed

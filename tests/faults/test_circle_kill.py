@@ -154,6 +154,8 @@ def test_killed_at_random_it_goes_on_and_does_nothing_twice(tmp_path, capsys):
                 way(loop, version)
             finally:
                 kills += killer.stop()
+            if loop.killed:  # when all was done
+                loop.restart()
         trials += 1
     world.close()
     with capsys.disabled():
