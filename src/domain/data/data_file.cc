@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "domain/project/stage.h"
 
 namespace slipway::data {
 namespace {
@@ -146,9 +147,7 @@ Result<> read_top(const std::string& name, const Entry& entry, DataFile& file) {
 Node merged_out(const DataFile::Out& out, const Node* old) {
   Record record = out.record;
   // As DVC writes it, however it was written.
-  if (!record.path.starts_with('/'))
-    record.path = std::filesystem::path(record.path).lexically_normal().string();
-  if (record.path.size() > 1 && record.path.ends_with('/')) record.path.pop_back();
+  if (!record.path.starts_with('/')) record.path = project::normalized(record.path);
   Node fresh = to_data_node(record);
   if (old != nullptr) {
     for (const Entry& entry : old->entries) {

@@ -9,17 +9,17 @@
 #include "base/text.h"
 
 namespace slipway::project {
-namespace {
 
-using yaml::Entry;
-using yaml::Node;
-
-/// "./a//b/" as "a/b"; absolute paths stay absolute.
 std::string normalized(const std::string& path) {
   std::string result = std::filesystem::path(path).lexically_normal().string();
   while (result.size() > 1 && result.back() == '/') result.pop_back();
   return result;
 }
+
+namespace {
+
+using yaml::Entry;
+using yaml::Node;
 
 bool is_stage_file(const std::string& path) {
   return is_stage_file_name(std::filesystem::path(path).filename().string());

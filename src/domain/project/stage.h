@@ -11,6 +11,9 @@
 // dvc.yaml as typed values with positions. Values only, apart from read_pipeline. Any thread.
 namespace slipway::project {
 
+/// "./a//b/" as "a/b"; absolute paths stay absolute.
+std::string normalized(const std::string& path);
+
 /// Whether a file of this name holds stages or tracks data, so that it can be neither an output nor
 /// a dependency.
 bool is_stage_file_name(std::string_view name);

@@ -1,6 +1,5 @@
 #include "domain/serving/prediction_file.h"
 
-#include "base/log.h"
 #include "io/blob/journal.h"
 
 namespace slipway::serving {

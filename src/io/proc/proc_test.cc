@@ -337,14 +337,14 @@ TEST_F(Proc, TheHeldFileIsLockedUntilItIsOver) {
   EXPECT_TRUE(comes_true([&] { return flock(other.get(), LOCK_EX | LOCK_NB) == 0; }));
 }
 
-/// Runs `body` in a process of its own that was forked from here, and kills that process with
+/// Runs the request in a process of its own that was forked from here, and kills that process with
 /// SIGKILL when `when` holds.
-void kill_starter(const std::function<void(const Spawner&)>& body,
-                  const std::function<bool()>& when) {
+void kill_starter(const Request& request, const std::function<bool()>& when) {
   pid_t starter = fork();
   if (starter == 0) {
     Result<Spawner> spawner = Spawner::start();
-    if (spawner.ok()) body(*spawner);
+    if (!spawner.ok()) _exit(1);
+    const Result<Attempt> attempt = spawner->run(request);  // held until the kill
     while (true) pause();
   }
   ASSERT_TRUE(comes_true(when));
@@ -358,13 +358,7 @@ TEST_F(Proc, NoOrphanTwoSecondsAfterTheStarterWasKilled) {
       "while :; "
       "do sleep 0.05; done' & while :; do sleep 0.05; done");
   request.grace = seconds(60);
-  std::vector<Attempt> kept;
-  kill_starter(
-      [&](const Spawner& spawner) {
-        Result<Attempt> attempt = spawner.run(request);
-        if (attempt.ok()) kept.push_back(std::move(*attempt));
-      },
-      [&] { return pid_in(folder_ / "far") && pid_in(folder_ / "near"); });
+  kill_starter(request, [&] { return pid_in(folder_ / "far") && pid_in(folder_ / "near"); });
   pid_t near = pid_in(folder_ / "near"), far = pid_in(folder_ / "far");
   EXPECT_TRUE(comes_true([&] { return !is_alive(near) && !is_alive(far); }, seconds(2)));
 }
@@ -374,13 +368,7 @@ TEST_F(Proc, AnAttemptCanOutliveItsStarterAndBeAdopted) {
       shell("echo $$ > near; while [ ! -e go ]; do sleep 0.01; done; (sleep 1000 &) ; exit 9");
   request.record = folder_;
   request.outlives_starter = true;
-  std::vector<Attempt> kept;
-  kill_starter(
-      [&](const Spawner& spawner) {
-        Result<Attempt> attempt = spawner.run(request);
-        if (attempt.ok()) kept.push_back(std::move(*attempt));
-      },
-      [&] { return pid_in(folder_ / "near") > 0; });
+  kill_starter(request, [&] { return pid_in(folder_ / "near") > 0; });
   Result<Attempt> adopted = adopt(folder_);
   ASSERT_TRUE(adopted.ok()) << adopted.error().message;
   EXPECT_FALSE(adopted->take()->has_value());
@@ -396,13 +384,7 @@ TEST_F(Proc, AnAdoptedAttemptCanBeCancelled) {
   Request request = shell("echo $$ > near; exec sleep 1000");
   request.record = folder_;
   request.outlives_starter = true;
-  std::vector<Attempt> kept;
-  kill_starter(
-      [&](const Spawner& spawner) {
-        Result<Attempt> attempt = spawner.run(request);
-        if (attempt.ok()) kept.push_back(std::move(*attempt));
-      },
-      [&] { return pid_in(folder_ / "near") > 0; });
+  kill_starter(request, [&] { return pid_in(folder_ / "near") > 0; });
   Result<Attempt> adopted = adopt(folder_);
   ASSERT_TRUE(adopted.ok());
   ASSERT_TRUE(adopted->cancel().ok());
@@ -417,13 +399,7 @@ TEST_F(Proc, AnAdoptedAttemptCanBeKilled) {
   request.record = folder_;
   request.outlives_starter = true;
   request.grace = std::chrono::hours(1);
-  std::vector<Attempt> kept;
-  kill_starter(
-      [&](const Spawner& spawner) {
-        Result<Attempt> attempt = spawner.run(request);
-        if (attempt.ok()) kept.push_back(std::move(*attempt));
-      },
-      [&] { return pid_in(folder_ / "here") && pid_in(folder_ / "away"); });
+  kill_starter(request, [&] { return pid_in(folder_ / "here") && pid_in(folder_ / "away"); });
   Result<Attempt> adopted = adopt(folder_);
   ASSERT_TRUE(adopted.ok());
   ASSERT_TRUE(adopted->kill().ok());
