@@ -8,7 +8,6 @@
 namespace slipway::tracking {
 namespace {
 
-constexpr std::size_t kChunkPoints = 1024;
 constexpr std::int64_t kBatchesPerCall = 256;
 
 struct BatchRow {
@@ -29,10 +28,10 @@ struct TailRow {
 };
 BOOST_DESCRIBE_STRUCT(TailRow, (), (chunk, points, data))
 
-struct SeriesRow {
+struct SeriesId {
   std::int64_t series = 0, run = 0;
 };
-BOOST_DESCRIBE_STRUCT(SeriesRow, (), (series, run))
+BOOST_DESCRIBE_STRUCT(SeriesId, (), (series, run))
 
 /// Points of one series after a place in its history, in order, as they are found.
 class Collector {
@@ -99,7 +98,7 @@ class Thinner {
 };
 
 /// Batches that are not in chunks yet: few, see Tracking::Compactor.
-Result<> collect_batches(db::Tx& tx, const SeriesRow& series, Collector& collector) {
+Result<> collect_batches(db::Tx& tx, const SeriesId& series, Collector& collector) {
   auto add = [&](const db::Columns& columns) -> Result<> {
     collector.add(TRY(decode_batch_of(columns.blob(0), series.series)));
     return {};
@@ -125,27 +124,21 @@ Result<> collect_chunks(db::Tx& tx, std::int64_t series, const std::optional<Poi
 }
 
 Result<> put_chunk(db::Tx& tx, std::int64_t series, std::int64_t chunk,
-                   std::span<const Point> points) {
+                   const Chunk& filled) {
   TRY(
       tx.run("insert into metric_chunks (series, chunk, points, first_ms, last_ms, data) "
              "values (?, ?, ?, ?, ?, ?) on conflict (series, chunk) do update set "
              "points = excluded.points, first_ms = excluded.first_ms, "
              "last_ms = excluded.last_ms, data = excluded.data",
-             series, chunk, static_cast<std::int64_t>(points.size()), points.front().timestamp_ms,
-             points.back().timestamp_ms, db::Blob{encode_chunk(points)}));
+             series, chunk, filled.points, filled.first_ms, filled.last_ms,
+             db::Blob{filled.data}));
   return {};
 }
 
-/// Puts points into chunks from number `chunk` on.
-Result<> put_chunks(db::Tx& tx, std::int64_t series, std::int64_t chunk,
-                    std::vector<Point> points) {
-  tidy(points);
-  std::span<const Point> rest = points;
-  while (!rest.empty()) {
-    const std::size_t count = std::min(kChunkPoints, rest.size());
-    TRY(put_chunk(tx, series, chunk++, rest.first(count)));
-    rest = rest.subspan(count);
-  }
+/// Numbered from `number` on.
+Result<> put_chunks(db::Tx& tx, std::int64_t series, std::int64_t number,
+                    std::span<const Chunk> chunks) {
+  for (const Chunk& chunk : chunks) TRY(put_chunk(tx, series, number++, chunk));
   return {};
 }
 
@@ -154,21 +147,21 @@ Result<> append_to_chunks(db::Tx& tx, std::int64_t series, std::vector<Point> po
   std::optional<TailRow> tail = TRY(tx.one<TailRow>(
       "select chunk, points, data from metric_chunks where series = ? order by chunk desc limit 1",
       series));
-  if (!tail) return put_chunks(tx, series, 1, std::move(points));
+  if (!tail) return put_chunks(tx, series, 1, to_chunks(std::move(points)));
   if (tail->points >= static_cast<std::int64_t>(kChunkPoints)) {
-    return put_chunks(tx, series, tail->chunk + 1, std::move(points));
+    return put_chunks(tx, series, tail->chunk + 1, to_chunks(std::move(points)));
   }
   std::vector<Point> before = TRY(decode_chunk(tail->data.bytes));
   points.insert(points.begin(), before.begin(), before.end());
-  return put_chunks(tx, series, tail->chunk, std::move(points));
+  return put_chunks(tx, series, tail->chunk, to_chunks(std::move(points)));
 }
 
 }  // namespace
 
 Result<HistoryPage> read_history(db::Tx& tx, const std::string& run_id, const std::string& key,
                                  const std::optional<Point>& after, std::size_t limit) {
-  std::optional<SeriesRow> series =
-      TRY(tx.one<SeriesRow>("select s.id, s.run from runs r join metric_series s on s.run = r.id "
+  std::optional<SeriesId> series =
+      TRY(tx.one<SeriesId>("select s.id, s.run from runs r join metric_series s on s.run = r.id "
                             "where r.run_id = ? and s.key = ?",
                             run_id, key));
   if (!series) return HistoryPage{};
@@ -206,10 +199,10 @@ Result<std::vector<Point>> read_sample(db::Tx& tx, const std::string& run_id,
   return take_evenly(points, count);
 }
 
-Result<> add_chunks(db::Tx& tx, std::int64_t series, std::vector<Point> points) {
+Result<> add_chunks(db::Tx& tx, std::int64_t series, std::span<const Chunk> chunks) {
   std::optional<std::int64_t> last = TRY(tx.one<std::int64_t>(
       "select chunk from metric_chunks where series = ? order by chunk desc limit 1", series));
-  return put_chunks(tx, series, last.value_or(0) + 1, std::move(points));
+  return put_chunks(tx, series, last.value_or(0) + 1, chunks);
 }
 
 Result<bool> compact_run(db::Tx& tx, std::int64_t run) {

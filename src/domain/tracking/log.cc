@@ -1,4 +1,3 @@
-#include <boost/describe.hpp>
 #include <string_view>
 
 #include "base/text.h"
@@ -39,59 +38,6 @@ Result<> put_params(db::Tx& tx, std::int64_t run, const std::string& run_id,
   }
   if (changes.empty()) return {};
   return changed("Params were already logged='[" + changes + "]' for run ID='" + run_id + "'.");
-}
-
-/// What one request adds to a series.
-struct Addition {
-  const std::string* key = nullptr;
-  std::vector<Point> points;
-};
-
-/// The points of a request by series, in the order in which the series first appear.
-std::vector<Addition> group(std::span<const Metric> metrics) {
-  std::vector<Addition> additions;
-  std::unordered_map<std::string_view, std::size_t> index;
-  for (const Metric& metric : metrics) {
-    auto [found, made] = index.try_emplace(metric.key, additions.size());
-    if (made) additions.push_back({&metric.key, {}});
-    additions[found->second].points.push_back(
-        to_point(metric.value, metric.timestamp_ms, metric.step));
-  }
-  return additions;
-}
-
-/// A row of metric_series.
-struct SeriesRow {
-  std::int64_t id = 0;  // 0 while there is no row
-  std::string key;
-  std::int64_t points = 0;
-  double value = 0;  // of the latest point, as the next three
-  bool is_nan = false;
-  std::int64_t timestamp_ms = 0, step = 0;
-  std::optional<double> min_value, max_value;  // of numbers
-  std::int64_t first_step = 0, last_step = 0;
-};
-BOOST_DESCRIBE_STRUCT(SeriesRow, (),
-                      (id, key, points, value, is_nan, timestamp_ms, step, min_value, max_value,
-                       first_step, last_step))
-
-Point latest_of(const SeriesRow& row) {
-  return {row.timestamp_ms, row.step, row.value, row.is_nan};
-}
-
-void add_point(SeriesRow& row, const Point& point) {
-  if (row.points == 0 || is_later(point, latest_of(row))) {
-    row.value = point.value;
-    row.is_nan = point.nan;
-    row.timestamp_ms = point.timestamp_ms;
-    row.step = point.step;
-  }
-  row.first_step = row.points == 0 ? point.step : std::min(row.first_step, point.step);
-  row.last_step = row.points == 0 ? point.step : std::max(row.last_step, point.step);
-  row.points += 1;
-  if (point.nan) return;
-  row.min_value = std::min(row.min_value.value_or(point.value), point.value);
-  row.max_value = std::max(row.max_value.value_or(point.value), point.value);
 }
 
 #define SERIES_COLUMNS \
@@ -156,11 +102,11 @@ Result<> put_series(db::Tx& tx, std::int64_t run, const SeriesRow& row) {
 Result<std::vector<SeriesRow>> add_to_series(db::Tx& tx, std::int64_t run,
                                              std::span<const Addition> additions) {
   std::vector<SeriesRow> rows(additions.size());
-  for (std::size_t i = 0; i < rows.size(); ++i) rows[i].key = *additions[i].key;
+  for (std::size_t i = 0; i < rows.size(); ++i) rows[i].key = additions[i].sum.key;
   TRY(find_series(tx, run, rows));
   bool new_ones = false;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    for (const Point& point : additions[i].points) add_point(rows[i], point);
+    add_sum(rows[i], additions[i].sum);
     TRY(put_series(tx, run, rows[i]));
     new_ones |= rows[i].id == 0;
   }
@@ -169,20 +115,19 @@ Result<std::vector<SeriesRow>> add_to_series(db::Tx& tx, std::int64_t run,
 }
 
 /// How many of the points are in a batch, not in chunks of their own.
-Result<std::size_t> put_metrics(db::Tx& tx, std::int64_t run, std::span<const Metric> metrics) {
-  if (metrics.empty()) return std::size_t{0};
-  std::vector<Addition> additions = group(metrics);
+Result<std::size_t> put_metrics(db::Tx& tx, std::int64_t run, std::span<const Addition> additions) {
+  if (additions.empty()) return std::size_t{0};
   const std::vector<SeriesRow> rows = TRY(add_to_series(tx, run, additions));
-  std::vector<SeriesPoints> batch;
+  std::vector<SeriesView> batch;
   batch.reserve(rows.size());
   std::size_t points = 0;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (additions[i].points.size() >= kOwnChunkPoints) {
-      TRY(add_chunks(tx, rows[i].id, std::move(additions[i].points)));
+    if (!additions[i].chunks.empty()) {
+      TRY(add_chunks(tx, rows[i].id, additions[i].chunks));
       continue;
     }
     points += additions[i].points.size();
-    batch.push_back({rows[i].id, std::move(additions[i].points)});
+    batch.push_back({rows[i].id, additions[i].points});
   }
   if (batch.empty()) return points;
   TRY(tx.run("insert into metric_batches (run, points, data) values (?, ?, ?)", run,
@@ -202,10 +147,10 @@ Result<> write_param(db::Tx& tx, const std::string& run_id, const Param& param) 
 }
 
 Result<Logged> write_batch(db::Tx& tx, const std::string& run_id, const Batch& batch,
-                           UnixMs now_ms) {
+                           std::span<const Addition> additions, UnixMs now_ms) {
   RunKey run = TRY(find_live_run(tx, run_id));
   TRY(put_params(tx, run.key, run_id, batch.params));
-  const std::size_t waiting = TRY(put_metrics(tx, run.key, batch.metrics));
+  const std::size_t waiting = TRY(put_metrics(tx, run.key, additions));
   TRY(write_tags(tx, run.key, run_id, batch.tags, now_ms));
   if (batch.name) TRY(rename_run(tx, run.key, run_id, *batch.name, now_ms));
   if (batch.with) TRY(batch.with(tx));

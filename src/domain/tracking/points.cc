@@ -175,9 +175,9 @@ std::vector<Point> take_evenly(std::span<const Point> points, std::size_t count)
   return taken;
 }
 
-std::string encode_batch(std::span<const SeriesPoints> batch) {
+std::string encode_batch(std::span<const SeriesView> batch) {
   std::size_t points = 0;
-  for (const SeriesPoints& series : batch) points += series.points.size();
+  for (const SeriesView& series : batch) points += series.points.size();
   Point base;
   if (points > 0) base = batch.front().points.front();
   std::string out(1, kBatchVersion);
@@ -186,7 +186,7 @@ std::string encode_batch(std::span<const SeriesPoints> batch) {
   put_difference(out, 0, base.step);
   put_varint(out, batch.size());
   std::int64_t series_id = 0;
-  for (const SeriesPoints& series : batch) {
+  for (const SeriesView& series : batch) {
     put_difference(out, series_id, series.series);
     series_id = series.series;
     put_varint(out, series.points.size());
@@ -216,6 +216,19 @@ Result<std::vector<Point>> decode_batch_of(std::string_view bytes, std::int64_t 
     return {};
   }));
   return found;
+}
+
+std::vector<Chunk> to_chunks(std::vector<Point> points) {
+  tidy(points);
+  std::vector<Chunk> chunks;
+  std::span<const Point> rest = points;
+  while (!rest.empty()) {
+    const std::span<const Point> part = rest.first(std::min(kChunkPoints, rest.size()));
+    chunks.push_back({static_cast<std::int64_t>(part.size()), part.front().timestamp_ms,
+                      part.back().timestamp_ms, encode_chunk(part)});
+    rest = rest.subspan(part.size());
+  }
+  return chunks;
 }
 
 std::string encode_chunk(std::span<const Point> points) {

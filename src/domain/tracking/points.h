@@ -50,13 +50,26 @@ struct SeriesPoints {
   std::vector<Point> points;
 };
 
+struct SeriesView {
+  std::int64_t series = 0;
+  std::span<const Point> points;
+};
+
 /// The points of one request, grouped by series; no series is empty.
-std::string encode_batch(std::span<const SeriesPoints> batch);
+std::string encode_batch(std::span<const SeriesView> batch);
 Result<std::vector<SeriesPoints>> decode_batch(std::string_view bytes);
 /// Of one series only; the others are skipped without being kept.
 Result<std::vector<Point>> decode_batch_of(std::string_view bytes, std::int64_t series);
 
-/// Points of one series.
+/// Points of one series, as a row of metric_chunks.
+struct Chunk {
+  std::int64_t points = 0;  // at most kChunkPoints, each once
+  UnixMs first_ms = 0, last_ms = 0;
+  std::string data;
+};
+inline constexpr std::size_t kChunkPoints = 1024;
+/// Tidied and in order.
+std::vector<Chunk> to_chunks(std::vector<Point> points);
 std::string encode_chunk(std::span<const Point> points);
 Result<std::vector<Point>> decode_chunk(std::string_view bytes);
 

@@ -77,6 +77,12 @@ std::vector<Point> random_points(std::mt19937_64& random, std::size_t count) {
   return points;
 }
 
+std::string encode(const std::vector<SeriesPoints>& batch) {
+  std::vector<SeriesView> views;
+  for (const SeriesPoints& series : batch) views.push_back({series.series, series.points});
+  return encode_batch(views);
+}
+
 TEST(Batch, ReadsBackAsWritten) {
   std::mt19937_64 random(1);
   for (int round = 0; round < 200; ++round) {
@@ -85,7 +91,7 @@ TEST(Batch, ReadsBackAsWritten) {
       batch.push_back(
           {static_cast<std::int64_t>(random() >> 1), random_points(random, 1 + random() % 9)});
     }
-    Result<std::vector<SeriesPoints>> read = decode_batch(encode_batch(batch));
+    Result<std::vector<SeriesPoints>> read = decode_batch(encode(batch));
     ASSERT_TRUE(read.ok()) << read.error().message;
     ASSERT_EQ(read->size(), batch.size());
     for (std::size_t i = 0; i < batch.size(); ++i) {
@@ -98,7 +104,7 @@ TEST(Batch, ReadsBackAsWritten) {
 TEST(Batch, GivesOneSeriesAlone) {
   std::mt19937_64 random(2);
   const std::vector<Point> a = random_points(random, 5), b = random_points(random, 7);
-  const std::string bytes = encode_batch(std::vector<SeriesPoints>{{3, a}, {900, b}, {4, a}});
+  const std::string bytes = encode({{3, a}, {900, b}, {4, a}});
   EXPECT_EQ(*decode_batch_of(bytes, 900), b);
   EXPECT_EQ(*decode_batch_of(bytes, 4), a);
   EXPECT_TRUE(decode_batch_of(bytes, 5)->empty());
@@ -106,7 +112,7 @@ TEST(Batch, GivesOneSeriesAlone) {
 
 TEST(Batch, OfOnePointIsShort) {
   const Point point = to_point(0.5, 1'700'000'000'000, 12'345);
-  EXPECT_LT(encode_batch(std::vector<SeriesPoints>{{77, {point}}}).size(), 28u);
+  EXPECT_LT(encode({{77, {point}}}).size(), 28u);
 }
 
 TEST(Chunk, ReadsBackAsWrittenAndIsSmallForRegularSeries) {
@@ -122,8 +128,7 @@ TEST(Chunk, ReadsBackAsWrittenAndIsSmallForRegularSeries) {
 
 TEST(Bytes, ThatAreDamagedAreAnErrorAndNeverMore) {
   std::mt19937_64 random(4);
-  const std::string batch = encode_batch(
-      std::vector<SeriesPoints>{{1, random_points(random, 20)}, {2, random_points(random, 3)}});
+  const std::string batch = encode({{1, random_points(random, 20)}, {2, random_points(random, 3)}});
   const std::string chunk = encode_chunk(random_points(random, 20));
   for (const std::string& good : {batch, chunk}) {
     for (std::size_t length = 0; length < good.size(); ++length) {

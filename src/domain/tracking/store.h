@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "domain/tracking/series.h"
 #include "domain/tracking/tracking.h"
 #include "io/wire/json.h"
 
@@ -58,8 +59,9 @@ struct Logged {
   std::int64_t run = 0;
   std::size_t points = 0;
 };
+/// `batch` without its metrics, which are the additions.
 Result<Logged> write_batch(db::Tx& tx, const std::string& run_id, const Batch& batch,
-                           UnixMs now_ms);
+                           std::span<const Addition> additions, UnixMs now_ms);
 Result<> write_tags(db::Tx& tx, std::int64_t run, const std::string& run_id,
                     std::span<const Tag> tags, UnixMs now_ms);
 Result<> rename_run(db::Tx& tx, std::int64_t run, const std::string& run_id,
@@ -85,10 +87,7 @@ Result<HistoryPage> read_history(db::Tx& tx, const std::string& run_id, const st
 Result<std::vector<Point>> read_sample(db::Tx& tx, const std::string& run_id,
                                        const std::string& key,
                                        const std::optional<StepRange>& steps, std::size_t count);
-/// This many points of one series in one request are chunks of their own from the start: they would
-/// only be read and written once more.
-inline constexpr std::size_t kOwnChunkPoints = 512;
-Result<> add_chunks(db::Tx& tx, std::int64_t series, std::vector<Point> points);
+Result<> add_chunks(db::Tx& tx, std::int64_t series, std::span<const Chunk> chunks);
 /// Moves batches of a run into chunks of its series; true when batches are left for another call.
 Result<bool> compact_run(db::Tx& tx, std::int64_t run);
 

@@ -240,9 +240,12 @@ void Tracking::log_param(std::string run_id, Param param, Done<> done) {
                     std::move(done));
 }
 void Tracking::log(std::string run_id, Batch batch, Done<> done) {
+  std::vector<Addition> additions = to_additions(batch.metrics);
+  batch.metrics = {};
   pool_.write_later(
-      [run_id = std::move(run_id), batch = std::move(batch), now_ms = clock_.now_ms()](db::Tx& tx) {
-        return write_batch(tx, run_id, batch, now_ms);
+      [run_id = std::move(run_id), batch = std::move(batch), additions = std::move(additions),
+       now_ms = clock_.now_ms()](db::Tx& tx) {
+        return write_batch(tx, run_id, batch, additions, now_ms);
       },
       [compactor = compactor_, done = std::move(done)](Result<Logged> logged) mutable {
         if (!logged.ok()) return done(std::move(logged).error());
