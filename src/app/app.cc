@@ -121,7 +121,7 @@ struct App::Services {
             *blobs,
             project,
             clock,
-            [this] { circle.wake(); },
+            [this] { circle.wake_first(RolloutPart::kName); },
             [this] { serving->refresh(); }};
   }
   GateWorld gate_world() {

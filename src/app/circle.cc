@@ -1,5 +1,8 @@
 #include "app/circle.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "base/log.h"
 #include "base/text.h"
 
@@ -25,7 +28,7 @@ void Circle::interrupt() {
     std::lock_guard lock(mutex_);
     stopped_ = true;
   }
-  changed_.notify_all();
+  notify_all();
 }
 
 void Circle::stop() {
@@ -39,23 +42,55 @@ void Circle::wake() {
   {
     std::lock_guard lock(mutex_);
     ++wakes_;
+    ++calls_;
   }
-  changed_.notify_all();
+  notify_all();
 }
 
-bool Circle::wait(std::uint64_t& seen, std::chrono::milliseconds span) {
-  std::unique_lock lock(mutex_);
-  changed_.wait_for(lock, span, [&] { return stopped_ || wakes_ != seen; });
-  seen = wakes_;
-  return !stopped_;
+void Circle::wake_first(std::string_view name) {
+  auto found = std::find_if(turners_.begin(), turners_.end(), [&](const auto& turner) {
+    return turner->part->name() == name;
+  });
+  if (found == turners_.end()) return wake();
+  {
+    std::lock_guard lock(mutex_);
+    ++wakes_;
+    (*found)->first = true;
+  }
+  (*found)->woken.notify_all();
+}
+
+void Circle::notify_all() {
+  changed_.notify_all();
+  for (auto& turner : turners_) turner->woken.notify_all();
 }
 
 void Circle::run(Turner& turner) {
   std::uint64_t seen = 0;
-  while (wait(seen, interval_)) {
+  while (std::optional<bool> is_first = wait(turner, seen)) {
     // What fails is said there, and tried again.
     static_cast<void>(turn(turner).ok());
+    if (*is_first) call_others(seen);
   }
+}
+
+std::optional<bool> Circle::wait(Turner& turner, std::uint64_t& seen) {
+  std::unique_lock lock(mutex_);
+  turner.woken.wait_for(lock, interval_,
+                        [&] { return stopped_ || turner.first || calls_ != seen; });
+  if (stopped_) return std::nullopt;
+  seen = calls_;
+  return std::exchange(turner.first, false);
+}
+
+void Circle::call_others(std::uint64_t& seen) {
+  {
+    std::lock_guard lock(mutex_);
+    const bool is_news = calls_ != seen;
+    ++calls_;
+    if (!is_news) seen = calls_;
+  }
+  notify_all();
 }
 
 Result<bool> Circle::turn(Turner& turner) {
@@ -95,6 +130,12 @@ bool Circle::is_last_wake(std::uint64_t seen) {
   return wakes_ == seen;
 }
 
+void Circle::await_wake(std::uint64_t seen) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, std::chrono::milliseconds(50),
+                    [&] { return stopped_ || wakes_ != seen; });
+}
+
 Result<> Circle::settle(std::chrono::milliseconds timeout) {
   const auto end = std::chrono::steady_clock::now() + timeout;
   std::uint64_t seen = 0;
@@ -110,7 +151,7 @@ Result<> Circle::settle(std::chrono::milliseconds timeout) {
     at_work = pending();
     if (TRY(turn_all())) continue;
     if (at_work.empty() && pending().empty() && is_last_wake(seen)) return {};
-    wait(seen, std::chrono::milliseconds(50));
+    await_wake(seen);
   }
   return Error{Code::kUnavailable,
                "the loop did not come to rest in time; at work: " +

@@ -5,7 +5,9 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -51,6 +53,9 @@ class Circle {
   void interrupt();
   /// Something happened: every part looks. Cheap; may be called from a transaction's callback.
   void wake();
+  /// The same, but the part of that name looks alone first: of what happened it is the one that
+  /// somebody waits for, and would else share the cores with all that only look.
+  void wake_first(std::string_view name);
 
   /// Returns once no part has anything to do at the clock's present time, and none has work under
   /// way: the first error of a turn, or kUnavailable, with the names of the parts that are at
@@ -63,6 +68,8 @@ class Circle {
   struct Turner {
     std::unique_ptr<Part> part;
     std::mutex mutex;  // held during a turn
+    std::condition_variable woken;  // with Circle::mutex_
+    bool first = false;             // the others wait for its next turn; under Circle::mutex_
     std::string last_error;
     std::thread thread;
   };
@@ -71,16 +78,22 @@ class Circle {
   Result<bool> turn_all();
   std::vector<std::string> pending();
   bool is_last_wake(std::uint64_t seen);
-  /// Waits for a wake later than `seen`; false when stopped.
-  bool wait(std::uint64_t& seen, std::chrono::milliseconds span);
+  void await_wake(std::uint64_t seen);
+  /// Waits until the part is to turn: whether the others wait for that turn, or nullopt when
+  /// stopped.
+  std::optional<bool> wait(Turner& turner, std::uint64_t& seen);
+  /// `seen`: the calls that the caller has heeded; it need not heed this one.
+  void call_others(std::uint64_t& seen);
+  void notify_all();
 
   const Clock& clock_;
   const std::chrono::milliseconds interval_;
   std::function<Result<>()> may_turn_;
   std::vector<std::unique_ptr<Turner>> turners_;
   std::mutex mutex_;
-  std::condition_variable changed_;
-  std::uint64_t wakes_ = 0;
+  std::condition_variable changed_;  // for settle()
+  std::uint64_t wakes_ = 0;           // that something happened
+  std::uint64_t calls_ = 0;           // of all parts to turn
   bool stopped_ = false;
 };
 

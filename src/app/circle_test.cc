@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <functional>
+#include <future>
 
 namespace slipway::app {
 namespace {
@@ -12,15 +13,17 @@ using namespace std::chrono_literals;
 
 class TestPart : public Part {
  public:
-  TestPart(std::function<Result<bool>(UnixMs)> turn, std::function<bool()> pending = {})
-      : turn_(std::move(turn)), pending_(std::move(pending)) {}
-  std::string name() const override { return "test"; }
+  TestPart(std::function<Result<bool>(UnixMs)> turn, std::function<bool()> pending = {},
+           std::string name = "test")
+      : turn_(std::move(turn)), pending_(std::move(pending)), name_(std::move(name)) {}
+  std::string name() const override { return name_; }
   Result<bool> turn(UnixMs now) override { return turn_(now); }
   bool is_pending() const override { return pending_ && pending_(); }
 
  private:
   std::function<Result<bool>(UnixMs)> turn_;
   std::function<bool()> pending_;
+  std::string name_;
 };
 
 TEST(Circle, SettlesWhenNoPartHasAnythingLeft) {
@@ -178,6 +181,81 @@ TEST(Circle, AWakeTurnsEveryPart) {
   std::unique_lock lock(mutex);
   EXPECT_TRUE(changed.wait_for(lock, 30s, [&] { return turns >= 2; }));
   lock.unlock();
+  circle.stop();
+}
+
+TEST(Circle, TheOthersTurnAfterTheOneThatLooksFirst) {
+  FakeClock clock;
+  Circle circle(clock, 1h);
+  constexpr int kOthers = 8, kRounds = 50;
+  std::mutex mutex;
+  std::condition_variable changed;
+  int first = 0, others = 0;
+  bool is_early = false;
+  circle.add(std::make_unique<TestPart>(
+      [&](UnixMs) -> Result<bool> {
+        // Time enough for whoever was woken too.
+        for (int i = 0; i < 100; ++i) std::this_thread::yield();
+        std::lock_guard lock(mutex);
+        is_early |= others != first * kOthers;
+        ++first;
+        return false;
+      },
+      nullptr, "first"));
+  for (int i = 0; i < kOthers; ++i) {
+    circle.add(std::make_unique<TestPart>([&](UnixMs) -> Result<bool> {
+      std::lock_guard lock(mutex);
+      is_early |= first == others / kOthers;
+      ++others;
+      changed.notify_all();
+      return false;
+    }));
+  }
+  circle.start();
+  for (int round = 1; round <= kRounds; ++round) {
+    circle.wake_first("first");
+    std::unique_lock lock(mutex);
+    ASSERT_TRUE(changed.wait_for(lock, 30s, [&] { return others == round * kOthers; }));
+  }
+  circle.stop();
+  EXPECT_FALSE(is_early);
+}
+
+TEST(Circle, SettlesBesideAPartThatLooksFirst) {
+  FakeClock clock;
+  Circle circle(clock, 1h);
+  std::atomic<int> due = 0;
+  int done = 0;
+  circle.add(std::make_unique<TestPart>(
+      [&](UnixMs) -> Result<bool> {
+        if (due == 0) return false;
+        --due;
+        ++done;
+        return true;
+      },
+      nullptr, "first"));
+  circle.start();
+  for (int round = 1; round <= 50; ++round) {
+    ++due;
+    circle.wake_first("first");
+    ASSERT_TRUE(circle.settle(10s).ok());
+    EXPECT_EQ(done, round);
+  }
+  circle.stop();
+}
+
+TEST(Circle, AWakeOfAnUnknownPartIsOneOfAll) {
+  FakeClock clock;
+  Circle circle(clock, 1h);
+  std::promise<void> turned;
+  bool is_told = false;
+  circle.add(std::make_unique<TestPart>([&](UnixMs) -> Result<bool> {
+    if (!std::exchange(is_told, true)) turned.set_value();
+    return false;
+  }));
+  circle.start();
+  circle.wake_first("nobody");
+  EXPECT_EQ(turned.get_future().wait_for(30s), std::future_status::ready);
   circle.stop();
 }
 

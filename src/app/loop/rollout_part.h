@@ -43,7 +43,8 @@ class RolloutPart final : public Part {
   RolloutPart(db::Pool& pool, project::CurrentProject& project, serving::Deployments& deployments,
               RolloutPartOptions options);
 
-  std::string name() const override { return "rollouts"; }
+  static constexpr const char* kName = "rollouts";
+  std::string name() const override { return kName; }
   Result<bool> turn(UnixMs now) override;
   bool is_pending() const override;
 
