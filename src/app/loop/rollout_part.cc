@@ -88,11 +88,12 @@ RolloutPart::RolloutPart(db::Pool& pool, project::CurrentProject& project,
 
 Result<bool> RolloutPart::turn(UnixMs now) {
   bool did = collect(now);
-  // What a person decided meanwhile holds before anything else waits for the disk.
+  // What a person asked for holds before anything else waits for the disk: no count bears on it.
+  did |= TRY(decide_all(Which::kAsked, now));
   did |= TRY(put_routes(now));
   // Counting is no work of its own: who answers requests all the time would never rest.
   TRY(save_counts(now));
-  if (TRY(decide_all(now))) {
+  if (TRY(decide_all(Which::kAll, now))) {
     TRY(put_routes(now));
     did = true;
   }
@@ -134,6 +135,12 @@ Result<> RolloutPart::save_counts(UnixMs now) {
 
 namespace {
 
+/// A person asked for its end, and it is not on its way there.
+bool is_asked_for(const delivery::Rollout& rollout) {
+  if (rollout.phase == Phase::kPromoting || rollout.phase == Phase::kAborting) return false;
+  return !rollout.promote_asked.empty() || !rollout.abort_asked.empty();
+}
+
 Action action_for(const delivery::Decidable& found, bool declared) {
   const Phase phase = found.rollout.phase;
   if (declared || phase == Phase::kPromoting || phase == Phase::kAborting)
@@ -147,14 +154,15 @@ Action action_for(const delivery::Decidable& found, bool declared) {
 
 }  // namespace
 
-Result<std::vector<RolloutPart::Decision>> RolloutPart::decide(db::Tx& tx, UnixMs now) {
+Result<std::vector<RolloutPart::Decision>> RolloutPart::decide(db::Tx& tx, Which which,
+                                                               UnixMs now) {
   const auto project = TRY(project_.get(tx));
   std::vector<Decision> decisions;
   std::set<VersionKey> open;
   std::set<std::string> ids;
   for (const std::string& id : TRY(delivery::open_rollouts(tx))) {
     auto rollout = TRY(delivery::find_rollout(tx, id));
-    if (!rollout) continue;
+    if (!rollout || (which == Which::kAsked && !is_asked_for(*rollout))) continue;
     const auto deployment = TRY(delivery::find_deployment(tx, rollout->deployment));
     if (!deployment) continue;
     const bool declared = is_declared(project, deployment->name, deployment->model);
@@ -177,11 +185,16 @@ Result<std::vector<RolloutPart::Decision>> RolloutPart::decide(db::Tx& tx, UnixM
     if (action.kind == Action::Kind::kWait) continue;
     decisions.push_back({std::move(decidable.rollout), std::move(action)});
   }
-  std::erase_if(faults_, [&](const auto& fault) { return !open.contains(fault.first); });
-  std::erase_if(saved_, [&](const auto& saved) { return !ids.contains(saved.first.first); });
-  for (const auto& counter : deployments_.counters())
-    if (!ids.contains(counter->rollout())) deployments_.forget(counter->rollout());
+  if (which == Which::kAll) forget_all_but(ids, open);
   return decisions;
+}
+
+void RolloutPart::forget_all_but(const std::set<std::string>& rollouts,
+                                 const std::set<VersionKey>& open) {
+  std::erase_if(faults_, [&](const auto& fault) { return !open.contains(fault.first); });
+  std::erase_if(saved_, [&](const auto& saved) { return !rollouts.contains(saved.first.first); });
+  for (const auto& counter : deployments_.counters())
+    if (!rollouts.contains(counter->rollout())) deployments_.forget(counter->rollout());
 }
 
 Result<bool> RolloutPart::carry_out(const Decision& decision, UnixMs now) {
@@ -201,12 +214,12 @@ Result<bool> RolloutPart::carry_out(const Decision& decision, UnixMs now) {
   return done->changed;
 }
 
-Result<bool> RolloutPart::decide_all(UnixMs now) {
+Result<bool> RolloutPart::decide_all(Which which, UnixMs now) {
   if (now < last_turn_ms_)
     TRY(pool_.write([&](db::Tx& tx) { return delivery::heed_clock(tx, now); }));
   last_turn_ms_ = now;
   const std::vector<Decision> decisions =
-      TRY(pool_.read([&](db::Tx& tx) { return decide(tx, now); }));
+      TRY(pool_.read([&](db::Tx& tx) { return decide(tx, which, now); }));
   bool did = false;
   for (const Decision& decision : decisions) did |= TRY(carry_out(decision, now));
   return did;

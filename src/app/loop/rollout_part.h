@@ -73,9 +73,12 @@ class RolloutPart final : public Part {
   using VersionKey = std::pair<std::string, std::int64_t>;  // deployment and version
 
   Result<> save_counts(UnixMs now);
-  Result<std::vector<Decision>> decide(db::Tx& tx, UnixMs now);
+  /// What waits for a decision: all open rollouts, or those that a person asked to end.
+  enum class Which { kAll, kAsked };
+  Result<std::vector<Decision>> decide(db::Tx& tx, Which which, UnixMs now);
+  void forget_all_but(const std::set<std::string>& rollouts, const std::set<VersionKey>& open);
   Result<bool> carry_out(const Decision& decision, UnixMs now);
-  Result<bool> decide_all(UnixMs now);
+  Result<bool> decide_all(Which which, UnixMs now);
 
   Result<std::map<std::string, Wanted>> wanted_routes(db::Tx& tx);
   bool collect(UnixMs now);

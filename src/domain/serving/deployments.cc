@@ -167,10 +167,8 @@ void Deployments::apply(delivery::DeploymentRoute route, LogRules rules, Done<> 
   const std::string first = std::to_string(route.stable != 0 ? route.stable : route.candidate);
   auto then = [this, route = std::move(route), rules = std::move(rules),
                done = std::move(done)](Result<Loaded> found) mutable {
-    if (!found.ok() && route.stable != 0) {
-      found = keep_stable(route, std::move(found));
-      if (!found.ok()) return done(with_tag(std::move(found.error()), "stable"));
-    }
+    if (!found.ok() && route.stable != 0)
+      return done(with_tag(std::move(found.error()), "stable"));
     if (!found.ok()) return done(found.error());
     if (route.stable == 0) {
       finish_apply(std::move(route), std::move(rules), nullptr, std::move(*found));
@@ -191,17 +189,17 @@ void Deployments::apply(delivery::DeploymentRoute route, LogRules rules, Done<> 
     };
     serving_.find_later(model_name, second, std::move(last));
   };
+  if (Loaded held = held_stable(route)) return then(std::move(held));
   serving_.find_later(model, first, std::move(then));
 }
 
-/// A version that answers goes on answering, though its files are gone.
-Result<Loaded> Deployments::keep_stable(const delivery::DeploymentRoute& route,
-                                        Result<Loaded> found) const {
-  const Deployment now = find(route.deployment);
+/// A version that answers goes on answering, though its files are gone; and nobody has to wait for
+/// the loader to make the one that is tried the stable one.
+Loaded Deployments::held_stable(const delivery::DeploymentRoute& route) const {
+  const Deployment now = route.stable != 0 ? find(route.deployment) : nullptr;
   const bool same =
       now && now->route.deployment == route.deployment && now->route.model == route.model;
-  Loaded held = same ? now->find(std::to_string(route.stable)) : nullptr;
-  return held ? Result<Loaded>(std::move(held)) : found;
+  return same ? now->find(std::to_string(route.stable)) : nullptr;
 }
 
 void Deployments::finish_apply(delivery::DeploymentRoute route, LogRules rules, Loaded stable,

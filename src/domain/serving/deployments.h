@@ -180,7 +180,7 @@ class Deployments {
   };
   using Table = std::map<std::string, Deployment, std::less<>>;
 
-  Result<Loaded> keep_stable(const delivery::DeploymentRoute& route, Result<Loaded> found) const;
+  Loaded held_stable(const delivery::DeploymentRoute& route) const;
   void finish_apply(delivery::DeploymentRoute route, LogRules rules, Loaded stable,
                     Loaded candidate);
   std::shared_ptr<StepCounter> counter_for(const delivery::DeploymentRoute& route);
