@@ -113,7 +113,8 @@ struct App::Services {
   std::unique_ptr<LeftFacts> left_facts;
   Circle circle{clock};
   std::unique_ptr<TriggerPost> triggers;
-  SourcePart* sources = nullptr;  // the circle's
+  SourcePart* sources = nullptr;    // the circle's
+  RolloutPart* rollouts = nullptr;  // the circle's
 
   DeliveryWorld delivery_world() {
     return {*pool,
@@ -121,7 +122,7 @@ struct App::Services {
             *blobs,
             project,
             clock,
-            [this] { circle.wake_first(RolloutPart::kName); },
+            [this] { heed_wish(); },
             [this] { serving->refresh(); }};
   }
   GateWorld gate_world() {
@@ -136,6 +137,12 @@ struct App::Services {
             options.state / "checks"};
   }
 
+  /// Somebody waits for what was asked of a deployment.
+  void heed_wish() {
+    if (rollouts != nullptr) rollouts->note_wish();
+    circle.wake_first(RolloutPart::kName);
+  }
+
   void project_changed() {
     auto now = pool->read([this](db::Tx& tx) { return project.get(tx); });
     if (now.ok() && *now) close_new_names(*deployments, (*now)->declared.file, secret);
@@ -147,14 +154,15 @@ struct App::Services {
     auto wake = [this] { circle.wake(); };
     RolloutPartOptions rollout_options{uuid7(clock.now_ms()), secret, wake,
                                        [this] { serving->refresh(); }};
-    auto rollouts =
+    auto deciding =
         std::make_unique<RolloutPart>(*pool, project, *deployments, std::move(rollout_options));
-    TRY(rollouts->restore(clock.now_ms(), kRestoreMax));
+    TRY(deciding->restore(clock.now_ms(), kRestoreMax));
     left_facts = std::make_unique<LeftFacts>(*pool, clock, options.state, &damages);
     circle.add(std::make_unique<FactsPart>(*left_facts));
     circle.add(std::make_unique<IntakePart>(*pool, project, *registry, *blobs, wake));
     circle.add(std::make_unique<GatePart>(gate_world(), project, wake));
-    circle.add(std::move(rollouts));
+    rollouts = deciding.get();
+    circle.add(std::move(deciding));
     circle.add(std::make_unique<LogPart>(*pool, project, *prediction_log, options.state));
     if (options.spawner != nullptr) TRY(add_flows());
     circle.add(std::make_unique<NotifyPart>(*pool, metrics, wake, environment_variable));

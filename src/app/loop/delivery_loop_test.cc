@@ -88,7 +88,7 @@ class Server {
     EXPECT_TRUE(rollouts->restore(clock.now_ms(), 10s).ok());
     parts_ = {new IntakePart(*pool_, project_, registry_, *blobs_, wake),
               new GatePart({*pool_, registry_, *tracking_, *blobs_, clock}, project_, wake),
-              rollouts.release()};
+              rollouts_ = rollouts.release()};
     for (Part* part : parts_) circle_.add(std::unique_ptr<Part>(part));
   }
   ~Server() { serving_.stop(); }
@@ -108,6 +108,13 @@ class Server {
     return did.ok() && *did;
   }
   std::size_t parts() const { return parts_.size(); }
+  /// As the API does: then one turn of the rollouts, and no more.
+  void act(const std::string& action) {
+    auto done = act_on_deployment(world(), "live", action, {"ann", "sure"});
+    EXPECT_TRUE(done.ok()) << done.error().message;
+    rollouts_->note_wish();
+    EXPECT_TRUE(rollouts_->turn(clock_.now_ms()).ok());
+  }
   /// Why the deployment answers nothing, as its route says.
   std::string unserved() {
     const serving::Deployment now = deployed_->find("live");
@@ -207,6 +214,7 @@ class Server {
   serving::DeployedForTest deployed_;
   project::CurrentProject project_;
   Circle circle_;
+  RolloutPart* rollouts_ = nullptr;
   std::vector<Part*> parts_;
 };
 
@@ -519,6 +527,38 @@ TEST_F(DeliveryLoopTest, APersonGoesBackToTheVersionBefore) {
   EXPECT_EQ(server_->ask(5), 1);
   EXPECT_EQ(server_->champion(), 1);
   EXPECT_EQ(back->find("quarantine")->as_array().size(), 1u);
+}
+
+TEST_F(DeliveryLoopTest, WhatAPersonAsksForHoldsAfterOneTurn) {
+  serve_first();
+  for (const char* action : {"promote", "rollback"}) {
+    const int stable = server_->ask(5);
+    const std::int64_t added = add("3", "4");
+    server_->settle();
+    server_->ask_often(30, 5);
+    server_->settle();
+    ASSERT_EQ(server_->newest().phase, Phase::kCanarying) << server_->newest().reason;
+    server_->act(action);
+    const int expected = std::string(action) == "promote" ? static_cast<int>(added) : stable;
+    for (int i = 0; i < 40; ++i) EXPECT_EQ(server_->ask(5, "key" + std::to_string(i)), expected);
+    server_->settle();
+    EXPECT_EQ(server_->champion(), expected);
+  }
+}
+
+TEST_F(DeliveryLoopTest, HarmThatWasCountedUntilThenStandsAgainstAPersonsPromotion) {
+  serve_first("integrity");
+  add("1", "NaN", /*golden=*/false);
+  server_->settle();
+  server_->ask_often(30, 5);
+  server_->settle();
+  ASSERT_EQ(server_->newest().phase, Phase::kCanarying);
+  server_->ask_often(200, 15);  // nobody has looked at these counts yet
+  server_->act("promote");
+  EXPECT_EQ(server_->newest().phase, Phase::kRolledBack) << server_->newest().reason;
+  EXPECT_EQ(server_->ask(15), 1);
+  server_->settle();
+  EXPECT_EQ(server_->champion(), 1);
 }
 
 TEST_F(DeliveryLoopTest, TheGuardsOfAStepCanBeSeen) {

@@ -88,12 +88,12 @@ RolloutPart::RolloutPart(db::Pool& pool, project::CurrentProject& project,
 
 Result<bool> RolloutPart::turn(UnixMs now) {
   bool did = collect(now);
-  // What a person asked for holds before anything else waits for the disk: no count bears on it.
-  did |= TRY(decide_all(Which::kAsked, now));
+  // What a person asked for holds before anything else waits for the disk.
+  did |= TRY(do_asked(now));
   did |= TRY(put_routes(now));
   // Counting is no work of its own: who answers requests all the time would never rest.
   TRY(save_counts(now));
-  if (TRY(decide_all(Which::kAll, now))) {
+  if (TRY(decide_all(now))) {
     TRY(put_routes(now));
     did = true;
   }
@@ -108,8 +108,8 @@ bool RolloutPart::is_pending() const {
 
 // --- counters ------------------------------------------------------------------------------------
 
-Result<> RolloutPart::save_counts(UnixMs now) {
-  std::map<std::pair<std::string, int>, delivery::StepCounts> fresh;
+RolloutPart::Counts RolloutPart::fresh_counts() const {
+  Counts fresh;
   for (const auto& counter : deployments_.counters()) {
     const std::pair key(counter->rollout(), counter->step());
     const delivery::StepCounts counts = counter->counts();
@@ -118,16 +118,27 @@ Result<> RolloutPart::save_counts(UnixMs now) {
       continue;
     fresh[key] = counts;
   }
+  return fresh;
+}
+
+Result<> RolloutPart::put_counts(db::Tx& tx, const Counts& counts, UnixMs now) const {
+  for (const auto& [key, counted] : counts) {
+    Result<> saved =
+        delivery::save_counts(tx, key.first, key.second, options_.source, counted, now);
+    if (!saved.ok() && saved.error().code != Code::kMissing) return saved.error();
+  }
+  return {};
+}
+
+void RolloutPart::keep_saved(Counts&& counts) {
+  for (auto& [key, counted] : counts) saved_[key] = counted;
+}
+
+Result<> RolloutPart::save_counts(UnixMs now) {
+  Counts fresh = fresh_counts();
   if (fresh.empty()) return {};
-  TRY(pool_.write([&](db::Tx& tx) -> Result<> {
-    for (const auto& [key, counts] : fresh) {
-      Result<> saved =
-          delivery::save_counts(tx, key.first, key.second, options_.source, counts, now);
-      if (!saved.ok() && saved.error().code != Code::kMissing) return saved.error();
-    }
-    return {};
-  }));
-  for (auto& [key, counts] : fresh) saved_[key] = counts;
+  TRY(pool_.write([&](db::Tx& tx) { return put_counts(tx, fresh, now); }));
+  keep_saved(std::move(fresh));
   return {};
 }
 
@@ -154,81 +165,131 @@ Action action_for(const delivery::Decidable& found, bool declared) {
 
 }  // namespace
 
-Result<std::vector<RolloutPart::Decision>> RolloutPart::decide(db::Tx& tx, Which which,
-                                                               UnixMs now) {
+Result<std::optional<RolloutPart::Decision>> RolloutPart::decide(
+    db::Tx& tx, const delivery::Rollout& rollout, const delivery::Deployment& deployment,
+    UnixMs now) const {
   const auto project = TRY(project_.get(tx));
+  const bool declared = is_declared(project, deployment.name, deployment.model);
+  delivery::Observed observed;
+  observed.now_ms = now;
+  // Without a declaration it has no route, so nothing is answered by an old one.
+  observed.route_settled =
+      !declared || deployments_.is_settled(deployment.name, deployment.revision);
+  const auto fault_of = [&](std::int64_t version) {
+    auto fault = faults_.find({deployment.name, version});
+    return fault == faults_.end() ? std::string() : fault->second;
+  };
+  observed.candidate_fault = fault_of(rollout.version);
+  observed.stable_fault = fault_of(deployment.stable);
+  delivery::Decidable decidable = TRY(delivery::load_snapshot(tx, rollout.id, observed));
+  Action action = action_for(decidable, declared);
+  if (action.kind == Action::Kind::kWait) return std::nullopt;
+  return Decision{std::move(decidable.rollout), std::move(action)};
+}
+
+Result<std::vector<RolloutPart::Decision>> RolloutPart::decide_open(db::Tx& tx, UnixMs now) {
   std::vector<Decision> decisions;
-  std::set<VersionKey> open;
+  std::set<VersionKey> versions;
   std::set<std::string> ids;
   for (const std::string& id : TRY(delivery::open_rollouts(tx))) {
-    auto rollout = TRY(delivery::find_rollout(tx, id));
-    if (!rollout || (which == Which::kAsked && !is_asked_for(*rollout))) continue;
+    const auto rollout = TRY(delivery::find_rollout(tx, id));
+    if (!rollout) continue;
     const auto deployment = TRY(delivery::find_deployment(tx, rollout->deployment));
     if (!deployment) continue;
-    const bool declared = is_declared(project, deployment->name, deployment->model);
-    const VersionKey key(rollout->deployment, rollout->version);
-    open.insert(key);
     ids.insert(id);
-    delivery::Observed observed;
-    observed.now_ms = now;
-    // Without a declaration it has no route, so nothing is answered by an old one.
-    observed.route_settled =
-        !declared || deployments_.is_settled(deployment->name, deployment->revision);
-    if (auto fault = faults_.find(key); fault != faults_.end())
-      observed.candidate_fault = fault->second;
-    const VersionKey stable(rollout->deployment, deployment->stable);
-    open.insert(stable);
-    if (auto fault = faults_.find(stable); fault != faults_.end())
-      observed.stable_fault = fault->second;
-    delivery::Decidable decidable = TRY(delivery::load_snapshot(tx, id, observed));
-    Action action = action_for(decidable, declared);
-    if (action.kind == Action::Kind::kWait) continue;
-    decisions.push_back({std::move(decidable.rollout), std::move(action)});
+    versions.insert({deployment->name, rollout->version});
+    versions.insert({deployment->name, deployment->stable});
+    auto decision = TRY(decide(tx, *rollout, *deployment, now));
+    if (decision) decisions.push_back(std::move(*decision));
   }
-  if (which == Which::kAll) forget_all_but(ids, open);
+  forget_all_but(ids, versions);
   return decisions;
 }
 
 void RolloutPart::forget_all_but(const std::set<std::string>& rollouts,
-                                 const std::set<VersionKey>& open) {
-  std::erase_if(faults_, [&](const auto& fault) { return !open.contains(fault.first); });
+                                 const std::set<VersionKey>& versions) {
+  std::erase_if(faults_, [&](const auto& fault) { return !versions.contains(fault.first); });
   std::erase_if(saved_, [&](const auto& saved) { return !rollouts.contains(saved.first.first); });
   for (const auto& counter : deployments_.counters())
     if (!rollouts.contains(counter->rollout())) deployments_.forget(counter->rollout());
 }
 
-Result<bool> RolloutPart::carry_out(const Decision& decision, UnixMs now) {
-  bool alias_moved = false;
-  Result<delivery::Transition> done = pool_.write([&](db::Tx& tx) -> Result<delivery::Transition> {
-    const delivery::Rollout& rollout = decision.rollout;
-    delivery::Transition transition =
-        TRY(delivery::apply(tx, rollout.id, rollout.revision, decision.action, kLoopActor, now));
-    if (transition.changed) alias_moved = TRY(move_alias(tx, rollout, transition, now));
-    return transition;
-  });
-  // Somebody else was faster; what holds now is decided at the next turn.
-  if (!done.ok() && done.error().tag == "stale") return true;
-  if (!done.ok()) return done.error();
-  failpoint("rollout", to_string(decision.action.kind));
-  if (alias_moved && options_.registry_changed) options_.registry_changed();
-  return done->changed;
+Result<RolloutPart::Done> RolloutPart::carry_out(db::Tx& tx, const Decision& decision,
+                                                 UnixMs now) const {
+  const delivery::Rollout& rollout = decision.rollout;
+  const delivery::Transition transition =
+      TRY(delivery::apply(tx, rollout.id, rollout.revision, decision.action, kLoopActor, now));
+  Done done;
+  done.kind = decision.action.kind;
+  done.changed = transition.changed;
+  if (transition.changed) done.alias_moved = TRY(move_alias(tx, rollout, transition, now));
+  return done;
 }
 
-Result<bool> RolloutPart::decide_all(Which which, UnixMs now) {
+/// Once it is durable.
+void RolloutPart::tell(const Done& done) const {
+  failpoint("rollout", to_string(done.kind));
+  if (done.alias_moved && options_.registry_changed) options_.registry_changed();
+}
+
+Result<std::optional<RolloutPart::Decision>> RolloutPart::decide_asked(db::Tx& tx,
+                                                                       const std::string& id,
+                                                                       UnixMs now) const {
+  const auto rollout = TRY(delivery::find_rollout(tx, id));
+  if (!rollout || !is_asked_for(*rollout)) return std::nullopt;
+  const auto deployment = TRY(delivery::find_deployment(tx, rollout->deployment));
+  if (!deployment) return std::nullopt;
+  return decide(tx, *rollout, *deployment, now);
+}
+
+Result<RolloutPart::Asked> RolloutPart::carry_out_asked(db::Tx& tx, UnixMs now) {
+  Asked asked;
+  for (const std::string& id : TRY(delivery::open_rollouts(tx))) {
+    const auto decision = TRY(decide_asked(tx, id, now));
+    if (decision) asked.done.push_back(TRY(carry_out(tx, *decision, now)));
+  }
+  if (!asked.done.empty()) asked.wanted = TRY(wanted_routes(tx));
+  return asked;
+}
+
+/// Together with what was counted until now, and with a look at the routes: the disk is waited for
+/// once. What fails here is decided with the others, one by one.
+Result<bool> RolloutPart::do_asked(UnixMs now) {
+  if (!has_wish_.exchange(false)) return false;
+  Counts fresh = fresh_counts();
+  Asked asked = TRY(pool_.write([&](db::Tx& tx) -> Result<Asked> {
+    TRY(put_counts(tx, fresh, now));
+    return carry_out_asked(tx, now);
+  }));
+  keep_saved(std::move(fresh));
+  for (const Done& done : asked.done) tell(done);
+  if (!asked.done.empty()) put_routes(asked.wanted, now);
+  return !asked.done.empty();
+}
+
+Result<bool> RolloutPart::decide_all(UnixMs now) {
   if (now < last_turn_ms_)
     TRY(pool_.write([&](db::Tx& tx) { return delivery::heed_clock(tx, now); }));
   last_turn_ms_ = now;
   const std::vector<Decision> decisions =
-      TRY(pool_.read([&](db::Tx& tx) { return decide(tx, which, now); }));
+      TRY(pool_.read([&](db::Tx& tx) { return decide_open(tx, now); }));
   bool did = false;
-  for (const Decision& decision : decisions) did |= TRY(carry_out(decision, now));
+  for (const Decision& decision : decisions) {
+    const Result<Done> done =
+        pool_.write([&](db::Tx& tx) { return carry_out(tx, decision, now); });
+    // Somebody else was faster; what holds now is decided at the next turn.
+    const bool is_stale = !done.ok() && done.error().tag == "stale";
+    if (!done.ok() && !is_stale) return done.error();
+    if (!is_stale) tell(*done);
+    did |= is_stale || done->changed;
+  }
   return did;
 }
 
 // --- routes --------------------------------------------------------------------------------------
 
-Result<std::map<std::string, RolloutPart::Wanted>> RolloutPart::wanted_routes(db::Tx& tx) {
-  std::map<std::string, Wanted> wanted;
+Result<RolloutPart::Routes> RolloutPart::wanted_routes(db::Tx& tx) {
+  Routes wanted;
   const auto project = TRY(project_.get(tx));
   for (delivery::DeploymentRoute& route : TRY(delivery::routes(tx))) {
     if (!is_declared(project, route.deployment, route.model)) continue;
@@ -310,8 +371,10 @@ void RolloutPart::take_failure(const Outcome& outcome, const Error& error, UnixM
 }
 
 Result<bool> RolloutPart::put_routes(UnixMs now) {
-  const std::map<std::string, Wanted> wanted =
-      TRY(pool_.read([&](db::Tx& tx) { return wanted_routes(tx); }));
+  return put_routes(TRY(pool_.read([&](db::Tx& tx) { return wanted_routes(tx); })), now);
+}
+
+bool RolloutPart::put_routes(const Routes& wanted, UnixMs now) {
   bool did = remove_unwanted(wanted);
   for (const auto& [name, route] : wanted) {
     if (asked_.contains(name)) continue;
@@ -327,7 +390,7 @@ Result<bool> RolloutPart::put_routes(UnixMs now) {
 }
 
 /// A name that is declared no more, or for another model now.
-bool RolloutPart::remove_unwanted(const std::map<std::string, Wanted>& wanted) {
+bool RolloutPart::remove_unwanted(const Routes& wanted) {
   bool did = false;
   for (const serving::Deployment& deployed : deployments_.all()) {
     const std::string& name = deployed->route.deployment;
@@ -344,7 +407,7 @@ bool RolloutPart::remove_unwanted(const std::map<std::string, Wanted>& wanted) {
 }
 
 Result<> RolloutPart::close_names() {
-  const std::map<std::string, Wanted> wanted =
+  const Routes wanted =
       TRY(pool_.read([&](db::Tx& tx) { return wanted_routes(tx); }));
   for (const auto& [name, known] : wanted) {
     delivery::DeploymentRoute closed = closed_route(name, known.route.model);

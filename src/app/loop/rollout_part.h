@@ -1,9 +1,11 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <limits>
 #include <map>
+#include <optional>
 #include <semaphore>
 #include <set>
 #include <string>
@@ -47,6 +49,9 @@ class RolloutPart final : public Part {
   std::string name() const override { return kName; }
   Result<bool> turn(UnixMs now) override;
   bool is_pending() const override;
+  /// A person has asked for something: the next turn does that first. Any thread. A hint only, for
+  /// every turn looks at all that is open.
+  void note_wish() { has_wish_ = true; }
 
   /// Before the first request and the first turn: every deployment is known by its name, so that
   /// nothing is answered by what the registry says, and answers as it did before; at most
@@ -70,21 +75,45 @@ class RolloutPart final : public Part {
     delivery::Rollout rollout;
     delivery::Action action;
   };
+  /// What became of a decision.
+  struct Done {
+    delivery::Action::Kind kind = delivery::Action::Kind::kWait;
+    bool changed = false;
+    bool alias_moved = false;
+  };
+  using Routes = std::map<std::string, Wanted>;  // by deployment
+  /// What became of people's wishes, and the routes that are wanted then.
+  struct Asked {
+    std::vector<Done> done;
+    Routes wanted;
+  };
   using VersionKey = std::pair<std::string, std::int64_t>;  // deployment and version
+  using Counts = std::map<std::pair<std::string, int>, delivery::StepCounts>;  // rollout and step
 
+  Counts fresh_counts() const;
+  Result<> put_counts(db::Tx& tx, const Counts& counts, UnixMs now) const;
+  void keep_saved(Counts&& counts);
   Result<> save_counts(UnixMs now);
-  /// What waits for a decision: all open rollouts, or those that a person asked to end.
-  enum class Which { kAll, kAsked };
-  Result<std::vector<Decision>> decide(db::Tx& tx, Which which, UnixMs now);
-  void forget_all_but(const std::set<std::string>& rollouts, const std::set<VersionKey>& open);
-  Result<bool> carry_out(const Decision& decision, UnixMs now);
-  Result<bool> decide_all(Which which, UnixMs now);
 
-  Result<std::map<std::string, Wanted>> wanted_routes(db::Tx& tx);
+  Result<std::optional<Decision>> decide(db::Tx& tx, const delivery::Rollout& rollout,
+                                         const delivery::Deployment& deployment,
+                                         UnixMs now) const;
+  Result<std::vector<Decision>> decide_open(db::Tx& tx, UnixMs now);
+  void forget_all_but(const std::set<std::string>& rollouts, const std::set<VersionKey>& versions);
+  Result<Done> carry_out(db::Tx& tx, const Decision& decision, UnixMs now) const;
+  void tell(const Done& done) const;
+  Result<std::optional<Decision>> decide_asked(db::Tx& tx, const std::string& id,
+                                               UnixMs now) const;
+  Result<Asked> carry_out_asked(db::Tx& tx, UnixMs now);
+  Result<bool> do_asked(UnixMs now);
+  Result<bool> decide_all(UnixMs now);
+
+  Result<Routes> wanted_routes(db::Tx& tx);
   bool collect(UnixMs now);
   void take_failure(const Outcome& outcome, const Error& error, UnixMs now);
   Result<bool> put_routes(UnixMs now);
-  bool remove_unwanted(const std::map<std::string, Wanted>& wanted);
+  bool put_routes(const Routes& wanted, UnixMs now);
+  bool remove_unwanted(const Routes& wanted);
   Result<> close_names();
   void ask(const Wanted& wanted, bool without_candidate);
 
@@ -92,9 +121,10 @@ class RolloutPart final : public Part {
   project::CurrentProject& project_;
   serving::Deployments& deployments_;
   const RolloutPartOptions options_;
-  std::map<std::pair<std::string, int>, delivery::StepCounts> saved_;  // by rollout and step
-  std::map<std::string, Wanted> put_;    // what the data plane holds, by deployment
-  std::map<std::string, Wanted> asked_;  // and what it was given meanwhile
+  Counts saved_;
+  std::atomic<bool> has_wish_ = false;  // a person asked for something since the last turn
+  Routes put_;                          // what the data plane holds
+  Routes asked_;                        // and what it was given meanwhile
   std::map<std::string, std::pair<Wanted, UnixMs>> refused_;  // and what it can't do, since when
   std::map<VersionKey, std::string> faults_;                  // versions that can't be loaded
   Guarded<std::vector<Outcome>> outcomes_;
