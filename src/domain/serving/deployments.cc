@@ -163,6 +163,7 @@ void Deployments::apply(delivery::DeploymentRoute route, LogRules rules, Done<> 
     finish_apply(std::move(route), std::move(rules), nullptr, nullptr);
     return done({});
   }
+  Loaded held = held_stable(route);
   const std::string model = route.model;
   const std::string first = std::to_string(route.stable != 0 ? route.stable : route.candidate);
   auto then = [this, route = std::move(route), rules = std::move(rules),
@@ -189,7 +190,7 @@ void Deployments::apply(delivery::DeploymentRoute route, LogRules rules, Done<> 
     };
     serving_.find_later(model_name, second, std::move(last));
   };
-  if (Loaded held = held_stable(route)) return then(std::move(held));
+  if (held) return then(std::move(held));
   serving_.find_later(model, first, std::move(then));
 }
 
