@@ -74,13 +74,14 @@ TEST(Decode, LeavesAbsentAndNullMembersAlone) {
 
 TEST(Decode, TakesTheLastOfDuplicateKeys) {
   const std::string text =
-      R"({"big":1,"any":{"x":1,"x":2},"metrics":[{"key":"a"}],"big":2,"metrics":[],"weights":{"w":1,"w":2}})";
+      R"({"big":1,"any":{"x":1,"x":2},"metrics":[{"key":"a"}],"big":2,"metrics":[],"weights":{"w":1,"v":"x","w":2,"v":3}})";
   for (const std::string& t : {text, slowly(text)}) {
     Everything e = *decode<Everything>(t);
     EXPECT_EQ(e.big, 2);
     EXPECT_TRUE(e.metrics.empty());
     EXPECT_EQ(dump(e.any), R"({"x":2})");
     EXPECT_EQ(e.weights.at("w"), 2);
+    EXPECT_EQ(e.weights.at("v"), 3) << "what came before it may be anything";
   }
 }
 

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <unordered_map>
 
 #include "base/text.h"
 #include "io/wire/codec.h"
@@ -229,8 +230,13 @@ class Reader final : public Codec {
     if (failed()) return;
     if (node_.kind() != Kind::kObject) return refuse("an object");
     map.clear(map.target);
+    std::unordered_map<std::string_view, std::size_t> last;  // the last place of each key
+    std::size_t place = 0;
+    node_.each_member([&](std::string_view key, Node) { last[key] = place++; });
+    place = 0;
     node_.each_member([&](std::string_view key, Node v) {
-      if (failed() || !count_value()) return;
+      const bool is_last = last[key] == place++;
+      if (failed() || !count_value() || !is_last) return;
       enter({key, 0}, v, map.insert(map.target, std::string(key)), visit);
     });
   }
