@@ -20,6 +20,7 @@ void Circle::add(std::unique_ptr<Part> part) {
 }
 
 void Circle::start() {
+  started_ = true;
   for (auto& turner : turners_) turner->thread = std::thread([this, &turner] { run(*turner); });
 }
 
@@ -48,6 +49,7 @@ void Circle::wake() {
 }
 
 void Circle::wake_first(std::string_view name) {
+  if (!started_) return wake();
   auto found = std::find_if(turners_.begin(), turners_.end(), [&](const auto& turner) {
     return turner->part->name() == name;
   });
@@ -62,6 +64,8 @@ void Circle::wake_first(std::string_view name) {
 
 void Circle::notify_all() {
   changed_.notify_all();
+  // Before the start nobody waits there, and parts may still be added.
+  if (!started_) return;
   for (auto& turner : turners_) turner->woken.notify_all();
 }
 

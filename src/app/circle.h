@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
@@ -89,7 +90,8 @@ class Circle {
   const Clock& clock_;
   const std::chrono::milliseconds interval_;
   std::function<Result<>()> may_turn_;
-  std::vector<std::unique_ptr<Turner>> turners_;
+  std::vector<std::unique_ptr<Turner>> turners_;  // not changed once started_
+  std::atomic<bool> started_ = false;
   std::mutex mutex_;
   std::condition_variable changed_;  // for settle()
   std::uint64_t wakes_ = 0;           // that something happened

@@ -244,6 +244,32 @@ TEST(Circle, SettlesBesideAPartThatLooksFirst) {
   circle.stop();
 }
 
+TEST(Circle, MayBeWokenWhilePartsAreAdded) {
+  FakeClock clock;
+  Circle circle(clock, 1h);
+  constexpr int kParts = 200;
+  std::atomic<int> turns = 0;
+  std::atomic<bool> is_over = false;
+  std::thread other([&] {
+    while (!is_over) {
+      circle.wake();
+      circle.wake_first("test");
+    }
+  });
+  for (int i = 0; i < kParts; ++i) {
+    circle.add(std::make_unique<TestPart>([&](UnixMs) -> Result<bool> {
+      ++turns;
+      return false;
+    }));
+    std::this_thread::yield();
+  }
+  is_over = true;
+  other.join();
+  circle.start();
+  while (turns < kParts) std::this_thread::yield();  // what came before the start is not forgotten
+  circle.stop();
+}
+
 TEST(Circle, AWakeOfAnUnknownPartIsOneOfAll) {
   FakeClock clock;
   Circle circle(clock, 1h);
