@@ -46,8 +46,9 @@ class Connection : public Tx {
   /// the disk or the server. `in_trouble`: it was so a moment ago, so a write is tried that changes
   /// nothing.
   virtual Result<> check([[maybe_unused]] bool in_trouble) { return check_place(); }
-  /// Housekeeping between groups, after the writes were answered.
+  /// Housekeeping between groups, after the writes were answered; nothing while none is wanted.
   virtual void after_group() {}
+  virtual bool wants_after_group() const { return false; }
 
   Result<std::int64_t> execute(std::string_view sql, const std::vector<Value>& values) final;
   Result<> query(std::string_view sql, const std::vector<Value>& values,

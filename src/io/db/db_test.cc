@@ -292,6 +292,82 @@ TEST_P(PoolTest, AWriteMayNotWaitForAnotherOnTheWriterThread) {
   EXPECT_EQ(refused.error().code, Code::kInternal);
 }
 
+TEST_P(PoolTest, AWriteMayNotWaitForAnotherInsideOfOne) {
+  std::optional<Result<>> inner;
+  Result<> outer = pool_->write([&](Tx&) -> Result<> {
+    inner = pool_->write([](Tx&) -> Result<> { return {}; });
+    return {};
+  });
+  EXPECT_TRUE(outer.ok());
+  ASSERT_FALSE(inner->ok());
+  EXPECT_EQ(inner->error().code, Code::kInternal);
+}
+
+TEST_P(PoolTest, AWriteThatIsWaitedForIsDoneHereWhileNothingElseIsWritten) {
+  std::thread::id ran;
+  ASSERT_TRUE(pool_->write([&](Tx&) -> Result<> {
+    ran = std::this_thread::get_id();
+    return {};
+  }).ok());
+  EXPECT_EQ(ran, std::this_thread::get_id());
+}
+
+TEST_P(PoolTest, AWriteThatIsWaitedForStandsInLineBehindTheOthers) {
+  std::latch started(1), release(1);
+  pool_->write_later(
+      [&](Tx&) -> Result<> {
+        started.count_down();
+        release.wait();
+        return {};
+      },
+      [](Result<>) {});
+  started.wait();
+  pool_->write_later([](Tx& tx) { return insert(tx, 1, "first"); }, [](Result<>) {});
+  std::thread waiting([&] {
+    Result<> done = pool_->write([](Tx& tx) -> Result<> {
+      EXPECT_EQ(*TRY(tx.one<std::string>("select name from items where id = 1")), "first");
+      return {};
+    });
+    EXPECT_TRUE(done.ok()) << done.error().message;
+  });
+  release.count_down();
+  waiting.join();
+}
+
+TEST_P(PoolTest, WhatIsQueuedWhileAnotherThreadWritesIsDoneAfterwards) {
+  std::promise<Result<>> later;
+  ASSERT_TRUE(pool_->write([&](Tx& tx) -> Result<> {
+    pool_->write_later([](Tx& inner) { return insert(inner, 2, "second"); },
+                       [&](Result<> done) { later.set_value(std::move(done)); });
+    return insert(tx, 1, "first");
+  }).ok());
+  EXPECT_TRUE(later.get_future().get().ok());
+  EXPECT_EQ(stored(), (std::vector<std::int64_t>{1, 2}));
+}
+
+TEST_P(PoolTest, SomeWaitForTheirWritesAndSomeDoNot) {
+  constexpr int kThreads = 6, kEach = 60;
+  std::latch answered(kThreads * kEach);
+  std::vector<std::thread> threads;
+  for (int number = 0; number < kThreads; ++number) {
+    threads.emplace_back([&, number] {
+      for (int i = 0; i < kEach; ++i) {
+        const std::int64_t id = number * 1000 + i;
+        auto write = [id](Tx& tx) { return insert(tx, id, std::to_string(id)); };
+        auto take = [&](Result<> done) {
+          EXPECT_TRUE(done.ok());
+          answered.count_down();
+        };
+        if ((number + i) % 2 == 0) take(pool_->write(write));
+        else pool_->write_later(write, take);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  answered.wait();
+  EXPECT_EQ(stored().size(), static_cast<std::size_t>(kThreads * kEach));
+}
+
 TEST_P(PoolTest, TextIsOrderedByBytesAndLikeHeedsCase) {
   const std::vector<std::string> names = {"A_1",  "B", "a",        "a%b",
                                           "b\\c", "b", "\xc3\x89", "\xc3\xa9"};
@@ -522,6 +598,21 @@ TEST(SqliteFile, IsCopiedBeforeItsFirstPendingMigration) {
   auto before = open_with(copy, kItems);
   ASSERT_TRUE(before.ok()) << before.error().message;
   EXPECT_EQ(*ids(**before), (std::vector<std::int64_t>{7}));
+}
+
+TEST(SqliteFile, HasALogThatStaysSmallThoughEveryWriteIsWaitedFor) {
+  TemporaryFolder folder;
+  std::string path = (folder.path() / "catalog.db").string();
+  Metrics metrics;
+  auto pool = Pool::open("sqlite://" + path, kItems, metrics);
+  ASSERT_TRUE(pool.ok()) << pool.error().message;
+  const Blob data{std::string(256u << 10, 'x')};
+  for (std::int64_t id = 0; id < 160; ++id) {
+    ASSERT_TRUE((*pool)->write([&](Tx& tx) {
+      return tx.run("insert into items (id, data) values (?, ?)", id, data);
+    }).ok());
+  }
+  EXPECT_LT(std::filesystem::file_size(path + "-wal"), 8u << 20);  // of 40 MB written
 }
 
 TEST(SqliteFile, OfAnotherProgramIsLeftAlone) {

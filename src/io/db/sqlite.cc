@@ -199,8 +199,9 @@ class SqliteConnection final : public Connection {
     return in_trouble ? try_write() : Result<>();
   }
 
+  bool wants_after_group() const override { return log_pages_ >= kCheckpointPages; }
   void after_group() override {
-    if (log_pages_ < kCheckpointPages) return;
+    if (!wants_after_group()) return;
     int mode = SQLITE_CHECKPOINT_PASSIVE;
     if (log_pages_ >= kRestartPages) {
       mode = SQLITE_CHECKPOINT_RESTART;

@@ -76,7 +76,8 @@ void Writer::enqueue(UniqueFunction<Result<>(Tx&)> f, Done<> done) {
     full = queue_.size() >= queue_max_;
     if (!full) {
       queue_.push_back({std::move(f), std::move(done), {}});
-      wake = std::exchange(sleeping_, false);
+      // Who writes looks at the queue when it has ended.
+      wake = is_free() && std::exchange(sleeping_, false);
     }
   }
   if (wake) ready_.notify_one();
@@ -86,9 +87,46 @@ void Writer::enqueue(UniqueFunction<Result<>(Tx&)> f, Done<> done) {
 }
 
 Result<> Writer::wait_for(const std::function<Result<>(Tx&)>& f) {
-  if (std::this_thread::get_id() == thread_.get_id()) {
-    return internal("a write was waited for on the writer thread");
+  if (is_writing_here()) return internal("a write was waited for by whoever writes");
+  return claim_idle() ? write_here(f) : queue_and_wait(f);
+}
+
+bool Writer::is_writing_here() {
+  std::lock_guard lock(mutex_);
+  return holder_ == std::this_thread::get_id();
+}
+
+/// Becomes the one who writes, if nobody is and nothing waits.
+bool Writer::claim_idle() {
+  std::lock_guard lock(mutex_);
+  if (!is_free() || !queue_.empty() || is_untidy_) return false;
+  holder_ = std::this_thread::get_id();
+  return true;
+}
+
+Result<> Writer::write_here(const std::function<Result<>(Tx&)>& f) {
+  Group group;
+  group.push_back({[&f](Tx& tx) { return f(tx); }, {}, {}});
+  queue_depth_.set(1);
+  write_group(group);
+  hand_over();
+  return std::move(group.front().outcome);
+}
+
+/// To the thread, if there is something to do for it.
+void Writer::hand_over() {
+  bool wake = false;
+  {
+    std::lock_guard lock(mutex_);
+    holder_ = {};
+    is_untidy_ |= connection_->wants_after_group();
+    wake = !queue_.empty() || is_untidy_ || closed_;
+    if (wake) sleeping_ = false;
   }
+  if (wake) ready_.notify_one();
+}
+
+Result<> Writer::queue_and_wait(const std::function<Result<>(Tx&)>& f) {
   std::mutex mutex;
   std::condition_variable answered;
   std::optional<Result<>> outcome;
@@ -108,33 +146,45 @@ void Writer::run() {
   pthread_setname_np(pthread_self(), "db-writer");
   Group group;
   group.reserve(group_max_);
-  while (take(group)) {
-    busy_since_ms_ = steady_ms();
-    run_group(group);
-    judge(group);
-    busy_since_ms_ = 0;
+  while (claim(group)) {
+    if (!group.empty()) write_group(group);
     for (Write& write : group) write.done(std::move(write.outcome));
     group.clear();
     connection_->after_group();
   }
 }
 
-/// Waits for writes and takes up to a group of them; false once closed and drained.
-bool Writer::take(Group& group) {
+/// Waits until there is something to do and nobody else writes, and takes up to a group of writes;
+/// none of them when only the connection wants something. False once closed and drained.
+bool Writer::claim(Group& group) {
   std::unique_lock lock(mutex_);
-  while (queue_.empty() && !closed_) {
+  if (holder_ == std::this_thread::get_id()) holder_ = {};
+  while (!is_anything_due()) {
+    if (closed_ && is_free()) return false;
     sleeping_ = true;
-    if (ready_.wait_for(lock, kIdleCheck, [&] { return !sleeping_ || closed_; })) continue;
-    lock.unlock();
-    look();
-    lock.lock();
+    const bool called = ready_.wait_for(
+        lock, kIdleCheck, [this] { return is_free() && (!sleeping_ || closed_); });
+    if (!called && is_free()) look(lock);
   }
+  holder_ = std::this_thread::get_id();
+  is_untidy_ = false;
   queue_depth_.set(static_cast<double>(queue_.size()));
   while (!queue_.empty() && group.size() < group_max_) {
     group.push_back(std::move(queue_.front()));
     queue_.pop_front();
   }
-  return !group.empty();
+  return true;
+}
+
+bool Writer::is_anything_due() const {
+  return is_free() && (!queue_.empty() || is_untidy_);
+}
+
+void Writer::write_group(Group& group) {
+  busy_since_ms_ = steady_ms();
+  run_group(group);
+  judge(group);
+  busy_since_ms_ = 0;
 }
 
 void Writer::run_group(Group& group) {
@@ -231,10 +281,14 @@ void Writer::judge(const Group& group) {
 }
 
 /// While no writes come.
-void Writer::look() {
+void Writer::look(std::unique_lock<std::mutex>& lock) {
+  holder_ = std::this_thread::get_id();
+  lock.unlock();
   busy_since_ms_ = steady_ms();
   keep(check());
   busy_since_ms_ = 0;
+  lock.lock();
+  holder_ = {};
 }
 
 Result<> Writer::check() {
