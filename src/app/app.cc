@@ -201,7 +201,7 @@ struct App::Services {
                       labels_folder(options.state), run.created_ms};
       from.damages = &damages;
       if (applied != nullptr) from.label = label_column(applied->declared, data.to);
-      TRY(prediction_log->flush());
+      (void)prediction_log->flush();  // what can't be written is lost, and counted
       return draw_version(from, data, scratch);
     };
     auto take_facts = [this]() -> Result<> {

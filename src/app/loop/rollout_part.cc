@@ -256,6 +256,9 @@ Result<RolloutPart::Asked> RolloutPart::carry_out_asked(db::Tx& tx, UnixMs now) 
 /// once. What fails here is decided with the others, one by one.
 Result<bool> RolloutPart::do_asked(UnixMs now) {
   if (!has_wish_.exchange(false)) return false;
+  // Decided when the disk is free for what makes it durable.
+  deployments_.pause_log();
+  now = std::max(now, deployments_.now_ms());
   Counts fresh = fresh_counts();
   Asked asked = TRY(pool_.write([&](db::Tx& tx) -> Result<Asked> {
     TRY(put_counts(tx, fresh, now));
@@ -273,6 +276,7 @@ Result<bool> RolloutPart::decide_all(UnixMs now) {
   last_turn_ms_ = now;
   const std::vector<Decision> decisions =
       TRY(pool_.read([&](db::Tx& tx) { return decide_open(tx, now); }));
+  if (!decisions.empty()) deployments_.pause_log();
   bool did = false;
   for (const Decision& decision : decisions) {
     const Result<Done> done =

@@ -153,6 +153,8 @@ class Deployments {
   void fail(const Assignment& assignment, const RequestFacts& facts, UnixMs now_ms,
             const Error& error);
 
+  /// See PredictionLog::pause.
+  void pause_log() { log_.pause(); }
   /// Of ids and answers.
   UnixMs now_ms() const { return clock_.now_ms(); }
 

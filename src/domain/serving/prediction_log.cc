@@ -299,12 +299,25 @@ PredictionLog::~PredictionLog() {
 void PredictionLog::start() {
   thread_ = std::thread([this] {
     pthread_setname_np(pthread_self(), "prediction-log");
-    while (!stop_.wait_for(options_.interval)) {
+    while (await_turn()) {
       if (Result<> flushed = flush(); !flushed.ok()) {
         log_warning("the prediction log cannot be written", {{"why", flushed.error().message}});
       }
     }
   });
+}
+
+/// Of the thread: waits until it is to write; false when it is to end.
+bool PredictionLog::await_turn() {
+  if (stop_.wait_for(options_.interval)) return false;
+  // Once: who pauses it again and again must not make it wait for ever.
+  const auto left = paused_until_.load() - std::chrono::steady_clock::now();
+  return left.count() <= 0 || !stop_.wait_for(std::chrono::ceil<std::chrono::milliseconds>(left));
+}
+
+void PredictionLog::pause() {
+  paused_until_ = std::chrono::steady_clock::now() + kPauseMax;
+  std::lock_guard until_written(flush_mutex_);
 }
 
 void PredictionLog::stop() {

@@ -115,6 +115,11 @@ class PredictionLog {
 
   /// What was logged before the call is durable on return, or lost and counted; the first error.
   Result<> flush();
+  /// For who is about to wait for the disk while others wait for that: returns once no write of the
+  /// log is under way, and the thread begins none for a moment of at most kPauseMax. What is
+  /// answered meanwhile waits in memory. A hint only; flush() does not heed it.
+  void pause();
+  static constexpr std::chrono::milliseconds kPauseMax{10};
   /// Requests since the start.
   std::uint64_t lost() const { return lost_; }
   std::map<std::string, std::uint64_t> lost_by_deployment() const {
@@ -124,6 +129,7 @@ class PredictionLog {
 
  private:
   void lose(const std::string& deployment, std::uint64_t requests);
+  bool await_turn();
 
   blob::Disk& disk_;
   const PredictionLogOptions options_;
@@ -134,6 +140,7 @@ class PredictionLog {
   Guarded<std::map<std::string, std::shared_ptr<Stream>>> streams_;
   Guarded<std::vector<std::shared_ptr<Stream>>> retired_;  // with other rules, until written
   std::mutex flush_mutex_;
+  std::atomic<std::chrono::steady_clock::time_point> paused_until_{};
   StopToken stop_;
   std::thread thread_;
 };

@@ -4,9 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cmath>
 #include <fstream>
+#include <latch>
+#include <thread>
 
 #include "base/ids.h"
 #include "domain/serving/day_files.h"
@@ -244,6 +247,53 @@ TEST_F(PredictionLogTest, AFailingDiskLosesOnlyWhatIsCounted) {
     if (!disk.has_failed()) break;
     ASSERT_LT(failing, 100);
   }
+}
+
+/// Its first sync lasts until it is let go.
+class SlowDisk : public blob::Disk {
+ public:
+  Result<> sync(int file_or_folder) override {
+    if (!has_begun_.test_and_set()) {
+      begun.count_down();
+      let_go.wait();
+      has_ended = true;
+    }
+    return Disk::sync(file_or_folder);
+  }
+  std::latch begun{1}, let_go{1};
+  std::atomic<bool> has_ended = false;
+
+ private:
+  std::atomic_flag has_begun_;
+};
+
+TEST_F(PredictionLogTest, PausingWaitsForTheWriteUnderWay) {
+  SlowDisk disk;
+  auto log = open_on(disk);
+  log->stream("bikes")->log(make(kMay1), layout());
+  std::thread writing([&] { EXPECT_TRUE(log->flush().ok()); });
+  disk.begun.wait();
+  std::thread pausing([&] {
+    log->pause();
+    EXPECT_TRUE(disk.has_ended);
+  });
+  disk.let_go.count_down();
+  pausing.join();
+  writing.join();
+}
+
+TEST_F(PredictionLogTest, WhoPausesAllTheTimeDelaysTheLogAndNoMore) {
+  auto log = open();
+  log->start();
+  log->stream("bikes")->log(make(kMay1), layout());
+  std::atomic<bool> is_there = false;
+  std::thread pausing([&] {
+    while (!is_there) log->pause();
+  });
+  while (first_cells(kMay1, kMay1 + kDay).empty()) std::this_thread::yield();
+  is_there = true;
+  pausing.join();
+  log->stop();
 }
 
 TEST_F(PredictionLogTest, WhatWasFlushedOutlivesAPowerCut) {
