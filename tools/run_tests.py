@@ -120,10 +120,11 @@ def two_at_a_time(function, items):
         return list(pool.map(function, items))
 
 
-def run_gtests(count, preset, long):
-    """The programs of unit tests, as that preset builds them, with a PostgreSQL beside them."""
-    build(preset, "unit_tests")
-    programs = sorted((BUILD / preset / "tests").glob("*_test"))
+def run_gtests(count, preset, long, names=()):
+    """The programs of unit tests (or those of that name), as that preset builds them, with a PostgreSQL beside them."""
+    build(preset, *(names or ["unit_tests"]))
+    programs = sorted(program for program in (BUILD / preset / "tests").glob("*_test")
+                      if not names or program.name in names)
     if not programs:
         count.failures.append("no unit test program was built")
 
@@ -148,6 +149,11 @@ def unit(count, options):
 def sanitizers(count, options):
     """The same programs: whatever `unit` would find, and more."""
     run_gtests(count, "fuzz", False)
+
+
+def threads(count, options):
+    """What several threads share, watched by the thread sanitizer."""
+    run_gtests(count, "tsan", False, THREADED)
 
 
 def fuzzers(count, options):
@@ -233,11 +239,15 @@ SUITES = {
     "features": pytest_suite("protocol/features", "dvc"),
     "web": web,
     "sanitizers": sanitizers,
+    "threads": threads,
     "fuzzers": fuzzers,
 }
 QUICK = ["layers", "unit"]
-# `sanitizers` runs the same tests as `unit`, which is sooner there after an edit.
-FULL = [name for name in SUITES if name != "unit"]
+# `sanitizers` runs the same tests as `unit`, which is sooner there after an edit; `threads` wants a build of its own.
+FULL = [name for name in SUITES if name not in ("unit", "threads")]
+# The modules whose values several threads share.
+THREADED = ["app_test", "base_test", "domain_features_test", "domain_registry_test", "domain_serving_test",
+            "domain_tracking_test", "graph_test", "io_blob_test", "io_db_test", "io_http_test"]
 
 
 def run_suite(name, options):
