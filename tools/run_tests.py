@@ -120,7 +120,7 @@ def two_at_a_time(function, items):
         return list(pool.map(function, items))
 
 
-def run_gtests(count, preset, long, names=()):
+def run_gtests(count, preset, long, names=(), prefix=()):
     """The programs of unit tests (or those of that name), as that preset builds them, with a PostgreSQL beside them."""
     build(preset, *(names or ["unit_tests"]))
     programs = sorted(program for program in (BUILD / preset / "tests").glob("*_test")
@@ -131,7 +131,7 @@ def run_gtests(count, preset, long, names=()):
     def run_one(program):
         report = BUILD / "reports" / f"{preset}-{program.name}.xml"
         report.unlink(missing_ok=True)
-        return report, run([program, f"--gtest_output=xml:{report}", "--gtest_brief=1"], env=env,
+        return report, run([*prefix, program, f"--gtest_output=xml:{report}", "--gtest_brief=1"], env=env,
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
 
     with Postgres() as postgres:
@@ -152,8 +152,8 @@ def sanitizers(count, options):
 
 
 def threads(count, options):
-    """What several threads share, watched by the thread sanitizer."""
-    run_gtests(count, "tsan", False, THREADED)
+    """What several threads share, watched by the thread sanitizer, which wants its addresses where they are."""
+    run_gtests(count, "tsan", False, THREADED, ("setarch", "-R"))
 
 
 def fuzzers(count, options):
