@@ -85,36 +85,48 @@ void add_one(checks::Moments& moments, double value) {
 constexpr std::array<double, 16> kPowersOfTen = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                                  1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
 constexpr float kFastMin = 1e-5f, kFastMax = 1e7f;
+constexpr int kFastExponentMin = -17, kFastExponentMax = 23;  // of 2, of the floats between those
 
-/// Digits of x before the point; 0 for 0.0999, -1 for 0.00999. Precondition: within the above.
-int digits_before_point(double x) {
-  const auto exponent = static_cast<int>(std::bit_cast<std::uint64_t>(x) >> 52) - 1023;
-  const int digits = (exponent * 1233 >> 12) + 1;  // of 2^exponent: log10(2) is 1233 / 4096
-  const double next = digits >= 0 ? kPowersOfTen[static_cast<std::size_t>(digits)]
-                                  : 1 / kPowersOfTen[static_cast<std::size_t>(-digits)];
-  return x >= next ? digits + 1 : digits;
+/// What all floats of one power of two share.
+struct Scale {
+  double half = 0;  // way to the next float: what is nearer reads back as the same
+  int digits = 0;   // before the point; 0 of 0.0999, -1 of 0.00999
+  double next = 0;  // from here on it is one more
+};
+
+constexpr std::array<Scale, kFastExponentMax - kFastExponentMin + 1> make_scales() {
+  std::array<Scale, kFastExponentMax - kFastExponentMin + 1> scales{};
+  double half = 0x1p-41;  // of 2^-17: floats have 24 bits
+  for (int exponent = kFastExponentMin; exponent <= kFastExponentMax; ++exponent, half *= 2) {
+    Scale& scale = scales[static_cast<std::size_t>(exponent - kFastExponentMin)];
+    scale.half = half;
+    scale.digits = (exponent * 1233 >> 12) + 1;  // of 2^exponent: log10(2) is 1233 / 4096
+    scale.next = scale.digits >= 0 ? kPowersOfTen[static_cast<std::size_t>(scale.digits)]
+                                   : 1 / kPowersOfTen[static_cast<std::size_t>(-scale.digits)];
+  }
+  return scales;
 }
+constexpr auto kScales = make_scales();
 
 /// By arithmetic instead of text: the decimal with the fewest digits that reads back as `cell`. One
 /// with six digits tells any two floats apart that need no more; nine always do. Nothing where
-/// rounding could decide.
-std::optional<double> as_written_fast(float cell) {
+/// rounding could decide. Precondition: its magnitude lies within the above, and it is not whole.
+inline std::optional<double> as_written_fast(float cell) {
   constexpr double kRound = 0x1.8p52;  // added and taken away: the nearest whole number
   constexpr double kDoubt = 1e-6;      // more than what rounding does to the numbers below
   constexpr std::uint32_t kFraction = (std::uint32_t{1} << 23) - 1;
   const double x = std::fabs(static_cast<double>(cell));
   const auto bits = std::bit_cast<std::uint32_t>(cell);
   // Below a power of two the next float is nearer than above.
-  if (!(x >= kFastMin && x < kFastMax) || (bits & kFraction) == 0) return std::nullopt;
-  // What is nearer than that reads back as `cell`.
-  const auto exponent = static_cast<std::int64_t>(bits >> 23 & 0xff) - 127;
-  const double half = std::bit_cast<double>(static_cast<std::uint64_t>(exponent - 24 + 1023) << 52);
-  const int before = digits_before_point(x);
+  if ((bits & kFraction) == 0) return std::nullopt;
+  constexpr std::uint32_t kBias = 127 + kFastExponentMin;
+  const Scale& scale = kScales[(bits >> 23 & 0xff) - kBias];
+  const int before = scale.digits + (x >= scale.next ? 1 : 0);
   for (int digits = 6; digits <= 9; ++digits) {
     // What is not whole needs a digit behind the point.
     const double power = kPowersOfTen[static_cast<std::size_t>(std::max(digits - before, 1))];
     const double scaled = x * power, whole = scaled + kRound - kRound;
-    const double off = std::fabs(scaled - whole), reach = half * power;
+    const double off = std::fabs(scaled - whole), reach = scale.half * power;
     if (off > reach + kDoubt) continue;
     if (off > reach - kDoubt || off > 0.5 - kDoubt) return std::nullopt;
     return std::copysign(whole / power, cell);
@@ -122,17 +134,24 @@ std::optional<double> as_written_fast(float cell) {
   return std::nullopt;
 }
 
-}  // namespace
-
-double as_written(float cell) {
-  // Whole numbers are the same in either precision.
-  if (cell == std::floor(cell) || !std::isfinite(cell)) return cell;
-  if (const std::optional<double> value = as_written_fast(cell)) return *value;
+double as_written_slowly(float cell) {
+  if (!std::isfinite(cell) || cell == std::floor(cell)) return cell;
   char text[32];
   const auto written = std::to_chars(text, text + sizeof text, cell);
   double value = cell;
   std::from_chars(text, written.ptr, value);
   return value;
+}
+
+}  // namespace
+
+double as_written(float cell) {
+  const float x = std::fabs(cell);
+  if (!(x >= kFastMin && x < kFastMax)) return as_written_slowly(cell);
+  // Whole numbers are the same in either precision.
+  if (static_cast<float>(static_cast<std::int32_t>(cell)) == cell) return cell;
+  const std::optional<double> value = as_written_fast(cell);
+  return value ? *value : as_written_slowly(cell);
 }
 
 std::vector<std::string> clear_columns(const Layout& layout) {
