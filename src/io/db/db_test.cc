@@ -615,6 +615,30 @@ TEST(SqliteFile, HasALogThatStaysSmallThoughEveryWriteIsWaitedFor) {
   EXPECT_LT(std::filesystem::file_size(path + "-wal"), 8u << 20);  // of 40 MB written
 }
 
+TEST(SqliteFile, IsNotMigratedWhereItsCopyHasNoRoom) {
+  TemporaryFolder folder;
+  const std::string path = (folder.path() / "catalog.db").string();
+  Metrics metrics;
+  ASSERT_TRUE(Pool::open("sqlite://" + path, kItems, metrics).ok());
+  std::uint64_t free = 1u << 20;  // the copy alone would fit
+  std::string asked;
+  PoolOptions options;
+  options.free_space = [&](const std::string& of) {
+    asked = of;
+    return free;
+  };
+  auto refused = Pool::open("sqlite://" + path, with(kItems, kSecond), metrics, options);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().tag, "disk_full");
+  EXPECT_NE(refused.error().message.find("test/0002_colour"), std::string::npos);
+  EXPECT_NE(refused.error().message.find("1 MiB free"), std::string::npos)
+      << refused.error().message;
+  EXPECT_EQ(asked, folder.path().string());
+  EXPECT_TRUE(Pool::open("sqlite://" + path, kItems, metrics).ok()) << "nothing was changed";
+  free = 64u << 20;
+  EXPECT_TRUE(Pool::open("sqlite://" + path, with(kItems, kSecond), metrics, options).ok());
+}
+
 TEST(SqliteFile, OfAnotherProgramIsLeftAlone) {
   TemporaryFolder folder;
   std::string file = (folder.path() / "other.db").string();

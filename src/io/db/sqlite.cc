@@ -7,7 +7,9 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <thread>
 
 #include "base/file.h"
@@ -214,11 +216,26 @@ class SqliteConnection final : public Connection {
   }
 
   Result<> configure(const PoolOptions& options, Access access);
-  /// Without a transaction: copies into a new file.
-  Result<> vacuum_into(const std::string& path) {
+  /// What a copy of the database takes at most.
+  Result<std::uint64_t> size() {
+    const std::string pages = TRY(pragma("pragma page_count"));
+    const std::string page_bytes = TRY(pragma("pragma page_size"));
+    return std::strtoull(pages.c_str(), nullptr, 10) *
+           std::strtoull(page_bytes.c_str(), nullptr, 10);
+  }
+  /// Without a transaction: copies into a new file. `tell` is called now and then.
+  Result<> vacuum_into(const std::string& path, const std::function<void()>& tell) {
     Statement statement = TRY(prepare("vacuum into ?", 0, nullptr));
     sqlite3_bind_text64(statement.get(), 1, path.data(), path.size(), SQLITE_STATIC, SQLITE_UTF8);
+    constexpr int kInstructions = 10'000;
+    auto on_progress = [](void* told) {
+      (*static_cast<const std::function<void()>*>(told))();
+      return 0;
+    };
+    void* told = const_cast<std::function<void()>*>(&tell);
+    sqlite3_progress_handler(database_.get(), kInstructions, on_progress, told);
     int code = sqlite3_step(statement.get());
+    sqlite3_progress_handler(database_.get(), 0, nullptr, nullptr);
     if (code != SQLITE_DONE) return error_of(database_.get(), code, "copying to " + path);
     return {};
   }
@@ -400,6 +417,35 @@ Result<> SqliteConnection::configure(const PoolOptions& options, Access access) 
   return {};
 }
 
+/// Tells how far the copy of a large database is: nobody should take it for a server that hangs.
+class CopyProgress {
+ public:
+  CopyProgress(std::string file, std::uint64_t bytes, const std::string& migration)
+      : file_(std::move(file)), bytes_(bytes) {
+    if (bytes_ < kLarge) return;
+    log_info("a copy of the catalogue is kept before a migration",
+             {{"migration", migration}, {"mib", static_cast<std::int64_t>(bytes_ >> 20)}});
+  }
+  void tell() {
+    const auto now = std::chrono::steady_clock::now();
+    if (bytes_ < kLarge || now < next_) return;
+    next_ = now + std::chrono::seconds(2);
+    std::error_code ignored;
+    const std::uintmax_t written = std::filesystem::file_size(file_, ignored);
+    if (ignored) return;
+    log_info("copying the catalogue",
+             {{"percent", static_cast<std::int64_t>(written * 100 / bytes_)},
+              {"mib", static_cast<std::int64_t>(written >> 20)}});
+  }
+
+ private:
+  static constexpr std::uint64_t kLarge = 64u << 20;
+  std::string file_;
+  std::uint64_t bytes_;
+  std::chrono::steady_clock::time_point next_ =
+      std::chrono::steady_clock::now() + std::chrono::seconds(2);
+};
+
 class SqliteSource final : public Source {
  public:
   SqliteSource(std::string path, PoolOptions options)
@@ -437,11 +483,15 @@ class SqliteSource final : public Source {
 
   Result<> keep_copy(Connection& connection, const std::string& migration) override {
     namespace fs = std::filesystem;
+    auto& database = static_cast<SqliteConnection&>(connection);
+    const std::uint64_t bytes = TRY(database.size());
+    TRY(check_room(bytes, migration));
     std::string copy = path_ + ".before-" + replace_all(migration, "/", "-");
     std::string unfinished = copy + ".tmp";
     std::error_code ignored;
     fs::remove(unfinished, ignored);
-    TRY(static_cast<SqliteConnection&>(connection).vacuum_into(unfinished));
+    CopyProgress progress(unfinished, bytes, migration);
+    TRY(database.vacuum_into(unfinished, [&] { progress.tell(); }));
     Fd file(open(unfinished.c_str(), O_RDONLY | O_CLOEXEC));
     if (!file) return system_error("cannot open " + unfinished, errno);
     if (fsync(file.get()) != 0) return system_error("cannot sync " + unfinished, errno);
@@ -452,6 +502,28 @@ class SqliteSource final : public Source {
   }
 
  private:
+  /// Before anything is changed. A large catalogue also needs some room to go on with.
+  Result<> check_room(std::uint64_t bytes, const std::string& migration) const {
+    const std::string folder = std::filesystem::path(path_).parent_path();
+    const std::uint64_t needed = bytes + std::max(kSpaceMin, bytes / 16);
+    const std::uint64_t free = options_.free_space ? options_.free_space(folder) : free_in(folder);
+    if (free >= needed) return {};
+    return Error{Code::kUnavailable,
+                 "the migration " + migration + " keeps a copy of " + shown(path_) +
+                     " beside it first, which needs " + in_mib(needed) + "; " + folder + " has " +
+                     in_mib(free) + " free. Nothing was changed: make room there, or move the "
+                     "state folder to a larger disk, and start again",
+                 "disk_full"};
+  }
+  static std::uint64_t free_in(const std::string& folder) {
+    struct statvfs disk {};
+    if (statvfs(folder.c_str(), &disk) != 0 || disk.f_blocks == 0) return ~std::uint64_t{0};
+    return (geteuid() == 0 ? disk.f_bfree : disk.f_bavail) * disk.f_frsize;
+  }
+  static std::string in_mib(std::uint64_t bytes) {
+    return std::to_string((bytes + (1u << 20) - 1) >> 20) + " MiB";
+  }
+
   const std::string path_;
   const PoolOptions options_;
 };
