@@ -1,3 +1,4 @@
+#include "base/hash.h"
 #include "dialects/mlflow/errors.h"
 #include "dialects/mlflow/limits.h"
 #include "dialects/mlflow/request.h"
@@ -183,6 +184,105 @@ Result<std::vector<std::int64_t>> to_experiment_ids(const std::vector<std::strin
   return ids;
 }
 
+/// A page token holds the place where its page starts and which search it is of. One whose place is
+/// long (it holds the texts that the runs are ordered by) has only the number of runs before it, as
+/// MLflow's own.
+struct RunsToken {
+  std::int64_t offset = 0;
+  std::optional<std::string> search;
+  std::optional<std::vector<wire::Json>> after;  // for each term of the order [state, value]
+};
+WIRE(RunsToken, offset, search, after)
+constexpr std::size_t kTokenBytesMax = 4000;  // before base64
+constexpr std::size_t kTokenTermsMax = 15;
+
+std::string name_of_search(const SearchRuns& call) {
+  std::string text = call.filter;
+  for (const std::string& term : call.order_by) text += '\n' + term;
+  for (const std::string& id : call.experiment_ids) text += '\0' + id;
+  return sha256_hex(text + wire::dump(call.run_view_type)).substr(0, 16);
+}
+
+bool is_metric(const tracking::Ordering& ordering) {
+  return ordering.field == tracking::Field::kMetric;
+}
+bool is_time(const tracking::Ordering& ordering) {
+  return ordering.field == tracking::Field::kAttribute &&
+         (ordering.key == "start_time" || ordering.key == "end_time");
+}
+
+std::string token_behind(const tracking::Run& last, const tracking::RunQuery& query,
+                         const SearchRuns& call, std::int64_t offset) {
+  const std::vector<tracking::Ordering> order = tracking::full_order(query);
+  const tracking::RunPlace place = tracking::place_of(last, query);
+  RunsToken token{offset, name_of_search(call), std::vector<wire::Json>()};
+  if (order.size() > kTokenTermsMax) return page_token(offset);
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const tracking::PlaceValue& value = place.values[i];
+    wire::Json::Array pair{wire::Json(std::int64_t{value.state})};
+    if (is_metric(order[i]))
+      pair.emplace_back(value.real);
+    else if (is_time(order[i]))
+      pair.emplace_back(value.whole);
+    else
+      pair.emplace_back(value.text);
+    token.after->push_back(wire::Json(std::move(pair)));
+  }
+  const std::string text = wire::encode(token);
+  return text.size() > kTokenBytesMax ? page_token(offset) : to_base64(text);
+}
+
+Result<tracking::PlaceValue> to_place_value(const wire::Json& json,
+                                            const tracking::Ordering& ordering) {
+  const Error wrong = invalid("Invalid page token: it does not fit the order of this search");
+  if (!json.is_array() || json.as_array().size() != 2) return wrong;
+  const wire::Json& state = json.as_array()[0];
+  const wire::Json& value = json.as_array()[1];
+  if (!state.is_integer() || state.is_uint64() || state.as_int64() < 0 || state.as_int64() > 2) {
+    return wrong;
+  }
+  tracking::PlaceValue place;
+  place.state = static_cast<int>(state.as_int64());
+  if (is_metric(ordering)) {
+    if (!value.is_number()) return wrong;
+    place.real = value.as_double();
+    return place;
+  }
+  if (is_time(ordering)) {
+    if (!value.is_integer() || value.is_uint64()) return wrong;
+    place.whole = value.as_int64();
+    return place;
+  }
+  if (!value.is_string()) return wrong;
+  place.text = value.as_string();
+  return place;
+}
+
+/// Where the page starts; `offset` tells how many runs were before it.
+Result<std::int64_t> start_page(const SearchRuns& call, tracking::RunQuery& query) {
+  const std::int64_t offset = TRY(page_offset(call.page_token));
+  query.offset = offset;
+  if (offset == 0) return offset;
+  constexpr wire::Limits kLimits{.bytes_max = 4096, .depth_max = 4, .values_max = 64};
+  Result<RunsToken> token = wire::decode<RunsToken>(TRY(from_base64(call.page_token)), kLimits);
+  if (!token.ok() || !token->after) return offset;
+  if (token->search != name_of_search(call)) {
+    return invalid("Invalid page token: it was given by a search with another filter, order, "
+                   "view or other experiments");
+  }
+  const std::vector<tracking::Ordering> order = tracking::full_order(query);
+  if (token->after->size() != order.size()) {
+    return invalid("Invalid page token: it does not fit the order of this search");
+  }
+  tracking::RunPlace place;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    place.values.push_back(TRY(to_place_value((*token->after)[i], order[i])));
+  }
+  query.after = std::move(place);
+  query.offset = 0;
+  return offset;
+}
+
 Result<Response> search(Tracking& tracking, Request& request) {
   SearchRuns call = TRY(read_request<SearchRuns>(request, kSearch));
   TRY(check_page_size(call.max_results));
@@ -192,10 +292,12 @@ Result<Response> search(Tracking& tracking, Request& request) {
   query.experiments = TRY(to_experiment_ids(call.experiment_ids));
   query.view = TRY(to_view(call.run_view_type, "run_view_type"));
   query.limit = static_cast<int>(call.max_results);
-  query.offset = TRY(page_offset(call.page_token));
+  const std::int64_t offset = TRY(start_page(call, query));
   tracking::RunPage page = TRY(tracking.search(query));
   SearchRunsReply reply;
-  if (page.more) reply.next_page_token = page_token(query.offset + query.limit);
+  if (page.more) {
+    reply.next_page_token = token_behind(page.runs.back(), query, call, offset + query.limit);
+  }
   std::vector<RunMessage> runs;
   runs.reserve(page.runs.size());
   for (tracking::Run& run : page.runs) {

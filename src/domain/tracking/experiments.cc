@@ -195,6 +195,7 @@ Result<> set_experiment_deleted(db::Tx& tx, std::int64_t id, bool deleted, const
   if (deleted) deleted_ms = now_ms;
   TRY(tx.run("update runs set deleted = ?, deleted_ms = ? where experiment = ?", deleted,
              deleted_ms, id));
+  TRY(note_experiment(tx, id));
   return tell_about(tx, id, deleted ? "experiment.deleted" : "experiment.restored", actor, row.name,
                     now_ms);
 }

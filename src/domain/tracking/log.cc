@@ -140,7 +140,8 @@ Result<std::size_t> put_metrics(db::Tx& tx, std::int64_t run, std::span<const Ad
 Result<> write_param(db::Tx& tx, const std::string& run_id, const Param& param) {
   RunKey run = TRY(find_live_run(tx, run_id));
   Known known = TRY(put_param(tx, run.key, param));
-  if (known.added || known.value == param.value) return {};
+  if (known.added) return note_run(tx, run.key);
+  if (known.value == param.value) return {};
   return changed("Param with key='" + param.key + "' was already logged with value='" +
                  known.value + "' for run ID='" + run_id + "'. Attempted logging new value '" +
                  param.value + "'.");
@@ -153,6 +154,8 @@ Result<Logged> write_batch(db::Tx& tx, const std::string& run_id, const Batch& b
   const std::size_t waiting = TRY(put_metrics(tx, run.key, additions));
   TRY(write_tags(tx, run.key, run_id, batch.tags, now_ms));
   if (batch.name) TRY(rename_run(tx, run.key, run_id, *batch.name, now_ms));
+  // A row of metric_batches is a note itself.
+  if (waiting == 0) TRY(note_run(tx, run.key));
   if (batch.with) TRY(batch.with(tx));
   return Logged{run.key, waiting};
 }
@@ -171,7 +174,7 @@ Result<> write_tags(db::Tx& tx, std::int64_t run, const std::string& run_id,
 Result<> delete_tag(db::Tx& tx, const std::string& run_id, const std::string& key) {
   RunKey run = TRY(find_live_run(tx, run_id));
   std::int64_t gone = TRY(tx.run("delete from run_tags where run = ? and key = ?", run.key, key));
-  if (gone > 0) return {};
+  if (gone > 0) return note_run(tx, run.key);
   return missing("No tag with name: " + key + " in run with id " + run_id);
 }
 
@@ -199,6 +202,7 @@ Result<> append_to_tag(db::Tx& tx, const std::string& run_id, const std::string&
                    " are kept.");
   }
   const Tag tag{key, value};
+  TRY(note_run(tx, run.key));
   return write_tags(tx, run.key, run_id, std::span(&tag, 1), 0);
 }
 

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 #include <limits>
 
 namespace slipway::tracking {
@@ -175,6 +176,24 @@ std::vector<Point> take_evenly(std::span<const Point> points, std::size_t count)
   return taken;
 }
 
+std::vector<Point> take_heads(std::span<const Head> heads, std::size_t count) {
+  std::size_t points = 0;
+  for (const Head& head : heads) points += head.points;
+  if (heads.empty() || count == 0) return {};
+  const std::size_t size = points / count;
+  const std::size_t larger = points % count;
+  std::vector<Point> taken;
+  taken.reserve(count);
+  std::size_t at = 0, before = 0;  // the head looked at, and the points before it
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t start = i * size + std::min(i, larger);
+    while (at + 1 < heads.size() && before < start) before += heads[at++].points;
+    taken.push_back(heads[at].point);
+  }
+  taken.back() = heads.back().point;
+  return taken;
+}
+
 std::string encode_batch(std::span<const SeriesView> batch) {
   std::size_t points = 0;
   for (const SeriesView& series : batch) points += series.points.size();
@@ -218,17 +237,75 @@ Result<std::vector<Point>> decode_batch_of(std::string_view bytes, std::int64_t 
   return found;
 }
 
+Result<bool> gather_batch(std::string_view bytes, std::int64_t above, std::size_t count,
+                          std::map<std::int64_t, std::vector<Point>>& found) {
+  Reader reader(bytes);
+  bool all = true;
+  std::vector<Point> points;
+  TRY(read_batch(reader, [&](std::int64_t id, std::size_t n, const Point& base) -> Result<> {
+    if (id <= above) return reader.skip_points(n);
+    if (found.size() >= count && id > found.rbegin()->first) {
+      all = false;
+      return reader.skip_points(n);
+    }
+    points.resize(n);
+    TRY(reader.points(points, base));
+    std::vector<Point>& kept = found[id];
+    kept.insert(kept.end(), points.begin(), points.end());
+    if (found.size() <= count) return {};
+    found.erase(std::prev(found.end()));
+    all = false;
+    return {};
+  }));
+  return all;
+}
+
+namespace {
+
+void put_heads(Chunk& chunk, std::vector<Point> points) {
+  if (!std::is_sorted(points.begin(), points.end(), comes_before_by_step)) {
+    std::sort(points.begin(), points.end(), comes_before_by_step);
+  }
+  chunk.first_step = points.front().step;
+  chunk.last_step = points.back().step;
+  std::vector<Point> heads;
+  for (std::size_t i = 0; i < points.size(); i += kHeadPoints) heads.push_back(points[i]);
+  if ((points.size() - 1) % kHeadPoints != 0) heads.push_back(points.back());
+  chunk.heads = encode_chunk(heads);
+}
+
+}  // namespace
+
 std::vector<Chunk> to_chunks(std::vector<Point> points) {
   tidy(points);
   std::vector<Chunk> chunks;
   std::span<const Point> rest = points;
   while (!rest.empty()) {
     const std::span<const Point> part = rest.first(std::min(kChunkPoints, rest.size()));
-    chunks.push_back({static_cast<std::int64_t>(part.size()), part.front().timestamp_ms,
-                      part.back().timestamp_ms, encode_chunk(part)});
+    Chunk& chunk = chunks.emplace_back();
+    chunk.points = static_cast<std::int64_t>(part.size());
+    chunk.first_ms = part.front().timestamp_ms;
+    chunk.last_ms = part.back().timestamp_ms;
+    chunk.data = encode_chunk(part);
+    put_heads(chunk, {part.begin(), part.end()});
     rest = rest.subspan(part.size());
   }
   return chunks;
+}
+
+Result<std::vector<Head>> decode_heads(std::string_view bytes, std::size_t points) {
+  const std::vector<Point> stored = TRY(decode_chunk(bytes));
+  const std::size_t regular = (points + kHeadPoints - 1) / kHeadPoints;
+  const bool with_last = points > 0 && (points - 1) % kHeadPoints != 0;
+  if (stored.size() != regular + (with_last ? 1 : 0)) return damaged();
+  std::vector<Head> heads;
+  heads.reserve(stored.size());
+  for (const Point& point : stored) heads.push_back({point, kHeadPoints});
+  if (heads.empty()) return heads;
+  // What is over is the last one's, less one where the last point follows by itself.
+  heads[regular - 1].points = points - (regular - 1) * kHeadPoints - (with_last ? 1 : 0);
+  heads.back().points = with_last ? 1 : heads.back().points;
+  return heads;
 }
 
 std::string encode_chunk(std::span<const Point> points) {

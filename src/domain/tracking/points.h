@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -45,6 +46,15 @@ inline bool comes_before_by_step(const Point& a, const Point& b) {
 /// last one taken, or follows it where there is room. All of them when they are not more.
 std::vector<Point> take_evenly(std::span<const Point> points, std::size_t count);
 
+/// A point of a chart that stands for itself and those that follow it.
+struct Head {
+  Point point;
+  std::size_t points = 1;
+};
+/// The same of heads that stand for more than `count` points, each for at most kHeadPoints and
+/// those in order: in each part the first point that is a head.
+std::vector<Point> take_heads(std::span<const Head> heads, std::size_t count);
+
 struct SeriesPoints {
   std::int64_t series = 0;
   std::vector<Point> points;
@@ -60,13 +70,23 @@ std::string encode_batch(std::span<const SeriesView> batch);
 Result<std::vector<SeriesPoints>> decode_batch(std::string_view bytes);
 /// Of one series only; the others are skipped without being kept.
 Result<std::vector<Point>> decode_batch_of(std::string_view bytes, std::int64_t series);
+/// Adds the points of the `count` series with the least numbers above `above`, of those in `found`
+/// and in the batch, to `found`; false when series were left out.
+Result<bool> gather_batch(std::string_view bytes, std::int64_t above, std::size_t count,
+                          std::map<std::int64_t, std::vector<Point>>& found);
 
-/// Points of one series, as a row of metric_chunks.
+/// Points of one series, as a row of metric_chunks and one of metric_heads.
 struct Chunk {
   std::int64_t points = 0;  // at most kChunkPoints, each once
   UnixMs first_ms = 0, last_ms = 0;
   std::string data;
+  std::int64_t first_step = 0, last_step = 0;
+  std::string heads;  // by step: every kHeadPoints-th point, and the last
 };
+/// What charts of long series are drawn from. A part of such a chart has more points than this.
+inline constexpr std::size_t kHeadPoints = 32;
+/// Heads of a chunk of `points` points.
+Result<std::vector<Head>> decode_heads(std::string_view bytes, std::size_t points);
 inline constexpr std::size_t kChunkPoints = 1024;
 /// Tidied and in order.
 std::vector<Chunk> to_chunks(std::vector<Point> points);

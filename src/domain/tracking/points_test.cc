@@ -83,6 +83,73 @@ std::string encode(const std::vector<SeriesPoints>& batch) {
   return encode_batch(views);
 }
 
+TEST(Heads, StandForAllPointsOfTheirChunk) {
+  for (std::size_t n : {1u, 2u, 31u, 32u, 33u, 64u, 65u, 1000u, 1023u, 1024u}) {
+    std::vector<Point> points;
+    for (std::size_t i = 0; i < n; ++i) {
+      const auto step = static_cast<std::int64_t>((i * 7) % n);  // not in the order of time
+      points.push_back(to_point(1.5, static_cast<UnixMs>(i), n % 7 == 0 ? 0 : step));
+    }
+    const std::vector<Chunk> chunks = to_chunks(points);
+    ASSERT_EQ(chunks.size(), 1u);
+    std::sort(points.begin(), points.end(), comes_before_by_step);
+    EXPECT_EQ(chunks[0].first_step, points.front().step);
+    EXPECT_EQ(chunks[0].last_step, points.back().step);
+    Result<std::vector<Head>> heads = decode_heads(chunks[0].heads, n);
+    ASSERT_TRUE(heads.ok()) << n;
+    std::size_t at = 0;
+    for (const Head& head : *heads) {
+      ASSERT_LT(at, n);
+      EXPECT_EQ(head.point, points[at]);
+      at += head.points;
+    }
+    EXPECT_EQ(at, n);
+    EXPECT_EQ(heads->back().point, points.back());
+    EXPECT_FALSE(decode_heads(chunks[0].heads, n + kHeadPoints).ok());
+  }
+}
+
+TEST(Heads, AreTakenOneFromEachPart) {
+  constexpr std::size_t kPoints = 40 * kChunkPoints + 17;
+  std::vector<Head> heads;
+  for (std::size_t from = 0; from < kPoints; from += kChunkPoints) {
+    std::vector<Point> points;
+    for (std::size_t i = from; i < std::min(from + kChunkPoints, kPoints); ++i) {
+      points.push_back(to_point(0, 1, static_cast<std::int64_t>(i)));
+    }
+    const std::vector<Chunk> chunks = to_chunks(points);
+    const Result<std::vector<Head>> read = decode_heads(chunks[0].heads, points.size());
+    ASSERT_TRUE(read.ok());
+    heads.insert(heads.end(), read->begin(), read->end());
+  }
+  for (std::size_t count : {1u, 7u, 100u, 1000u}) {
+    const std::vector<Point> taken = take_heads(heads, count);
+    ASSERT_EQ(taken.size(), count);
+    const std::size_t size = kPoints / count, larger = kPoints % count;
+    for (std::size_t i = 0; i + 1 < count; ++i) {
+      const std::size_t start = i * size + std::min(i, larger);
+      EXPECT_GE(taken[i].step, static_cast<std::int64_t>(start));
+      EXPECT_LT(taken[i].step, static_cast<std::int64_t>(start + size));
+    }
+    EXPECT_EQ(taken.back().step, static_cast<std::int64_t>(kPoints) - 1);
+  }
+}
+
+TEST(Batch, IsGatheredSeriesBySeries) {
+  const std::vector<Point> one{to_point(1, 1, 1)}, two{to_point(2, 2, 2), to_point(3, 3, 3)};
+  const SeriesView views[] = {{9, one}, {4, two}, {7, one}, {4, one}};
+  const std::string bytes = encode_batch(views);
+  std::map<std::int64_t, std::vector<Point>> found;
+  EXPECT_FALSE(*gather_batch(bytes, 0, 2, found));
+  EXPECT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[4], (std::vector<Point>{two[0], two[1], one[0]}));
+  EXPECT_EQ(found[7], one);
+  found.clear();
+  EXPECT_TRUE(*gather_batch(bytes, 7, 2, found));
+  EXPECT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[9], one);
+}
+
 TEST(Batch, ReadsBackAsWritten) {
   std::mt19937_64 random(1);
   for (int round = 0; round < 200; ++round) {

@@ -101,7 +101,7 @@ Result<> each_row(db::Tx& tx, const std::string& sql, const RunsByKey& runs, Add
 
 /// What lies below the runs with these keys.
 Result<> add_data(db::Tx& tx, const std::string& keys, const RunsByKey& runs) {
-  const std::string where = " where run in (" + keys + ") order by key";
+  const std::string where = " where run in (" + keys + ") order by run, key";
   TRY(each_row<LatestRow>(
       tx, "select run, key, value, is_nan, timestamp_ms, step from metric_series" + where, runs,
       [](Run& run, LatestRow row) {
@@ -228,6 +228,7 @@ Result<Run> create_run(db::Tx& tx, const NewRun& run, const std::string& run_id,
       "deleted) values (?, ?, ?, ?, 'RUNNING', ?, ?, 0) returning id",
       run_id, experiment.id, run.name, run.user_id, run.start_ms, uri));
   if (!key) return internal("a new run has no key");
+  TRY(note_run(tx, *key));
   RunInfo info = TRY(read_run_info(tx, run_id));
   TRY(put_run_facts(tx, info, experiment.name, actor, now_ms));
   TRY(write_tags(tx, *key, run_id, run.tags, now_ms));
@@ -244,6 +245,7 @@ Result<RunInfo> change_run(db::Tx& tx, const std::string& run_id, const RunChang
   const std::string status = change.status ? to_string(*change.status) : row.status;
   const std::optional<UnixMs> end_ms = change.end_ms ? change.end_ms : row.end_ms;
   TRY(tx.run("update runs set status = ?, end_ms = ? where id = ?", status, end_ms, row.key));
+  TRY(note_run(tx, row.key));
   if (change.name) TRY(rename_run(tx, row.key, run_id, *change.name, now_ms));
   TRY(write_tags(tx, row.key, run_id, change.tags, now_ms));
   if (status != row.status) {
@@ -282,6 +284,7 @@ Result<> set_run_deleted(db::Tx& tx, const std::string& run_id, bool deleted, co
   if (deleted) deleted_ms = now_ms;
   TRY(tx.run("update runs set deleted = ?, deleted_ms = ? where id = ?", deleted, deleted_ms,
              row.key));
+  TRY(note_run(tx, row.key));
   return tell(tx, graph::kind::kRun, run_id, deleted ? "run.deleted" : "run.restored", actor,
               run_data(row.experiment, row.name), now_ms);
 }

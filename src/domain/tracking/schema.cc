@@ -103,10 +103,32 @@ create table run_models (
 create index run_models_by_model on run_models (model_id);
 )sql";
 
+// Which runs changed, for columns of them in memory; what charts read instead of points; how far a
+// run's batches are moved.
+constexpr char kChanges[] = R"sql(
+create table run_changes (
+  seq integer primary key autoincrement,
+  run bigint,
+  experiment bigint);
+create table metric_heads (
+  series bigint not null,
+  chunk bigint not null,
+  points bigint not null,
+  first_step bigint not null,
+  last_step bigint not null,
+  data blob not null,
+  primary key (series, chunk)) without rowid;
+create table metric_moves (
+  run bigint not null primary key,
+  last_batch bigint not null,
+  last_series bigint not null);
+)sql";
+
 }  // namespace
 
 std::vector<db::Migration> migrations() {
-  return {db::portable("tracking/0001_runs", kTables)};
+  return {db::portable("tracking/0001_runs", kTables),
+          db::portable("tracking/0002_changes", kChanges)};
 }
 
 }  // namespace slipway::tracking

@@ -1,5 +1,6 @@
 #include "domain/tracking/search.h"
 
+#include <cmath>
 #include <optional>
 #include <span>
 
@@ -201,13 +202,20 @@ Result<> append_order_join(Sql& sql, const Ordering& ordering, std::size_t index
   return {};
 }
 
-Result<> append_order_terms(Sql& sql, const Ordering& ordering, std::size_t index) {
+/// What a term is ordered by first, as a number: values, then NaN, then none.
+Result<std::string> state_sql(const Ordering& ordering, std::size_t index) {
   const std::string name = "o" + std::to_string(index);
   std::string column = name + ".value";
   if (ordering.field == Field::kAttribute) column = TRY(find_column(kRunColumns, ordering.key)).sql;
-  sql.add("case ");
-  if (ordering.field == Field::kMetric) sql.add("when " + name + ".is_nan = 1 then 1 ");
-  sql.add("when " + column + " is null then 2 else 0 end, ");
+  std::string sql = "case ";
+  if (ordering.field == Field::kMetric) sql += "when " + name + ".is_nan = 1 then 1 ";
+  return sql + "when " + column + " is null then 2 else 0 end";
+}
+
+Result<> append_order_terms(Sql& sql, const Ordering& ordering, std::size_t index) {
+  std::string column = "o" + std::to_string(index) + ".value";
+  if (ordering.field == Field::kAttribute) column = TRY(find_column(kRunColumns, ordering.key)).sql;
+  sql.add(TRY(state_sql(ordering, index))).add(", ");
   append_direction(sql, column, ordering.ascending);
   return {};
 }
@@ -231,6 +239,95 @@ Result<> check_distinct(const std::vector<Ordering>& order) {
   return {};
 }
 
+/// Runs behind a place: (A > a or (A = a and (B > b or (B = b and ...)))).
+Result<> append_after(Sql& sql, const RunQuery& query) {
+  const std::vector<Ordering> order = full_order(query);
+  if (query.after->values.size() != order.size()) {
+    return invalid("the page starts behind a place in another order");
+  }
+  std::string closing;
+  sql.add(" and (1 = 0");
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const PlaceValue& place = query.after->values[i];
+    const std::string state = TRY(state_sql(order[i], i));
+    sql.add(" or " + state + " > ?").bind(std::int64_t{place.state});
+    sql.add(" or (" + state + " = ? and (1 = 0").bind(std::int64_t{place.state});
+    closing += "))";
+    if (place.state != 0) continue;
+    std::string column = "o" + std::to_string(i) + ".value";
+    bool whole = false;
+    if (order[i].field == Field::kAttribute) {
+      const Column found = TRY(find_column(kRunColumns, order[i].key));
+      column = found.sql;
+      whole = found.type == kNumber;
+    }
+    const auto bind = [&] {
+      if (order[i].field == Field::kMetric)
+        sql.bind(place.real);
+      else if (whole)
+        sql.bind(place.whole);
+      else
+        sql.bind(place.text);
+    };
+    sql.add(" or " + column + (order[i].ascending ? " > ?" : " < ?"));
+    bind();
+    sql.add(" or (" + column + " = ? and (1 = 0");
+    bind();
+    closing += "))";
+  }
+  sql.add(closing).add(")");
+  return {};
+}
+
+PlaceValue of_text(std::string text) {
+  return {0, 0, 0, std::move(text)};
+}
+PlaceValue of_whole(std::int64_t whole) {
+  return {0, 0, whole, ""};
+}
+
+template <class Pairs>
+PlaceValue value_of_pair(const Pairs& pairs, const std::string& key) {
+  for (const auto& pair : pairs) {
+    if (pair.key == key) return of_text(pair.value);
+  }
+  return {};
+}
+
+PlaceValue value_of_metric(const Run& run, const std::string& key) {
+  for (const Metric& metric : run.metrics) {
+    if (metric.key != key) continue;
+    if (std::isnan(metric.value)) return {1, 0, 0, ""};
+    return {0, metric.value, 0, ""};
+  }
+  return {};
+}
+
+PlaceValue value_of_attribute(const RunInfo& info, std::string_view key) {
+  if (key == "start_time") return of_whole(info.start_ms);
+  if (key == "end_time") {
+    return info.end_ms ? of_whole(*info.end_ms) : PlaceValue{};
+  }
+  if (key == "run_id") return of_text(info.id);
+  if (key == "run_name") return of_text(info.name);
+  if (key == "status") return of_text(to_string(info.status));
+  if (key == "artifact_uri") return of_text(info.artifact_uri);
+  return of_text(info.user_id);
+}
+
+PlaceValue value_of(const Run& run, const Ordering& ordering) {
+  switch (ordering.field) {
+    case Field::kMetric:
+      return value_of_metric(run, ordering.key);
+    case Field::kParam:
+      return value_of_pair(run.params, ordering.key);
+    case Field::kTag:
+      return value_of_pair(run.tags, ordering.key);
+    default:
+      return value_of_attribute(run.info, ordering.key);
+  }
+}
+
 bool orders_by(const std::vector<Ordering>& order, std::string_view key) {
   for (const Ordering& ordering : order) {
     if (ordering.field == Field::kAttribute && ordering.key == key) return true;
@@ -239,6 +336,21 @@ bool orders_by(const std::vector<Ordering>& order, std::string_view key) {
 }
 
 }  // namespace
+
+std::vector<Ordering> full_order(const RunQuery& query) {
+  std::vector<Ordering> order = query.order;
+  if (!orders_by(order, "start_time")) order.push_back({Field::kAttribute, "start_time", false});
+  order.push_back({Field::kAttribute, "run_id", true});
+  return order;
+}
+
+RunPlace place_of(const Run& run, const RunQuery& query) {
+  RunPlace place;
+  for (const Ordering& ordering : full_order(query)) {
+    place.values.push_back(value_of(run, ordering));
+  }
+  return place;
+}
 
 Result<Sql> run_search_sql(db::Engine engine, const RunQuery& query) {
   TRY(check_count(query.order));
@@ -258,6 +370,7 @@ Result<Sql> run_search_sql(db::Engine engine, const RunQuery& query) {
     sql.add(" and ");
     TRY(append_run_condition(sql, engine, condition));
   }
+  if (query.after) TRY(append_after(sql, query));
   sql.add(" order by ");
   for (std::size_t i = 0; i < query.order.size(); ++i) {
     TRY(append_order_terms(sql, query.order[i], i));

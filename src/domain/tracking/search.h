@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,6 +38,21 @@ struct Ordering {
 
 enum class View { kActive, kDeleted, kAll };
 
+/// What a run has for one term of an order.
+struct PlaceValue {
+  int state = 2;  // 0: a value, 1: NaN, 2: none; what the term is ordered by first
+  double real = 0;          // of a metric
+  std::int64_t whole = 0;   // of start_time and end_time
+  std::string text;         // of the others
+  bool operator==(const PlaceValue&) const = default;
+};
+/// A run's place in an order, whether or not the run is there still: a value for each term of
+/// full_order().
+struct RunPlace {
+  std::vector<PlaceValue> values;
+  bool operator==(const RunPlace&) const = default;
+};
+
 /// Ordered by `order`, then the newest first, then by id.
 struct RunQuery {
   std::vector<std::int64_t> experiments;  // none: no runs
@@ -45,7 +61,14 @@ struct RunQuery {
   View view = View::kActive;
   int limit = 1000;
   std::int64_t offset = 0;
+  /// Only runs behind this place: a page that starts where the one before it ended, however many
+  /// runs came since, and costs no more than the first.
+  std::optional<RunPlace> after;
 };
+/// The order of a query with what it is ordered by when its own terms tell no difference.
+std::vector<Ordering> full_order(const RunQuery& query);
+/// The place of a run in the order of a query.
+RunPlace place_of(const Run& run, const RunQuery& query);
 /// Ordered by `order`, or the newest first.
 struct ExperimentQuery {
   std::vector<Condition> where;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -102,6 +103,29 @@ Result<> put_run_facts(db::Tx& tx, const RunInfo& run, const std::string& experi
 /// What a run's tags tell of its attempt and commit: claims, which never stand against a proof.
 Result<> put_tag_facts(db::Tx& tx, const std::string& run_id, std::span<const Tag> tags,
                        UnixMs now_ms);
+
+// changes.cc. Which runs changed, so that columns of them in memory are brought up to date: whoever
+// changes a row of runs, run_params, run_tags or metric_series notes it in the same transaction; a
+// new row of metric_batches is a note by itself.
+Result<> note_run(db::Tx& tx, std::int64_t run);
+/// Every run of it.
+Result<> note_experiment(db::Tx& tx, std::int64_t experiment);
+/// The notes of the last changes stay; a few at a time go.
+Result<> forget_old_changes(db::Tx& tx);
+inline constexpr std::int64_t kChangesKept = 100'000;
+inline constexpr std::int64_t kChangesForgottenEvery = 5'000;
+/// Up to where changes are known.
+struct ChangePlace {
+  std::int64_t seq = 0, batch = 0;
+  bool operator==(const ChangePlace&) const = default;
+};
+Result<ChangePlace> read_change_place(db::Tx& tx);
+struct Changes {
+  std::set<std::int64_t> runs, experiments;
+  std::size_t read = 0;
+};
+/// Nothing when they are more than `max`, or forgotten in part.
+Result<std::optional<Changes>> read_changes(db::Tx& tx, const ChangePlace& from, std::size_t max);
 
 /// "1,2,3" for `in (...)`: whole numbers need no quoting.
 std::string to_list(std::span<const std::int64_t> keys);

@@ -1,11 +1,13 @@
 #include "domain/tracking/tracking.h"
 
+#include <atomic>
 #include <cstring>
 #include <unordered_map>
 #include <utility>
 
 #include "base/guarded.h"
 #include "base/ids.h"
+#include "domain/tracking/run_images.h"
 #include "domain/tracking/store.h"
 
 namespace slipway::tracking {
@@ -69,6 +71,7 @@ class Tracking::Compactor : public std::enable_shared_from_this<Tracking::Compac
 
   /// After the commit of a batch, on the writer thread.
   void logged(const Logged& logged) {
+    noted();
     if (logged.points == 0) return;
     const bool due = waiting_.with([&](auto& waiting) {
       if (waiting.size() >= kRunsMax) waiting.clear();
@@ -80,6 +83,11 @@ class Tracking::Compactor : public std::enable_shared_from_this<Tracking::Compac
       return true;
     });
     if (due) compact(logged.run);
+  }
+  /// After the commit of a note of a change; old ones go a few at a time.
+  void noted() {
+    if (notes_.fetch_add(1) % kChangesForgottenEvery != kChangesForgottenEvery / 2) return;
+    pool_.write_later([](db::Tx& tx) { return forget_old_changes(tx); }, [](Result<>) {});
   }
 
  private:
@@ -98,8 +106,22 @@ class Tracking::Compactor : public std::enable_shared_from_this<Tracking::Compac
   }
 
   db::Pool& pool_;
+  std::atomic<std::int64_t> notes_{0};
   Guarded<std::unordered_map<std::int64_t, Waiting>> waiting_;
 };
+
+namespace {
+
+/// `done`, once the compactor knows that a change was noted.
+template <class T, class Compactor>
+Done<T> noting(const std::shared_ptr<Compactor>& compactor, Done<T> done) {
+  return [compactor, done = std::move(done)](Result<T> result) mutable {
+    compactor->noted();
+    done(std::move(result));
+  };
+}
+
+}  // namespace
 
 Result<std::unique_ptr<Tracking>> Tracking::open(db::Pool& pool, const Clock& clock,
                                                  TrackingOptions options) {
@@ -118,7 +140,8 @@ Tracking::Tracking(db::Pool& pool, const Clock& clock, TrackingOptions options)
     : pool_(pool),
       clock_(clock),
       options_(std::move(options)),
-      compactor_(std::make_shared<Compactor>(pool)) {}
+      compactor_(std::make_shared<Compactor>(pool)),
+      images_(std::make_unique<RunImages>(pool)) {}
 Tracking::~Tracking() = default;
 
 Result<Experiment> Tracking::experiment(std::int64_t id) {
@@ -142,10 +165,14 @@ Result<RunInfo> Tracking::run_info(const std::string& run_id) {
   return pool_.read([&](db::Tx& tx) { return read_run_info(tx, run_id); });
 }
 Result<RunPage> Tracking::search(const RunQuery& query) {
+  const auto limit = static_cast<std::size_t>(query.limit);
+  const db::Sql sql = TRY(run_search_sql(pool_.engine(), query));  // tells what is wrong with it
+  if (std::optional<std::vector<Run>> found = TRY(images_->search(query))) {
+    return to_page(&RunPage::runs, std::move(*found), limit);
+  }
   return pool_.read([&](db::Tx& tx) -> Result<RunPage> {
-    db::Sql sql = TRY(run_search_sql(tx.engine(), query));
     std::vector<std::int64_t> keys = TRY(read_keys(tx, sql));
-    return to_page(&RunPage::runs, TRY(read_runs(tx, keys)), static_cast<std::size_t>(query.limit));
+    return to_page(&RunPage::runs, TRY(read_runs(tx, keys)), limit);
   });
 }
 Result<HistoryPage> Tracking::history(const std::string& run_id, const std::string& key,
@@ -209,7 +236,7 @@ void Tracking::create_run(NewRun run, Actor actor, Done<Run> done) {
        now_ms = clock_.now_ms()](db::Tx& tx) {
         return tracking::create_run(tx, run, run_id, actor, now_ms);
       },
-      std::move(done));
+      noting<tracking::Run>(compactor_, std::move(done)));
 }
 void Tracking::change_run(std::string run_id, RunChange change, Actor actor, Done<RunInfo> done) {
   pool_.write_later(
@@ -217,7 +244,7 @@ void Tracking::change_run(std::string run_id, RunChange change, Actor actor, Don
        now_ms = clock_.now_ms()](db::Tx& tx) {
         return tracking::change_run(tx, run_id, change, actor, now_ms);
       },
-      std::move(done));
+      noting<RunInfo>(compactor_, std::move(done)));
 }
 void Tracking::delete_run(std::string run_id, Actor actor, Done<> done) {
   pool_.write_later(
@@ -237,7 +264,7 @@ void Tracking::restore_run(std::string run_id, Actor actor, Done<> done) {
 void Tracking::log_param(std::string run_id, Param param, Done<> done) {
   pool_.write_later([run_id = std::move(run_id), param = std::move(param)](
                         db::Tx& tx) { return write_param(tx, run_id, param); },
-                    std::move(done));
+                    noting<void>(compactor_, std::move(done)));
 }
 void Tracking::log(std::string run_id, Batch batch, Done<> done) {
   std::vector<Addition> additions = to_additions(batch.metrics);

@@ -117,6 +117,8 @@ std::string append_to_location(std::string_view location, std::string_view path)
 /// "amber-heron-417", from random bits.
 std::string random_run_name(std::uint64_t bits);
 
+class RunImages;
+
 /// Any thread. `pool` and `clock` must outlive it and everything it was asked to write.
 class Tracking {
  public:
@@ -176,6 +178,7 @@ class Tracking {
   const Clock& clock_;
   TrackingOptions options_;
   std::shared_ptr<Compactor> compactor_;
+  std::unique_ptr<RunImages> images_;
 };
 
 }  // namespace slipway::tracking

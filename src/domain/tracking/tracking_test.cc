@@ -445,6 +445,43 @@ TEST_P(TrackingTest, ASampleIsEvenAndByStep) {
   EXPECT_EQ(steps_of(std::nullopt, 5000).size(), 1000u);
 }
 
+TEST_P(TrackingTest, AChartOfManyPointsIsEvenToo) {
+  const std::string id = run();
+  constexpr std::int64_t kPoints = 200'000;
+  for (std::int64_t from = 0; from < kPoints; from += 1000) {
+    std::vector<Metric> metrics;
+    for (std::int64_t step = from; step < from + 1000; ++step) {
+      metrics.push_back({"m", static_cast<double>(step), step, step});
+    }
+    ASSERT_TRUE(log(id, std::move(metrics)).ok());
+  }
+  Result<std::vector<Point>> chart = tracking_->sample(id, "m", std::nullopt, 2500);
+  ASSERT_TRUE(chart.ok()) << chart.error().message;
+  ASSERT_EQ(chart->size(), 2500u);
+  for (std::size_t i = 0; i + 1 < chart->size(); ++i) {
+    EXPECT_GE((*chart)[i].step, static_cast<std::int64_t>(i * 80));
+    EXPECT_LT((*chart)[i].step, static_cast<std::int64_t>((i + 1) * 80));
+  }
+  EXPECT_EQ(chart->front().step, 0);
+  EXPECT_EQ(chart->back().step, kPoints - 1);
+  // Of fewer points each is where it should be.
+  chart = tracking_->sample(id, "m", StepRange{50'001, 150'000}, 1000);
+  ASSERT_EQ(chart->size(), 1000u);
+  for (std::size_t i = 0; i + 1 < chart->size(); ++i) {
+    EXPECT_EQ((*chart)[i].step, static_cast<std::int64_t>(50'001 + i * 100));
+  }
+  EXPECT_EQ(chart->back().step, 150'000);
+  // Chunks that were written before there were heads.
+  auto older = pool_->write(
+      [](db::Tx& tx) { return tx.run("delete from metric_heads where chunk % 2 = 0"); });
+  ASSERT_TRUE(older.ok());
+  Result<std::vector<Point>> same = tracking_->sample(id, "m", std::nullopt, 2500);
+  chart = tracking_->sample(id, "m", std::nullopt, 2500);
+  ASSERT_TRUE(same.ok());
+  EXPECT_EQ(*same, *chart);
+  EXPECT_EQ(same->size(), 2500u);
+}
+
 // --- inputs, outputs, facts ---------------------------------------------------------------------
 
 Inputs used(std::vector<DatasetInput> datasets) {

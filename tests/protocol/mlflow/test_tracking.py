@@ -383,6 +383,29 @@ def test_found_runs_come_in_pages(client, experiment, three):
     assert "".join(three[run.info.run_id] for run in rest) == "a" and not rest.token
 
 
+@pytest.mark.parametrize("order", [[], ["metrics.m DESC"], ["params.p"], ["tags.none", "attributes.end_time"]])
+def test_pages_join_however_many_runs_come_meanwhile(client, experiment, three, order):
+    found, token = [], None
+    while True:
+        page = client.search_runs([experiment], order_by=order, max_results=1, page_token=token)
+        found += [three[run.info.run_id] for run in page if run.info.run_id in three]
+        if not (token := page.token):
+            break
+        newer = client.create_run(experiment, start_time=2**41).info.run_id  # would be the first
+        client.log_metric(newer, "m", 1e9)
+        client.log_param(newer, "p", "")
+    assert sorted(found) == ["a", "b", "c"]
+
+
+def test_a_page_token_is_of_one_search(client, experiment, three):
+    token = client.search_runs([experiment], order_by=["metrics.m"], max_results=1).token
+    for filter, order in (("metrics.m > 0", ["metrics.m"]), ("", ["metrics.m DESC"]), ("", [])):
+        with pytest.raises(MlflowException) as failure:
+            client.search_runs([experiment], filter, order_by=order, max_results=1, page_token=token)
+        assert code_of(failure) == "INVALID_PARAMETER_VALUE"
+    assert len(client.search_runs([experiment], order_by=["metrics.m"], max_results=1, page_token=token)) == 1
+
+
 def test_found_runs_are_as_those_that_are_got(client, experiment, three):
     for found in client.search_runs([experiment], "metrics.m > 0"):
         got = client.get_run(found.info.run_id)

@@ -1,0 +1,370 @@
+#include "domain/tracking/run_images.h"
+
+#include <algorithm>
+#include <boost/describe.hpp>
+
+namespace slipway::tracking {
+namespace {
+
+constexpr std::size_t kExperimentsMax = 500;  // of one search
+constexpr std::size_t kChangesMax = 20'000;   // with more it is quicker to read everything
+constexpr std::size_t kRunsAtOnce = 500;      // in one statement
+
+struct BaseRow {
+  std::int64_t key = 0;
+  std::string run_id;
+  UnixMs start_ms = 0;
+  bool deleted = false;
+};
+BOOST_DESCRIBE_STRUCT(BaseRow, (), (key, run_id, start_ms, deleted))
+
+/// Where a column's values are: (run, value, is_nan) of "... where run in (...)" or of all runs of
+/// an experiment.
+std::string select_values(const ColumnName& name, bool of_experiment) {
+  const auto attribute = [&](const std::string& column) {
+    return "select id, " + column + ", 0 from runs where " +
+           (of_experiment ? "experiment = ?" : "id in (");
+  };
+  const auto pairs = [&](const std::string& table, const std::string& nan) {
+    return of_experiment ? "select r.id, v.value, " + nan + " from runs r join " + table +
+                               " v on v.run = r.id and v.key = ? where r.experiment = ?"
+                         : "select v.run, v.value, " + nan + " from " + table +
+                               " v where v.key = ? and v.run in (";
+  };
+  switch (name.field) {
+    case Field::kMetric:
+      return pairs("metric_series", "v.is_nan");
+    case Field::kParam:
+      return pairs("run_params", "0");
+    case Field::kTag:
+      return pairs("run_tags", "0");
+    default:
+      break;
+  }
+  if (name.key == "end_time") return attribute("end_ms");
+  if (name.key == "run_name") return attribute("name");
+  return attribute(name.key);
+}
+
+Cell to_cell(const db::Columns& columns, ColumnKind kind) {
+  Cell cell;
+  if (columns.is_null(1)) return cell;
+  cell.state = columns.int64(2) != 0 ? CellState::kNan : CellState::kHere;
+  if (kind == ColumnKind::kReal) cell.real = columns.real(1);
+  if (kind == ColumnKind::kWhole) cell.whole = columns.int64(1);
+  if (kind == ColumnKind::kText) cell.text = columns.text(1);
+  return cell;
+}
+
+/// The rows of keys that mostly come in their order.
+class Finder {
+ public:
+  explicit Finder(const RunRows& rows) : rows_(rows) {}
+  std::optional<std::size_t> operator()(std::int64_t key) {
+    if (next_ < rows_.keys.size() && rows_.keys[next_] == key) return next_++;
+    std::optional<std::size_t> found = rows_.find(key);
+    if (found) next_ = *found + 1;
+    return found;
+  }
+
+ private:
+  const RunRows& rows_;
+  std::size_t next_ = 0;
+};
+
+Error too_large() {
+  return {Code::kBusy, "the column is too large to be kept in memory", "too_large"};
+}
+
+bool is_too_large(const Result<>& result) {
+  return !result.ok() && result.error().tag == "too_large";
+}
+
+/// For a change: what somebody looks at is not touched.
+template <class T>
+T& own(std::shared_ptr<T>& shared, bool looked_at) {
+  if (looked_at) shared = std::make_shared<T>(*shared);
+  return *shared;
+}
+
+std::vector<std::int64_t> sorted(std::vector<std::int64_t> ids) {
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  return ids;
+}
+
+}  // namespace
+
+/// While a search looks at images.
+class RunImages::Looking {
+ public:
+  explicit Looking(const Images& images) : images_(images) {
+    for (const std::shared_ptr<Image>& image : images_) image->lookers.fetch_add(1);
+  }
+  ~Looking() {
+    for (const std::shared_ptr<Image>& image : images_) image->lookers.fetch_sub(1);
+  }
+  Looking(const Looking&) = delete;
+  Looking& operator=(const Looking&) = delete;
+
+ private:
+  const Images& images_;
+};
+
+void RunImages::Image::forget() {
+  rows.reset();
+  columns.clear();
+  too_large = false;
+}
+
+Result<std::optional<std::vector<Run>>> RunImages::search(const RunQuery& query) {
+  const std::optional<std::vector<ColumnName>> names = columns_of(query);
+  const std::vector<std::int64_t> experiments = sorted(query.experiments);
+  if (!names || experiments.size() > kExperimentsMax) return std::optional<std::vector<Run>>();
+  const Images images = images_of(experiments);
+  // Taken before the snapshot is: an image never knows more than the snapshot of who looks at it.
+  std::vector<std::unique_lock<std::mutex>> locks;
+  for (const std::shared_ptr<Image>& image : images) {
+    locks.emplace_back(image->mutex);
+    image->used = ++searches_;
+  }
+  auto found = pool_.read([&](db::Tx& tx) -> Result<std::optional<std::vector<Run>>> {
+    std::vector<std::int64_t> keys;
+    {
+      std::optional<std::vector<RunImage>> seen = TRY(views(tx, images, experiments, *names));
+      if (!seen) return std::optional<std::vector<Run>>();
+      Looking looking(images);
+      locks.clear();
+      keys = find_runs(*seen, query);
+    }
+    return std::optional(TRY(read_runs(tx, keys)));
+  });
+  locks.clear();
+  shrink();
+  return found;
+}
+
+RunImages::Images RunImages::images_of(const std::vector<std::int64_t>& experiments) {
+  Images found;
+  images_.with([&](auto& images) {
+    for (std::int64_t experiment : experiments) {
+      std::shared_ptr<Image>& image = images[experiment];
+      if (!image) image = std::make_shared<Image>();
+      found.push_back(image);
+    }
+  });
+  return found;
+}
+
+/// What a search looks at, up to date; nothing when an image or column is too large.
+Result<std::optional<std::vector<RunImage>>> RunImages::views(
+    db::Tx& tx, const Images& images, const std::vector<std::int64_t>& experiments,
+    const std::vector<ColumnName>& names) {
+  const ChangePlace now = TRY(read_change_place(tx));
+  std::vector<RunImage> seen;
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    Image& image = *images[i];
+    Result<bool> up = bring_up(tx, image, experiments[i], now, names);
+    if (!up.ok()) image.forget();
+    if (!TRY(std::move(up))) return std::optional<std::vector<RunImage>>();
+    RunImage& view = seen.emplace_back(RunImage{image.rows, {}});
+    for (const ColumnName& name : names) view.columns[name] = image.columns.at(name).column;
+  }
+  return std::optional(std::move(seen));
+}
+
+Result<bool> RunImages::bring_up(db::Tx& tx, Image& image, std::int64_t experiment,
+                                 const ChangePlace& now, const std::vector<ColumnName>& names) {
+  if (image.rows && !(image.at == now)) TRY(catch_up(tx, image, experiment));
+  if (!image.rows) {
+    image.forget();
+    Result<> read = read_rows(tx, image, experiment);
+    if (is_too_large(read)) return false;
+    TRY(std::move(read));
+  }
+  image.at = {now.seq, std::max(now.batch, image.at.batch)};
+  for (const ColumnName& name : names) {
+    if (!image.columns.contains(name)) {
+      Result<> read = read_column(tx, image, experiment, name);
+      if (is_too_large(read))
+        image.columns[name] = {};
+      else
+        TRY(std::move(read));
+    }
+    Kept& kept = image.columns[name];
+    kept.used = image.used;
+    if (!kept.column) return false;
+  }
+  return true;
+}
+
+/// Leaves the image without rows where it is to be read anew.
+Result<> RunImages::catch_up(db::Tx& tx, Image& image, std::int64_t experiment) {
+  const std::optional<Changes> changes = TRY(read_changes(tx, image.at, kChangesMax));
+  if (!changes || changes->experiments.contains(experiment)) {
+    image.forget();
+    return {};
+  }
+  const std::vector<std::int64_t> runs(changes->runs.begin(), changes->runs.end());
+  for (std::size_t at = 0; at < runs.size() && image.rows; at += kRunsAtOnce) {
+    const std::size_t end = std::min(at + kRunsAtOnce, runs.size());
+    TRY(refresh(tx, image, experiment, {runs.begin() + static_cast<std::ptrdiff_t>(at),
+                                        runs.begin() + static_cast<std::ptrdiff_t>(end)}));
+  }
+  return {};
+}
+
+Result<> RunImages::refresh(db::Tx& tx, Image& image, std::int64_t experiment,
+                            const std::vector<std::int64_t>& runs) {
+  std::map<std::int64_t, BaseRow> found;
+  TRY(tx.query(
+      "select id, run_id, start_ms, deleted from runs where id in (" + to_list(runs) +
+          ") and experiment = ? order by id",
+      {db::Value(experiment)},
+      [&](const db::Columns& columns) -> Result<> {
+        BaseRow row;
+        TRY(db::read_row(columns, row));
+        found.emplace(row.key, std::move(row));
+        return {};
+      },
+      /*cache=*/false));
+  // A run that is gone, or that comes in the middle, is no matter of every day.
+  const bool gone = std::any_of(runs.begin(), runs.end(), [&](std::int64_t run) {
+    return !found.contains(run) && image.rows->find(run);
+  });
+  const bool between = std::any_of(found.begin(), found.end(), [&](const auto& entry) {
+    return !image.rows->find(entry.first) && !image.rows->keys.empty() &&
+           entry.first < image.rows->keys.back();
+  });
+  if (gone || between) {
+    image.forget();
+    return {};
+  }
+  if (found.empty()) return {};
+  RunRows& rows = own(image.rows, image.lookers.load() > 0);
+  for (auto& [key, row] : found) {
+    std::optional<std::size_t> at = rows.find(key);
+    if (!at) {
+      at = rows.keys.size();
+      rows.keys.push_back(key);
+      rows.run_ids.emplace_back();
+      rows.start_ms.push_back(0);
+      rows.deleted.push_back(0);
+    }
+    rows.run_ids[*at] = std::move(row.run_id);
+    rows.start_ms[*at] = row.start_ms;
+    rows.deleted[*at] = row.deleted ? 1 : 0;
+  }
+  std::vector<std::int64_t> own_runs;
+  for (const auto& entry : found) own_runs.push_back(entry.first);
+  for (auto& [name, kept] : image.columns) {
+    if (!kept.column) continue;
+    std::map<std::int64_t, Cell> cells;
+    std::vector<db::Value> values;
+    if (name.field != Field::kAttribute) values.emplace_back(name.key);
+    TRY(tx.query(
+        select_values(name, /*of_experiment=*/false) + to_list(own_runs) + ")", values,
+        [&, kind = kept.column->kind()](const db::Columns& columns) -> Result<> {
+          cells[columns.int64(0)] = to_cell(columns, kind);
+          return {};
+        },
+        /*cache=*/false));
+    const std::size_t size = rows.keys.size();
+    bool grown = false;
+    for (std::int64_t run : own_runs) {
+      const std::size_t row = *rows.find(run);
+      Cell cell = cells.contains(run) ? std::move(cells[run]) : Cell{};
+      if (!grown && row < kept.column->size() && kept.column->holds(row, cell)) continue;
+      Column& column = own(kept.column, !grown && image.lookers.load() > 0);
+      if (!grown) column.resize(size);
+      grown = true;
+      column.set(row, std::move(cell));
+    }
+  }
+  return {};
+}
+
+Result<> RunImages::read_rows(db::Tx& tx, Image& image, std::int64_t experiment) {
+  if (image.too_large) return too_large();
+  auto rows = std::make_shared<RunRows>();
+  Result<> read = tx.query(
+      "select id, run_id, start_ms, deleted from runs where experiment = ? order by id",
+      {db::Value(experiment)}, [&](const db::Columns& columns) -> Result<> {
+        if (rows->bytes() > bytes_max_ / 2) return too_large();
+        rows->keys.push_back(columns.int64(0));
+        rows->run_ids.emplace_back(columns.text(1));
+        rows->start_ms.push_back(columns.int64(2));
+        rows->deleted.push_back(columns.int64(3) != 0 ? 1 : 0);
+        return {};
+      });
+  image.too_large = is_too_large(read);
+  TRY(std::move(read));
+  image.rows = std::move(rows);
+  return {};
+}
+
+Result<> RunImages::read_column(db::Tx& tx, Image& image, std::int64_t experiment,
+                                const ColumnName& name) {
+  auto column = std::make_shared<Column>(kind_of(name), image.rows->keys.size());
+  std::vector<db::Value> values;
+  if (name.field != Field::kAttribute) values.emplace_back(name.key);
+  values.emplace_back(experiment);
+  Finder find(*image.rows);
+  TRY(tx.query(select_values(name, /*of_experiment=*/true), values,
+               [&](const db::Columns& columns) -> Result<> {
+                 std::optional<std::size_t> row = find(columns.int64(0));
+                 if (!row) return internal("a run that its experiment does not know");
+                 column->set(*row, to_cell(columns, column->kind()));
+                 return column->bytes() > bytes_max_ / 4 ? Result<>(too_large()) : Result<>();
+               }));
+  image.columns[name].column = std::move(column);
+  return {};
+}
+
+/// Columns go before the rows of their runs; what was used longest ago goes first. What a search
+/// is looking at just now stays.
+void RunImages::shrink() {
+  struct Unit {
+    std::uint64_t used;
+    std::shared_ptr<Image> image;
+    std::optional<ColumnName> column;  // none: the rows
+    std::size_t bytes;
+  };
+  images_.with([&](auto& images) {
+    std::vector<Unit> units;
+    std::size_t sum = 0;
+    for (auto& [experiment, image] : images) {
+      std::unique_lock lock(image->mutex, std::try_to_lock);
+      if (!lock.owns_lock() || !image->rows) continue;
+      for (const auto& [name, kept] : image->columns) {
+        if (!kept.column) continue;
+        units.push_back({kept.used, image, name, kept.column->bytes()});
+        sum += units.back().bytes;
+      }
+      units.push_back({image->used, image, std::nullopt, image->rows->bytes()});
+      sum += units.back().bytes;
+    }
+    std::stable_sort(units.begin(), units.end(),
+                     [](const Unit& a, const Unit& b) { return a.used < b.used; });
+    for (const Unit& unit : units) {
+      if (sum <= bytes_max_) break;
+      std::unique_lock lock(unit.image->mutex, std::try_to_lock);
+      if (!lock.owns_lock()) continue;
+      if (unit.column)
+        unit.image->columns.erase(*unit.column);
+      else
+        unit.image->forget();
+      sum -= std::min(sum, unit.bytes);
+    }
+    units.clear();
+    bytes_ = sum;
+    // Of experiments without runs, and of such as there never were, nothing stays.
+    std::erase_if(images, [](const auto& entry) {
+      if (entry.second.use_count() > 1) return false;
+      std::lock_guard lock(entry.second->mutex);
+      return !entry.second->rows || entry.second->rows->keys.empty();
+    });
+  });
+}
+
+}  // namespace slipway::tracking
