@@ -17,6 +17,8 @@ import measure
 import predictions
 import repro
 import report
+import search
+import series
 import startup
 import tracking
 import triggers
@@ -26,6 +28,8 @@ from report import Line
 GROUPS: dict[str, Callable[[Bench], list[Line]]] = {
     "startup": startup.lines,
     "tracking": tracking.lines,
+    "search": search.lines,
+    "series": series.lines,
     "inference": inference.lines,
     "repro": repro.lines,
     "predictions": predictions.lines,
