@@ -85,7 +85,8 @@ Life live(const std::string& uri, const std::string& vfs) {
   FakeClock clock;
   db::PoolOptions options;
   options.sqlite_vfs = vfs;
-  auto pool = db::Pool::open(uri, db::joined({graph::migrations(), migrations()}), metrics, options);
+  auto pool =
+      db::Pool::open(uri, db::joined({graph::migrations(), migrations()}), metrics, options);
   EXPECT_TRUE(pool.ok()) << pool.error().message;
   auto tracking = Tracking::open(**pool, clock, {});
   EXPECT_TRUE(tracking.ok());
@@ -107,7 +108,8 @@ bool move_all(const std::string& uri, const std::string& vfs, const std::string&
   Metrics metrics;
   db::PoolOptions options;
   options.sqlite_vfs = vfs;
-  auto pool = db::Pool::open(uri, db::joined({graph::migrations(), migrations()}), metrics, options);
+  auto pool =
+      db::Pool::open(uri, db::joined({graph::migrations(), migrations()}), metrics, options);
   if (!pool.ok()) return false;
   Result<std::int64_t> key = key_of_run(**pool, id);
   if (!key.ok()) return false;

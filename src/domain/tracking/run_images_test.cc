@@ -101,7 +101,8 @@ class RunImagesTest : public TrackingTest {
   }
   /// One change of some kind; refused where the run is deleted.
   void change_something(Dice& dice, Tracking& tracking) {
-    const std::string id = ids_[static_cast<std::size_t>(dice.below(static_cast<int>(ids_.size())))];
+    const auto which = static_cast<std::size_t>(dice.below(static_cast<int>(ids_.size())));
+    const std::string id = ids_[which];
     const std::int64_t experiment = experiments_[static_cast<std::size_t>(dice.below(3))];
     Batch batch;
     switch (dice.below(10)) {
@@ -327,7 +328,8 @@ TEST_P(RunImagesTest, DoNotShowHalfOfARequestToSearchesBesideIt) {
     query.where = {{Field::kMetric, "m", Op::kGreater, 0.0}};
     (void)images.search(query);
     for (int i = 0; i < 5; ++i) {
-      query.where = {{Field::kMetric, "m", Op::kGreater, 0.0}, {Field::kTag, "t", Op::kIsNotNull, {}}};
+      query.where = {{Field::kMetric, "m", Op::kGreater, 0.0},
+                     {Field::kTag, "t", Op::kIsNotNull, {}}};
       auto found = images.search(query);
       EXPECT_TRUE(found.ok() && found->has_value());
       if (!found.ok() || !*found || (*found)->empty()) continue;

@@ -106,8 +106,6 @@ struct PoolOptions {
   std::chrono::milliseconds busy_timeout{10'000};  // how long to wait for another process's write
   std::chrono::milliseconds reader_wait{
       30'000};             // how long read() waits for a free connection, then kBusy
-  /// Bytes that are free for new files in a folder; empty: what the system says.
-  std::function<std::uint64_t(const std::string& folder)> free_space;
   std::string sqlite_vfs;  // empty: SQLite's own; see power_loss_testing.h
 };
 
@@ -116,8 +114,7 @@ class Pool {
  public:
   /// "sqlite:///abs/path/catalog.db" or "postgresql://...". kConflict when the database was made by
   /// a newer program (it holds migrations this one does not know). A copy of a SQLite file is kept
-  /// beside it before the first pending migration of an existing database is applied; kUnavailable
-  /// (tag "disk_full"), and nothing is changed, when the disk has no room for it.
+  /// beside it before the first pending migration of an existing database is applied.
   static Result<std::unique_ptr<Pool>> open(const std::string& uri,
                                             const std::vector<Migration>& migrations,
                                             Metrics& metrics, PoolOptions options = {});

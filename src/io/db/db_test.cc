@@ -13,6 +13,7 @@
 
 #include "io/db/connection.h"
 #include "io/db/db_testing.h"
+#include "io/db/migrate.h"
 #include "io/db/statements.h"
 
 namespace slipway::db {
@@ -615,28 +616,17 @@ TEST(SqliteFile, HasALogThatStaysSmallThoughEveryWriteIsWaitedFor) {
   EXPECT_LT(std::filesystem::file_size(path + "-wal"), 8u << 20);  // of 40 MB written
 }
 
-TEST(SqliteFile, IsNotMigratedWhereItsCopyHasNoRoom) {
-  TemporaryFolder folder;
-  const std::string path = (folder.path() / "catalog.db").string();
-  Metrics metrics;
-  ASSERT_TRUE(Pool::open("sqlite://" + path, kItems, metrics).ok());
-  std::uint64_t free = 1u << 20;  // the copy alone would fit
-  std::string asked;
-  PoolOptions options;
-  options.free_space = [&](const std::string& of) {
-    asked = of;
-    return free;
-  };
-  auto refused = Pool::open("sqlite://" + path, with(kItems, kSecond), metrics, options);
-  ASSERT_FALSE(refused.ok());
+TEST(SqliteFile, IsNotCopiedWhereThereIsNoRoom) {
+  constexpr std::uint64_t kGib = 1u << 30;
+  EXPECT_TRUE(check_room_for_copy("/s/catalog.db", "test/0002", 4 * kGib, 5 * kGib).ok());
+  const Result<> refused = check_room_for_copy("/s/catalog.db", "test/0002", 4 * kGib, 4 * kGib);
+  ASSERT_FALSE(refused.ok()) << "nothing would be left to go on with";
+  EXPECT_EQ(refused.error().code, Code::kUnavailable);
   EXPECT_EQ(refused.error().tag, "disk_full");
-  EXPECT_NE(refused.error().message.find("test/0002_colour"), std::string::npos);
-  EXPECT_NE(refused.error().message.find("1 MiB free"), std::string::npos)
-      << refused.error().message;
-  EXPECT_EQ(asked, folder.path().string());
-  EXPECT_TRUE(Pool::open("sqlite://" + path, kItems, metrics).ok()) << "nothing was changed";
-  free = 64u << 20;
-  EXPECT_TRUE(Pool::open("sqlite://" + path, with(kItems, kSecond), metrics, options).ok());
+  for (const char* told : {"test/0002", "/s/catalog.db", "needs 4352 MiB", "4096 MiB free"}) {
+    EXPECT_NE(refused.error().message.find(told), std::string::npos) << refused.error().message;
+  }
+  EXPECT_FALSE(check_room_for_copy("/s/catalog.db", "test/0002", 4096, 4096).ok());
 }
 
 TEST(SqliteFile, OfAnotherProgramIsLeftAlone) {

@@ -126,7 +126,24 @@ Result<> apply_pending(Connection& connection, const Checksums& applied,
   return {};
 }
 
+std::string in_mib(std::uint64_t bytes) {
+  return std::to_string((bytes + (1u << 20) - 1) >> 20) + " MiB";
+}
+
 }  // namespace
+
+Result<> check_room_for_copy(const std::string& path, const std::string& migration,
+                             std::uint64_t bytes, std::uint64_t free) {
+  constexpr std::uint64_t kMore = 1u << 20;
+  const std::uint64_t needed = bytes + std::max(kMore, bytes / 16);
+  if (free >= needed) return {};
+  return Error{Code::kUnavailable,
+               "the migration " + migration + " keeps a copy of " + path +
+                   " beside it first, which needs " + in_mib(needed) + "; its disk has " +
+                   in_mib(free) + " free. Nothing was changed: make room there, or move the "
+                   "catalogue to a larger disk, and start again",
+               "disk_full"};
+}
 
 Migration portable(std::string name, std::string sqlite) {
   constexpr std::pair<const char*, const char*> kWords[] = {

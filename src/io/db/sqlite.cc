@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "io/db/connection.h"
+#include "io/db/migrate.h"
 #include "io/db/statements.h"
 
 namespace slipway::db {
@@ -485,7 +486,8 @@ class SqliteSource final : public Source {
     namespace fs = std::filesystem;
     auto& database = static_cast<SqliteConnection&>(connection);
     const std::uint64_t bytes = TRY(database.size());
-    TRY(check_room(bytes, migration));
+    const std::string folder = fs::path(path_).parent_path();
+    TRY(check_room_for_copy(shown(path_), migration, bytes, free_in(folder)));
     std::string copy = path_ + ".before-" + replace_all(migration, "/", "-");
     std::string unfinished = copy + ".tmp";
     std::error_code ignored;
@@ -502,28 +504,11 @@ class SqliteSource final : public Source {
   }
 
  private:
-  /// Before anything is changed. A large catalogue also needs some room to go on with.
-  Result<> check_room(std::uint64_t bytes, const std::string& migration) const {
-    const std::string folder = std::filesystem::path(path_).parent_path();
-    const std::uint64_t needed = bytes + std::max(kSpaceMin, bytes / 16);
-    const std::uint64_t free = options_.free_space ? options_.free_space(folder) : free_in(folder);
-    if (free >= needed) return {};
-    return Error{Code::kUnavailable,
-                 "the migration " + migration + " keeps a copy of " + shown(path_) +
-                     " beside it first, which needs " + in_mib(needed) + "; " + folder + " has " +
-                     in_mib(free) + " free. Nothing was changed: make room there, or move the "
-                     "state folder to a larger disk, and start again",
-                 "disk_full"};
-  }
   static std::uint64_t free_in(const std::string& folder) {
     struct statvfs disk {};
     if (statvfs(folder.c_str(), &disk) != 0 || disk.f_blocks == 0) return ~std::uint64_t{0};
     return (geteuid() == 0 ? disk.f_bfree : disk.f_bavail) * disk.f_frsize;
   }
-  static std::string in_mib(std::uint64_t bytes) {
-    return std::to_string((bytes + (1u << 20) - 1) >> 20) + " MiB";
-  }
-
   const std::string path_;
   const PoolOptions options_;
 };
