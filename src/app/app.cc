@@ -50,6 +50,7 @@
 #include "dialects/mlflow/scoring.h"
 #include "dialects/mlflow/tracking.h"
 #include "dialects/oip/oip.h"
+#include "domain/artifacts/recorded_blobs.h"
 #include "domain/checks/facts.h"
 #include "domain/delivery/store.h"
 #include "domain/features/service.h"
@@ -64,6 +65,7 @@
 #include "domain/serving/prediction_log.h"
 #include "domain/serving/serving.h"
 #include "domain/tracking/tracking.h"
+#include "io/blob/s3.h"
 #include "io/db/claim.h"
 
 namespace slipway::app {
@@ -235,6 +237,22 @@ struct App::Services {
 
 namespace {
 
+/// What Amazon's tools read, and what MLflow's server calls the endpoint.
+std::optional<std::string> s3_variable(const std::string& name) {
+  std::optional<std::string> value = environment_variable(name);
+  if (value || name != "AWS_ENDPOINT_URL_S3") return value;
+  return environment_variable(mlflow::kS3EndpointVariable);
+}
+
+Result<std::unique_ptr<blob::Blobs>> open_artifacts(const AppOptions& options, const Clock& clock) {
+  if (options.artifacts.empty()) return blob::open_folder(options.state / "artifacts");
+  if (!blob::s3::is_uri(options.artifacts)) return blob::open_folder(options.artifacts);
+  // Signatures bear the real time, whatever a replayed clock says.
+  return blob::open_s3(TRY(blob::s3::place_of(options.artifacts, &s3_variable)),
+                       [] { return blob::s3::find_credentials(&s3_variable); },
+                       http::make_client(), clock);
+}
+
 Error owned_elsewhere(const StateFolder& state) {
   Result<std::optional<Owner>> owner = announced_owner(state);
   std::string who = "another process";
@@ -329,7 +347,8 @@ std::filesystem::path labels_folder(const std::filesystem::path& state) {
 std::vector<db::Migration> all_migrations() {
   return db::joined({graph::migrations(), tracking::migrations(), registry::migrations(),
                      project::migrations(), checks::migrations(), delivery::migrations(),
-                     notify::migrations(), flows::migrations(), monitor::migrations()});
+                     notify::migrations(), flows::migrations(), monitor::migrations(),
+                     artifacts::migrations()});
 }
 
 App::App(std::unique_ptr<Services> services) : services_(std::move(services)) {}
@@ -347,15 +366,14 @@ Result<std::unique_ptr<App>> App::open(AppOptions options) {
   if (!s->ownership) return owned_elsewhere(state);
   s->secret = TRY(state.secret());
   std::string store = s->options.store.empty() ? catalogue_uri(state.path()) : s->options.store;
-  std::filesystem::path artifacts =
-      s->options.artifacts.empty() ? state.path() / "artifacts" : s->options.artifacts;
   s->claim = TRY(db::claim(store, name_of_this_server(s->options.command)));
   s->circle.guard([claim = s->claim.get()] { return claim->check(); });
   warn_of_a_lost_catalogue(state, store);
   s->pool = TRY(db::Pool::open(store, all_migrations(), s->metrics));
   if (s->options.replay) TRY(go_on_with(s->replay_clock, *s->pool));
   take_left_facts(state, *s->pool, s->clock, s->damages);
-  s->blobs = TRY(blob::open_folder(artifacts));
+  s->blobs = artifacts::open_recorded(TRY(open_artifacts(s->options, s->system_clock)), *s->pool,
+                                      s->clock);
   s->registry = std::make_unique<registry::Registry>(*s->pool, s->clock, [raw = s.get()] {
     failpoint("registry.changed");
     if (!raw->running) return;
@@ -430,7 +448,7 @@ Result<> App::start() {
   if (s.serving_server) s.serving_server->start();
   s.circle.start();
   return s.ownership->announce(
-      {getpid(), url(), s.options.command, s.options.store, s.options.artifacts.string()});
+      {getpid(), url(), s.options.command, s.options.store, s.options.artifacts});
 }
 
 void App::stop() {

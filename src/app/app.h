@@ -38,7 +38,7 @@ struct AppOptions {
   Address listen;
   std::optional<Address> listen_serving;  // predictions move to a listener of their own
   std::string store;                // URI of the catalogue; empty: catalog.db in the state folder
-  std::filesystem::path artifacts;  // empty: artifacts/ in the state folder
+  std::string artifacts;            // a folder or s3://...; empty: artifacts/ in the state folder
   std::string default_deployment;
   std::uint64_t body_memory_bytes = http::ServerOptions().body_buffers_max;
   std::uint64_t body_bytes_per_second_min = http::ServerOptions().body_bytes_per_second_min;

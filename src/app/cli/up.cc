@@ -25,7 +25,10 @@ const std::vector<Setting>& up_settings() {
       {"listen_serving", "ADDR:PORT", "", "a listener of its own for predictions"},
       {"store", "URI", "",
        "catalogue: sqlite:///PATH or postgresql://... (catalog.db in the state folder)"},
-      {"artifacts", "DIR", "", "folder of artifacts (artifacts in the state folder)"},
+      {"artifacts", "DIR|URI", "",
+       "folder of artifacts (artifacts in the state folder), or "
+       "s3://BUCKET/PREFIX?endpoint=URL&region=R&style=path|virtual with the credentials of "
+       "Amazon's tools"},
       {"default_deployment", "NAME", "",
        "the deployment or model that answers the bare /invocations"},
       {"body_memory", "MIB", "256",
@@ -134,7 +137,10 @@ Result<AppOptions> options_of(const Settings& settings, const std::filesystem::p
                  "usage"};
   }
   options.store = settings.text("store");
-  if (!settings.text("artifacts").empty()) options.artifacts = folder / settings.text("artifacts");
+  const std::string& artifacts = settings.text("artifacts");
+  options.artifacts = artifacts.empty() || artifacts.starts_with("s3://")
+                          ? artifacts
+                          : (folder / artifacts).string();
   const std::string& clock = settings.text("clock");
   if (clock != "system" && clock != "replay") {
     return Error{Code::kInvalid, "clock '" + clock + "' is neither system nor replay", "usage"};

@@ -1,6 +1,7 @@
 #include "dialects/mlflow/artifact_files.h"
 
 #include "dialects/mlflow/artifact_path.h"
+#include "io/http/range.h"
 
 namespace slipway::mlflow {
 namespace {
@@ -28,28 +29,41 @@ Result<std::unique_ptr<blob::Reader>> open(blob::Blobs& blobs, const std::string
 
 }  // namespace
 
-Result<http::Response> download(blob::Blobs& blobs, const std::string& key) {
+std::string etag_of(const std::string& sha256, const std::string& stamp) {
+  return '"' + (sha256.empty() ? "v-" + stamp : sha256) + '"';
+}
+
+Result<http::Response> download(blob::Blobs& blobs, const http::Request& request,
+                                const std::string& key) {
   if (key.empty()) return invalid("Artifact path refers to a directory, not a file: ''");
   std::unique_ptr<blob::Reader> object = TRY(open(blobs, key));
+  const http::Representation content{object->size(), etag_of(object->sha256(), object->stamp())};
+  const http::Wanted wanted = http::wanted_of(request.method, request.headers, content);
+  http::Response response = http::respond(wanted, content);
+  if (!response.body_length) return response;
   const std::string_view name = std::string_view(key).substr(key.rfind('/') + 1);
-  http::Response response;
   response.headers.set("Content-Type", std::string(content_type_of(name)));
   response.headers.set("Content-Disposition", attachment(name));
   // Whatever the file holds, it never runs as a page of this server.
   response.headers.set("Content-Security-Policy", "sandbox");
-  response.body_length = object->size();
+  // Also of the whole: who downloads compares digests, and gets what there is at the disk's speed.
+  TRY(object->select(wanted.from, wanted.length));
   response.body_stream = std::make_shared<ObjectBody>(std::move(object));
   return response;
 }
 
-Result<> upload(blob::Blobs& blobs, const std::string& key, http::BodyReader& body) {
-  std::unique_ptr<blob::Writer> object = TRY(blobs.create(key));
+Result<blob::Stored> fill(blob::Writer& object, http::BodyReader& body) {
   std::vector<char> buffer(kChunkBytes);
   while (true) {
     const std::size_t got = TRY(body.read(buffer));
-    if (got == 0) return object->commit();
-    TRY(object->write({buffer.data(), got}));
+    if (got == 0) return object.commit();
+    TRY(object.write({buffer.data(), got}));
   }
+}
+
+Result<blob::Stored> upload(blob::Blobs& blobs, const std::string& key, http::BodyReader& body) {
+  std::unique_ptr<blob::Writer> object = TRY(blobs.create(key));
+  return fill(*object, body);
 }
 
 Result<FilesAnswer> list_files(blob::Blobs& blobs, const std::string& key,

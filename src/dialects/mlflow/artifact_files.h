@@ -25,10 +25,16 @@ struct FilesAnswer {
 };
 WIRE(FilesAnswer, root_uri, files)
 
-/// The file at `key` as an attachment, sent piece by piece. kMissing; kInvalid for a folder.
-Result<http::Response> download(blob::Blobs& blobs, const std::string& key);
+/// The file at `key` as an attachment, or what of it `request` wants (a range, nothing when it has
+/// it already), sent piece by piece. kMissing; kInvalid for a folder.
+Result<http::Response> download(blob::Blobs& blobs, const http::Request& request,
+                                const std::string& key);
+/// The ETag of a content: its digest, else what the store tells it by.
+std::string etag_of(const std::string& sha256, const std::string& stamp);
 /// Takes a body to the end and keeps it under `key`; durable when it returns.
-Result<> upload(blob::Blobs& blobs, const std::string& key, http::BodyReader& body);
+Result<blob::Stored> upload(blob::Blobs& blobs, const std::string& key, http::BodyReader& body);
+/// The same into any writer.
+Result<blob::Stored> fill(blob::Writer& object, http::BodyReader& body);
 /// The children of the folder `key`; each path begins with `prefix`.
 Result<FilesAnswer> list_files(blob::Blobs& blobs, const std::string& key,
                                const std::string& prefix);

@@ -9,6 +9,9 @@
 // errors are kInvalid in MLflow's words.
 namespace slipway::mlflow {
 
+/// Of the environment: where S3 is, to MLflow's server.
+inline constexpr char kS3EndpointVariable[] = "MLFLOW_S3_ENDPOINT_URL";
+
 /// `path` percent-decoded until nothing is left to decode, without empty and "." segments:
 /// "a%20b//c/" is "a b/c". Clients escape a path once in an address and once more in a query, so
 /// only what is decoded names the same file in both. kInvalid "Invalid path" when it is absolute,

@@ -4,6 +4,7 @@
 
 #include "dialects/mlflow/api.h"
 #include "dialects/mlflow/artifact_files.h"
+#include "dialects/mlflow/artifact_parts.h"
 #include "dialects/mlflow/errors.h"
 #include "dialects/mlflow/registry_messages.h"
 #include "dialects/mlflow/request.h"
@@ -26,6 +27,7 @@ using tracking::Tracking;
 
 constexpr http::Permission kReads = http::reads("artifacts");
 constexpr http::Permission kWrites = http::writes("artifacts");
+constexpr std::size_t kPageUploadBytesMax = 10u << 20;
 
 struct ListFolder {
   std::optional<std::string> path;
@@ -46,12 +48,6 @@ struct ListOfModel {
 WIRE(ListOfModel, artifact_directory_path)
 constexpr Parameter kListOfModel[] = {{"artifact_directory_path"}};
 
-struct PartsOfUpload {
-  std::string path;
-};
-WIRE(PartsOfUpload, path)
-constexpr Parameter kPartsOfUpload[] = {{"path", Type::kText, kRequired}};
-
 /// A folder that clients ask for by its absence is the root; one that they name must not be
 /// absolute, and "" is the root too.
 Result<std::string> folder_of(const std::optional<std::string>& path) {
@@ -62,12 +58,14 @@ Result<std::string> folder_of(const std::optional<std::string>& path) {
 
 Result<Response> put(Blobs& blobs, Request& request) {
   const std::string key = TRY(path_to_write(request.capture("path")));
-  TRY(upload(blobs, key, *request.body_stream));
-  return Response{};
+  const blob::Stored stored = TRY(upload(blobs, key, *request.body_stream));
+  Response response;
+  response.headers.set("ETag", etag_of(stored.sha256, stored.stamp));
+  return response;
 }
 
 Result<Response> get(Blobs& blobs, const Request& request) {
-  return download(blobs, TRY(safe_path(request.capture("path"))));
+  return download(blobs, request, TRY(safe_path(request.capture("path"))));
 }
 
 Result<Response> remove(Blobs& blobs, const Request& request) {
@@ -80,15 +78,6 @@ Result<Response> remove(Blobs& blobs, const Request& request) {
 Result<Response> list(Blobs& blobs, const Request& request) {
   const auto call = TRY(read_request<ListFolder>(request, kListFolder));
   return to_response(TRY(list_files(blobs, TRY(folder_of(call.path)), "")));
-}
-
-/// Clients fall back to one upload when they are told so in these words.
-Result<Response> refuse_parts(const Request& request) {
-  TRY(safe_path(request.capture("path")));
-  TRY(read_request<PartsOfUpload>(request, kPartsOfUpload));
-  return Error{Code::kInvalid,
-               "Multipart upload is not supported for the current artifact repository",
-               "not_implemented"};
 }
 
 void mount_proxy(http::Router& router, Blobs& blobs, const std::string& prefix) {
@@ -108,21 +97,10 @@ void mount_proxy(http::Router& router, Blobs& blobs, const std::string& prefix) 
              .body_bytes_max = std::numeric_limits<std::int64_t>::max(),
              .streams_body = true},
             [&blobs](Request& request) { return put(blobs, request); });
-  for (const char* step : {"/mpu/create/{path*}", "/mpu/complete/{path*}", "/mpu/abort/{path*}"}) {
-    group.add({Method::kPost, step, kWrites, Place::kBlocking}, &refuse_parts);
-  }
+  mount_parts(group, blobs, prefix + "/2.0/mlflow-artifacts");
 }
 
 // --- below a run, a version, a logged model -----------------------------------------------------
-
-/// The key of `location` in the store, for a request that can't be served when it lies elsewhere.
-Result<std::string> root_of(const std::string& location) {
-  Result<std::string> key = artifact_key(location);
-  if (!key.ok() && key.error().tag == "not_servable") {
-    return Error{Code::kInvalid, key.error().message, "not_implemented"};
-  }
-  return key;
-}
 
 Result<Response> list_below(Blobs& blobs, const std::string& location, const std::string& path) {
   FilesAnswer answer = TRY(list_files(blobs, below(TRY(root_of(location)), path), path));
@@ -130,9 +108,9 @@ Result<Response> list_below(Blobs& blobs, const std::string& location, const std
   return to_response(answer);
 }
 
-Result<Response> download_below(Blobs& blobs, const std::string& location,
+Result<Response> download_below(Blobs& blobs, const Request& request, const std::string& location,
                                 const std::string& path) {
-  return download(blobs, below(TRY(root_of(location)), path));
+  return download(blobs, request, below(TRY(root_of(location)), path));
 }
 
 Result<std::string> query_path(const Request& request, std::string_view parameter) {
@@ -156,7 +134,7 @@ Result<Response> file_of_run(Blobs& blobs, Tracking& tracking, const Request& re
   std::optional<std::string> id = request.query_value("run_id");
   if (!id) id = request.query_value("run_uuid");
   if (!id) return missing_parameter("run_id");
-  return download_below(blobs, TRY(tracking.run_info(*id)).artifact_uri, path);
+  return download_below(blobs, request, TRY(tracking.run_info(*id)).artifact_uri, path);
 }
 
 Result<Response> file_of_version(Blobs& blobs, Registry& registry, const Request& request) {
@@ -164,7 +142,7 @@ Result<Response> file_of_version(Blobs& blobs, Registry& registry, const Request
   const std::string name = request.query_value("name").value_or("");
   TRY(registry::check_model_name(name));
   const std::int64_t number = TRY(to_version_number(request.query_value("version").value_or("")));
-  return download_below(blobs, TRY(registry.version(name, number)).location, path);
+  return download_below(blobs, request, TRY(registry.version(name, number)).location, path);
 }
 
 Result<Response> list_of_model(Blobs& blobs, LoggedModels& models, const Request& request) {
@@ -180,7 +158,25 @@ Result<Response> file_of_model(Blobs& blobs, LoggedModels& models, const Request
                  "bad_request"};
   }
   const std::string path = TRY(query_path(request, kPath));
-  return download_below(blobs, TRY(models.find(request.capture("model_id"))).location, path);
+  return download_below(blobs, request, TRY(models.find(request.capture("model_id"))).location, path);
+}
+
+/// What people add on the page.
+Result<Response> take_from_page(Blobs& blobs, Tracking& tracking, const Request& request) {
+  const std::string id = request.query_value("run_uuid").value_or("");
+  if (id.empty()) return invalid("Request must specify run_uuid.");
+  const std::string given = request.query_value("path").value_or("");
+  if (given.empty()) return invalid("Request must specify path.");
+  const std::string path = TRY(path_to_write(given));
+  if (request.body.empty()) return invalid("Request must specify data.");
+  if (request.body.size() > kPageUploadBytesMax) {
+    return invalid("Artifact size is too large. Max size is 10MB.");
+  }
+  const std::string root = TRY(root_of(TRY(tracking.run_info(id)).artifact_uri));
+  std::unique_ptr<blob::Writer> object = TRY(blobs.create(below(root, path)));
+  TRY(object->write(request.body));
+  TRY(object->commit());
+  return empty_response();
 }
 
 }  // namespace
@@ -197,6 +193,19 @@ void mount_artifacts(http::Router& router, Blobs& blobs, Registry& registry, Log
            [&blobs, &models](Request& request) { return list_of_model(blobs, models, request); });
   api.read(Method::kGet, "/logged-models/{model_id}/artifacts/files", kReads,
            [&blobs, &models](Request& request) { return file_of_model(blobs, models, request); });
+
+  mount_presigned(api, blobs, models, tracking);
+
+  // A little more is read, so that what is too large is told in MLflow's words.
+  router.group("/ajax-api/2.0/mlflow", render_error)
+      .add({.method = Method::kPost,
+            .pattern = "/upload-artifact",
+            .permission = kWrites,
+            .place = Place::kBlocking,
+            .body_bytes_max = 2 * kPageUploadBytesMax},
+           [&blobs, &tracking](Request& request) {
+             return take_from_page(blobs, tracking, request);
+           });
 
   http::Router::Group root = router.group("", render_error);
   root.add({Method::kGet, "/get-artifact", kReads, Place::kBlocking},

@@ -82,7 +82,8 @@ void ForgetfulDisk::rebuild(const Inodes& inodes, Inode folder, const std::files
 Result<> put(Blobs& blobs, const std::string& key, std::string_view content) {
   std::unique_ptr<Writer> writer = TRY(blobs.create(key));
   TRY(writer->write(content));
-  return writer->commit();
+  TRY(writer->commit());
+  return {};
 }
 
 Result<std::string> get(Blobs& blobs, const std::string& key) {

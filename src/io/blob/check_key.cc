@@ -20,6 +20,12 @@ Result<> check_segment(std::string_view segment) {
 
 }  // namespace
 
+Result<> check_selection(std::uint64_t size, std::uint64_t at, std::uint64_t bytes) {
+  if (at <= size && bytes <= size - at) return {};
+  return invalid("an object of " + std::to_string(size) + " bytes has no " + std::to_string(bytes) +
+                 " bytes from byte " + std::to_string(at) + " on");
+}
+
 Result<> check_key(std::string_view key) {
   if (key.empty()) return invalid("a key is empty");
   if (key.size() > kKeyBytesMax) return invalid("a key is longer than 1024 bytes");

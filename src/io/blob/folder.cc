@@ -11,10 +11,12 @@
 #include <mutex>
 #include <unordered_set>
 
+#include "base/hash.h"
 #include "base/ids.h"
 #include "base/text.h"
 #include "io/blob/blobs.h"
 #include "io/blob/disk.h"
+#include "io/blob/uploads.h"
 
 namespace slipway::blob {
 
@@ -105,6 +107,11 @@ Folder read_folder(int fd) {
   return Folder(copy < 0 ? nullptr : fdopendir(copy));
 }
 
+Error too_many(const std::string& folder) {
+  return invalid("the folder '" + folder + "' has more than " + std::to_string(kEntriesMax) +
+                 " entries, too many for one listing");
+}
+
 std::vector<std::string> names_in(int fd) {
   std::vector<std::string> names;
   Folder folder = read_folder(fd);
@@ -134,13 +141,34 @@ void delete_tree(int folder, const std::string& name) {
   unlinkat(folder, name.c_str(), AT_REMOVEDIR);
 }
 
+/// A file that replaces another is made while that one is there, so it has another inode; when
+/// inodes are used again, time has passed.
+std::string stamp_of(const struct stat& status) {
+  return std::to_string(status.st_ino) + "-" + std::to_string(status.st_mtim.tv_sec) + "." +
+         std::to_string(status.st_mtim.tv_nsec) + "-" + std::to_string(status.st_size);
+}
+
 class FolderReader final : public Reader {
  public:
-  FolderReader(Fd file, std::uint64_t size) : file_(std::move(file)), size_(size) {}
+  FolderReader(Fd file, const struct stat& status)
+      : file_(std::move(file)),
+        size_(static_cast<std::uint64_t>(status.st_size)),
+        stamp_(stamp_of(status)) {}
   std::uint64_t size() const override { return size_; }
+  std::string stamp() const override { return stamp_; }
+  Result<> select(std::uint64_t at, std::uint64_t bytes) override {
+    TRY(check_selection(size_, at, bytes));
+    if (lseek(file_.get(), static_cast<off_t>(at), SEEK_SET) < 0) {
+      return system_error("cannot read an object", errno);
+    }
+    left_ = bytes;
+    return {};
+  }
   Result<std::size_t> read(std::span<char> buffer) override {
+    if (buffer.size() > left_) buffer = buffer.first(static_cast<std::size_t>(left_));
     while (true) {
       ssize_t got = ::read(file_.get(), buffer.data(), buffer.size());
+      if (got >= 0) left_ -= static_cast<std::uint64_t>(got);
       if (got >= 0) return static_cast<std::size_t>(got);
       if (errno != EINTR) return system_error("cannot read an object", errno);
     }
@@ -148,7 +176,8 @@ class FolderReader final : public Reader {
 
  private:
   Fd file_;
-  std::uint64_t size_;
+  std::uint64_t size_, left_ = size_;
+  std::string stamp_;
 };
 
 /// Folders whose own entry, and those of all folders above, are known to be durable. Any thread.
@@ -273,17 +302,22 @@ class FolderWriter final : public Writer {
     Result<> written = usable();
     if (written.ok()) written = roots_->disk.write(file_.get(), data);
     failed_ = !written.ok();
+    if (!failed_) digest_.update(data);
     return written;
   }
 
-  Result<> commit() override {
+  Result<Stored> commit() override {
     TRY(usable());
     failed_ = true;  // until all is done: a failed commit is not repeated
     const bool early = replaces() || !start_writing();
     if (early) TRY(roots_->disk.sync(file_.get()));
     TRY(put_in_place());
     if (!early) TRY(roots_->disk.sync(file_.get()));
-    return sync_chain(*roots_, place_of(key_).folder);
+    TRY(sync_chain(*roots_, place_of(key_).folder));
+    struct stat status {};
+    if (fstat(file_.get(), &status) != 0) return system_error("cannot read " + key_, errno);
+    return Stored{static_cast<std::uint64_t>(status.st_size), stamp_of(status),
+                  digest_.finish_hex()};
   }
 
  private:
@@ -325,13 +359,15 @@ class FolderWriter final : public Writer {
   std::string key_;
   std::string temporary_;
   Fd file_;
+  Hasher digest_{Hasher::Kind::kSha256};
   bool placed_ = false;
   bool failed_ = false;
 };
 
 class FolderBlobs final : public Blobs {
  public:
-  explicit FolderBlobs(std::shared_ptr<Roots> roots) : roots_(std::move(roots)) {}
+  explicit FolderBlobs(std::shared_ptr<Roots> roots)
+      : roots_(std::move(roots)), uploads_(roots_->disk, roots_->incoming.get()) {}
 
   Result<std::unique_ptr<Writer>> create(const std::string& key) override {
     TRY(check_key(key));
@@ -351,8 +387,7 @@ class FolderBlobs final : public Blobs {
     struct stat status {};
     if (fstat(file.get(), &status) != 0) return system_error("cannot read " + key, errno);
     if (!S_ISREG(status.st_mode)) return missing("no such object: " + key);
-    return std::unique_ptr<Reader>(std::make_unique<FolderReader>(
-        std::move(file), static_cast<std::uint64_t>(status.st_size)));
+    return std::unique_ptr<Reader>(std::make_unique<FolderReader>(std::move(file), status));
   }
 
   Result<std::vector<Entry>> list(const std::string& folder) override {
@@ -363,6 +398,7 @@ class FolderBlobs final : public Blobs {
     if (!fd) return open_error(folder, errno);
     for (const std::string& name : names_in(fd.get())) {
       if (folder.empty() && name == kIncomingFolder) continue;
+      if (entries.size() == kEntriesMax) return too_many(folder);
       if (auto entry = entry_of(fd.get(), name)) entries.push_back(std::move(*entry));
     }
     std::ranges::sort(entries, {}, &Entry::name);
@@ -396,8 +432,27 @@ class FolderBlobs final : public Blobs {
     return {};
   }
 
+  Result<std::string> begin_parts(const std::string& key) override {
+    return uploads_.begin(key, TRY(create(key)));
+  }
+  Result<std::unique_ptr<Writer>> create_part(const std::string& upload, int number) override {
+    return uploads_.create_part(upload, number);
+  }
+  Result<Stored> join_parts(const std::string& key, const std::string& upload,
+                            const std::vector<Part>& parts) override {
+    return uploads_.join(key, upload, parts);
+  }
+  Result<> drop_parts(const std::string&, const std::string& upload) override {
+    uploads_.drop(upload);
+    return {};
+  }
+  Result<std::optional<std::string>> direct_url(const DirectUse&) override {
+    return std::optional<std::string>();
+  }
+
  private:
   std::shared_ptr<Roots> roots_;
+  Uploads uploads_;
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -26,5 +27,27 @@ struct ClientRequest {
 /// says how to get it when it is missing, or what failed on the way. A status of any kind is a
 /// success here. Any thread.
 Result<Response> fetch(const ClientRequest& request);
+
+/// An answer whose body comes piece by piece: read() fails with kUnavailable when it breaks off.
+/// One thread at a time. Dropped before its end, its connection is given up.
+class Incoming : public BodyReader {
+ public:
+  /// Status and headers.
+  virtual const Response& head() const = 0;
+};
+
+/// Many requests to the same few servers, over connections that are kept open. Any thread.
+class Client {
+ public:
+  virtual ~Client() = default;
+  /// As fetch() above.
+  virtual Result<Response> fetch(const ClientRequest& request) = 0;
+  /// Returns when the head is there; ClientRequest::timeout is the longest wait without a byte, and
+  /// response_bytes_max does not count. Memory: half a mebibyte. `request` is copied.
+  virtual Result<std::unique_ptr<Incoming>> open(const ClientRequest& request) = 0;
+};
+
+/// libcurl is opened on first use.
+std::unique_ptr<Client> make_client();
 
 }  // namespace slipway::http
