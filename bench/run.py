@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable
 
+import artifacts
 import checks
 import delivery
 import inference
@@ -36,6 +37,7 @@ GROUPS: dict[str, Callable[[Bench], list[Line]]] = {
     "delivery": delivery.lines,
     "checks": checks.lines,
     "triggers": triggers.lines,
+    "artifacts": artifacts.lines,
 }
 
 

@@ -224,6 +224,7 @@ SUITES = {
     "load-time": load_time,
     "faults": pytest_suite("faults", "mlflow3", alone=True),
     "mlflow": pytest_suite("protocol/mlflow", "mlflow3"),
+    "s3": pytest_suite("protocol/s3", "s3"),
     "mlflow2": pytest_suite("protocol/mlflow", "mlflow2"),
     "dvc": pytest_suite("protocol/dvc", "dvc"),
     "circle": pytest_suite("protocol/circle", "mlflow3"),

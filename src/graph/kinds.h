@@ -10,6 +10,7 @@ inline constexpr char kEnvironment[] = "environment";       // SHA-256 of its ca
 inline constexpr char kAttempt[] = "attempt";               // UUIDv7
 inline constexpr char kRun[] = "run";                       // 32 hex digits
 inline constexpr char kModel[] = "model";                   // logged model, "m-" and 32 hex digits
+inline constexpr char kFile[] = "file";                 // SHA-256 of what a run or model logged
 inline constexpr char kExperiment[] = "experiment";         // decimal number; a subject of events
 inline constexpr char kDataset[] = "dataset";               // NAME@DIGEST, as a run named it
 inline constexpr char kModelVersion[] = "model_version";    // NAME/VERSION

@@ -25,10 +25,10 @@ const std::vector<Setting>& up_settings() {
       {"listen_serving", "ADDR:PORT", "", "a listener of its own for predictions"},
       {"store", "URI", "",
        "catalogue: sqlite:///PATH or postgresql://... (catalog.db in the state folder)"},
-      {"artifacts", "DIR|URI", "",
-       "folder of artifacts (artifacts in the state folder), or "
-       "s3://BUCKET/PREFIX?endpoint=URL&region=R&style=path|virtual with the credentials of "
-       "Amazon's tools"},
+      {"artifacts", "PLACE", "",
+       "folder of artifacts (artifacts in the state folder), or s3://BUCKET/PREFIX, behind it "
+       "perhaps ?endpoint=URL&region=REGION&style=path (or virtual); credentials as for Amazon's "
+       "own tools"},
       {"default_deployment", "NAME", "",
        "the deployment or model that answers the bare /invocations"},
       {"body_memory", "MIB", "256",

@@ -38,6 +38,13 @@ class ArtifactsTest : public ApiOnEachEngine {
   Answered put(const std::string& path, std::vector<std::string> pieces) {
     return stream(Method::kPut, kProxy + ("/" + path), std::make_shared<Pieces>(std::move(pieces)));
   }
+  using Fields = std::initializer_list<std::pair<const char*, const char*>>;
+  Answered ask(Method method, const std::string& target, Fields fields,
+               const std::string& body = "") {
+    http::Headers headers;
+    for (const auto& [name, value] : fields) headers.add(name, value);
+    return call(method, target, body, headers);
+  }
 };
 INSTANTIATE_TEST_SUITE_P(Engines, ArtifactsTest, db::every_engine(), db::engine_name);
 
@@ -147,14 +154,123 @@ TEST_P(ArtifactsTest, OfVersionsAndLoggedModelsAreDownloaded) {
   EXPECT_EQ(get(files).at("error_code"), wire::Json("BAD_REQUEST"));
 }
 
-TEST_P(ArtifactsTest, AreNotTakenInParts) {
-  const std::string mpu = "/api/2.0/mlflow-artifacts/mpu/create/";
-  const Answered refused = post(mpu + "1/run", R"({"path": "big.bin", "num_parts": 3})");
-  EXPECT_EQ(refused.status, 501);
-  EXPECT_EQ(refused.at("message"),
-            wire::Json("Multipart upload is not supported for the current artifact repository"));
-  EXPECT_EQ(post(mpu + "..", R"({"path": "big.bin"})").status, 400);
-  EXPECT_EQ(post(mpu + "1/run", "{}").status, 400);
+TEST_P(ArtifactsTest, AreGivenInPieces) {
+  const Answered stored = put("1/run/a.txt", {"0123456789"});
+  const std::string etag(stored.headers.get("ETag"));
+  EXPECT_GT(etag.size(), 2u);
+  const std::string path = kProxy + std::string("/1/run/a.txt");
+  EXPECT_EQ(get(path).headers.get("ETag"), etag);
+  EXPECT_EQ(get(path).headers.get("Accept-Ranges"), "bytes");
+  const Answered part = ask(Method::kGet, path, {{"Range", "bytes=2-4"}});
+  EXPECT_EQ(part.status, 206);
+  EXPECT_EQ(part.body, "234");
+  EXPECT_EQ(part.headers.get("Content-Range"), "bytes 2-4/10");
+  EXPECT_EQ(part.headers.get("Content-Type"), "text/plain");
+  EXPECT_EQ(ask(Method::kGet, path, {{"Range", "bytes=10-"}}).status, 416);
+  EXPECT_EQ(ask(Method::kGet, path, {{"If-None-Match", etag.c_str()}}).status, 304);
+  EXPECT_EQ(ask(Method::kGet, path, {{"If-None-Match", etag.c_str()}}).body, "");
+  EXPECT_EQ(ask(Method::kGet, path, {{"Range", "bytes=2-4"}, {"If-Range", "\"x\""}}).status, 200);
+}
+
+TEST_P(ArtifactsTest, ComeInParts) {
+  const std::string mpu = "/api/2.0/mlflow-artifacts/mpu/";
+  const std::string call_of = R"({"path": "/home/me/big.bin", "num_parts": 2})";
+  const Answered created = ask(Method::kPost, mpu + "create/1/run",
+                               {{"Host", "there:5000"}, {"Authorization", "Bearer t"}}, call_of);
+  ASSERT_EQ(created.status, 200) << created.body;
+  const std::string id = created.at("upload_id").as_string();
+  EXPECT_EQ(created.at("credentials.1.url"),
+            wire::Json("http://there:5000/api/2.0/mlflow-artifacts/mpu/part/" + id + "/2"));
+  EXPECT_EQ(created.at("credentials.1.headers.Authorization"), wire::Json("Bearer t"));
+  std::string etags[2];
+  for (const int number : {2, 1}) {
+    const Answered part = stream(Method::kPut, mpu + "part/" + id + "/" + std::to_string(number),
+                                 std::make_shared<Pieces>(std::vector<std::string>{
+                                     number == 1 ? "first, " : "second"}));
+    ASSERT_EQ(part.status, 200) << part.body;
+    etags[number - 1] = part.headers.get("ETag").substr(1);
+    etags[number - 1].pop_back();
+  }
+  EXPECT_EQ(get(kProxy + std::string("/1/run/big.bin")).status, 404);
+  const auto complete = [&](const std::string& first, const std::string& second) {
+    return post(mpu + "complete/1/run",
+                R"({"path": "C:\\me\\big.bin", "upload_id": ")" + id +
+                    R"(", "parts": [{"part_number": 1, "etag": "\")" + first +
+                    R"(\"", "url": "u"}, {"part_number": 2, "etag": ")" + second + R"("}]})");
+  };
+  EXPECT_EQ(complete("other", etags[1]).status, 400);
+  EXPECT_EQ(complete(etags[0], etags[1]).body, "{}");
+  EXPECT_EQ(complete(etags[0], etags[1]).body, "{}") << "a client whose answer was lost";
+  EXPECT_EQ(get(kProxy + std::string("/1/run/big.bin")).body, "first, second");
+}
+
+TEST_P(ArtifactsTest, InPartsHaveBounds) {
+  const std::string mpu = "/api/2.0/mlflow-artifacts/mpu/";
+  const auto pieces = [] {
+    return std::make_shared<Pieces>(std::vector<std::string>{"x"});
+  };
+  for (const char* count : {"0", "-1", "10001", "1e30", "\"x\""}) {
+    EXPECT_EQ(post(mpu + "create/1", std::string(R"({"path": "b", "num_parts": )") + count + "}").status,
+              400)
+        << count;
+  }
+  EXPECT_EQ(post(mpu + "create/..", R"({"path": "big.bin"})").status, 400);
+  EXPECT_EQ(post(mpu + "create/1", R"({"path": "big/.."})").status, 400);
+  EXPECT_EQ(post(mpu + "create/1", R"({"path": "big/"})").status, 400);
+  EXPECT_EQ(post(mpu + "create/1/run", "{}").status, 400);
+  EXPECT_EQ(stream(Method::kPut, mpu + "part/unknown/1", pieces()).status, 404);
+  const std::string id =
+      post(mpu + "create/1", R"({"path": "b", "num_parts": 1})").at("upload_id").as_string();
+  for (const char* number : {"0", "10001", "x", "-1", "99999999999999999999"}) {
+    EXPECT_EQ(stream(Method::kPut, mpu + "part/" + id + "/" + number, pieces()).status, 400) << number;
+  }
+  EXPECT_EQ(post(mpu + "abort/1", R"({"path": "b", "upload_id": ")" + id + "\"}").body, "{}");
+  EXPECT_EQ(stream(Method::kPut, mpu + "part/" + id + "/1", pieces()).status, 404);
+  EXPECT_EQ(post(mpu + "complete/1", R"({"path": "b", "upload_id": ")" + id +
+                                         R"(", "parts": [{"part_number": 1}]})")
+                .status,
+            404);
+}
+
+TEST_P(ArtifactsTest, AreToldWhereTheyCanBeFetched) {
+  put("1/run/a%20b.txt", {"x"});
+  const Answered told = ask(Method::kGet, "/api/2.0/mlflow-artifacts/presigned/1/run/a%20b.txt",
+                            {{"Host", "there"}, {"X-Forwarded-Proto", "https"}});
+  EXPECT_EQ(told.body,
+            R"({"url":"https://there/api/2.0/mlflow-artifacts/artifacts/1/run/a%20b.txt",)"
+            R"("headers":{},"file_size":1})");
+  EXPECT_EQ(get("/api/2.0/mlflow-artifacts/presigned/1/none").status, 404);
+  EXPECT_EQ(get("/api/2.0/mlflow-artifacts/presigned/1/run").status, 400);
+  EXPECT_EQ(get("/api/2.0/mlflow-artifacts/presigned/..").status, 400);
+}
+
+TEST_P(ArtifactsTest, HaveNoAddressInACloudWhereTheStoreIsAFolder) {
+  const tracking::RunInfo run = new_run();
+  const Answered up = post("artifacts/presigned-upload-url",
+                           R"({"run_id": ")" + run.id + R"(", "path": "a/b"})");
+  EXPECT_EQ(up.status, 400);
+  EXPECT_TRUE(up.at("message").as_string().starts_with(
+      "Presigned upload is not supported for proxied artifact storage"));
+  EXPECT_EQ(post("artifacts/presigned-upload-url", R"({"path": "a"})").at("message"),
+            wire::Json("Exactly one of run_id and model_id must be provided."));
+  const Answered down = post("artifacts/presigned-download-url",
+                             R"({"run_id": ")" + run.id + R"(", "path": "a", "expiration": 0})");
+  EXPECT_EQ(down.at("message"),
+            wire::Json("expiration must be between 1 and 604800 seconds (got 0)."));
+}
+
+TEST_P(ArtifactsTest, AreAddedOnThePage) {
+  const tracking::RunInfo run = new_run();
+  const std::string upload = "/ajax-api/2.0/mlflow/upload-artifact?run_uuid=" + run.id;
+  EXPECT_EQ(call(Method::kPost, upload + "&path=d/n.txt", "hello").status, 200);
+  EXPECT_EQ(get("/get-artifact?run_id=" + run.id + "&path=d/n.txt").body, "hello");
+  EXPECT_EQ(call(Method::kPost, upload, "x").at("message"),
+            wire::Json("Request must specify path."));
+  EXPECT_EQ(call(Method::kPost, upload + "&path=e", "").at("message"),
+            wire::Json("Request must specify data."));
+  EXPECT_EQ(call(Method::kPost, upload + "&path=..%2Fx", "x").status, 400);
+  EXPECT_EQ(call(Method::kPost, upload + "&path=big", std::string((10u << 20) + 1, 'x')).at("message"),
+            wire::Json("Artifact size is too large. Max size is 10MB."));
 }
 
 }  // namespace

@@ -85,8 +85,9 @@ void ApiOnEachEngine::TearDown() {
 }
 
 Answered ApiOnEachEngine::call(http::Method method, const std::string& target,
-                               const std::string& body) {
+                               const std::string& body, const http::Headers& headers) {
   http::Request request = request_of(method, target);
+  request.headers = headers;
   request.headers.add("Content-Type", "application/json");
   request.body = body;
   return answer(std::move(request));

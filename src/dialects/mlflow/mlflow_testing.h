@@ -34,7 +34,8 @@ class ApiOnEachEngine : public db::OnEachEngine {
 
   /// `target` is a path with or without a query; below /api/2.0/mlflow/ unless it starts with '/'.
   /// Waits for answers that come later.
-  Answered call(http::Method method, const std::string& target, const std::string& body = "");
+  Answered call(http::Method method, const std::string& target, const std::string& body = "",
+                const http::Headers& headers = {});
   Answered get(const std::string& target) { return call(http::Method::kGet, target); }
   Answered post(const std::string& target, const std::string& body) {
     return call(http::Method::kPost, target, body);

@@ -3,6 +3,9 @@
 #include "base/failpoint.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/text.h"
+#include "graph/graph.h"
+#include "graph/kinds.h"
 
 namespace slipway::artifacts {
 namespace {
@@ -25,6 +28,41 @@ Result<> put(db::Tx& tx, const Record& record) {
              "sha256 = excluded.sha256, written_ms = excluded.written_ms",
              record.key, record.bytes, record.stamp, record.sha256, record.written_ms));
   return {};
+}
+
+bool is_hex32(std::string_view text) {
+  return text.size() == 32 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+/// Who has logged an object, and under which path: EXPERIMENT/RUN/artifacts/PATH, or
+/// EXPERIMENT/models/MODEL/artifacts/PATH.
+struct Owner {
+  graph::NodeRef ref;
+  std::string path;
+};
+std::optional<Owner> owner_of(const std::string& key) {
+  const std::vector<std::string_view> segments = split(key, '/');
+  const bool is_model = segments.size() > 4 && segments[1] == "models" &&
+                        segments[2].starts_with("m-") && is_hex32(segments[2].substr(2));
+  const bool is_run = segments.size() > 3 && is_hex32(segments[1]);
+  const std::size_t id = is_model ? 2 : 1;
+  if ((!is_model && !is_run) || segments[id + 1] != "artifacts") return std::nullopt;
+  const std::string_view first = segments[id + 2];
+  return Owner{{is_model ? graph::kind::kModel : graph::kind::kRun, std::string(segments[id])},
+               key.substr(static_cast<std::size_t>(first.data() - key.data()))};
+}
+
+/// The graph says which runs and models have logged which content.
+Result<> join_graph(db::Tx& tx, const Record& record) {
+  const std::optional<Owner> owner = owner_of(record.key);
+  if (!owner || record.sha256.empty() || !TRY(graph::find_node(tx, owner->ref))) return {};
+  const graph::NodeRef file{graph::kind::kFile, record.sha256};
+  wire::Json attributes, edge;
+  attributes.set("bytes", record.bytes);
+  edge.set("path", owner->path);
+  TRY(graph::put_node(tx, file, attributes, record.written_ms));
+  return graph::put_edge(tx, {file, graph::relation::kProducedBy, owner->ref, edge},
+                         record.written_ms);
 }
 
 /// Keys below a folder begin with "FOLDER/", and '0' follows '/'.
@@ -149,7 +187,10 @@ class RecordedBlobs final : public blob::Blobs {
     failpoint("artifacts.stored");
     const Record record{key, static_cast<std::int64_t>(stored.bytes), stored.stamp, stored.sha256,
                         clock_.now_ms()};
-    return pool_.write([&](db::Tx& tx) { return put(tx, record); });
+    return pool_.write([&](db::Tx& tx) -> Result<> {
+      TRY(put(tx, record));
+      return join_graph(tx, record);
+    });
   }
 
   std::unique_ptr<blob::Blobs> store_;

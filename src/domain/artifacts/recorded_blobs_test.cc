@@ -4,9 +4,11 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 
 #include "base/hash.h"
 #include "base/ids.h"
+#include "graph/graph.h"
 #include "io/blob/blob_testing.h"
 #include "io/db/db_testing.h"
 
@@ -20,7 +22,7 @@ class RecordedBlobsTest : public db::OnEachEngine {
   void SetUp() override {
     db::OnEachEngine::SetUp();
     if (HasFatalFailure()) return;
-    pool_ = open(migrations());
+    pool_ = open(db::joined({graph::migrations(), migrations()}));
     root_ = fs::temp_directory_path() / ("slipway-artifacts-" + random_hex32());
     reopen();
   }
@@ -112,6 +114,33 @@ TEST_P(RecordedBlobsTest, ForgetWhatIsRemoved) {
   ASSERT_TRUE(blobs_->remove("e").ok());
   EXPECT_FALSE(record("e"));
   EXPECT_EQ(blobs_->remove("").error().code, Code::kInvalid);
+}
+
+TEST_P(RecordedBlobsTest, TellTheGraphWhoHasLoggedWhat) {
+  const std::string run(32, 'a'), model = "m-" + std::string(32, 'b');
+  ASSERT_TRUE(pool_
+                  ->write([&](db::Tx& tx) -> Result<> {
+                    TRY(graph::put_node(tx, {"run", run}, wire::Json(wire::Json::Object{}), 1));
+                    return graph::put_node(tx, {"model", model}, wire::Json(wire::Json::Object{}), 1);
+                  })
+                  .ok());
+  for (const std::string& key :
+       {"1/" + run + "/artifacts/deep/a.txt", "1/models/" + model + "/artifacts/MLmodel",
+        "1/" + std::string(32, 'c') + "/artifacts/of-nobody", std::string("else/where/a"),
+        "1/" + run + "/other/a", std::string("artifacts")}) {
+    ASSERT_TRUE(blob::put(*blobs_, key, "content").ok()) << key;
+  }
+  const graph::NodeRef file{"file", sha256_hex("content")};
+  const auto found = pool_->read([&](db::Tx& tx) {
+    return graph::closure(tx, file, graph::Direction::kToCauses);
+  });
+  ASSERT_TRUE(found.ok());
+  std::map<std::string, std::string> makers;
+  for (const graph::Edge& edge : found->edges) {
+    EXPECT_EQ(edge.relation, "produced_by");
+    makers[edge.cause.id] = edge.attributes.find("path")->as_string();
+  }
+  EXPECT_EQ(makers, (std::map<std::string, std::string>{{run, "deep/a.txt"}, {model, "MLmodel"}}));
 }
 
 TEST_P(RecordedBlobsTest, AreHashedWhenEmpty) {

@@ -22,7 +22,7 @@ constexpr std::string_view kForms =
     "models:/NAME/VERSION, models:/NAME@ALIAS, run:ID, data:MD5, the path of data in the project, "
     "the id of a prediction, "
     "model:ID, attempt:ID, commit:ID, environment:DIGEST, params:DIGEST, "
-    "or KIND:ID as explain prints them: pipeline_run, firing, incident, window, verdict, "
+    "file:SHA256, or KIND:ID as explain prints them: pipeline_run, firing, incident, window, verdict, "
     "rollout_step";
 
 constexpr const char* kExplained[] = {kind::kRun,
@@ -44,7 +44,8 @@ constexpr const char* kExplained[] = {kind::kRun,
                                       kind::kMessage,
                                       kind::kAlert,
                                       kind::kTick,
-                                      kind::kProfile};
+                                      kind::kProfile,
+                                      kind::kFile};
 
 /// A control character in a stored name must not move the reader's cursor.
 std::string harmless(std::string text) {

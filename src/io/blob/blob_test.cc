@@ -4,8 +4,10 @@
 
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <thread>
 
+#include "base/hash.h"
 #include "base/ids.h"
 #include "io/blob/blob_testing.h"
 
@@ -65,6 +67,41 @@ TEST_P(AnyBlobs, GivesBackWhatWasCommitted) {
   ASSERT_TRUE(put(*blobs_, "1/run/artifacts/model/MLmodel", content).ok());
   EXPECT_EQ(*get(*blobs_, "1/run/artifacts/model/MLmodel"), content);
   EXPECT_EQ((*blobs_->open("1/run/artifacts/model/MLmodel"))->size(), content.size());
+}
+
+TEST_P(AnyBlobs, SaysWhatItHasKept) {
+  auto writer = blobs_->create("d/x");
+  ASSERT_TRUE((*writer)->write("hel").ok());
+  ASSERT_TRUE((*writer)->write("lo").ok());
+  const Result<Stored> stored = (*writer)->commit();
+  ASSERT_TRUE(stored.ok());
+  EXPECT_EQ(stored->bytes, 5u);
+  EXPECT_EQ(stored->sha256, sha256_hex("hello"));
+  EXPECT_EQ((*blobs_->open("d/x"))->stamp(), stored->stamp);
+}
+
+TEST_P(AnyBlobs, TellsContentsOfAKeyApart) {
+  std::set<std::string> stamps;
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(put(*blobs_, "x", std::to_string(i % 10)).ok());
+    stamps.insert((*blobs_->open("x"))->stamp());
+  }
+  EXPECT_EQ(stamps.size(), 100u);
+}
+
+TEST_P(AnyBlobs, GivesTheBytesThatAreSelected) {
+  ASSERT_TRUE(put(*blobs_, "x", "0123456789").ok());
+  auto reader = blobs_->open("x");
+  std::string got(20, '\0');
+  ASSERT_TRUE((*reader)->select(3, 4).ok());
+  EXPECT_EQ(*(*reader)->read(got), 4u);
+  EXPECT_EQ(got.substr(0, 4), "3456");
+  EXPECT_EQ(*(*reader)->read(got), 0u);
+  ASSERT_TRUE((*reader)->select(10, 0).ok());
+  EXPECT_EQ(*(*reader)->read(got), 0u);
+  EXPECT_EQ((*reader)->select(5, 6).error().code, Code::kInvalid);
+  EXPECT_EQ((*reader)->select(11, 0).error().code, Code::kInvalid);
+  EXPECT_EQ((*reader)->select(UINT64_MAX, 2).error().code, Code::kInvalid);
 }
 
 TEST_P(AnyBlobs, ShowsNothingBeforeCommit) {

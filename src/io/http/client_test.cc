@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cstdlib>
 
 #include "io/http/http_testing.h"
@@ -130,6 +132,108 @@ TEST(Fetch, DoesNotAskAProxyForThisMachine) {
   const Result<Response> response = fetch(to(Method::kGet, server.url("/echo")));
   unsetenv("http_proxy");
   EXPECT_TRUE(response.ok());
+}
+
+/// Bytes that are counted, so that a test knows how far ahead the server has been read.
+class Counted final : public BodyReader {
+ public:
+  Counted(std::uint64_t bytes, std::uint64_t breaks_at) : left_(bytes), breaks_at_(breaks_at) {}
+  Result<std::size_t> read(std::span<char> buffer) override {
+    if (given >= breaks_at_) return unavailable("it breaks");
+    const std::size_t n = static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), left_));
+    std::fill_n(buffer.data(), n, 'x');
+    left_ -= n;
+    given += n;
+    return n;
+  }
+  static inline std::atomic<std::uint64_t> given{0};
+
+ private:
+  std::uint64_t left_;
+  const std::uint64_t breaks_at_;
+};
+
+void mount_streams(Router& router) {
+  mount(router);
+  Router::Group group = router.group("", render_plain_error);
+  constexpr std::uint64_t kBytes = 100u << 20;
+  for (const auto& [path, breaks_at] : {std::pair{"/stream", kBytes + 1}, {"/broken", kBytes / 100}}) {
+    group.add({Method::kGet, path, kPublic, Place::kBlocking},
+              [breaks_at = breaks_at](Request&) -> Result<Response> {
+                Response response;
+                response.headers.add("X-Own", "streamed");
+                response.body_length = kBytes;
+                Counted::given = 0;
+                response.body_stream = std::make_shared<Counted>(kBytes, breaks_at);
+                return response;
+              });
+  }
+}
+
+TEST(Client, ReadsAnAnswerPieceByPieceInBoundedMemory) {
+  TestServer server(mount_streams);
+  std::unique_ptr<Client> client = make_client();
+  auto answer = client->open(to(Method::kGet, server.url("/stream")));
+  ASSERT_TRUE(answer.ok()) << answer.error().message;
+  EXPECT_EQ((*answer)->head().status, 200);
+  EXPECT_EQ((*answer)->head().headers.get("X-Own"), "streamed");
+  const std::uint64_t before = testing::resident_bytes();
+  std::string buffer(1u << 20, '\0');
+  std::uint64_t total = 0;
+  while (true) {
+    const Result<std::size_t> got = (*answer)->read(buffer);
+    ASSERT_TRUE(got.ok()) << got.error().message;
+    if (*got == 0) break;
+    total += *got;
+  }
+  EXPECT_EQ(total, 100u << 20);
+  EXPECT_LT(testing::resident_bytes(), before + (32u << 20));
+}
+
+TEST(Client, SaysThatAnAnswerBrokeOff) {
+  TestServer server(mount_streams);
+  std::unique_ptr<Client> client = make_client();
+  auto answer = client->open(to(Method::kGet, server.url("/broken")));
+  ASSERT_TRUE(answer.ok()) << answer.error().message;
+  std::string buffer(1u << 20, '\0');
+  Result<std::size_t> got = std::size_t{1};
+  while (got.ok() && *got > 0) got = (*answer)->read(buffer);
+  ASSERT_FALSE(got.ok());
+  EXPECT_EQ(got.error().code, Code::kUnavailable);
+}
+
+TEST(Client, KeepsItsConnections) {
+  TestServer server(mount_streams);
+  std::unique_ptr<Client> client = make_client();
+  for (int i = 0; i < 20; ++i) {
+    ClientRequest request = to(Method::kPut, server.url("/echo"));
+    request.body = std::to_string(i);
+    const Result<Response> response = client->fetch(request);
+    ASSERT_TRUE(response.ok()) << response.error().message;
+    EXPECT_EQ(response->body, request.body);
+    EXPECT_EQ(response->status, 202);
+  }
+  EXPECT_EQ(server.metric("slipway_http_connections"), 1);
+}
+
+TEST(Client, GivesUpAnAnswerThatNobodyReadsToItsEnd) {
+  TestServer server(mount_streams);
+  std::unique_ptr<Client> client = make_client();
+  for (int i = 0; i < 3; ++i) {
+    auto answer = client->open(to(Method::kGet, server.url("/stream")));
+    ASSERT_TRUE(answer.ok());
+    char byte = 0;
+    EXPECT_EQ(*(*answer)->read({&byte, 1}), 1u);
+  }
+  EXPECT_EQ(client->fetch(to(Method::kGet, server.url("/echo")))->status, 202);
+}
+
+TEST(Client, SaysWhyThereIsNoAnswer) {
+  std::unique_ptr<Client> client = make_client();
+  EXPECT_EQ(client->open(to(Method::kGet, "http://127.0.0.1:1/")).error().code, Code::kUnavailable);
+  EXPECT_EQ(client->fetch(to(Method::kGet, "http://127.0.0.1:1/")).error().code,
+            Code::kUnavailable);
+  EXPECT_EQ(client->open(to(Method::kGet, "gopher://x/")).error().code, Code::kInvalid);
 }
 
 }  // namespace

@@ -1,8 +1,11 @@
 """Files by the real client: up, down, listed, deleted; and the paths that must not work."""
+import hashlib
 import http.client
 import json
 import os
 import pathlib
+import threading
+import time
 import urllib.parse
 
 import mlflow
@@ -11,6 +14,7 @@ from mlflow.exceptions import MlflowException
 from server import Server
 
 PROXY = "/api/2.0/mlflow-artifacts/artifacts"
+MPU = "/api/2.0/mlflow-artifacts/mpu"
 
 
 @pytest.fixture
@@ -128,12 +132,114 @@ def test_the_page_asks_for_listings_and_files(client, ours, run):
     assert plain(ours, "GET", "/get-artifact?run_id=unknown&path=d")[0] == 404
 
 
-def test_parts_are_refused_in_the_words_that_clients_know(ours, run):
-    for step in ("create", "complete", "abort"):
-        status, answer = ours.call("POST", f"/api/2.0/mlflow-artifacts/mpu/{step}/0/{run.info.run_id}/artifacts",
-                                   {"path": "big.bin", "num_parts": 2, "upload_id": "u", "parts": []})
-        assert (status, answer["error_code"]) == (501, "NOT_IMPLEMENTED")
-        assert answer["message"].startswith("Multipart upload is not supported for the current artifact repository")
+def base_of(run):
+    return PROXY + urllib.parse.urlsplit(run.info.artifact_uri).path
+
+
+def test_a_file_is_given_in_ranges_and_only_when_it_is_new(client, ours, run):
+    client.log_text(run.info.run_id, "0123456789", "n.txt")
+    path = f"{base_of(run)}/n.txt"
+    status, headers, body = plain(ours, "GET", path)
+    etag = headers["ETag"]
+    assert (status, body, headers["Accept-Ranges"]) == (200, b"0123456789", "bytes")
+    assert etag == f'"{hashlib.sha256(body).hexdigest()}"'
+    for wanted, status, body, where in (("bytes=2-4", 206, b"234", "bytes 2-4/10"), ("bytes=7-", 206, b"789", "bytes 7-9/10"),
+                                        ("bytes=-2", 206, b"89", "bytes 8-9/10"), ("bytes=5-99", 206, b"56789", "bytes 5-9/10"),
+                                        ("bytes=0-1,4-5", 200, b"0123456789", None), ("bytes=x", 200, b"0123456789", None)):
+        answer = plain(ours, "GET", path, headers={"Range": wanted})
+        assert (answer[0], answer[2], answer[1].get("Content-Range")) == (status, body, where), wanted
+        assert answer[1]["Content-Length"] == str(len(body))
+    status, headers, _ = plain(ours, "GET", path, headers={"Range": "bytes=10-"})
+    assert (status, headers["Content-Range"]) == (416, "bytes */10")
+    assert plain(ours, "GET", path, headers={"Range": "bytes=2-4", "If-Range": etag})[0] == 206
+    assert plain(ours, "GET", path, headers={"Range": "bytes=2-4", "If-Range": '"old"'})[0] == 200
+    status, headers, body = plain(ours, "GET", path, headers={"If-None-Match": f'"x", {etag}'})
+    assert (status, body, headers["ETag"]) == (304, b"", etag)
+    assert plain(ours, "GET", path, headers={"If-Match": '"old"'})[0] == 412
+    status, headers, body = plain(ours, "HEAD", path)
+    assert (status, headers["Content-Length"], headers["ETag"], body) == (200, "10", etag, b"")
+    client.log_text(run.info.run_id, "9876543210", "n.txt")
+    assert plain(ours, "GET", path, headers={"If-None-Match": etag})[0] == 200
+
+
+# --- large files in parts ------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def in_parts(monkeypatch):
+    monkeypatch.setenv("MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD", "true")
+    monkeypatch.setenv("MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD", "true")
+    monkeypatch.setenv("MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE", "1000")
+    monkeypatch.setenv("MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE", "100000")
+    monkeypatch.setenv("MLFLOW_MULTIPART_DOWNLOAD_MINIMUM_FILE_SIZE", "1000")
+    monkeypatch.setenv("MLFLOW_MULTIPART_DOWNLOAD_CHUNK_SIZE", "70000")
+
+
+@pytest.mark.since(3)
+@pytest.mark.parametrize("size", [1000, 100_000, 1_234_567])
+def test_the_client_sends_and_fetches_in_parts(client, ours, run, in_parts, tmp_path, size):
+    data, file = os.urandom(size), tmp_path / "with blank.bin"
+    file.write_bytes(data)
+    client.log_artifact(run.info.run_id, str(file), "deep")
+    back = client.download_artifacts(run.info.run_id, "deep/with blank.bin", str(tmp_path))
+    assert pathlib.Path(back).read_bytes() == data
+    headers = plain(ours, "HEAD", f"{base_of(run)}/deep/with%20blank.bin")[1]
+    assert headers["ETag"] == f'"{hashlib.sha256(data).hexdigest()}"'
+
+
+def create_parts(ours, run, count, name="big.bin"):
+    return ours.ask("POST", f"{MPU}/create/0/{run.info.run_id}/artifacts", {"path": name, "num_parts": count})
+
+
+def send_part(ours, created, number, data):
+    url = urllib.parse.urlsplit(created["credentials"][number - 1]["url"])
+    assert url.netloc == urllib.parse.urlsplit(ours.url).netloc
+    status, headers, body = plain(ours, "PUT", url.path, data)
+    return status, headers.get("ETag"), body
+
+
+def finish_parts(ours, run, created, parts, name="big.bin"):
+    return ours.call("POST", f"{MPU}/complete/0/{run.info.run_id}/artifacts",
+                     {"path": name, "upload_id": created["upload_id"],
+                      "parts": [{"part_number": n, "etag": etag} for n, etag in parts]})
+
+
+def test_parts_may_come_in_any_order_and_twice(client, ours, run):
+    pieces = [os.urandom(200_000), os.urandom(100_000), b"end"]
+    created = create_parts(ours, run, 3)
+    etags = {}
+    for number in (3, 1, 1, 2, 3):
+        status, etags[number], body = send_part(ours, created, number, pieces[number - 1])
+        assert status == 200, body
+    assert finish_parts(ours, run, created, sorted(etags.items())) == (200, {})
+    assert plain(ours, "GET", f"{base_of(run)}/big.bin")[2] == b"".join(pieces)
+
+
+def test_parts_that_do_not_fit_are_refused(client, ours, run):
+    created = create_parts(ours, run, 2)
+    _, first, _ = send_part(ours, created, 1, b"one")
+    assert send_part(ours, created, 1, b"eno")[0] == 409
+    for parts in ([(1, first), (2, "")], [(1, "other")], [(2, first)], []):
+        status, answer = finish_parts(ours, run, created, parts)
+        assert (status, answer["error_code"]) == (400, "INVALID_PARAMETER_VALUE"), parts
+    assert finish_parts(ours, run, created, [(1, first)], name="other.bin")[0] == 404
+    assert finish_parts(ours, run, created, [(1, first)])[0] == 200
+    assert plain(ours, "GET", f"{base_of(run)}/big.bin")[2] == b"one"
+
+
+def test_uploads_in_parts_are_bounded(client, ours, run):
+    for count in (0, -1, 10_001):
+        assert ours.call("POST", f"{MPU}/create/0/{run.info.run_id}", {"path": "x", "num_parts": count})[0] == 400
+    opened = []
+    while True:
+        status, answer = ours.call("POST", f"{MPU}/create/0/{run.info.run_id}", {"path": "x", "num_parts": 1})
+        if status != 200:
+            break
+        opened.append(answer["upload_id"])
+        assert len(opened) <= 1000
+    assert (status, answer["error_code"]) == (429, "REQUEST_LIMIT_EXCEEDED")
+    for id in opened:
+        assert ours.call("POST", f"{MPU}/abort/0/{run.info.run_id}", {"path": "x", "upload_id": id}) == (200, {})
+    create_parts(ours, run, 1)
 
 
 # --- hostile paths -------------------------------------------------------------------------------------------------
@@ -267,3 +373,91 @@ def test_an_upload_that_breaks_off_leaves_nothing(server):
     connection = server.connect()
     connection.request("GET", f"{PROXY}?path=1/run/artifacts")
     assert connection.getresponse().read() == b"{}"
+
+
+def test_kill_9_in_the_middle_of_an_upload_in_parts_leaves_nothing(server):
+    connection = server.connect()
+
+    def post(path, body):
+        connection.request("POST", f"{MPU}/{path}", json.dumps(body), {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+    _, created = post("create/1/run", {"path": "big.bin", "num_parts": 3})
+    for number in (1, 3):
+        connection.request("PUT", f"{MPU}/part/{created['upload_id']}/{number}", os.urandom(300_000))
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()) == (200, b"")
+    assert len(list((server.state / "artifacts" / ".incoming").iterdir())) == 2  # the object so far, and part 3
+    server.kill()
+    server.start()
+    assert list((server.state / "artifacts" / ".incoming").iterdir()) == []
+    connection = server.connect()
+    status, answer = post("complete/1/run", {"path": "big.bin", "upload_id": created["upload_id"],
+                                             "parts": [{"part_number": 1}]})
+    assert (status, answer["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST")
+    assert "begin again" in answer["message"]
+    connection.request("GET", f"{PROXY}?path=1/run")
+    assert connection.getresponse().read() == b"{}"
+
+
+def test_killed_between_file_and_record_the_digest_is_not_that_of_another_content(tmp_path):
+    server = Server(tmp_path / "state")
+    server.start()
+    connection = server.connect()
+    connection.request("PUT", f"{PROXY}/d/x", b"before")
+    assert connection.getresponse().read() == b""
+    assert server.stop() == 0
+    server.environment["SLIPWAY_FAILPOINT"] = "artifacts.stored"
+    server.start()
+    connection = server.connect()
+    connection.request("PUT", f"{PROXY}/d/x", b"after!")
+    with pytest.raises((ConnectionError, http.client.HTTPException)):
+        connection.getresponse()
+    server.process.wait()
+    server.process.stdout.close()
+    del server.environment["SLIPWAY_FAILPOINT"]
+    server.start()
+    connection = server.connect()
+    connection.request("GET", f"{PROXY}/d/x")
+    answer = connection.getresponse()
+    assert answer.read() == b"after!"
+    assert answer.getheader("ETag").startswith('"v-')
+    connection.request("PUT", f"{PROXY}/d/x", b"after!")
+    assert connection.getresponse().getheader("ETag") == f'"{hashlib.sha256(b"after!").hexdigest()}"'
+    assert server.stop() == 0
+
+
+def test_a_folder_of_100_000_files_is_listed(server):
+    folder = server.state / "artifacts" / "1" / "run" / "many"
+    folder.mkdir(parents=True)
+    for number in range(100_000):
+        (folder / f"{number:06}").touch()
+    before = memory_peak_mb(server.process)
+    connection = server.connect(timeout=120)
+    connection.request("GET", f"{PROXY}?path=1/run/many")
+    files = json.loads(connection.getresponse().read())["files"]
+    assert [f["path"] for f in files] == [f"{number:06}" for number in range(100_000)]
+    assert memory_peak_mb(server.process) - before < 150
+
+
+def test_a_client_that_sends_one_byte_a_second_is_given_up(tmp_path):
+    server = Server(tmp_path / "state")
+    server.start()
+    connection = server.connect(timeout=120)
+    connection.putrequest("PUT", f"{PROXY}/d/slow")
+    connection.putheader("Content-Length", "1000")
+    connection.endheaders(b"x")
+    began, over = time.monotonic(), threading.Event()
+
+    def drip():
+        while not over.wait(1):
+            connection.sock.send(b"x")
+    thread = threading.Thread(target=drip, daemon=True)
+    thread.start()
+    answer = connection.sock.recv(1000)
+    over.set()
+    thread.join()
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert time.monotonic() - began < 70
+    assert list((server.state / "artifacts" / ".incoming").iterdir()) == []
+    assert server.stop() == 0
