@@ -1,6 +1,6 @@
 # One interface target per outside library; only the folder that owns a library links it (see ARCHITECTURE.md).
 #
-# What is slow to load is linked statically (OpenSSL, SQLite, libyaml, RE2, xxhash, zlib) or opened on first use
+# What is slow to load is linked statically (OpenSSL, SQLite, libyaml, expat, RE2, xxhash, zlib) or opened on first use
 # (libcurl, libpq: their targets give headers only), so that short commands start in milliseconds.
 find_package(Threads REQUIRED)
 find_package(Boost 1.81 REQUIRED)
@@ -21,6 +21,7 @@ endfunction()
 slipway_static(openssl openssl/evp.h ARCHIVES ssl crypto EXTRA ${CMAKE_DL_LIBS} Threads::Threads)
 slipway_static(xxhash xxhash.h ARCHIVES xxhash)
 slipway_static(yaml yaml.h ARCHIVES yaml)
+slipway_static(expat expat.h ARCHIVES expat EXTRA m)
 slipway_static(re2 re2/re2.h ARCHIVES re2 EXTRA Threads::Threads)
 slipway_static(sqlite sqlite3.h ARCHIVES sqlite3 EXTRA ${CMAKE_DL_LIBS} Threads::Threads m)
 slipway_static(zlib zlib.h ARCHIVES z)
