@@ -58,8 +58,9 @@ class Builder {
     if (open_.size() > kDepthMax) return refuse("it is too deep");
     if (++elements_ > kElementsMax) return refuse("it has too many elements");
     const std::size_t colon = name.rfind(':');
+    const bool is_prefixed = colon != std::string_view::npos && colon + 1 < name.size();
     Element& element = open_.back()->children.emplace_back();
-    element.name = colon == std::string_view::npos ? name : name.substr(colon + 1);
+    element.name = is_prefixed ? name.substr(colon + 1) : name;
     open_.push_back(&element);
   }
   void end() {
