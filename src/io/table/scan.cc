@@ -173,14 +173,23 @@ Type type_of(TypeId type) {
   return Type::kOther;
 }
 
+/// A whole number of a text. DuckDB itself would round "1.5".
+std::string whole_number(const std::string& name) {
+  std::string has_more;
+  for (const char* sign : {"'.'", "'e'", "'E'"})
+    has_more += (has_more.empty() ? "contains(" : " or contains(") + name + ", " + sign + ")";
+  return "case when " + has_more + " then error('Conversion Error: \"' || " + name +
+         " || '\" is no whole number') else cast(" + name + " as bigint) end";
+}
+
 /// The column in one of the four representations of ColumnView.
-std::string selected(const Field& field) {
+std::string selected(const Field& field, bool parquet) {
   const std::string name = sql_name(field.name);
   switch (field.type) {
     case Type::kBool:
       return name;
     case Type::kInteger:
-      return "cast(" + name + " as bigint)";
+      return parquet ? "cast(" + name + " as bigint)" : whole_number(name);
     case Type::kReal:
       return "cast(" + name + " as double)";
     case Type::kDate:
@@ -291,8 +300,9 @@ class DuckScan final : public Scan {
       return wrong_cell(path_, handles_->duck.answer_error(&handles_->answer));
     }
     std::vector<Field> all = described();
+    const std::string numbers = format.parquet ? "" : numbers_as_texts(all);
     fields_ = TRY(chosen(std::move(all), options.columns));
-    return stream(source);
+    return stream(source_of(format, file, options, numbers), format.parquet);
   }
 
   const std::vector<Field>& fields() const override { return fields_; }
@@ -311,12 +321,22 @@ class DuckScan final : public Scan {
   }
 
  private:
+  /// Whole numbers of CSV are checked while they are read: their type was found from some rows.
+  static std::string numbers_as_texts(const std::vector<Field>& fields) {
+    std::string types;
+    for (const Field& field : fields) {
+      if (field.type != Type::kInteger) continue;
+      types += (types.empty() ? "" : ", ") + sql_text(field.name) + ": 'VARCHAR'";
+    }
+    return types.empty() ? "" : ", types = {" + types + "}";
+  }
+
   static std::string source_of(const Format& format, const std::string& file,
-                               const ScanOptions& options) {
+                               const ScanOptions& options, const std::string& more = "") {
     if (format.parquet) return "read_parquet('" + file + "')";
     return "read_csv('" + file + "', header = true, compression = '" +
            (format.gzip ? "gzip" : "none") +
-           "', sample_size = " + (options.types_from_all_rows ? "-1" : "20480") + ")";
+           "', sample_size = " + (options.types_from_all_rows ? "-1" : "20480") + more + ")";
   }
 
   std::vector<Field> described() {
@@ -347,9 +367,9 @@ class DuckScan final : public Scan {
     return some;
   }
 
-  Result<> stream(const std::string& source) {
+  Result<> stream(const std::string& source, bool parquet) {
     std::string sql = "select ";
-    for (const Field& field : fields_) sql += selected(field) + ", ";
+    for (const Field& field : fields_) sql += selected(field, parquet) + ", ";
     sql.resize(sql.size() - 2);
     sql += " from " + source;
     handles_->end_answer();

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <fstream>
+#include <limits>
 #include <optional>
 #include <vector>
 
@@ -119,6 +120,53 @@ TEST(Scan, ALateCellOfAnotherTypeIsAnErrorUnlessAllRowsAreLookedAt) {
   ASSERT_NE(whole, nullptr);
   EXPECT_EQ(whole->fields()[0].type, Type::kText);
   EXPECT_EQ(count_rows(*whole), 200'001u);
+}
+
+/// What comes late may be met when the scan is opened already.
+Result<> read_all(const std::filesystem::path& path) {
+  auto scan = TRY(Scan::open(path));
+  while (TRY(scan->next()) != nullptr) {
+  }
+  return {};
+}
+
+TEST(Scan, ALateFractionAmongWholeNumbersIsNotRounded) {
+  for (const std::string late : {"1.5", "-0.4", "100.0", "15e-1", "1E3"}) {
+    TestFolder folder;
+    std::string text = "n\n";
+    for (int i = 0; i < 30'000; ++i) text += std::to_string(i) + "\n";
+    auto path = folder.write("late.csv", text + late + "\n");
+    const Result<> read = read_all(path);
+    ASSERT_FALSE(read.ok()) << late;
+    EXPECT_EQ(read.error().tag, "cell_type") << read.error().message;
+    EXPECT_NE(read.error().message.find(late), std::string::npos) << read.error().message;
+    ScanOptions options;
+    options.types_from_all_rows = true;
+    auto whole = open(path, options);
+    ASSERT_NE(whole, nullptr);
+    EXPECT_EQ(whole->fields()[0].type, Type::kReal);
+    EXPECT_EQ(count_rows(*whole), 30'001u);
+  }
+}
+
+TEST(Scan, WholeNumbersOfTextAreReadAsTheyAre) {
+  TestFolder folder;
+  auto scan = open(folder.write(
+      "whole.csv", "\"it's \"\"n\"\"\",n,n,x\n1,-9223372036854775808,7,0.5\n2,,8,1\n"));
+  ASSERT_NE(scan, nullptr);
+  for (int i = 0; i < 3; ++i) {
+    const Field& field = scan->fields()[static_cast<std::size_t>(i)];
+    ASSERT_EQ(field.type, Type::kInteger) << field.name;
+  }
+  auto next = scan->next();
+  ASSERT_TRUE(next.ok()) << next.error().message;
+  ASSERT_EQ((*next)->rows, 2u);
+  const std::vector<ColumnView>& columns = (*next)->columns;
+  EXPECT_EQ(columns[0].integers[1], 2);
+  EXPECT_EQ(columns[1].integers[0], std::numeric_limits<std::int64_t>::min());
+  EXPECT_FALSE(columns[1].is_valid(1));
+  EXPECT_EQ(columns[2].integers[0], 7);
+  EXPECT_EQ(columns[2].integers[1], 8);
 }
 
 TEST(Scan, FileNamesAreNoPatternsAndNoSql) {
