@@ -384,7 +384,7 @@ Result<std::unique_ptr<App>> App::open(AppOptions options) {
   s->tracking =
       TRY(tracking::Tracking::open(*s->pool, s->clock, {.artifact_root = mlflow::kArtifactRoot}));
   s->features = std::make_unique<features::Service>(features_folder(state.path()), s->metrics);
-  s->source = std::make_unique<RegistrySource>(*s->registry, *s->blobs);
+  s->source = std::make_unique<RegistrySource>(*s->pool, *s->registry, *s->blobs);
   s->serving = std::make_unique<serving::Serving>(*s->source, s->clock, s->metrics);
   serving::PredictionLogOptions log_options;
   log_options.root = predictions_folder(state.path());

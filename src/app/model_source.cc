@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "base/hash.h"
 #include "base/text.h"
 #include "dialects/mlflow/artifact_path.h"
+#include "domain/delivery/store.h"
 
 namespace slipway::app {
 namespace {
@@ -36,6 +38,26 @@ Result<std::string> read_whole(blob::Reader& reader, std::uint64_t bytes_max,
   return content;
 }
 
+/// Without a record the version has no rollout.
+Result<> check_recorded(const std::vector<delivery::RecordedFile>& recorded,
+                        const registry::Version& version, const std::string& path,
+                        const std::string& content) {
+  if (recorded.empty()) return {};
+  const auto found = std::find_if(recorded.begin(), recorded.end(),
+                                  [&](const auto& file) { return file.path == path; });
+  const std::string now = sha256_hex(content);
+  if (found != recorded.end() && found->sha256 == now) return {};
+  const std::string what = "file '" + path + "' of version " + std::to_string(version.number) +
+                           " of model " + version.model;
+  const std::string why =
+      found == recorded.end()
+          ? what + " was not there when its rollout was asked for"
+          : what + " has changed since its rollout was asked for: its SHA-256 is " +
+                now.substr(0, 12) + "..., it was " + found->sha256.substr(0, 12) + "...";
+  return Error{Code::kConflict, why + "; put back what was there, or register a new version",
+               "changed"};
+}
+
 }  // namespace
 
 Result<std::vector<serving::KnownModel>> RegistrySource::models() {
@@ -54,7 +76,12 @@ Result<std::string> RegistrySource::file(const std::string& model, const std::st
   if (!folder.ok()) return with_tag(std::move(folder.error()), "not_servable");
   std::string key = mlflow::below(*folder, path);
   std::unique_ptr<blob::Reader> reader = TRY(blobs_.open(key));
-  return read_whole(*reader, bytes_max, key);
+  std::string content = TRY(read_whole(*reader, bytes_max, key));
+  const auto recorded = TRY(pool_.read([&](db::Tx& tx) {
+    return delivery::version_files(tx, model, *number, found.created_ms);
+  }));
+  TRY(check_recorded(recorded, found, path, content));
+  return content;
 }
 
 }  // namespace slipway::app

@@ -141,6 +141,15 @@ test("what happened is a story from the incident to the canary, each line with i
   for (const gate of deployment.rollout.gates) assert.ok(gates.includes(gate.gate), gates);
 });
 
+test("of the versions that were live once, only the one that serves says so", async () => {
+  const live = deployment.rollouts.filter((r) => r.phase === "live");
+  await open("#/deployments/bikes");
+  const states = region("Rollouts").locator("summary", { hasText: /serves|has served/ });
+  await states.first().waitFor();
+  const texts = (await states.allInnerTexts()).map((text) => [Number(/version (\d+)/.exec(text)[1]), /has served/.test(text)]);
+  assert.deepEqual(texts, live.map((r) => [r.version, r.version !== deployment.stable]));
+});
+
 test("an earlier story tells of the version that a gate stopped", async () => {
   const stopped = deployment.rollouts.filter((r) => r.phase === "stopped");
   await open("#/events");

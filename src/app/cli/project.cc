@@ -99,7 +99,9 @@ int run_init(const Arguments& arguments, const Surroundings& surroundings) {
     return kDone;
   }
   for (const std::string& path : *made) surroundings.out << "made " << path << "\n";
-  surroundings.out << "a project begins in " << surroundings.folder.string()
+  surroundings.out << (made->empty() ? "nothing to make: a project is in "
+                                     : "a project begins in ")
+                   << surroundings.folder.string()
                    << "; `slipway lint` says what it lacks, `slipway add PATH` versions data\n";
   return kDone;
 }

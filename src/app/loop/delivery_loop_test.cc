@@ -76,7 +76,7 @@ class Server {
         registry_(*pool_, clock),
         tracking_(std::move(
             *tracking::Tracking::open(*pool_, clock, {.artifact_root = "mlflow-artifacts:/"}))),
-        source_(registry_, *blobs_),
+        source_(*pool_, registry_, *blobs_),
         serving_(source_, system_, metrics_),
         deployed_(serving_, clock, metrics_),
         circle_(clock) {
@@ -425,6 +425,34 @@ TEST_F(DeliveryLoopTest, AFirstVersionThatCannotBeLoadedLeavesNothingServed) {
   add("3", "4");
   server_->settle();
   EXPECT_EQ(server_->ask(5), 2);
+}
+
+TEST_F(DeliveryLoopTest, OtherBytesThanTheGatesSawAreNotServed) {
+  serve_first("integrity");
+  serving::write_stump(folder_of(1), "7", "8");
+  restart();
+  server_->settle();
+  EXPECT_EQ(server_->ask(5), 0);
+  // Put back, it answers again.
+  serving::write_stump(folder_of(1), "1", "2");
+  clock_.advance(1min);
+  server_->settle();
+  EXPECT_EQ(server_->ask(5), 1);
+}
+
+TEST_F(DeliveryLoopTest, ACandidateWhoseBytesChangeUnderWayGoesBack) {
+  serve_first("integrity");
+  add("1", "2");
+  server_->settle();
+  ASSERT_EQ(server_->newest().phase, Phase::kShadowing);
+  serving::write_stump(folder_of(2), "7", "8");
+  restart();
+  server_->settle();
+  EXPECT_EQ(server_->newest().phase, Phase::kRolledBack);
+  EXPECT_NE(server_->newest().reason.find("has changed since its rollout was asked for"),
+            std::string::npos)
+      << server_->newest().reason;
+  EXPECT_EQ(server_->ask(5), 1);
 }
 
 TEST_F(DeliveryLoopTest, WhatIsDeclaredNoMoreAnswersNoMore) {

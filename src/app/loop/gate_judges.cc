@@ -205,7 +205,9 @@ Result<GateVerdict> Judge::quality_by_run(const project::Requirement& requiremen
   if (!found)
     return no_data(
         delivery::kQuality,
-        "there are no golden rows with targets, and its run has no metric " + requirement.metric);
+        "there are no golden rows with targets, and its run has no metric " + requirement.metric +
+            ": log that metric, or name a table with targets for the stage's golden rows "
+            "(meta.slipway.golden in dvc.yaml)");
   std::optional<double> live;
   if (live_ != nullptr) {
     const auto live_run = TRY(run_of(world_.tracking, live_->version()));

@@ -277,7 +277,7 @@ GateVerdict judge_quality_by_metric(const project::Requirement& r, double candid
   evidence.set("candidate",
                std::isfinite(candidate) ? Json(candidate) : Json(python_repr(candidate)));
   if (std::string fault = unmet(r, candidate); !fault.empty())
-    return quality(GateStatus::kFail, fault + " (its run says so)", std::move(evidence));
+    return quality(GateStatus::kFail, fault + " (measured by the run that trained it)", std::move(evidence));
   const std::string words =
       "its run says that its " + r.metric + " is " + python_repr(to_digits(candidate));
   if (!has_live) return quality(GateStatus::kPass, words, std::move(evidence));

@@ -238,7 +238,7 @@ Action next_action(const RolloutSnapshot& s) {
   if (s.phase == Phase::kPromoting && !s.candidate_fault.empty())
     return roll_back("the candidate failed: " + s.candidate_fault, true);
   if (s.phase == Phase::kAborting || s.phase == Phase::kPromoting) {
-    if (s.route_settled) return action(Kind::kSettle, "the old route has given its last answer");
+    if (s.route_settled) return action(Kind::kSettle, "no request is on an older route any more");
     return action(Kind::kWait, "the old route still answers");
   }
   if (auto back = must_go_back(s)) return std::move(*back);

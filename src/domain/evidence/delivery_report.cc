@@ -306,8 +306,8 @@ std::string to_text(const DeliveryReport& report) {
   }
   text += "\ntime to restore       " + text_of(report.restore);
   for (const auto& [remedy, spread] : report.restore_by_remedy) {
-    text += "\n  by " + remedy + std::string(remedy.size() < 17 ? 17 - remedy.size() : 1, ' ') +
-            text_of(spread);
+    const std::string by = remedy == "none" ? "without a remedy" : "by " + remedy;
+    text += "\n  " + by + std::string(by.size() < 20 ? 20 - by.size() : 1, ' ') + text_of(spread);
   }
   if (report.incidents_open > 0) {
     text += "\n  open                " + std::to_string(report.incidents_open);

@@ -138,6 +138,32 @@ TEST(Monitors, JudgeAnewWhatLabelsComeLateFor) {
   EXPECT_EQ(world.events("incident."), std::vector<std::string>{"incident.opened"});
 }
 
+TEST(Monitors, JudgeAnewWhatLabelsAreCorrectedFor) {
+  World world(project_with(kQuality));
+  std::vector<std::vector<serving::PredictionId>> days;
+  for (int day = 0; day < 2; ++day) {
+    days.push_back(answer_a_day(world, kMay1 + day * kDay, 10));
+    label_all(world, days.back(), kMay1 + day * kDay);
+  }
+  world.turn_all(kMay1 + 3 * kDay);
+  EXPECT_EQ(world.statuses("quality"), "bb");
+  EXPECT_EQ(world.events("incident."), std::vector<std::string>{"incident.opened"});
+  // Sent again as they were: no news.
+  label_all(world, days[1], kMay1 + 3 * kDay + kHour);
+  world.turn_all(kMay1 + 3 * kDay + 12 * kHour);
+  EXPECT_TRUE(world.events("window.restated").empty());
+  for (const auto& ids : days) {
+    std::vector<std::pair<serving::PredictionId, double>> right;
+    for (const auto& id : ids) right.emplace_back(id, 10);
+    world.label(std::move(right), kMay1 + 3 * kDay + 13 * kHour);
+  }
+  world.turn_all(kMay1 + 4 * kDay);
+  EXPECT_EQ(world.statuses("quality").substr(0, 2), "gg");
+  EXPECT_EQ(world.events("window.restated").size(), 2u);
+  EXPECT_EQ(world.events("incident."),
+            (std::vector<std::string>{"incident.opened", "incident.closed"}));
+}
+
 TEST(Monitors, SayNothingTwiceWhereMoreLabelsSayTheSame) {
   World world(project_with(kQuality));
   std::vector<serving::PredictionId> rest;

@@ -330,6 +330,12 @@ Result<std::int64_t> restate_window(db::Tx& tx, const JudgedSpan& judged,
   return seq;
 }
 
+/// More labels, or as many that say something else: of several for a row the last one counts.
+bool is_news(const WindowRow& now, const WindowRow& before) {
+  if (now.labelled != before.labelled) return now.labelled > before.labelled;
+  return now.labelled > 0 && now.facts != before.facts;
+}
+
 /// Whether a later window has something to say of this version.
 Result<bool> is_outdone(db::Tx& tx, const WindowRow& window) {
   return TRY(tx.one<std::int64_t>(
@@ -348,7 +354,7 @@ Result<Recorded> restate(db::Tx& tx, const JudgedSpan& judged, UnixMs now_ms) {
   const std::string live = live_version(judged, *state);
   for (const VersionVerdict& found : judged.versions) {
     const auto before = TRY(find_window(tx, window_id(judged, found.facts.version)));
-    if (!before || found.facts.outcomes.labelled <= before->labelled) continue;
+    if (!before || !is_news(row_of(judged, found, now_ms), *before)) continue;
     const std::int64_t seq = TRY(restate_window(tx, judged, found, *before, now_ms));
     recorded.changed = true;
     recorded.windows.push_back(before->id);

@@ -69,8 +69,9 @@ struct Recorded {
 /// answered only the first is kept.
 Result<Recorded> record(db::Tx& tx, const JudgedSpan& judged, UnixMs now_ms);
 
-/// What labels that came after a window was judged change of it: of each version with more of them
-/// the row, its nodes, and an event "window.restated"; with fewer or as many nothing is changed.
+/// What labels that came after a window was judged change of it: of each version with more of them,
+/// or with corrected ones, the row, its nodes, and an event "window.restated"; with fewer, or the
+/// same, nothing is changed.
 /// Where that makes another status of the newest window that says anything of the live version,
 /// what follows for its incident too. The windows in a row are those of the corrected history,
 /// whenever they were corrected.
