@@ -386,7 +386,7 @@ ColumnKind kind_of(const ColumnName& name) {
 std::optional<std::vector<ColumnName>> columns_of(const RunQuery& query) {
   std::set<ColumnName> names;
   for (const Condition& condition : query.where) {
-    if (!is_for_image(condition)) return std::nullopt;
+    if (!is_for_image(condition) || !condition.joint.is_plain()) return std::nullopt;
     if (is_column(condition.field, condition.key)) names.insert({condition.field, condition.key});
   }
   for (const Ordering& ordering : query.order) {

@@ -74,7 +74,7 @@ struct RunImage {
 };
 
 /// The columns that a search needs; nothing for one that is left to SQL (datasets, operands of
-/// another kind than the field's, patterns that are long).
+/// another kind than the field's, patterns that are long, alternatives and groups).
 std::optional<std::vector<ColumnName>> columns_of(const RunQuery& query);
 ColumnKind kind_of(const ColumnName& name);
 

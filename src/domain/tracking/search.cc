@@ -366,10 +366,9 @@ Result<Sql> run_search_sql(db::Engine engine, const RunQuery& query) {
   }
   sql.add(query.experiments.empty() ? "null)" : ")");
   append_view(sql, "runs", query.view);
-  for (const Condition& condition : query.where) {
-    sql.add(" and ");
-    TRY(append_run_condition(sql, engine, condition));
-  }
+  TRY(db::append_joined(sql, query.where, [&](const Condition& condition) {
+    return append_run_condition(sql, engine, condition);
+  }));
   if (query.after) TRY(append_after(sql, query));
   sql.add(" order by ");
   for (std::size_t i = 0; i < query.order.size(); ++i) {
@@ -386,10 +385,9 @@ Result<Sql> experiment_search_sql(db::Engine engine, const ExperimentQuery& quer
   Sql sql;
   sql.add("select experiments.id from experiments where 1 = 1");
   append_view(sql, "experiments", query.view);
-  for (const Condition& condition : query.where) {
-    sql.add(" and ");
-    TRY(append_experiment_condition(sql, engine, condition));
-  }
+  TRY(db::append_joined(sql, query.where, [&](const Condition& condition) {
+    return append_experiment_condition(sql, engine, condition);
+  }));
   sql.add(" order by ");
   for (const Ordering& ordering : query.order) {
     if (ordering.field != Field::kAttribute) {

@@ -8,9 +8,9 @@
 #include "domain/tracking/types.h"
 #include "io/db/compare.h"
 
-// What to look for, as values. All conditions must hold; a run without the metric, param or tag
-// that a condition names does not match it, also not by kUnequal. A metric that is NaN matches
-// kUnequal only.
+// What to look for, as values. All conditions must hold unless their joints say otherwise; a run
+// without the metric, param or tag that a condition names does not match it, also not by kUnequal.
+// A metric that is NaN matches kUnequal only.
 namespace slipway::tracking {
 
 enum class Field {
@@ -28,6 +28,7 @@ struct Condition {
   std::string key;
   db::Op op = db::Op::kEqual;
   db::Operand value;
+  db::Joint joint = {};
 };
 /// Missing values come last; of metrics NaN comes after all numbers.
 struct Ordering {

@@ -31,6 +31,14 @@ const char* to_string(Op op);
 using Operand =
     std::variant<std::monostate, std::string, std::int64_t, double, std::vector<std::string>>;
 
+/// How a condition stands to the one before it, and which groups begin before and end after it.
+/// "and" binds more closely than "or", as in SQL.
+struct Joint {
+  bool either = false;  // "or", else "and"
+  int opens = 0, closes = 0;
+  bool is_plain() const { return !either && opens == 0 && closes == 0; }
+};
+
 /// A statement that grows: text with `?` and the values for them, in order.
 struct Sql {
   std::string text;
@@ -45,6 +53,22 @@ struct Sql {
     return *this;
   }
 };
+
+/// Appends " and (c0 and (c1 or c2))": the conditions with their joints, each as `append(condition)`
+/// writes it; nothing where there are none.
+template <class Conditions, class Append>
+Result<> append_joined(Sql& sql, const Conditions& conditions, Append append) {
+  bool first = true;
+  for (const auto& condition : conditions) {
+    sql.add(first ? " and (" : condition.joint.either ? " or " : " and ");
+    sql.add(std::string(static_cast<std::size_t>(condition.joint.opens), '('));
+    TRY(append(condition));
+    sql.add(std::string(static_cast<std::size_t>(condition.joint.closes), ')'));
+    first = false;
+  }
+  if (!first) sql.add(")");
+  return {};
+}
 
 /// Appends `column op operand`. kIn and kNotIn take a list (an empty one matches nothing and
 /// everything), the other comparisons one value, kIsNull and kIsNotNull none; kInternal otherwise.
