@@ -139,10 +139,9 @@ Result<> add_order(Sql& sql, const Target& target, const std::vector<Order>& ord
 Result<Sql> search_sql(db::Engine engine, const Target& target, const Query& query) {
   TRY(check_counts(query.conditions.size(), query.order.size()));
   Sql sql{"select " + std::string(target.id) + " from " + target.from, {}};
-  for (const Condition& condition : query.conditions) {
-    sql.add(" and ");
-    TRY(add_condition(sql, engine, target, condition));
-  }
+  TRY(db::append_joined(sql, query.conditions, [&](const Condition& condition) {
+    return add_condition(sql, engine, target, condition);
+  }));
   if (query.without) {
     sql.add(" and not exists (select 1 from " + std::string(target.hidden) +
             " and h.key = ? and h.value = ?)");
@@ -277,11 +276,10 @@ Result<Sql> logged_models_sql(db::Engine engine, const LoggedQuery& query) {
   sql.add(schema::in_list(engine, "l.experiment_id", /*texts=*/true));
   sql.bind(schema::list_value(query.experiment_ids));
   bool has_metric = false;
-  for (const LoggedCondition& condition : query.conditions) {
+  TRY(db::append_joined(sql, query.conditions, [&](const LoggedCondition& condition) {
     has_metric |= condition.field == LoggedField::kMetric;
-    sql.add(" and ");
-    TRY(add_condition(sql, engine, condition, query.datasets));
-  }
+    return add_condition(sql, engine, condition, query.datasets);
+  }));
   if (!query.datasets.empty() && !has_metric) {
     sql.add(" and exists (select 1 from logged_model_metrics t where t.model_id = l.id");
     add_datasets(sql, "t", query.datasets);

@@ -18,13 +18,15 @@ struct Condition {
   std::string key;  // of a tag; an object without that tag never matches
   db::Op op = db::Op::kEqual;
   db::Operand operand;
+  db::Joint joint = {};
 };
 struct Order {
   Field field = Field::kName;  // no tag
   bool ascending = true;
 };
 
-/// Of models or versions. All conditions must hold. Ties go by name, and by number from the newest.
+/// Of models or versions. All conditions must hold unless their joints say otherwise. Ties go by
+/// name, and by number from the newest.
 struct Query {
   std::vector<Condition> conditions;
   std::vector<Order> order;
@@ -57,6 +59,7 @@ struct LoggedCondition {
   std::string key;  // of a metric, param or tag
   db::Op op = db::Op::kEqual;
   db::Operand operand;
+  db::Joint joint = {};
 };
 struct LoggedOrder {
   LoggedField field = LoggedField::kCreated;  // no param or tag
