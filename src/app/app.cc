@@ -45,6 +45,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "dialects/mlflow/artifacts.h"
+#include "dialects/mlflow/graphql.h"
 #include "dialects/mlflow/logged_models.h"
 #include "dialects/mlflow/registry.h"
 #include "dialects/mlflow/scoring.h"
@@ -232,6 +233,7 @@ struct App::Services {
     mlflow::mount_registry(router, *registry, *logged_models, *tracking);
     mlflow::mount_logged_models(router, *logged_models, *tracking);
     mlflow::mount_artifacts(router, *blobs, *registry, *logged_models, *tracking);
+    mlflow::mount_graphql(router);
   }
 };
 
