@@ -121,7 +121,8 @@ Result<> check_local(std::string_view source, std::string_view plain, const Sour
   const bool local_owner = !owner.location.empty() && is_local_source(owner.location);
   if (local_owner && lies_in(split_source(plain).path, split_source(owner.location).path))
     return {};
-  return is_outside(source, owner.kind);
+  const bool unknown = !owner.id.empty() && owner.location.empty();
+  return unknown ? belongs_to_another(source, owner.kind) : is_outside(source, owner.kind);
 }
 
 /// `plain` is unquoted. Looks at the whole text: a query or an authority may be a path to whoever

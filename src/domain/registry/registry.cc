@@ -252,8 +252,8 @@ Result<std::int64_t> insert_version_row(db::Tx& tx, const ModelRow& model,
 
 Result<Version> insert_version(db::Tx& tx, const std::string& actor, const NewVersion& version,
                                UnixMs now) {
-  const ModelRow model = TRY(rows::find_model(tx, version.model));
   const Origin origin = TRY(find_origin(tx, version));
+  const ModelRow model = TRY(rows::find_model(tx, version.model));
   const std::int64_t id = TRY(insert_version_row(tx, model, version, origin, now));
   Version made = TRY(rows::load_version(tx, id));
   TRY(touch_model(tx, model.name, now));
