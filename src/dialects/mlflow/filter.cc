@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "base/text.h"
 
@@ -13,6 +14,7 @@ using db::Op;
 constexpr std::size_t kFilterBytesMax = 64u << 10;
 constexpr std::size_t kClausesMax = 500;
 constexpr std::size_t kPiecesMax = 100;  // that a message names
+constexpr int kGroupsMax = 20;           // inside one another
 
 // --- tokens -------------------------------------------------------------------------------------
 
@@ -36,17 +38,20 @@ bool is_comparator(char c) {
 }
 
 /// Bytes of the quoted text that `rest` starts with; 0 when it does not end. A doubled quote and
-/// one after a backslash stay inside.
+/// one after a backslash stay inside, unless the text would not end then: '\' is a backslash.
 std::size_t quoted_length(std::string_view rest) {
   const char quote = rest.front();
+  std::size_t else_ends = 0;
   for (std::size_t i = 1; i < rest.size(); ++i) {
     const bool pair = i + 1 < rest.size() && rest[i + 1] == quote;
-    if (quote != '`' && pair && (rest[i] == quote || rest[i] == '\\'))
+    if (quote != '`' && pair && (rest[i] == quote || rest[i] == '\\')) {
+      else_ends = rest[i] == quote ? i + 1 : i + 2;
       ++i;
-    else if (rest[i] == quote)
+    } else if (rest[i] == quote) {
       return i + 1;
+    }
   }
-  return 0;
+  return else_ends;
 }
 
 std::size_t word_length(std::string_view rest) {
@@ -283,6 +288,7 @@ class Parser {
   }
 
   Result<std::vector<Clause>> parse() {
+    if (has_groups()) return joined_clauses();
     std::vector<Clause> clauses;
     TRY(find_strays());
     for (next_ = 0; next_ < tokens_.size();) {
@@ -290,16 +296,63 @@ class Parser {
         ++next_;
         continue;
       }
-      if (clauses.size() == kClausesMax) {
-        return error("The filter string has more than " + std::to_string(kClausesMax) + " clauses",
-                     tokens_[next_]);
-      }
+      TRY(check_count(clauses));
       clauses.push_back(TRY(clause()));
     }
     return clauses;
   }
 
  private:
+  /// Whether the filter is well made of clauses, AND, OR and parentheses, and has any of the last
+  /// two; what MLflow reads is left to its own rules.
+  bool has_groups() const {
+    bool clause_wanted = true, met = false;
+    int depth = 0;
+    for (std::size_t at = 0; at < tokens_.size();) {
+      const std::size_t length = clause_wanted ? clause_length(at) : 0;
+      const bool open = clause_wanted && tokens_[at].kind == TokenKind::kOpen;
+      const bool close = !clause_wanted && tokens_[at].kind == TokenKind::kClose;
+      const bool either = !clause_wanted && keyword_at(at, "OR");
+      const bool both = !clause_wanted && keyword_at(at, "AND");
+      if (length == 0 && !open && !close && !either && !both) return false;
+      depth += open ? 1 : close ? -1 : 0;
+      if (depth < 0 || depth > kGroupsMax) return false;
+      met |= open || either;
+      clause_wanted = length == 0 && !close;
+      at += std::max<std::size_t>(length, 1);
+    }
+    return met && !clause_wanted && depth == 0;
+  }
+
+  /// Of a filter that has_groups().
+  Result<std::vector<Clause>> joined_clauses() {
+    std::vector<Clause> clauses;
+    db::Joint joint;
+    for (next_ = 0; next_ < tokens_.size();) {
+      const Token& token = tokens_[next_];
+      if (token.kind == TokenKind::kClose) {
+        ++clauses.back().joint.closes;
+      } else if (token.kind == TokenKind::kOpen) {
+        ++joint.opens;
+      } else if (clause_length(next_) > 0) {
+        TRY(check_count(clauses));
+        clauses.push_back(TRY(clause()));
+        clauses.back().joint = std::exchange(joint, {});
+        continue;
+      } else {
+        joint.either = is_keyword(token, "OR");
+      }
+      ++next_;
+    }
+    return clauses;
+  }
+
+  Result<> check_count(const std::vector<Clause>& clauses) const {
+    if (clauses.size() < kClausesMax) return {};
+    return error("The filter string has more than " + std::to_string(kClausesMax) + " clauses",
+                 tokens_[next_]);
+  }
+
   /// How many tokens the clause that starts at `at` has; 0 when none starts there.
   std::size_t clause_length(std::size_t at) const {
     if (tokens_[at].kind != TokenKind::kName || is_keyword(tokens_[at], "AND")) return 0;
@@ -689,11 +742,15 @@ Result<OrderTerm> parse_order(std::string_view term, const SearchRules& rules) {
     return invalid("Invalid order_by clause: it is too long or not valid UTF-8.");
   }
   std::vector<Token> tokens = tokenize(term);
+  const auto is_direction = [](const Token& token) {
+    return is_keyword(token, "ASC") || is_keyword(token, "DESC");
+  };
   if (tokens.empty() || tokens.size() > 2 || tokens[0].kind != TokenKind::kName) return unparsed;
+  if (is_direction(tokens[0])) return unparsed;
   bool ascending = true;
   if (tokens.size() == 2) {
     ascending = is_keyword(tokens[1], "ASC");
-    if (!ascending && !is_keyword(tokens[1], "DESC")) {
+    if (!is_direction(tokens[1])) {
       return invalid("Invalid ordering key in order_by clause '" + std::string(term) + "'.");
     }
   }

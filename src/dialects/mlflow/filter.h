@@ -12,6 +12,9 @@
 // The grammar of MLflow's searches: clauses joined by AND, each `type.key op value`, and order
 // terms `type.key [ASC|DESC]`. One parser, five tables of rules. Errors are kInvalid in MLflow's
 // words, followed by where in the text they are: "(at character 17)", counted from 1.
+//
+// Beyond MLflow's: clauses may be joined by OR and grouped by parentheses; AND binds more closely.
+// Where such a filter is wrong it is refused as MLflow refuses every one with OR.
 namespace slipway::mlflow {
 
 enum class Entity { kAttribute, kMetric, kParam, kTag, kDataset };
@@ -23,6 +26,7 @@ struct Clause {
   db::Op op = db::Op::kEqual;
   /// double for metrics; for an attribute what its rule says; a text otherwise, or a list of them.
   db::Operand value;
+  db::Joint joint = {};
 };
 
 struct OrderTerm {

@@ -26,7 +26,11 @@ std::string read(std::string_view filter, const SearchRules& rules = kRunSearch)
   Result<std::vector<Clause>> clauses = parse_filter(filter, rules);
   if (!clauses.ok()) return clauses.error().message;
   std::string text;
-  for (const Clause& clause : *clauses) text += (text.empty() ? "" : "; ") + describe(clause);
+  for (const Clause& clause : *clauses) {
+    text += text.empty() ? "" : clause.joint.either ? " or " : "; ";
+    text += std::string(static_cast<std::size_t>(clause.joint.opens), '(') + describe(clause) +
+            std::string(static_cast<std::size_t>(clause.joint.closes), ')');
+  }
   return text;
 }
 
@@ -48,10 +52,37 @@ TEST(Filter, ReadsClausesJoinedByAnd) {
   for (const auto& [filter, expected] : rows) EXPECT_EQ(read(filter), expected) << filter;
 }
 
+TEST(Filter, ReadsAlternativesAndGroups) {
+  const std::pair<const char*, const char*> rows[] = {
+      {"params.p = 'a' OR tags.t = 'b'", "param.p = 'a' or tag.t = 'b'"},
+      {"(params.p = 'a')", "(param.p = 'a')"},
+      {"user_id = 'x' and ((params.p = 'a' or params.p = 'b') AND metrics.m > 1)",
+       "attribute.user_id = 'x'; ((param.p = 'a' or param.p = 'b'); metric.m > ~1.000000)"},
+      {"(run_id IN ('a', 'b') OR tags.t IS NULL)",
+       "(attribute.run_id IN 'a' 'b' or tag.t IS NULL)"},
+      // A word within quotes, or a key, is no operator.
+      {"params.p = 'a OR b'", "param.p = 'a OR b'"},
+      {"params.OR = '1' OR params.or = '2'", "param.OR = '1' or param.or = '2'"},
+  };
+  for (const auto& [filter, expected] : rows) EXPECT_EQ(read(filter), expected) << filter;
+}
+
+TEST(Filter, RefusesGroupsThatAreNotWellMade) {
+  for (const char* bad :
+       {"OR params.p = 'a'", "params.p = 'a' OR", "params.p = 'a' OR OR params.q = 'b'",
+        "(params.p = 'a'", "params.p = 'a')", "()", "(params.p = 'a' params.q = 'b')",
+        "params.p = 'a' (params.q = 'b')", "params.p = 'a' OR params.q = 'b' AND",
+        "NOT (params.p = 'a')", "(params.p = 'a');"}) {
+    EXPECT_TRUE(read(bad).starts_with("Invalid clause(s) in filter string: ")) << read(bad);
+  }
+  EXPECT_EQ(read("(params.p = 'a' OR metrics.m > 'x')"),
+            "Expected numeric value type for metric. Found 'x' (at character 32)");
+}
+
 TEST(Filter, SaysWhatIsWrongAndWhere) {
   const std::pair<const char*, const char*> rows[] = {
-      {"params.p = 'a' OR params.q = 'b'",
-       "Invalid clause(s) in filter string: 'OR' (at character 16)"},
+      {"params.p = 'a' NOR params.q = 'b'",
+       "Invalid clause(s) in filter string: 'NOR' (at character 16)"},
       {"params.é = 'a' x", "Invalid clause(s) in filter string: 'x' (at character 16)"},
       {"metrics.m > 'x'", "Expected numeric value type for metric. Found 'x' (at character 13)"},
       {"'a' = params.p",
@@ -81,12 +112,28 @@ TEST(Filter, OfLoggedModelsTakesTextsWithoutQuotes) {
   EXPECT_FALSE(parse_filter("attributes.run_name = m1", kRunSearch).ok());
 }
 
+TEST(Filter, ABackslashBeforeTheLastQuoteIsText) {
+  EXPECT_EQ(read(R"(params.p = '\')"), R"(param.p = '\')");
+  EXPECT_EQ(read(R"(params.p = "\" AND tags.t = 'x')"), R"(param.p = '\'; tag.t = 'x')");
+  EXPECT_EQ(read("params.p = 'a''b'"), "param.p = 'a''b'");
+  // With a quote further on, it is that one which ends the text.
+  EXPECT_FALSE(parse_filter(R"(params.p = '\' AND tags.t = 'x')", kRunSearch).ok());
+}
+
 TEST(Filter, IsBounded) {
   std::string many = "params.p = 'a'";
   for (int i = 0; i < 500; ++i) many += " AND params.p = 'a'";
   EXPECT_FALSE(parse_filter(many, kRunSearch).ok());
   EXPECT_FALSE(parse_filter(std::string(100'000, ' '), kRunSearch).ok());
   EXPECT_FALSE(parse_filter(std::string(60'000, '('), kRunSearch).ok());
+  const auto nested = [](std::size_t depth) {
+    return std::string(depth, '(') + "params.p = 'a'" + std::string(depth, ')');
+  };
+  EXPECT_TRUE(parse_filter(nested(20), kRunSearch).ok());
+  EXPECT_FALSE(parse_filter(nested(21), kRunSearch).ok());
+  many = "params.p = 'a'";
+  for (int i = 0; i < 500; ++i) many += " OR params.p = 'a'";
+  EXPECT_FALSE(parse_filter(many, kRunSearch).ok());
   EXPECT_FALSE(parse_filter("params.p = '\xff'", kRunSearch).ok());
 }
 
@@ -97,7 +144,7 @@ TEST(Order, IsANameAndADirection) {
   EXPECT_EQ(order->key, "a b");
   EXPECT_FALSE(order->ascending);
   EXPECT_TRUE(parse_order("start_time", kRunSearch)->ascending);
-  for (const char* bad : {"", "metrics.m UP", "metrics.m DESC x", "color", "dataset.name"}) {
+  for (const char* bad : {"", "ASC", "desc DESC", "metrics.m UP", "metrics.m DESC x", "color", "dataset.name"}) {
     EXPECT_FALSE(parse_order(bad, kRunSearch).ok()) << bad;
   }
 }

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "dialects/mlflow/filter.h"
+#include "dialects/mlflow/limits.h"
 #include "dialects/mlflow/request.h"
 
 namespace slipway::mlflow {
@@ -73,6 +74,7 @@ LoggedCondition to_condition(Clause clause) {
   if (clause.entity != Entity::kAttribute) condition.key = std::move(clause.key);
   condition.op = clause.op;
   condition.operand = std::move(clause.value);
+  condition.joint = clause.joint;
   if (condition.field == LoggedField::kStatus) use_status_words(condition.operand);
   return condition;
 }
@@ -154,6 +156,7 @@ Result<std::int64_t> offset_of(const SearchLoggedModels& search) {
 Result<LoggedQuery> to_query(const SearchLoggedModels& search) {
   LoggedQuery query;
   query.experiment_ids = search.experiment_ids;
+  for (const std::string& id : search.experiment_ids) TRY(to_experiment_id(id));
   for (const SearchDataset& dataset : search.datasets) {
     if (dataset.dataset_name.empty()) {
       return invalid("`dataset_name` in the `datasets` clause must be specified.");

@@ -26,6 +26,7 @@ struct NamedVersion {
 WIRE(NamedVersion, name, version)
 constexpr Parameter kNamed[] = {{"name", Type::kText, kRequired},
                                 {"version", Type::kText, kRequired}};
+constexpr Parameter kMeant[] = {{"name"}, {"version"}};
 
 struct CreateVersion {
   std::string name, source, run_id;
@@ -88,18 +89,19 @@ Done<registry::Version> then_version(Reply& reply) {
   return then_answer<registry::Version>(reply, &answer);
 }
 
-Result<registry::Version> find(Registry& registry, const Request& request) {
-  auto call = TRY(read_request<NamedVersion>(request, kNamed));
+/// `parameters`: kNamed, or kMeant where MLflow only finds out later that one is missing.
+Result<registry::Version> find(Registry& registry, const Request& request, Parameters parameters) {
+  auto call = TRY(read_request<NamedVersion>(request, parameters));
   TRY(registry::check_model_name(call.name));
   return registry.version(call.name, TRY(to_version_number(call.version)));
 }
 
 Result<Response> get(Registry& registry, const Request& request) {
-  return answer(TRY(find(registry, request)));
+  return answer(TRY(find(registry, request, kNamed)));
 }
 
 Result<Response> download_uri(Registry& registry, const Request& request) {
-  return to_response(DownloadUri{TRY(find(registry, request)).location});
+  return to_response(DownloadUri{TRY(find(registry, request, kMeant)).location});
 }
 
 Result<Response> search(Registry& registry, const Request& request) {
@@ -181,7 +183,6 @@ Result<> settle_source(const Sources& sources, registry::NewVersion& version) {
 
 Result<> create(const Sources& sources, const Request& request, Reply& reply) {
   auto call = TRY(read_request<CreateVersion>(request, kCreate));
-  TRY(check_tag_keys(call.tags));
   registry::NewVersion version;
   version.model = std::move(call.name);
   version.source = std::move(call.source);
@@ -196,6 +197,7 @@ Result<> create(const Sources& sources, const Request& request, Reply& reply) {
     TRY(settle_source(sources, version));
     version.listing_tag = kModelVersionsTag;
   }
+  TRY(check_tag_keys(version.tags));
   sources.registry.create_version(request.principal.name, std::move(version), then_version(reply));
   return {};
 }

@@ -42,16 +42,21 @@ Result<Query> to_query(const RegistrySearch& search, const SearchBounds& bounds,
   for (Clause& clause : TRY(parse_filter(search.filter, rules))) {
     const bool tag = clause.entity == Entity::kTag;
     if (tag && clause.key == kIsPromptTag) {
-      if (!asks_for_prompts(clause)) continue;
-      query.without.reset();
+      if (asks_for_prompts(clause)) {
+        query.without.reset();
+      } else {
+        // Always true: what the clause asks for is done by leaving prompts out.
+        query.conditions.push_back({Field::kName, "", db::Op::kIsNotNull, {}, clause.joint});
+        continue;
+      }
     }
     const Field field = tag ? Field::kTag : to_field(clause.key);
     if (const auto* number = std::get_if<double>(&clause.value)) {
       return invalid("Invalid value for numeric attribute '" + clause.key +
                      "': " + wire::dump(wire::Json(*number)));
     }
-    query.conditions.push_back(
-        {field, tag ? std::move(clause.key) : "", clause.op, std::move(clause.value)});
+    query.conditions.push_back({field, tag ? std::move(clause.key) : "", clause.op,
+                                std::move(clause.value), clause.joint});
   }
   for (const std::string& term : search.order_by) {
     const OrderTerm order = TRY(parse_order(term, rules));

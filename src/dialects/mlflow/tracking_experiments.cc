@@ -123,11 +123,23 @@ Result<> check_page_size(std::int64_t max_results) {
   return {};
 }
 
+/// Times are whole numbers here.
+Result<> check_whole(const std::vector<tracking::Condition>& conditions) {
+  for (const tracking::Condition& condition : conditions) {
+    const auto* real = std::get_if<double>(&condition.value);
+    if (real == nullptr) continue;
+    return invalid("Invalid value for numeric attribute '" + condition.key + "': '" +
+                   wire::dump(wire::Json(*real)) + "'");
+  }
+  return {};
+}
+
 Result<Response> search(Tracking& tracking, Request& request) {
   SearchExperiments call = TRY(read_request<SearchExperiments>(request, kSearch));
   TRY(check_page_size(call.max_results));
   tracking::ExperimentQuery query;
   query.where = TRY(to_conditions(call.filter, kExperimentSearch));
+  TRY(check_whole(query.where));
   query.order = TRY(to_order(call.order_by, kExperimentSearch));
   for (const tracking::Ordering& ordering : query.order) {
     if (ordering.field == tracking::Field::kTag) return invalid("Invalid order_by entity: tag");

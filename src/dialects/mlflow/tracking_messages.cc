@@ -150,11 +150,11 @@ Result<std::vector<tracking::Condition>> to_conditions(const std::string& filter
   for (Clause& clause : TRY(parse_filter(filter, rules))) {
     const bool context = clause.entity == Entity::kDataset && clause.key == "context";
     if (context)
-      conditions.push_back(
-          {Field::kDatasetTag, kDatasetContextTag, clause.op, std::move(clause.value)});
+      conditions.push_back({Field::kDatasetTag, kDatasetContextTag, clause.op,
+                            std::move(clause.value), clause.joint});
     else
-      conditions.push_back(
-          {field_of(clause.entity), std::move(clause.key), clause.op, std::move(clause.value)});
+      conditions.push_back({field_of(clause.entity), std::move(clause.key), clause.op,
+                            std::move(clause.value), clause.joint});
   }
   return conditions;
 }
