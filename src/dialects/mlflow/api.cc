@@ -11,9 +11,9 @@ using http::Reply;
 using http::Request;
 using http::Route;
 
-Api::Api(http::Router& router, std::string version)
-    : api_(router.group("/api/" + version + "/mlflow", render_error)),
-      ajax_(router.group("/ajax-api/" + version + "/mlflow", render_error)) {}
+Api::Api(http::Router& router, const std::string& version, const std::string& root)
+    : api_(router.group("/api/" + version + root, render_error)),
+      ajax_(router.group("/ajax-api/" + version + root, render_error)) {}
 
 void Api::read(Method method, const std::string& path, Permission permission,
                http::Handler handler) {

@@ -15,7 +15,7 @@ namespace slipway::mlflow {
 /// Adds routes under /api/VERSION/mlflow and /ajax-api/VERSION/mlflow; VERSION is "2.0" or "3.0".
 class Api {
  public:
-  Api(http::Router& router, std::string version);
+  Api(http::Router& router, const std::string& version, const std::string& root = "/mlflow");
 
   /// May wait for the database.
   void read(http::Method method, const std::string& path, http::Permission permission,

@@ -1,6 +1,8 @@
 #include "dialects/mlflow/tracking.h"
 
+#include <algorithm>
 #include <string>
+#include <string_view>
 
 #include "dialects/mlflow/errors.h"
 #include "dialects/mlflow/tracking_routes.h"
@@ -32,8 +34,25 @@ WIRE(ServerInfo, store_type, workspaces_enabled, trace_archival_enabled, multipa
      multipart_downloads_enabled, presigned_upload_run_id_supported,
      presigned_upload_model_id_supported, features_enabled)
 
+/// What MLflow's server has and this one has not yet, by the word after ".../mlflow/".
+constexpr std::string_view kLater[] = {
+    "datasets",       "gateway", "get-online-trace-details", "issues", "jobs",
+    "label-schemas",  "prompt-optimization", "review-queues", "scorer", "scorers",
+    "traces",         "unified-traces", "webhooks", "workspaces",
+};
+bool comes_later(std::string_view path) {
+  constexpr std::string_view kRoot = "/mlflow/";
+  const std::size_t root = path.find(kRoot);
+  if (root == std::string_view::npos) return false;
+  const std::string_view rest = path.substr(root + kRoot.size());
+  if (rest.starts_with("artifacts/presigned-")) return true;
+  const std::string_view word = rest.substr(0, rest.find('/'));
+  return std::find(std::begin(kLater), std::end(kLater), word) != std::end(kLater);
+}
+
 Response no_endpoint(const Request& request, bool wrong_method) {
   const std::string what = std::string(to_string(request.method)) + " " + request.path;
+  if (!wrong_method && comes_later(request.path)) return render_error(not_implemented(what));
   Response response =
       render_error({Code::kMissing,
                     wrong_method ? what + ": this method is not allowed here."
@@ -58,6 +77,10 @@ void mount_server(http::Router& router) {
         .add({Method::kGet, "/server-info", http::kPublic, Place::kInline},
              [](Request&) -> Result<Response> { return to_response(ServerInfo{}); });
   }
+  root.add({Method::kPost, "/v1/traces", http::kPublic, Place::kInline},
+           [](Request&) -> Result<Response> { return not_implemented("POST /v1/traces"); });
+  root.add({Method::kGet, "/ajax-api/2.0/mlflow/gateway-proxy", http::kPublic, Place::kInline},
+           [](Request&) -> Result<Response> { return Response::json("{\"endpoints\": []}"); });
   for (const char* prefix : {"/api/2.0", "/api/3.0", "/ajax-api/2.0", "/ajax-api/3.0"}) {
     router.group(prefix, render_error).otherwise(no_endpoint);
   }
@@ -73,6 +96,9 @@ void mount_tracking(http::Router& router, tracking::Tracking& tracking) {
   mount_logging(api, tracking);
   mount_inputs(api, tracking);
   mount_histories(api, tracking);
+  // MLflow's own definition of this one call lacks a slash, and clients made from it send it so.
+  Api without_slash(router, "2.0", "mlflow");
+  mount_search_datasets(without_slash, tracking);
 }
 
 }  // namespace slipway::mlflow

@@ -162,6 +162,11 @@ void mount_inputs(Api& api, Tracking& tracking) {
   ServiceApi routes(api, tracking);
   routes.write_large(Method::kPost, "/runs/log-inputs", kWritesTracking, log_inputs);
   routes.write(Method::kPost, "/runs/outputs", kWritesTracking, log_outputs);
+  mount_search_datasets(api, tracking);
+}
+
+void mount_search_datasets(Api& api, Tracking& tracking) {
+  ServiceApi routes(api, tracking);
   routes.read(Method::kPost, "/experiments/search-datasets", kReadsTracking, search_datasets);
 }
 

@@ -13,6 +13,7 @@ void mount_experiments(Api& api, tracking::Tracking& tracking);
 void mount_runs(Api& api, tracking::Tracking& tracking);
 void mount_logging(Api& api, tracking::Tracking& tracking);
 void mount_inputs(Api& api, tracking::Tracking& tracking);
+void mount_search_datasets(Api& api, tracking::Tracking& tracking);
 void mount_histories(Api& api, tracking::Tracking& tracking);
 
 }  // namespace slipway::mlflow

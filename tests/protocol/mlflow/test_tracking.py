@@ -453,6 +453,22 @@ def test_both_prefixes_answer_alike(ours, experiment):
 
 
 def test_what_is_not_there_is_missing(ours):
-    status, answer = ours.call("GET", "traces/tr-1/info")
-    assert (status, answer["error_code"]) == (404, "ENDPOINT_NOT_FOUND")
+    for path in ("nothing", "/api/3.0/mlflow/nothing/at/all", "/ajax-api/2.0/mlflow/tracesx"):
+        status, answer = ours.call("GET", path)
+        assert (status, answer["error_code"]) == (404, "ENDPOINT_NOT_FOUND")
     assert ours.call("GET", "runs/create")[0] == 405
+
+
+@pytest.mark.parametrize("method, path", [
+    ("GET", "traces/tr-1/info"), ("POST", "traces/link-to-run"), ("POST", "/api/3.0/mlflow/traces/search"),
+    ("POST", "/api/3.0/mlflow/datasets/create"), ("POST", "/ajax-api/3.0/mlflow/scorers/register"),
+    ("GET", "/api/3.0/mlflow/workspaces"), ("GET", "/ajax-api/3.0/mlflow/gateway/secrets/list"),
+    ("POST", "/api/2.0/mlflow/artifacts/presigned-upload-url"), ("POST", "/v1/traces")])
+def test_what_mlflow_has_and_this_server_not_yet_says_so(ours, method, path):
+    status, answer = ours.call(method, path, {} if method == "POST" else None)
+    assert (status, answer["error_code"]) == (501, "NOT_IMPLEMENTED")
+    assert path.rsplit("/", 1)[-1] in answer["message"]
+
+
+def test_the_page_finds_no_gateway(ours):
+    assert ours.ask("GET", "/ajax-api/2.0/mlflow/gateway-proxy", gateway_path="api/2.0/endpoints/") == {"endpoints": []}
