@@ -94,8 +94,13 @@ def test_searching_registered_models(pair, run):
     mine = "name LIKE '{n}-%'"
     for more in ("", " AND tags.odd = '1'", " AND tag.odd != '1'", " AND tags.`mlflow.prompt.is_prompt` = 'true'",
                  " AND tags.`mlflow.prompt.is_prompt` != 'true'", " AND name IN ('{n}-1')", " AND name = x",
-                 " AND colour = 'x'", " OR name = 'x'"):
+                 " AND colour = 'x'", " OR"):
         get(pair, M + "search", filter=mine + more)
+    for more, found in ((" AND (tags.odd = '1' OR name = '{n}-2')", ["{n}-1", "{n}-2"]),
+                        (" AND (tags.odd = '1' OR tags.`mlflow.prompt.is_prompt` = 'true')", ["{n}-1", "{n}-prompt"])):
+        theirs, ours = pair.call("GET", M + "search", filter=mine + more)
+        assert theirs[0] == 400 and "Invalid clause(s)" in theirs[2]
+        assert [model["name"] for model in ours[1]["registered_models"]] == pair.fill(found, pair.made[1])
     pair.differ("our own list of comparators", (*INVALID, "'>'"), "GET", M + "search", filter=mine + " AND name > 'x'")
     for order in ("name DESC", "name", ["timestamp DESC", "name"], ["name ASC"]):
         get(pair, M + "search", filter=mine, order_by=order)
@@ -240,7 +245,7 @@ def test_searching_versions(pair, model):
     mine = "name = '{n}'"
     for more in ("", " AND run_id = '{r}'", " AND run_id IN ('{r}', 'x')", " AND version_number >= 2",
                  " AND version_number = '1'", " AND tag.t = 'v'", " AND tags.t LIKE 'V%'", " AND tags.t ILIKE 'V%'",
-                 " AND source_path LIKE 's3%'", " AND status = 'READY'", " AND version_number > 1.5", " OR name = 'x'"):
+                 " AND source_path LIKE 's3%'", " AND status = 'READY'", " AND version_number > 1.5", " OR"):
         get(pair, V + "search", filter=mine + more, order_by="version_number")
     for order in (["name", "version_number DESC"], "version_number ASC", ["creation_timestamp", "version_number"]):
         get(pair, V + "search", filter=mine, order_by=order)
@@ -297,8 +302,10 @@ def test_searching_logged_models(pair, logged):
                    "source_run_id = '{r}'", "model_type IN ('xgboost')", "creation_timestamp > 1", "name LIKE 's%'",
                    "bogus.x = 1", "name = lm", "name != lm", "params.p = 1", "tags.t = v AND name = lm"):
         post(pair, L + "/search", {"experiment_ids": ["{e}"], "filter": filter})
+    pair.differ("alternatives are ours alone", (200,), "POST", L + "/search",
+                {"experiment_ids": ["{e}"], "filter": "name = 'lm' OR name = 'x'"})
     pair.differ("as every other search says it", (*INVALID, "Invalid clause(s) in filter string: OR"), "POST",
-                L + "/search", {"experiment_ids": ["{e}"], "filter": "name = 'lm' OR name = 'x'"})
+                L + "/search", {"experiment_ids": ["{e}"], "filter": "name = 'lm' OR"})
     for field, ascending in (("metrics.rmse", False), ("metrics.rmse", True), ("name", True), ("creation_time", True),
                              ("bogus", True), ("", True), ("params.p", True), ("bogus.x", True)):
         post(pair, L + "/search", {"experiment_ids": ["{e}"],

@@ -278,7 +278,8 @@ def test_inputs_and_outputs(pair, made):
     post(pair, "runs/outputs", {"run_id": "{r}", "models": [{"model_id": "m-2", "step": 4}, {"model_id": "m-3"}]})
     get(pair, "runs/get", run_id="{r}")
     post(pair, "runs/search", {"experiment_ids": ["{e}"]})
-    post(pair, "/ajax-api/2.0/mlflow/experiments/search-datasets", {"experiment_ids": ["{e}"]})
+    for prefix in ("/ajax-api/2.0/mlflow", "/ajax-api/2.0mlflow", "/api/2.0mlflow"):
+        post(pair, prefix + "/experiments/search-datasets", {"experiment_ids": ["{e}"]})
     post(pair, "/ajax-api/2.0/mlflow/experiments/search-datasets", {})
     post(pair, "/ajax-api/2.0/mlflow/experiments/search-datasets", {"experiment_ids": [str(i) for i in range(21)]})
     for dataset in ({**bikes, "name": "n" * 501}, {**bikes, "digest": "d" * 37}, {**bikes, "source": "s" * 65536},
@@ -475,8 +476,6 @@ dataset.name IN ('data1', 'data5')
 dataset.name NOT IN ('data1')
 dataset.other = 'x'
 dataset.name > 'x'
-params.p = 'a' OR params.p = 'b'
-(params.p = 'a')
 NOT params.p = 'a'
 params.p = 'a';
 params.p = 'a'; params.p = 'b'
@@ -512,6 +511,17 @@ def without_pieces(answer):
         return answer
     return (*answer[:2], re.sub(r"(Invalid clause\(s\) in filter string|got different type in list):.*", r"\1", answer[2],
                                 flags=re.S))
+
+
+@pytest.mark.parametrize("filter, found", [
+    ("params.p = 'a' OR params.p = 'ab'", ["run 2"]), ("params.p = 'A' or params.p = 'ab'", ["run 1", "run 2"]),
+    ("(params.p = 'A')", ["run 1"]), ("(params.p = 'A' OR metrics.m >= 1.5) AND tags.t != 'Tag0'", ["run 1", "run 4"]),
+    ("params.p = 'A' OR metrics.m >= 1.5 AND tags.t = 'Tag0'", ["run 1", "run 3"])])
+def test_alternatives_are_ours_alone(pair, searched, filter, found):
+    body = {"experiment_ids": ["{s}"], "filter": filter, "order_by": ["attributes.start_time ASC"]}
+    theirs, ours = pair.call("POST", "runs/search", body)
+    assert theirs[0] == 400 and "Invalid clause(s)" in theirs[2]
+    assert [run["info"]["run_name"] for run in ours[1].get("runs", [])] == found
 
 
 @pytest.mark.parametrize("filter", FILTERS)
@@ -574,7 +584,7 @@ name IN ('found 1')
 foo = 'x'
 params.t = 'a'
 name = 'found 1' AND tags.t = 'a'
-name = 'found 1' OR tags.t = 'a'
+name = 'found 1' OR
 name = found
 name
 """.strip().split("\n")
