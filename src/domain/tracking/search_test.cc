@@ -211,6 +211,30 @@ TEST_P(SearchTest, OtherExperimentsAreNotSearched) {
   EXPECT_TRUE(page->runs.empty()) << "no experiments, no runs";
 }
 
+TEST_P(SearchTest, ConditionsMayBeAlternativesAndGroups) {
+  const auto named = [](const char* name, db::Joint joint = {}) {
+    return Condition{Field::kAttribute, "run_name", Op::kEqual, std::string(name), joint};
+  };
+  const auto tagged = [](const char* value, db::Joint joint = {}) {
+    return Condition{Field::kTag, "t", Op::kEqual, std::string(value), joint};
+  };
+  RunQuery query;
+  query.where = {named("a"), named("b", {.either = true})};
+  EXPECT_EQ(found(query), "ba");
+  query.where = {named("a"), named("b", {.either = true}), tagged("1")};
+  EXPECT_EQ(found(query), "a") << "and binds more closely";
+  query.where = {named("b", {.opens = 1}), named("a", {.either = true, .closes = 1}), tagged("2")};
+  EXPECT_EQ(found(query), "b");
+  query.where = {tagged("2"),
+                 named("a", {.opens = 2}),
+                 named("b", {.either = true, .closes = 1}),
+                 {Field::kMetric, "m", Op::kGreater, 1.5, {.closes = 1}}};
+  EXPECT_EQ(found(query), "b");
+  query.where = {tagged("none"), tagged("%", {.either = true})};
+  query.where[1].op = Op::kLike;
+  EXPECT_EQ(found(query), "dcba") << "the runs of other views stay out";
+}
+
 TEST_P(SearchTest, ManyConditionsAndOrdersAreBounded) {
   RunQuery query;
   for (int i = 0; i < 100; ++i) {
