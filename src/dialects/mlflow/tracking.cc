@@ -45,7 +45,6 @@ bool comes_later(std::string_view path) {
   const std::size_t root = path.find(kRoot);
   if (root == std::string_view::npos) return false;
   const std::string_view rest = path.substr(root + kRoot.size());
-  if (rest.starts_with("artifacts/presigned-")) return true;
   const std::string_view word = rest.substr(0, rest.find('/'));
   return std::find(std::begin(kLater), std::end(kLater), word) != std::end(kLater);
 }
