@@ -114,7 +114,6 @@ class RunImages::Looking {
 void RunImages::Image::forget() {
   rows.reset();
   columns.clear();
-  too_large = false;
 }
 
 Result<std::optional<std::vector<Run>>> RunImages::search(const RunQuery& query) {
@@ -362,7 +361,8 @@ void RunImages::shrink() {
     std::erase_if(images, [](const auto& entry) {
       if (entry.second.use_count() > 1) return false;
       std::lock_guard lock(entry.second->mutex);
-      return !entry.second->rows || entry.second->rows->keys.empty();
+      const Image& image = *entry.second;
+      return !image.too_large && (!image.rows || image.rows->keys.empty());
     });
   });
 }

@@ -38,7 +38,7 @@ class RunImages {
   struct Image {
     std::mutex mutex;  // guards all below
     std::shared_ptr<RunRows> rows;  // none: not read yet
-    bool too_large = false;
+    bool too_large = false;  // stays so: no run ever goes
     ChangePlace at;
     std::map<ColumnName, Kept> columns;
     std::uint64_t used = 0;

@@ -2,14 +2,23 @@
 // wait behind one. Batches of one step of N keys, and of 500 steps of one key.
 #include <benchmark/benchmark.h>
 
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
 #include <filesystem>
-#include <future>
 
 #include "domain/tracking/store.h"
 #include "graph/graph.h"
 
 namespace slipway::tracking {
 namespace {
+
+template <class T>
+void must(const Result<T>& result) {
+  if (result.ok()) return;
+  std::fprintf(stderr, "tracking_bench: %s\n", result.error().message.c_str());
+  std::exit(2);
+}
 
 class Catalogue {
  public:
@@ -19,12 +28,12 @@ class Catalogue {
     std::filesystem::create_directories(folder_);
     pool = std::move(*db::Pool::open("sqlite://" + (folder_ / "catalog.db").string(),
                                      db::joined({graph::migrations(), migrations()}), metrics_));
-    pool->write([&](db::Tx& tx) -> Result<> {
+    must(pool->write([&](db::Tx& tx) -> Result<> {
       TRY(make_default_experiment(tx, "artifacts:", 1));
       run_id = TRY(create_run(tx, {}, std::string(32, 'a'), {}, 1)).info.id;
       run = TRY(find_run(tx, run_id)).key;
       return {};
-    });
+    }));
   }
   ~Catalogue() {
     pool.reset();
@@ -39,7 +48,7 @@ class Catalogue {
       }
     }
     const std::vector<Addition> additions = to_additions(metrics);
-    pool->write([&](db::Tx& tx) { return write_batch(tx, run_id, {}, additions, 1); });
+    must(pool->write([&](db::Tx& tx) { return write_batch(tx, run_id, {}, additions, 1); }));
   }
 
   std::string run_id;
