@@ -138,13 +138,12 @@ def append_lines(bench: Bench) -> list[Line]:
 
 # --- charts --------------------------------------------------------------------------------------------------------
 
-def chart_ms(server: Server, runs: list[str], key: str) -> tuple[float, int]:
+def chart_ms(server: Server, series: list[tuple[str, str]]) -> tuple[float, int]:
     """One page of charts: a request for each series, on one connection; milliseconds and points."""
     connection = http.client.HTTPConnection(server.address)
     connection.connect()
-    points, began = 0, time.perf_counter()
-    bodies = []
-    for run in runs:
+    bodies, began = [], time.perf_counter()
+    for run, key in series:
         connection.request("GET", f"/ajax-api/2.0/mlflow/metrics/get-history-bulk-interval?run_ids={run}"
                                   f"&metric_key={key}&max_results={CHART_ANSWER_POINTS}")
         bodies.append(connection.getresponse().read())
@@ -154,9 +153,10 @@ def chart_ms(server: Server, runs: list[str], key: str) -> tuple[float, int]:
     return elapsed, points
 
 
-def key_of_load(catalogue: pathlib.Path) -> str:
+def series_of(catalogue: pathlib.Path) -> list[tuple[str, str]]:
+    """Runs with the key of their one series, as load_client named it."""
     with contextlib.closing(sqlite3.connect(catalogue)) as database:
-        return database.execute("select key from metric_series limit 1").fetchone()[0]
+        return database.execute("select r.run_id, s.key from metric_series s join runs r on r.id = s.run").fetchall()
 
 
 THEIR_POINTS = f"""
@@ -177,7 +177,7 @@ def their_chart(bench: Bench) -> tuple[float, float]:
     with peers.mlflow(bench, folder) as server:
         measure.wait_until_at_rest(server.pid, share=0.2, limit_s=40)
         before = measure.cpu_s(server.pid)
-        taken = [chart_ms(server, ["a" * 32], "loss")[0] for _ in range(2)]
+        taken = [chart_ms(server, [("a" * 32, "loss")])[0] for _ in range(2)]
         return min(taken) * CHARTS, (measure.cpu_s(server.pid) - before) / len(taken) * CHARTS
 
 
@@ -186,11 +186,11 @@ def chart_line(bench: Bench) -> Line:
     with peers.slipway(bench, folder) as server:
         runs = [create_run(server) for _ in range(CHARTS)]
         log(bench, server, runs, 0, requests=CHARTS * CHART_POINTS // 1000, points=1000)
-        key = key_of_load(folder / "state" / "catalog.db")
+        series = series_of(folder / "state" / "catalog.db")
         measure.wait_until_at_rest(server.pid, share=0.02, limit_s=30)
-        first, points = chart_ms(server, runs, key)
+        first, points = chart_ms(server, series)
         before = measure.cpu_s(server.pid)
-        taken = sorted(chart_ms(server, runs, key)[0] for _ in range(CHART_REPEATS))
+        taken = sorted(chart_ms(server, series)[0] for _ in range(CHART_REPEATS))
         cpu = (measure.cpu_s(server.pid) - before) / CHART_REPEATS
     theirs_ms, theirs_cpu = their_chart(bench)
     middle = statistics.median(taken)

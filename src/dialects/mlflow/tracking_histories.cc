@@ -117,6 +117,7 @@ Result<Response> get_history(Tracking& tracking, Request& request) {
 
 void append(std::vector<MetricMessage>& metrics, const std::string& run_id, const std::string& key,
             const std::vector<Point>& points) {
+  if (metrics.empty()) metrics.reserve(points.size());
   for (const Point& point : points) {
     metrics.push_back(to_metric(key, point));
     metrics.back().run_id = run_id;

@@ -83,6 +83,8 @@ class Chart {
  public:
   explicit Chart(const std::optional<StepRange>& steps) : steps_(steps) {}
 
+  void expect(std::size_t heads) { heads_.reserve(heads_.size() + heads); }
+
   void add(const std::vector<Point>& points) {
     for (const Point& point : points) {
       if (!steps_ || (point.step >= steps_->first && point.step <= steps_->last)) {
@@ -182,6 +184,7 @@ Result<> collect_chart(db::Tx& tx, std::int64_t series, const std::optional<Step
   };
   std::int64_t points = 0;
   for (const ChunkHeads& chunk : chunks) points += within(chunk) ? chunk.points : 0;
+  if (points > kExactMax) chart.expect(chunks.size() * (kChunkPoints / kHeadPoints + 1));
   for (const ChunkHeads& chunk : chunks) {
     if (!within(chunk)) continue;
     if (points > kExactMax && wholly(chunk))
