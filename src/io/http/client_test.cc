@@ -153,10 +153,11 @@ class Counted final : public BodyReader {
   const std::uint64_t breaks_at_;
 };
 
+constexpr std::uint64_t kBytes = 100u << 20;
+
 void mount_streams(Router& router) {
   mount(router);
   Router::Group group = router.group("", render_plain_error);
-  constexpr std::uint64_t kBytes = 100u << 20;
   for (const auto& [path, breaks_at] : {std::pair{"/stream", kBytes + 1}, {"/broken", kBytes / 100}}) {
     group.add({Method::kGet, path, kPublic, Place::kBlocking},
               [breaks_at = breaks_at](Request&) -> Result<Response> {

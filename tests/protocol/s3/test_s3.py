@@ -76,7 +76,7 @@ def digest(data):
 
 # --- files ---------------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("name", ["a.txt", "with blank é漢.csv", "a+b&c=d;e,f.bin", "per%cent", "~tilde'(x)!*$@.txt",
+@pytest.mark.parametrize("name", ["a.txt", "with blank é漢.csv", "a+b&c=d;e,f.bin", "100%", "~tilde'(x)!*$@.txt",
                                   "<&>\".xml"])
 def test_a_file_goes_up_comes_down_and_goes(store, bucket, name):
     data = name.encode() * 100
@@ -268,11 +268,13 @@ def test_a_bucket_that_stays_busy_is_told_to_the_client(store, bucket):
 def test_an_upload_in_parts_survives_a_fault_of_any_request(store, bucket, bad_at, how):
     data = os.urandom(2 * PART + 5)
     bucket.state.bad_days(*[s3.fine] * bad_at, getattr(s3, how))
+    if bad_at == 0 and how != "slow_down":
+        # Nobody knows whether the upload was begun, and beginning twice would leave one behind. The answer comes while
+        # the client still sends.
+        with contextlib.suppress(ConnectionError):
+            assert store.ask("PUT", f"{PROXY}/d/large", data)[0] == 503
+        assert bucket.state.objects == {}
     status, headers, body = store.ask("PUT", f"{PROXY}/d/large", data)
-    began = bad_at == 0 and how != "slow_down"
-    if began:  # nobody knows whether the upload was begun, and beginning twice would leave one behind
-        assert status == 503
-        status, headers, body = store.ask("PUT", f"{PROXY}/d/large", data)
     assert (status, headers["ETag"]) == (200, digest(data)), body
     assert store.get("d/large")[2] == data
 
