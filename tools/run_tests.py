@@ -223,6 +223,7 @@ SUITES = {
     "unit": unit,
     "load-time": load_time,
     "faults": pytest_suite("faults", "mlflow3", alone=True),
+    "scenario": pytest_suite("scenario", "dvc"),
     "mlflow": pytest_suite("protocol/mlflow", "mlflow3"),
     "s3": pytest_suite("protocol/s3", "s3"),
     "mlflow2": pytest_suite("protocol/mlflow", "mlflow2"),
