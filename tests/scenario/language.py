@@ -73,7 +73,7 @@ def read_sentence(file, line, sentence):
     for verb, pattern in SENTENCES:
         if match := pattern.fullmatch(sentence):
             return Step(line, sentence, verb, match.groupdict())
-    raise Failed(file, line, sentence, "a sentence of tests/scenario/README.md", f"no sentence begins or goes on so: {sentence!r}")
+    raise Failed(file, line, sentence, "a sentence of tests/scenario/README.md", f"none that reads so: {sentence!r}")
 
 
 def parse(file, text):
@@ -82,7 +82,7 @@ def parse(file, text):
     for number, line in enumerate(text.splitlines(), 1):
         if line[:1] in (" ", "\t"):
             if not steps or steps[-1].verb not in BLOCKS:
-                raise Failed(file, number, line.strip(), "an indented line below what has a block", "nothing that has one above it")
+                raise Failed(file, number, line.strip(), "an indented line below what has a block", "nothing above it has one")
             blocks.setdefault(steps[-1].line, []).append(line)
             continue
         line = re.sub(r" {2,}", " ", line.strip(), count=1)
@@ -273,5 +273,7 @@ def events_like(events, kind, subject):
 
 
 def told_as(events, most=40):
-    lines = [f"{event['seq']} {event.get('time', '')} {event['type']} {event['subject']} {short(event['data'], 200)}" for event in events[-most:]]
-    return "".join(f"\n              {line}" for line in lines) or " none"
+    """A line each, of the newest."""
+    def line(event):
+        return f"{event['seq']} {event.get('time', '')} {event['type']} {event['subject']} {short(event['data'], 200)}"
+    return "".join(f"\n              {line(event)}" for event in events[-most:]) or "none"

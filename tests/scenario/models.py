@@ -32,7 +32,8 @@ def stump(low, high, sick):
     return json.dumps({"version": [2, 1, 0], "learner": {
         "attributes": {}, "feature_names": ["x", "y"], "feature_types": ["float", "float"],
         "gradient_booster": {"name": "gbtree", "model": trees},
-        "learner_model_param": {"base_score": "0", "boost_from_average": "0", "num_class": "0", "num_feature": "2", "num_target": "1"},
+        "learner_model_param": {"base_score": "0", "boost_from_average": "0", "num_class": "0", "num_feature": "2",
+                                "num_target": "1"},
         "objective": {"name": "reg:squarederror", "reg_loss_param": {"scale_pos_weight": "1"}}}})
 
 
@@ -70,13 +71,16 @@ def files_of(source):
 
 def log(ask, source, more):
     """The id of the logged model and of its run. `more` are words: "golden FILE" of tests/data, "golden of
-    stump LOW HIGH" (of another), "no golden", or METRIC=VALUE."""
-    files, metrics = files_of(source), {}
+    stump LOW HIGH" (of another), "no golden", METRIC=VALUE, or "measured on DATA"."""
+    files, metrics, datasets = files_of(source), {}, []
     for word in more:
         if word == "no golden":
             files.pop("golden.jsonl", None)
         elif word.startswith("golden of stump "):
             files["golden.jsonl"] = golden_of_stump(*(float(number) for number in word.split()[3:])).encode()
+        elif word.startswith("measured on "):
+            data = word.removeprefix("measured on ")
+            datasets.append({"dataset": {"name": data, "digest": "1", "source_type": "local", "source": data}})
         elif word.startswith("golden "):
             files["golden.jsonl"] = (DATA / word.removeprefix("golden ")).read_bytes()
         else:
@@ -88,6 +92,8 @@ def log(ask, source, more):
     model = made["model"]["info"]["model_id"]
     for name, content in files.items():
         ask("PUT", f"/api/2.0/mlflow-artifacts/artifacts/0/models/{model}/artifacts/{name}", content)
+    if datasets:
+        ask("POST", f"{API}/runs/log-inputs", {"run_id": run, "datasets": datasets})
     for name, value in metrics.items():
         ask("POST", f"{API}/runs/log-metric", {"run_id": run, "key": name, "value": value, "timestamp": 1, "step": 0})
     ask("PATCH", f"{API}/logged-models/{model}", {"model_id": model, "status": "LOGGED_MODEL_READY"})

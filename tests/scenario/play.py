@@ -136,7 +136,8 @@ class Player:
                     json.loads(data)
                 except ValueError as error:
                     raise Wrong("a body that is JSON (or a `header Content-Type: ...` above)", f"{error}: {data}") from None
-            self.last.append(Answer(*self.world.call(method, self.fill(path, **number), data.encode() if data else None, headers)))
+            status, text = self.world.call(method, self.fill(path, **number), data.encode() if data else None, headers)
+            self.last.append(Answer(status, text))
 
     def request(self, step):
         self.send(step.times, step.method, step.path, step.body or step.block)
@@ -242,7 +243,7 @@ class Player:
         events = self.world.events()
         found = events_like(events, step.type, step.subject and self.fill(step.subject))
         if len(found) != int(step.count):
-            raise Wrong(f"{step.count} of {step.type} {step.subject or ''}", f"{len(found)} among" + told_as(events))
+            raise Wrong(f"{step.count} of {step.type} {step.subject or ''}", f"{len(found)} among " + told_as(events))
 
     def edges(self, step):
         effect, cause = self.fill(step.effect), self.fill(step.cause)

@@ -250,11 +250,13 @@ def test_what_is_said_not_to_happen_is_known_to_happen_elsewhere():
     """A misspelt type of event would never come."""
     steps = [step for steps in scenarios().values() for step in steps]
     happens = {step.type for step in steps if step.verb == "event" or step.verb == "events" and int(step.count) > 0}
-    never = {step.type: step.sentence for step in steps if step.verb == "no_event" or step.verb == "events" and int(step.count) == 0}
+    never = {step.type: step.sentence for step in steps
+             if step.verb == "no_event" or step.verb == "events" and int(step.count) == 0}
     assert never.keys() <= happens, {kind: never[kind] for kind in never.keys() - happens}
 
 
-CHAPTERS = ["project", "checks", "features", "gates", "rollout", "predictions", "monitors", "triggers", "evidence", "circle", "page"]
+CHAPTERS = ["project", "checks", "features", "gates", "rollout", "predictions", "monitors", "triggers", "evidence", "circle",
+            "page"]
 
 
 def test_each_chapter_has_a_scenario_and_no_scenario_is_elsewhere():
@@ -316,8 +318,8 @@ def test_a_file_is_a_test_that_passes_or_fails(tmp_path, name, passes):
     for file in ("conftest.py", "language.py", "play.py", "world.py", "models.py"):
         (tmp_path / file).symlink_to(HERE / file)
     (tmp_path / "story.scn").write_text(REAL % name)
-    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)],
-                          env=os.environ, cwd=tmp_path, capture_output=True, text=True)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)]
+    done = subprocess.run(command, env=os.environ, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == (0 if passes else 1), done.stdout
     if passes:
         assert "1 passed" in done.stdout, done.stdout
