@@ -19,6 +19,8 @@ namespace {
 
 namespace fs = std::filesystem;
 using flows::Occasion;
+
+constexpr std::chrono::minutes kFetchMax{2};  // a remote that is silent must not stop the others
 using project::Applied;
 using project::TriggerSpec;
 
@@ -207,11 +209,11 @@ Result<bool> SourcePart::fetch(const project::ProjectFile& file) {
     if (git != nullptr && wanted.contains(git->branch)) known.insert(git->branch);
   }
   if (known.empty()) return false;
-  errand_.start([known, project = project_]() -> Result<> {
+  errand_.start([known, project = project_, stop = stop_]() -> Result<> {
     std::vector<std::string> arguments = {"fetch", "--quiet", "--no-tags", "origin"};
     for (const std::string& branch : known)
       arguments.push_back("+refs/heads/" + branch + ":refs/remotes/origin/" + branch);
-    const git::Outcome outcome = TRY(git::run(project, arguments));
+    const git::Outcome outcome = TRY(git::run(project, arguments, {kFetchMax, stop}));
     if (outcome.status == 0) return {};
     return unavailable("git fetch failed: " + std::string(trim(outcome.err)));
   });

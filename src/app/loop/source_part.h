@@ -22,6 +22,8 @@ class SourcePart final : public Part {
  public:
   /// All must outlive it. `wake`: Circle::wake().
   SourcePart(db::Pool& pool, std::filesystem::path project, std::function<void()> wake);
+  /// A fetch under way is ended.
+  ~SourcePart() override { stop_.request_stop(); }
 
   std::string name() const override { return "sources"; }
   Result<bool> turn(UnixMs now) override;
@@ -59,6 +61,7 @@ class SourcePart final : public Part {
   project::CurrentProject current_;
   std::map<std::string, Seen> seen_;
   Guarded<std::set<std::string>> pushed_;
+  StopToken stop_;
   Errand errand_;  // a digest, or a fetch
   struct Digest {
     std::string trigger, mark, md5;

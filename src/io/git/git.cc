@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -43,15 +44,56 @@ class FileActions {
   posix_spawn_file_actions_t actions_;
 };
 
+using Deadline = std::chrono::steady_clock::time_point;
+
+/// Ends git, and what it started to speak to others, when it is time to.
+class Warden {
+ public:
+  Warden(pid_t group, const Patience* patience) : group_(group), patience_(patience) {
+    if (patience_ != nullptr) end_ = std::chrono::steady_clock::now() + patience_->span;
+  }
+
+  /// How long to wait for output before the next look; -1: for ever.
+  int look_every_ms() const { return patience_ == nullptr ? -1 : kLookMs; }
+  /// First it is asked, so that it can clean up.
+  void look() {
+    if (patience_ == nullptr) return;
+    const auto now = std::chrono::steady_clock::now();
+    if (!asked_ && patience_->stop.stop_requested()) return ask(now, "the server ends", "");
+    if (!asked_ && now >= end_)
+      return ask(now, "it did not end within " +
+                          std::to_string(patience_->span.count() / 1000) + " s", "timeout");
+    if (asked_ && now >= end_) kill(-group_, SIGKILL);
+  }
+  /// Why it was ended, if it was.
+  const std::optional<Error>& ended() const { return asked_; }
+
+ private:
+  static constexpr int kLookMs = 50;
+  static constexpr std::chrono::seconds kGrace{2};
+
+  void ask(Deadline now, const std::string& why, const char* tag) {
+    asked_ = with_tag(unavailable("git was ended: " + why), tag);
+    end_ = now + kGrace;
+    kill(-group_, SIGTERM);
+  }
+
+  const pid_t group_;
+  const Patience* const patience_;
+  Deadline end_{};
+  std::optional<Error> asked_;
+};
+
 /// Reads both streams to their ends, whichever has something.
-Result<> drain(int out, int err, Outcome& outcome) {
+Result<> drain(int out, int err, Outcome& outcome, Warden& warden) {
   std::array<pollfd, 2> ends{{{out, POLLIN, 0}, {err, POLLIN, 0}}};
   std::array<std::string*, 2> texts{&outcome.out, &outcome.err};
   std::string block(64 * 1024, '\0');
   while (ends[0].fd >= 0 || ends[1].fd >= 0) {
-    if (poll(ends.data(), ends.size(), -1) < 0 && errno != EINTR) {
+    if (poll(ends.data(), ends.size(), warden.look_every_ms()) < 0 && errno != EINTR) {
       return system_error("cannot wait for git", errno);
     }
+    warden.look();
     for (std::size_t i = 0; i < ends.size(); ++i) {
       if (ends[i].fd < 0 || ends[i].revents == 0) continue;
       ssize_t got = read(ends[i].fd, block.data(), block.size());
@@ -107,10 +149,24 @@ Error failed(const std::string& what, const Outcome& outcome) {
   return unavailable("git " + what + " failed: " + std::string(trim(outcome.err)));
 }
 
-}  // namespace
+/// A process group of its own for what may have to be ended with all that it started.
+class Attributes {
+ public:
+  explicit Attributes(bool own_group) {
+    posix_spawnattr_init(&attributes_);
+    if (own_group) posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETPGROUP);
+  }
+  Attributes(const Attributes&) = delete;
+  Attributes& operator=(const Attributes&) = delete;
+  ~Attributes() { posix_spawnattr_destroy(&attributes_); }
+  posix_spawnattr_t* get() { return &attributes_; }
 
-Result<Outcome> run(const std::filesystem::path& folder,
-                    const std::vector<std::string>& arguments) {
+ private:
+  posix_spawnattr_t attributes_;
+};
+
+Result<Outcome> run_with(const std::filesystem::path& folder,
+                         const std::vector<std::string>& arguments, const Patience* patience) {
   Pipe out = TRY(open_pipe());
   Pipe err = TRY(open_pipe());
   FileActions actions;
@@ -123,17 +179,33 @@ Result<Outcome> run(const std::filesystem::path& folder,
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   pid_t child = 0;
-  int failure = posix_spawnp(&child, "git", actions.get(), nullptr, argv.data(), environ);
+  Attributes attributes(patience != nullptr);
+  int failure = posix_spawnp(&child, "git", actions.get(), attributes.get(), argv.data(), environ);
   if (failure != 0) return system_error("cannot start git", failure);
   out.write_end = Fd();
   err.write_end = Fd();
   Outcome outcome;
-  Result<> drained = drain(out.read_end.get(), err.read_end.get(), outcome);
+  Warden warden(child, patience);
+  Result<> drained = drain(out.read_end.get(), err.read_end.get(), outcome, warden);
   out.read_end = Fd();  // a git that still writes ends by SIGPIPE
   err.read_end = Fd();
-  outcome.status = TRY(wait_for(child));
+  Result<int> status = wait_for(child);
+  if (warden.ended()) return *warden.ended();
+  outcome.status = TRY(std::move(status));
   if (!drained.ok()) return drained.error();
   return outcome;
+}
+
+}  // namespace
+
+Result<Outcome> run(const std::filesystem::path& folder,
+                    const std::vector<std::string>& arguments) {
+  return run_with(folder, arguments, nullptr);
+}
+
+Result<Outcome> run(const std::filesystem::path& folder, const std::vector<std::string>& arguments,
+                    const Patience& patience) {
+  return run_with(folder, arguments, &patience);
 }
 
 std::optional<WorkTree> WorkTree::find(const std::filesystem::path& start) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <optional>
 #include <set>
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/stop.h"
 
 // The git program, started by its arguments without a shell.
 namespace slipway::git {
@@ -22,6 +24,15 @@ struct Outcome {
 /// Runs `git -C FOLDER arguments...` with stdin closed. kUnavailable when git can't be started or
 /// was killed.
 Result<Outcome> run(const std::filesystem::path& folder, const std::vector<std::string>& arguments);
+
+/// For what may wait for others: git and all that it started are ended when a stop is requested,
+/// and after `span`; kUnavailable, with the tag "timeout" in the second case.
+struct Patience {
+  std::chrono::milliseconds span;
+  StopToken stop;
+};
+Result<Outcome> run(const std::filesystem::path& folder, const std::vector<std::string>& arguments,
+                    const Patience& patience);
 
 /// A work tree. Any thread; every call but find() and mark() starts a process (about 2 ms).
 class WorkTree {
