@@ -15,7 +15,7 @@ from loop import Loop  # noqa: E402
 
 LONG = bool(os.environ.get("SLIPWAY_TEST_LONG"))
 TRIALS = int(os.environ.get("SLIPWAY_TEST_TRIALS", "1000" if LONG else "0"))
-SECONDS, LEAST = 40, 15  # of random trials, where their number is not told
+SECONDS, LEAST = 60, 15  # of random trials, where their number is not told
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # In the order in which one loop comes to them, as many as one loop is killed at. "event.TYPE" is inside of the transaction

@@ -99,6 +99,13 @@ void NotifyPart::run() {
   }
 }
 
+/// Whether that is the first failure since it took one.
+bool NotifyPart::note_outcome(const std::string& webhook, bool is_taken) {
+  std::lock_guard lock(mutex_);
+  if (is_taken) failing_.erase(webhook);
+  return !is_taken && failing_.insert(webhook).second;
+}
+
 void NotifyPart::attempt(const Job& job) {
   if (stop_.stop_requested()) return;
   const Result<> sent = send(job);
@@ -107,8 +114,17 @@ void NotifyPart::attempt(const Job& job) {
   if (!sent.ok() && stop_.stop_requested()) return;
   (sent.ok() ? sent_ : failed_).add();
   const std::string error = sent.ok() ? "" : sent.error().message;
-  Result<> recorded = pool_.write(
+  if (note_outcome(job.delivery.webhook, sent.ok())) {
+    log_warning("a webhook does not take notifications; they are sent again, for three days",
+                {{"webhook", job.delivery.webhook}, {"why", error}});
+  }
+  const Result<bool> recorded = pool_.write(
       [&](db::Tx& tx) { return notify::record_attempt(tx, job.delivery, error, job.now); });
+  if (recorded.ok() && *recorded) {
+    log_error("a notification was given up", {{"webhook", job.delivery.webhook},
+                                              {"event", std::to_string(job.delivery.event_seq)},
+                                              {"why", error}});
+  }
   if (!recorded.ok()) {
     log_warning("the outcome of a notification could not be kept; it may be sent again",
                 {{"webhook", job.delivery.webhook}, {"why", recorded.error().message}});

@@ -50,6 +50,7 @@ class NotifyPart final : public Part {
 
   void run();
   void attempt(const Job& job);
+  bool note_outcome(const std::string& webhook, bool is_taken);
   Result<> post(const std::string& url, const std::string& body,
                 const std::vector<notify::Header>& headers);
   Result<> send(const Job& job);
@@ -67,6 +68,7 @@ class NotifyPart final : public Part {
   std::mutex mutex_;
   std::condition_variable ended_;
   std::set<std::string> under_way_;
+  std::set<std::string> failing_;  // webhooks whose last attempt failed
   std::array<std::thread, kThreads> threads_;
 };
 

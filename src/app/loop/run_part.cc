@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "domain/flows/repro.h"
 #include "domain/flows/run_folders.h"
+#include "domain/notify/notify.h"
 
 namespace slipway::app {
 namespace {
@@ -29,8 +30,17 @@ Result<Fd> open_log(const fs::path& file) {
   return fd;
 }
 
-std::vector<std::string> environment_of(const PipelineRun& run) {
+/// Without what the server keeps to itself: training code, and its log, may be anybody's.
+std::vector<std::string> environment_of(const PipelineRun& run,
+                                        const project::Applied* applied) {
   std::map<std::string, std::string> variables = flows::process_variables();
+  for (const char* own : {"SLIPWAY_HOOK_SECRET", "SLIPWAY_NATS"}) variables.erase(own);
+  if (applied != nullptr) {
+    for (const project::Notification& told : applied->declared.file.notify) {
+      for (const std::string* written : {&told.webhook, &told.secret})
+        variables.erase(notify::variable_in(*written).value_or(""));
+    }
+  }
   variables["SLIPWAY_RUN"] = run.id;
   std::vector<std::string> entries;
   for (const auto& [name, value] : variables) entries.push_back(name + "=" + value);
@@ -277,7 +287,8 @@ Result<bool> RunPart::launch(const PipelineRun& run, UnixMs now) {
   const Fd log = TRY(open_log(folder.log()));
   proc::Request process;
   process.commands = {{{place_.program.string(), "run-attempt", folder.path.string()}, ""}};
-  process.environment = environment_of(run);
+  const auto applied = TRY(pool_.read([&](db::Tx& tx) { return project_.get(tx); }));
+  process.environment = environment_of(run, applied.get());
   process.folder = folder.path;
   process.output = process.error = log.get();
   process.held = lock->get();

@@ -15,6 +15,7 @@
 #include "base/guarded.h"
 #include "domain/flows/runs_store.h"
 #include "domain/flows/runs_work.h"
+#include "domain/project/applied.h"
 #include "io/proc/proc.h"
 
 namespace slipway::app {
@@ -96,6 +97,7 @@ class RunPart final : public Part {
   const Draw draw_;
   const TakeFacts take_facts_;
   const Publish publish_;
+  project::CurrentProject project_;
   std::map<std::string, Running> running_;
   Errand drawing_;
   struct Drawing {

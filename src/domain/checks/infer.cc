@@ -223,6 +223,7 @@ class Writer {
     std::string text;
     for (const Frequent::Item& item : items)
       text += (text.empty() ? "" : ", ") + scalar(item.text, column.type == Type::kText);
+    if (text.empty()) return false;  // nothing but infinities
     checks.ours.push_back("domain: {values: [" + text + "]}");
     return true;
   }

@@ -106,17 +106,18 @@ Result<std::vector<Delivery>> due(db::Tx& tx, const std::vector<project::Notific
   return due;
 }
 
-Result<> record_attempt(db::Tx& tx, const Delivery& delivery, const std::string& error,
-                        UnixMs now_ms) {
+Result<bool> record_attempt(db::Tx& tx, const Delivery& delivery, const std::string& error,
+                            UnixMs now_ms) {
   const std::string kept = error.substr(0, kErrorBytesMax);
   TRY(
       tx.run("update notify_deliveries set attempts = attempts + 1, next_ms = ?, last_error = ? "
              "where webhook = ? and event_seq = ? and state = 'waiting'",
              now_ms + pause_after(static_cast<int>(delivery.attempts) + 1), kept, delivery.webhook,
              delivery.event_seq));
-  if (error.empty()) return end(tx, delivery, "delivered", "", now_ms);
-  if (now_ms - delivery.created_ms >= kGiveUpMs) return end(tx, delivery, "given_up", kept, now_ms);
-  return {};
+  const bool is_given_up = !error.empty() && now_ms - delivery.created_ms >= kGiveUpMs;
+  if (error.empty()) TRY(end(tx, delivery, "delivered", "", now_ms));
+  if (is_given_up) TRY(end(tx, delivery, "given_up", kept, now_ms));
+  return is_given_up;
 }
 
 Result<std::vector<Delivery>> deliveries(db::Tx& tx, int limit) {

@@ -44,9 +44,9 @@ Result<bool> waits(db::Tx& tx);
 Result<std::vector<Delivery>> due(db::Tx& tx, const std::vector<project::Notification>& declared,
                                   UnixMs now_ms);
 
-/// What an attempt came to; `error` is empty for success. Gives up after kGiveUpMs.
-Result<> record_attempt(db::Tx& tx, const Delivery& delivery, const std::string& error,
-                        UnixMs now_ms);
+/// What an attempt came to; `error` is empty for success. Gives up after kGiveUpMs: then true.
+Result<bool> record_attempt(db::Tx& tx, const Delivery& delivery, const std::string& error,
+                            UnixMs now_ms);
 
 /// Newest first.
 Result<std::vector<Delivery>> deliveries(db::Tx& tx, int limit);

@@ -85,9 +85,14 @@ UnixMs pause_after(int attempts) {
 }
 
 std::optional<std::string> resolve(const std::string& written, Variable variable) {
+  const std::optional<std::string> name = variable_in(written);
+  return name ? variable(*name) : written;
+}
+
+std::optional<std::string> variable_in(const std::string& written) {
   constexpr std::string_view kBegin = "${env:";
-  if (!written.starts_with(kBegin) || !written.ends_with('}')) return written;
-  return variable(written.substr(kBegin.size(), written.size() - kBegin.size() - 1));
+  if (!written.starts_with(kBegin) || !written.ends_with('}')) return std::nullopt;
+  return written.substr(kBegin.size(), written.size() - kBegin.size() - 1);
 }
 
 }  // namespace slipway::notify

@@ -41,5 +41,7 @@ inline constexpr UnixMs kGiveUpMs = 3 * 24 * 3600 * 1000LL;
 /// kept or logged.
 using Variable = std::optional<std::string> (*)(const std::string& name);
 std::optional<std::string> resolve(const std::string& written, Variable variable);
+/// NAME of "${env:NAME}"; nothing for any other text.
+std::optional<std::string> variable_in(const std::string& written);
 
 }  // namespace slipway::notify

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cmath>
 #include <future>
+#include <optional>
 
 #include "base/hash.h"
 #include "base/log.h"
@@ -418,14 +419,22 @@ Result<Scored> Deployments::answer(const Assignment& assignment, std::vector<flo
   PredictionView record = record_of(assignment, facts, now_ms, cells, rows);
   Try tried = score(assignment.version, cells, rows, clock_);
   Scored scored{assignment.version, {}, false};
-  if (deployed.counter && !assignment.chosen) {
+  // What neither version can answer says nothing of either: where keys stick, all such requests of
+  // one caller would stand against the version that its key has drawn.
+  const bool is_drawn = deployed.route.mode == delivery::Mode::kCanary && !assignment.chosen;
+  const Loaded& other = candidate ? deployed.stable : deployed.candidate;
+  std::optional<Try> by_other;
+  if (is_drawn && !tried.finite && takes(other, cells, rows))
+    by_other = score(other, cells, rows, clock_);
+  const bool is_nobodys = by_other && !by_other->finite;
+  if (deployed.counter && !assignment.chosen && !is_nobodys) {
     delivery::StepCounts counts;
     (candidate ? counts.candidate : counts.stable) =
         counted(deployed.route, assignment.version, tried);
     deployed.counter->add(counts);
   }
   serving_.count(*assignment.version, rows, tried.ns, !tried.finite);
-  if (candidate && !assignment.chosen && !tried.finite && takes(deployed.stable, cells, rows)) {
+  if (candidate && by_other) {
     // Kept as the candidate's error, then as the answer that was given.
     PredictionView failed = record;
     failed.role = Role::kCanary;
@@ -434,7 +443,7 @@ Result<Scored> Deployments::answer(const Assignment& assignment, std::vector<flo
     failed.latency_us = microseconds(tried.ns);
     log(deployed, deployed.candidate_layout, failed, facts.looked_up);
     errors_.add();
-    tried = score(deployed.stable, cells, rows, clock_);
+    tried = std::move(*by_other);
     scored = {deployed.stable, {}, true};
   }
   const bool by_candidate = candidate && !scored.fell_back;

@@ -215,6 +215,28 @@ TEST_F(DeploymentsTest, ACanaryThatIsNotFiniteIsReplacedByTheStableVersionAndCou
   EXPECT_EQ(kept[1].prediction.outputs, std::vector<float>{1});
 }
 
+TEST_F(DeploymentsTest, WhatNeitherVersionCanAnswerCountsForNeither) {
+  const std::int64_t one = add("NaN", "5"), two = add("NaN", "7"), three = add("1", "NaN");
+  ASSERT_TRUE(apply(route(one, two, delivery::Mode::kCanary, 50)).ok());
+  for (int i = 0; i < 40; ++i) EXPECT_FALSE(ask(assign("key" + std::to_string(i)), 5).ok());
+  EXPECT_EQ(deployments_->counters()[0]->counts(), delivery::StepCounts());
+  // One that the other version can answer stands against the one that has drawn it.
+  ASSERT_TRUE(apply(route(one, three, delivery::Mode::kCanary, 50)).ok());
+  const auto before = deployments_->counters()[0]->counts();
+  for (int i = 0; i < 40; ++i) {
+    const Assignment drawn = assign("key" + std::to_string(i));
+    const bool candidate = drawn.role == delivery::Role::kCandidate;
+    EXPECT_EQ(ask(drawn, 5).ok(), candidate);
+    EXPECT_TRUE(ask(drawn, 15).ok()) << "the stable version stands in";
+  }
+  const auto counts = deployments_->counters()[0]->counts();
+  const auto of_candidate = counts.candidate.requests - before.candidate.requests;
+  const auto of_stable = counts.stable.requests - before.stable.requests;
+  EXPECT_EQ(of_candidate + of_stable, 80);
+  EXPECT_EQ(counts.candidate.errors - before.candidate.errors, of_candidate / 2);
+  EXPECT_EQ(counts.stable.errors - before.stable.errors, of_stable / 2);
+}
+
 TEST_F(DeploymentsTest, AStableVersionThatIsNotFiniteIsAnError) {
   ASSERT_TRUE(apply(route(add("NaN", "5"))).ok());
   const Assignment assignment = assign();
