@@ -105,7 +105,9 @@ MEANT = {
     "what is absent is absent, and no failure of the server (5.3)":
         lambda call, theirs, ours: theirs[0] == 500 and "not found" in theirs[2] and ours[0] == 404,
     "an experiment's id may be a number (1.0)":
-        lambda call, theirs, ours: call.odd and refused(theirs, "'experiment_id", "'int'"),
+        lambda call, theirs, ours: call.odd and refused(theirs, "'experiment_id", "Hint: Value was of type"),
+    "an empty text counts as missing (1.0)":
+        lambda call, theirs, ours: call.odd and refused(theirs, 'Invalid value ""', "'str'") and refused(ours, "Missing value"),
     "a search of experiments without a bound has a default (1.1)":
         lambda call, theirs, ours: call.path == "experiments/search" and refused(theirs, "Invalid value 0", "max_results"),
     "a name that cannot be is refused before it is looked for":
