@@ -14,7 +14,7 @@ using Bytes = std::shared_ptr<const std::string>;
 
 struct Object {
   Bytes bytes;
-  std::string stamp;
+  std::string stamp, sha256;
 };
 
 /// One that comes in parts.
@@ -49,7 +49,8 @@ Result<Stored> place(Content& content, const std::string& key, std::string bytes
   if (is_folder(content.objects, key)) return conflict("'" + key + "' is a folder");
   if (lies_in_a_file(content.objects, key)) return conflict("a file lies on the way to " + key);
   Stored stored{bytes.size(), std::to_string(++content.commits), sha256_hex(bytes)};
-  content.objects[key] = {std::make_shared<const std::string>(std::move(bytes)), stored.stamp};
+  content.objects[key] = {std::make_shared<const std::string>(std::move(bytes)), stored.stamp,
+                          stored.sha256};
   return stored;
 }
 
@@ -62,6 +63,7 @@ class MemoryReader final : public Reader {
   explicit MemoryReader(Object object) : object_(std::move(object)), end_(object_.bytes->size()) {}
   std::uint64_t size() const override { return object_.bytes->size(); }
   std::string stamp() const override { return object_.stamp; }
+  std::string sha256() const override { return object_.sha256; }
   Result<> select(std::uint64_t at, std::uint64_t bytes) override {
     TRY(check_selection(size(), at, bytes));
     at_ = at;
