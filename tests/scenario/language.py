@@ -5,7 +5,7 @@ import re
 
 CONDITION = r"(?P<path>[\w\-.\[\]*=/:@+]+) (?:(?P<op>=|!=|~|<=|>=|<|>|has|about|lists) (?P<value>.+)|(?P<absent>absent))"
 MAYBE_CONDITION = rf"(?: (?:{CONDITION}))?"
-TIMES = r"(?:(?P<times>\d+) times )?"
+TIMES = r"(?:(?P<times>[1-9]\d*) times )?"
 SENTENCES = [(verb, re.compile(pattern)) for verb, pattern in {
     "copy": r"given file (?P<path>\S+) from (?P<source>\S+)(?: lines (?P<first>\d+) to (?P<last>\d+))?",
     "file": r"given file (?P<path>\S+)",

@@ -204,6 +204,7 @@ BAD = [
     ("event rollout.requested *\nPOST /a {\"a\": }", "JSON", "{\"a\": }"),
     # Nothing is played of what cannot be read.
     ("GET /missing\nexpect 404\nexpcet 200", "a sentence", "expcet"),
+    ("GET /missing\nexpect 404\n0 times GET /a", "a sentence", "0 times"),
     ("GET /missing\nexpect 404\nGET a", "a sentence", "GET a"),
     ("GET /missing\nexpect 404\nexpect stable == 1", "a sentence", "=="),
     ("GET /missing\nexpect 404\n  indented", "an indented line", "nothing"),
