@@ -25,9 +25,9 @@ FAST_S, SLOW_S, WARM_UP_S = 4, 5, 1
 PATH = "/v2/models/bench/infer"
 
 
-def row_body() -> bytes:
+def row_body(seed: int = 7) -> bytes:
     """One row of 28 features with the digits that a JSON encoder gives float32 values of a training set."""
-    chance = random.Random(7)
+    chance = random.Random(seed)
     data = [struct.unpack("f", struct.pack("f", chance.gauss(0, 1)))[0] for _ in range(28)]
     return json.dumps({"inputs": [{"name": "input-0", "shape": [1, 28], "datatype": "FP32",
                                    "data": [float(f"{value:.9g}") for value in data]}]}).encode()

@@ -3,7 +3,9 @@
 //
 //   load_client --address 127.0.0.1:5000 --path /api/... --connections 8 --seconds 5 --body
 //   log-metric --runs ID,ID,... load_client --address 127.0.0.1:5000 --path /v2/models/m/infer
-//   --connections 16 --seconds 5 --body-file row.json
+//   --connections 16 --seconds 5 --body-file rows.jsonl
+//
+// Of a body file each line is a request's body; a connection sends them in turn.
 //
 // --rate N sends so many a second at most, however fast answers come; --routes 1 also tells of each
 // X-Slipway-Route how many answers had it and when (microseconds since 1970) the first and the last
@@ -53,7 +55,7 @@ struct Plan {
   sockaddr_in address{};
   std::string host, path;
   Body body = Body::kFixed;
-  std::string fixed;
+  std::vector<std::string> fixed;  // bodies, sent in turn
   std::vector<std::string> runs;  // connection i logs to runs[i % size]
   std::size_t connections = 1;
   std::size_t points = 1000;  // of one batch
@@ -95,6 +97,17 @@ std::vector<std::string> split(const std::string& text) {
   return parts;
 }
 
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  std::size_t start = 0;
+  while (start < text.size()) {
+    const std::size_t end = std::min(text.find('\n', start), text.size());
+    if (end > start) lines.push_back(text.substr(start, end - start));
+    start = end + 1;
+  }
+  return lines;
+}
+
 Body parse_body(const std::string& name) {
   static const std::map<std::string, Body> names = {{"fixed", Body::kFixed},
                                                     {"log-metric", Body::kLogMetric},
@@ -120,7 +133,7 @@ void apply(Plan& plan, const std::string& flag, const std::string& value) {
   } else if (flag == "--body") {
     plan.body = parse_body(value);
   } else if (flag == "--body-file") {
-    plan.fixed = read_all(value);
+    plan.fixed = lines_of(read_all(value));
   } else if (flag == "--runs") {
     plan.runs = split(value);
   } else if (flag == "--points") {
@@ -168,12 +181,17 @@ class Requests {
         run_(plan.runs.empty() ? "" : plan.runs[connection % plan.runs.size()]),
         key_("loss" + std::to_string(connection)),
         step_(plan.first_step) {
-    if (plan.body == Body::kFixed) put_request(plan.fixed);
+    for (const std::string& body : plan.fixed) {
+      put_request(body);
+      fixed_.push_back(request_);
+    }
+    // Not all at the same one at once.
+    if (!fixed_.empty()) at_ = connection * 61 % fixed_.size();
   }
 
   /// Valid until the next call.
   std::string_view next() {
-    if (plan_.body == Body::kFixed) return request_;
+    if (plan_.body == Body::kFixed) return fixed_[at_++ % fixed_.size()];
     body_.clear();
     if (plan_.body == Body::kLogMetric) {
       body_ += "{\"run_id\": \"" + run_ + "\", ";
@@ -224,6 +242,8 @@ class Requests {
 
   const Plan& plan_;
   std::string run_, key_, body_, request_;
+  std::vector<std::string> fixed_;  // whole requests
+  std::size_t at_ = 0;
   std::int64_t step_;
 };
 

@@ -36,6 +36,7 @@ FEATURES = 28
 API = "/api/slipway/v1"
 CLOCK_START = "2026-03-02T10:00:00Z"
 NEVER = 1_000_000_000     # requests
+DIFFERENT_ROWS = 2000     # that are sent in turn: what is profiled is no constant
 
 # `free` has no deployment: the registry decides, nothing is kept or counted.
 PROJECT = f"""version: 1
@@ -356,8 +357,8 @@ def start_switched(bench: Bench, server: Server, folder: pathlib.Path) -> None:
 
 def lines(bench: Bench) -> list[Line]:
     folder = bench.fresh("predictions")
-    model, body = folder / "model.ubj", folder / "row.json"
-    body.write_bytes(inference.row_body())
+    model, body = folder / "model.ubj", folder / "rows.jsonl"
+    body.write_bytes(b"\n".join(inference.row_body(seed) for seed in range(DIFFERENT_ROWS)))
     with peers.slipway(bench, folder, core=SERVER_CORE, flags=("--clock", "replay")) as server:
         set_clock(server, CLOCK_START)
         apply_project(bench, folder)
