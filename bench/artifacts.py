@@ -5,6 +5,7 @@ import hashlib
 import pathlib
 import subprocess
 import threading
+import time
 from dataclasses import dataclass
 
 import measure
@@ -134,14 +135,18 @@ def listing_line(bench: Bench) -> Line:
             measure.wait_until_at_rest(server.pid, share=0.1, limit_s=40)
             before = measure.cpu_s(server.pid)
             answer = folder / "answer"
-            wall = measure.timed(["curl", "--silent", "--fail", "--output", answer, url], folder,
-                                 peers.environment()).wall_s
+            began = time.monotonic()
+            done = subprocess.run(["curl", "--silent", "--fail", "--output", answer, url], cwd=folder)
+            wall = time.monotonic() - began
             measure.wait_until_at_rest(server.pid, share=0.05, limit_s=5)
-            took.append((wall, measure.cpu_s(server.pid) - before, answer.read_text().count(".txt")))
+            files = answer.read_text().count(".txt") if done.returncode == 0 else 0
+            took.append((wall, measure.cpu_s(server.pid) - before, files))
     ours, theirs = took
+    peer = f"{theirs[0]:.2f} s" if theirs[2] == FILES else f"no answer, after {theirs[0]:.2f} s"
     return Line(f"listing of a folder with {FILES:,} files", f"< {LISTING_MAX_S:.0f} s",
-                f"{ours[0]:.2f} s, MLflow {theirs[0]:.2f} s", ours[0] < LISTING_MAX_S and ours[2] == theirs[2] == FILES,
-                times(theirs[0] / ours[0]), cpu_pair(ours[1], theirs[1]))
+                f"{ours[0]:.2f} s, MLflow {peer}", ours[0] < LISTING_MAX_S and ours[2] == FILES,
+                times(theirs[0] / ours[0]), cpu_pair(ours[1], theirs[1]),
+                ["a worker of MLflow's that is busy for longer than five seconds may be ended by its own watcher"])
 
 
 def lines(bench: Bench) -> list[Line]:
