@@ -17,7 +17,7 @@ import subprocess
 import pytest
 
 pytest.register_assert_rewrite("loop", "test_data_faults")
-from loop import API, Died, Loop  # noqa: E402
+from loop import API, DAY, PROJECT as LIVED, Died, Loop  # noqa: E402
 from server import Server, call  # noqa: E402
 from test_data_faults import HOWS, LONG, Cuts, folder, nth_call  # noqa: E402, F401 (fixtures)
 
@@ -356,6 +356,27 @@ def test_labels_that_were_taken_are_there_after_a_kill(tmp_path):
             for earlier in range(number + 1):
                 shown = loop.ask("GET", f"{API}/predictions/{given[earlier][0]}")
                 assert [label["value"] for label in shown["labels"]] == [earlier], (number, earlier)
+        loop.stop()
+    finally:
+        loop.end()
+
+
+def test_answers_that_have_had_their_time_go_once_whoever_dies(tmp_path):
+    loop = Loop(tmp_path / "tiny", project=LIVED.replace("    monitors:", "    log: {retention: 7d}\n    monitors:"))
+    try:
+        old = loop.answers(3)[0][0]
+        before = loop.newest_seq()
+        loop.die_at(["event.prediction_log.expired"])
+        loop.day += 10 * DAY
+        loop.phase(loop.turn_clock)
+        loop.phase(loop.turn_clock)
+        assert loop.places == [], "nobody came there"
+        # Never twice. Whoever dies between the files and the event takes the telling of it, as things are.
+        assert [event["type"] for event in loop.events(before)].count("prediction_log.expired") <= 1
+        assert loop.status("GET", f"{API}/predictions/{old}", loop.connect()) == 404
+        assert list((loop.state / "predictions").rglob("*.log")) == []
+        new = loop.answers(1)[0][0]
+        assert loop.status("GET", f"{API}/predictions/{new}", loop.connect()) == 200
         loop.stop()
     finally:
         loop.end()

@@ -24,7 +24,7 @@ class Chapter(pytest.File):
 
 class Scenario(pytest.Item):
     def runtest(self):
-        with tempfile.TemporaryDirectory(prefix="slipway-scenario-") as folder:
+        with tempfile.TemporaryDirectory(prefix="slipway-scenario-", ignore_cleanup_errors=True) as folder:
             folder = pathlib.Path(folder)
             with World(folder) as world:
                 try:
