@@ -3,6 +3,13 @@
 #include "base/text.h"
 
 namespace slipway::mlflow::graphql {
+
+Value::Value() = default;
+Value::Value(const Value&) = default;
+Value::Value(Value&&) noexcept = default;
+Value& Value::operator=(const Value&) = default;
+Value& Value::operator=(Value&&) noexcept = default;
+Value::~Value() = default;
 namespace {
 
 using wire::Json;

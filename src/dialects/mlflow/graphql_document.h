@@ -22,6 +22,14 @@ struct Value {
   std::string variable;  // kVariable
   std::vector<Value> items;
   std::vector<std::pair<std::string, Value>> members;
+
+  // Where it is complete: clang asks for them while pairs of it are still being defined.
+  Value();
+  Value(const Value&);
+  Value(Value&&) noexcept;
+  Value& operator=(const Value&);
+  Value& operator=(Value&&) noexcept;
+  ~Value();
 };
 using Arguments = std::vector<std::pair<std::string, Value>>;
 

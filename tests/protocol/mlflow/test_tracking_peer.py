@@ -278,8 +278,7 @@ def test_inputs_and_outputs(pair, made):
     post(pair, "runs/outputs", {"run_id": "{r}", "models": [{"model_id": "m-2", "step": 4}, {"model_id": "m-3"}]})
     get(pair, "runs/get", run_id="{r}")
     post(pair, "runs/search", {"experiment_ids": ["{e}"]})
-    for prefix in ("/ajax-api/2.0/mlflow", "/api/2.0mlflow"):
-        post(pair, prefix + "/experiments/search-datasets", {"experiment_ids": ["{e}"]})
+    post(pair, "/ajax-api/2.0/mlflow/experiments/search-datasets", {"experiment_ids": ["{e}"]})
     post(pair, "/ajax-api/2.0/mlflow/experiments/search-datasets", {})
     post(pair, "/ajax-api/2.0/mlflow/experiments/search-datasets", {"experiment_ids": [str(i) for i in range(21)]})
     for dataset in ({**bikes, "name": "n" * 501}, {**bikes, "digest": "d" * 37}, {**bikes, "source": "s" * 65536},
