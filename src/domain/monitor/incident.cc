@@ -29,6 +29,15 @@ int good_streak(const Situation& s) {
   return streak(s, [&](const JudgedWindow& w) { return is_good(w.status) && w.end_ms > opened; });
 }
 
+/// The window that opened the incident is good by now: labels came late, or were corrected.
+bool is_taken_back(const Situation& s) {
+  for (const JudgedWindow& w : s.windows) {
+    if (w.version == s.open->version && w.end_ms == s.open->window_end_ms && is_good(w.status))
+      return true;
+  }
+  return false;
+}
+
 std::string in_a_row(int n, const char* what) {
   return std::to_string(n) + " " + what + (n == 1 ? " window" : " windows in a row");
 }
@@ -54,6 +63,8 @@ Step step_of_open(const Situation& s, const JudgedWindow& last) {
   if (is_good(last.status)) {
     if (helped && last.end_ms > open.promoted_ms)
       return close("promotion", "version " + s.live + ", which it asked for, had a good window");
+    if (is_taken_back(s))
+      return close("none", "by later labels the window that opened it was a good one");
     if (good_streak(s) < kGoodWindows) return {};
     return close(s.live == open.version ? "none" : "replacement",
                  in_a_row(kGoodWindows, "good") + " of version " + s.live);

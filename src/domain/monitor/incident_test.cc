@@ -35,6 +35,11 @@ class Life {
     for (const char status : statuses) kinds += letter(judge(status, version).kind);
     return kinds;
   }
+  /// What later labels make of the newest window.
+  Step restate(char status) {
+    s_.windows.back().status = status_of(status);
+    return next_step(s_);
+  }
   void hear(RemedyNews news, const std::string& version) {
     s_.open = after(*s_.open, news, version, week_ * 100 + 50);
   }
@@ -55,6 +60,15 @@ class Life {
 
 TEST(Incident, OpensWithTheSecondBadWindowInARow) {
   EXPECT_EQ(Life().judge_all("gbb"), "..O");
+}
+
+TEST(Incident, IsClosedWhereLaterLabelsMakeTheWindowGoodThatOpenedIt) {
+  Life life;
+  EXPECT_EQ(life.judge_all("gbb"), "..O");
+  const Step step = life.restate('g');
+  EXPECT_EQ(step.kind, Kind::kClose);
+  EXPECT_EQ(step.remedy, "none");
+  EXPECT_EQ(life.restate('b').kind, Kind::kUnresolved);
 }
 
 TEST(Incident, IsNotMadeByOneStorm) {
