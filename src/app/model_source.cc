@@ -54,7 +54,7 @@ Result<> check_recorded(const std::vector<delivery::RecordedFile>& recorded,
           ? what + " was not there when its rollout was asked for"
           : what + " has changed since its rollout was asked for: its SHA-256 is " +
                 now.substr(0, 12) + "..., it was " + found->sha256.substr(0, 12) + "...";
-  return Error{Code::kConflict, why + "; put back what was there, or register a new version",
+  return Error{Code::kInvalid, why + "; put back what was there, or register a new version",
                "changed"};
 }
 

@@ -9,7 +9,7 @@ namespace slipway::app {
 
 /// Serving's view of the registry: what versions there are, and their files in the artifact store.
 /// A file that is not what was recorded of its version when its rollout was asked for (whose gates
-/// saw another one) is not given out: kConflict, tag "changed".
+/// saw another one) is not given out: kInvalid, tag "changed".
 class RegistrySource final : public serving::ModelSource {
  public:
   /// All must outlive it.

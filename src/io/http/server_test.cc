@@ -853,15 +853,6 @@ TEST(Server, AWaitingHandlerIsNotTheClientsFault) {
 // ---- long bodies
 
 constexpr std::uint64_t kGigabyte = 1u << 30;
-// Sanitizers keep up to a quarter of a gigabyte of what was freed, to see who still uses it.
-#if !defined(__has_feature)
-#define __has_feature(name) 0
-#endif
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr std::uint64_t kMemoryForAStream = 400u << 20;
-#else
-constexpr std::uint64_t kMemoryForAStream = 24u << 20;
-#endif
 
 /// Reads to the end; what went wrong, or how many bytes came.
 Result<Response> count_body(Request& request) {
@@ -893,7 +884,7 @@ TEST(Server, TakesALongBodyInConstantMemory) {
   for (std::uint64_t sent = 0; sent < kGigabyte; sent += piece.size())
     ASSERT_TRUE(socket.send(piece));
   EXPECT_EQ(socket.receive().body, std::to_string(kGigabyte));
-  EXPECT_LT(testing::resident_bytes(), before + kMemoryForAStream);
+  EXPECT_LT(testing::resident_bytes(), before + testing::kMemoryForAStream);
 }
 
 TEST(Server, SendsALongBodyInConstantMemory) {
@@ -910,7 +901,7 @@ TEST(Server, SendsALongBodyInConstantMemory) {
   }
   EXPECT_GE(total, kGigabyte);
   EXPECT_LT(total, kGigabyte + 1000);
-  EXPECT_LT(testing::resident_bytes(), before + kMemoryForAStream);
+  EXPECT_LT(testing::resident_bytes(), before + testing::kMemoryForAStream);
 }
 
 TEST(Server, StreamsChunkedBodiesIn) {
