@@ -114,7 +114,9 @@ MEANT = {
     "an experiment's id may be a number (1.0)":
         lambda call, theirs, ours: call.odd and refused(theirs, "'experiment_id", "Hint: Value was of type"),
     "an empty text counts as missing (1.0)":
-        lambda call, theirs, ours: call.odd and refused(theirs, 'Invalid value ""', "'str'") and refused(ours, "Missing value"),
+        lambda call, theirs, ours: call.odd and refused(theirs, 'Invalid value ""', "'str'") and refused(ours, "Missing value") or
+        refused(ours, "Missing value for required parameter 'key'") and theirs[0] == 200 and
+        any(one["key"] == "" for one in call.body.get("tags", [])),
     "a search of experiments without a bound has a default (1.1)":
         lambda call, theirs, ours: call.path == "experiments/search" and refused(theirs, "Invalid value 0", "max_results"),
     "a name that cannot be is refused before it is looked for":
