@@ -10,6 +10,7 @@
 #include "dialects/mlflow/registry_messages.h"
 #include "dialects/mlflow/request.h"
 #include "domain/registry/logged_models.h"
+#include "domain/registry/names.h"
 #include "domain/tracking/tracking.h"
 
 namespace slipway::mlflow {
@@ -94,6 +95,7 @@ Result<> create(LoggedModels& models, Tracking& tracking, const Request& request
   auto call = TRY(read_request<CreateModel>(request, kCreate));
   TRY(check_distinct_keys(call.params, "params"));
   TRY(check_distinct_keys(call.tags, "tags"));
+  if (!call.name.empty()) TRY(registry::check_logged_model_name(call.name));
   const std::int64_t id = TRY(to_experiment_id(call.experiment_id));
   const tracking::Experiment experiment = TRY(tracking.experiment(id));
   if (experiment.deleted) {

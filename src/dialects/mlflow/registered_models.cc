@@ -153,7 +153,12 @@ Result<Response> search(Registry& registry, const Request& request) {
 Result<Response> latest_versions(Registry& registry, const Request& request) {
   auto call = TRY(read_request<LatestVersions>(request, kLatest));
   std::vector<registry::Stage> stages;
-  for (const std::string& name : call.stages) stages.push_back(TRY(to_stage(name)));
+  for (const std::string& name : call.stages) {
+    const Result<registry::Stage> stage = to_stage(name);
+    // Of two mistakes the model's comes first, as in MLflow.
+    if (!stage.ok()) TRY(registry.model(call.name));
+    stages.push_back(TRY(stage));
+  }
   VersionsAnswer found;
   for (registry::Version& version : TRY(registry.latest_versions(call.name, stages))) {
     if (!found.model_versions) found.model_versions.emplace();

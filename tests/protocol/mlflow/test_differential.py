@@ -101,6 +101,10 @@ def is_ordered_by_clock(call):
     return by_default or call.path.endswith("search") and call.path != "runs/search" and re.search("time", order)
 
 
+def is_ordered_by_lot(call):
+    return call.path == "runs/search" and "run_id" in str((call.body or call.query).get("order_by", ""))
+
+
 # By the section of the reference that asks for it; test_*_peer.py and docs/reference have them one by one.
 MEANT = {
     "what cannot be read is refused at once, not passed over (1.0)":
@@ -115,12 +119,15 @@ MEANT = {
         lambda call, theirs, ours: call.odd and refused(theirs, "'experiment_id", "Hint: Value was of type"),
     "an empty text counts as missing (1.0)":
         lambda call, theirs, ours: call.odd and refused(theirs, 'Invalid value ""', "'str'") and refused(ours, "Missing value") or
-        refused(ours, "Missing value for required parameter 'key'") and theirs[0] == 200 and
-        any(one["key"] == "" for one in call.body.get("tags", [])),
+        refused(ours, "Missing value for required parameter 'key'") and theirs[0] in (200, 404) and
+        any(one["key"] == "" for one in call.body.get("tags", []) + call.body.get("params", [])),
     "a search of experiments without a bound has a default (1.1)":
         lambda call, theirs, ours: call.path == "experiments/search" and refused(theirs, "Invalid value 0", "max_results"),
-    "a name that cannot be is refused before it is looked for":
-        lambda call, theirs, ours: call.odd and theirs[0] == 404 and refused(ours, "exceeds the maximum length"),
+    "a name that cannot be is refused, and before it is looked for (1.4)":
+        lambda call, theirs, ours: call.odd and theirs[0] in (200, 404) and refused(ours, "exceeds the maximum length"),
+    "the id in the address counts, not another in the body":
+        lambda call, theirs, ours: call.odd and theirs[0] == ours[0] == 404 and call.path.startswith("logged-models/") and
+        call.body and not call.path.startswith("logged-models/" + str(call.body.get("model_id"))),
     "a message has the source as it was sent":
         lambda call, theirs, ours: refused(ours, "Invalid model version source: 'file:") and
         ours[2].replace("'file:///x'", "'/x'") == theirs[2],
@@ -138,8 +145,8 @@ MEANT = {
         lambda call, theirs, ours: refused(ours) and refused(theirs, ours[2], "MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH"),
     "which words of a filter a message names depends on how far its reader got":
         lambda call, theirs, ours: (call.odd or "\\" in filter_of(call)) and filter_of(call) and refused(ours) and refused(theirs),
-    "of what was touched in one moment any may be the first":
-        lambda call, theirs, ours: theirs[0] == ours[0] == 200 and is_ordered_by_clock(call),
+    "of what was touched in one moment, or has an id drawn by lot, any may be the first":
+        lambda call, theirs, ours: theirs[0] == ours[0] == 200 and (is_ordered_by_clock(call) or is_ordered_by_lot(call)),
     "a key may be quoted, and an operator written, in any way in every search (2)":
         lambda call, theirs, ours: refused(theirs) and re.search(
             r"Invalid (attribute|order by) key '[`\"']|Invalid comparator ('|for tag: )\w*[a-z]", theirs[2]) and
