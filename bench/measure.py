@@ -187,10 +187,10 @@ def load(program: pathlib.Path, pid: int, arguments: Mapping[str, object], core:
 
 # --- HTTP ----------------------------------------------------------------------------------------------------------
 
-def fetch(url: str, body: object = None, method: str | None = None) -> bytes:
+def fetch(url: str, body: object = None, method: str | None = None, timeout_s: float = 60) -> bytes:
     data = body if isinstance(body, (bytes, type(None))) else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
-    with urllib.request.urlopen(request, timeout=60) as answer:
+    with urllib.request.urlopen(request, timeout=timeout_s) as answer:
         return answer.read()
 
 
