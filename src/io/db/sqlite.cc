@@ -131,6 +131,15 @@ struct Bind {
   }
 };
 
+/// Bytes that this process may still use of the disk where `path` lies; all there can be where the
+/// disk does not tell.
+std::uint64_t free_beside(const char* path) {
+  struct statvfs disk {};
+  if (statvfs(path, &disk) != 0 || disk.f_blocks == 0) return ~std::uint64_t{0};
+  const std::uint64_t blocks = geteuid() == 0 ? disk.f_bfree : disk.f_bavail;
+  return blocks * disk.f_frsize;
+}
+
 class SqliteConnection final : public Connection {
  public:
   explicit SqliteConnection(Database database) : database_(std::move(database)) {
@@ -296,10 +305,7 @@ class SqliteConnection final : public Connection {
 
   Result<> check_space() const {
     const char* file = sqlite3_db_filename(database_.get(), "main");
-    struct statvfs disk {};
-    if (statvfs(file, &disk) != 0 || disk.f_blocks == 0) return {};  // it cannot tell
-    const std::uint64_t blocks = geteuid() == 0 ? disk.f_bfree : disk.f_bavail;
-    if (blocks * disk.f_frsize >= kSpaceMin) return {};
+    if (free_beside(file) >= kSpaceMin) return {};
     return Error{Code::kUnavailable,
                  "the disk of the database file " + shown(file) +
                      " is full, or nearly so: less than 1 MiB is free",
@@ -487,7 +493,7 @@ class SqliteSource final : public Source {
     auto& database = static_cast<SqliteConnection&>(connection);
     const std::uint64_t bytes = TRY(database.size());
     const std::string folder = fs::path(path_).parent_path();
-    TRY(check_room_for_copy(shown(path_), migration, bytes, free_in(folder)));
+    TRY(check_room_for_copy(shown(path_), migration, bytes, free_beside(folder.c_str())));
     std::string copy = path_ + ".before-" + replace_all(migration, "/", "-");
     std::string unfinished = copy + ".tmp";
     std::error_code ignored;
@@ -504,11 +510,6 @@ class SqliteSource final : public Source {
   }
 
  private:
-  static std::uint64_t free_in(const std::string& folder) {
-    struct statvfs disk {};
-    if (statvfs(folder.c_str(), &disk) != 0 || disk.f_blocks == 0) return ~std::uint64_t{0};
-    return (geteuid() == 0 ? disk.f_bfree : disk.f_bavail) * disk.f_frsize;
-  }
   const std::string path_;
   const PoolOptions options_;
 };
