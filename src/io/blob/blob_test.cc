@@ -8,7 +8,6 @@
 #include <thread>
 
 #include "base/hash.h"
-#include "base/ids.h"
 #include "io/blob/blob_testing.h"
 
 namespace slipway::blob {
@@ -16,34 +15,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class TemporaryFolder {
- public:
-  TemporaryFolder() : path_(fs::temp_directory_path() / ("slipway-blob-" + random_hex32())) {
-    fs::create_directories(path_);
-  }
-  ~TemporaryFolder() { fs::remove_all(path_); }
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
-
-std::unique_ptr<Blobs> open_at(Disk& disk, const fs::path& root) {
-  auto blobs = open_folder_on(disk, root);
-  EXPECT_TRUE(blobs.ok()) << blobs.error().message;
-  return std::move(blobs).value();
-}
-
 std::vector<std::string> names(const Result<std::vector<Entry>>& entries) {
   std::vector<std::string> names;
   EXPECT_TRUE(entries.ok());
   for (const Entry& entry : *entries) names.push_back(entry.name + (entry.is_folder ? "/" : ""));
   return names;
-}
-
-std::size_t leftovers(const fs::path& root) {
-  return static_cast<std::size_t>(
-      std::distance(fs::directory_iterator(root / kIncomingFolder), fs::directory_iterator()));
 }
 
 // What holds for every store.

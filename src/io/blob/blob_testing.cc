@@ -1,11 +1,15 @@
 #include "io/blob/blob_testing.h"
 
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <fstream>
+#include <iterator>
+
+#include "base/ids.h"
 
 namespace slipway::blob {
 
@@ -92,6 +96,26 @@ Result<std::string> get(Blobs& blobs, const std::string& key) {
   char buffer[4096];
   while (std::size_t count = TRY(reader->read(buffer))) content.append(buffer, count);
   return content;
+}
+
+TemporaryFolder::TemporaryFolder()
+    : path_(std::filesystem::temp_directory_path() / ("slipway-blob-" + random_hex32())) {
+  std::filesystem::create_directories(path_);
+}
+
+TemporaryFolder::~TemporaryFolder() {
+  std::filesystem::remove_all(path_);
+}
+
+std::unique_ptr<Blobs> open_at(Disk& disk, const std::filesystem::path& root) {
+  auto blobs = open_folder_on(disk, root);
+  EXPECT_TRUE(blobs.ok()) << blobs.error().message;
+  return std::move(blobs).value();
+}
+
+std::size_t leftovers(const std::filesystem::path& root) {
+  using Entries = std::filesystem::directory_iterator;
+  return static_cast<std::size_t>(std::distance(Entries(root / kIncomingFolder), Entries()));
 }
 
 }  // namespace slipway::blob

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <filesystem>
 #include <map>
+#include <memory>
 
 #include "base/guarded.h"
 #include "io/blob/disk.h"
@@ -50,6 +51,22 @@ class ForgetfulDisk : public Disk {
 
   Guarded<Inodes> inodes_;
 };
+
+/// A folder of its own, gone with it.
+class TemporaryFolder {
+ public:
+  TemporaryFolder();
+  ~TemporaryFolder();
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+/// open_folder_on(), which must succeed.
+std::unique_ptr<Blobs> open_at(Disk& disk, const std::filesystem::path& root);
+/// What lies in the folder where objects grow.
+std::size_t leftovers(const std::filesystem::path& root);
 
 /// Writes and commits one object.
 Result<> put(Blobs& blobs, const std::string& key, std::string_view content);

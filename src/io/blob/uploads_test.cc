@@ -7,36 +7,12 @@
 #include <thread>
 
 #include "base/hash.h"
-#include "base/ids.h"
 #include "io/blob/blob_testing.h"
 
 namespace slipway::blob {
 namespace {
 
 namespace fs = std::filesystem;
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() : path_(fs::temp_directory_path() / ("slipway-uploads-" + random_hex32())) {
-    fs::create_directories(path_);
-  }
-  ~TemporaryFolder() { fs::remove_all(path_); }
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
-
-std::unique_ptr<Blobs> open_at(Disk& disk, const fs::path& root) {
-  auto blobs = open_folder_on(disk, root);
-  EXPECT_TRUE(blobs.ok()) << blobs.error().message;
-  return std::move(blobs).value();
-}
-
-std::size_t leftovers(const fs::path& root) {
-  return static_cast<std::size_t>(
-      std::distance(fs::directory_iterator(root / kIncomingFolder), fs::directory_iterator()));
-}
 
 Result<Stored> put_part(Blobs& blobs, const std::string& upload, int number,
                         std::string_view content) {
