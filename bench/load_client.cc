@@ -34,6 +34,7 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -64,6 +65,7 @@ struct Plan {
   std::uint64_t requests = 0;  // until so many were sent
   bool quick_acknowledge = false;
   double busy_max = 1;  // share of its core that the client may use; it pauses when it used more
+  bool spin = false;    // looks for answers without sleeping: to be woken costs who answers
   double rate = 0;      // requests a second; 0: as many as are answered
   bool routes = false;
 };
@@ -144,6 +146,8 @@ void apply(Plan& plan, const std::string& flag, const std::string& value) {
     plan.quick_acknowledge = value == "1";
   } else if (flag == "--busy-max") {
     plan.busy_max = std::strtod(value.c_str(), nullptr);
+  } else if (flag == "--spin") {
+    plan.spin = value == "1";
   } else if (flag == "--rate") {
     plan.rate = std::strtod(value.c_str(), nullptr);
   } else if (flag == "--routes") {
@@ -330,8 +334,7 @@ class Load {
     for (Connection& connection : connections_) start(connection, started_);
     epoll_event events[256];
     while (in_flight_ > 0 || !resting_.empty()) {
-      const timespec patience = until_next();
-      const int n = epoll_pwait2(epoll_, events, 256, &patience, nullptr);
+      const int n = await(events);
       if (n == 0 && resting_.empty()) fail("no answer for a minute");
       for (int i = 0; i < n; ++i) serve(connections_[events[i].data.u64], events[i].events);
       if (plan_.busy_max < 1) hold_back();
@@ -376,6 +379,19 @@ class Load {
   Clock::time_point due() const {
     return started_ + std::chrono::nanoseconds(
                           static_cast<std::int64_t>(static_cast<double>(sent_) / plan_.rate * 1e9));
+  }
+
+  /// How many of them have come.
+  int await(std::span<epoll_event> events) const {
+    const timespec patience = until_next(), none = {0, 0};
+    const auto size = static_cast<int>(events.size());
+    if (!plan_.spin) return epoll_pwait2(epoll_, events.data(), size, &patience, nullptr);
+    const Clock::time_point until = Clock::now() + std::chrono::seconds(patience.tv_sec) +
+                                    std::chrono::nanoseconds(patience.tv_nsec);
+    int n = 0;
+    do n = epoll_pwait2(epoll_, events.data(), size, &none, nullptr);
+    while (n == 0 && Clock::now() < until);
+    return n;
   }
 
   timespec until_next() const {

@@ -136,6 +136,18 @@ def read_syncs(file: pathlib.Path) -> Syncs:
     return Syncs(count, nanoseconds / 1e9)
 
 
+def bare_syncs_ms(folder: pathlib.Path, count: int) -> list[float]:
+    """What the disk alone needs to make 4 KiB, written over, durable."""
+    took = []
+    with open(folder / "bare_syncs", "w+b", buffering=0) as file:
+        for _ in range(count + 1):
+            began = time.perf_counter()
+            os.pwrite(file.fileno(), bytes(4096), 0)
+            os.fdatasync(file.fileno())
+            took.append(1e3 * (time.perf_counter() - began))
+    return took[1:]  # the first one made the file longer
+
+
 # --- load ----------------------------------------------------------------------------------------------------------
 
 @dataclass(frozen=True)
