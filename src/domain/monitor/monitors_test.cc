@@ -613,15 +613,6 @@ TEST(Scan, CountsWhatANaiveModelCountsInAnyOrderOfEvents) {
   }
 }
 
-TEST(Cells, AreReadAsTheyWereWritten) {
-  EXPECT_EQ(as_written(0.1F), 0.1);
-  EXPECT_EQ(as_written(0.24F), 0.24);
-  EXPECT_EQ(as_written(-0.2879F), -0.2879);
-  EXPECT_EQ(as_written(16777216.0F), 16777216.0);
-  EXPECT_TRUE(std::isnan(as_written(std::nanf(""))));
-  EXPECT_TRUE(std::isinf(as_written(-HUGE_VALF)));
-}
-
 TEST(Facts, OfPartsMergeToThatOfTheWhole) {
   std::mt19937 random(5);
   for (int trial = 0; trial < 100; ++trial) {

@@ -1,10 +1,9 @@
 #include "domain/monitor/scan.h"
 
 #include <algorithm>
-#include <array>
-#include <bit>
-#include <charconv>
 #include <cmath>
+
+#include "domain/monitor/decimals.h"
 
 namespace slipway::monitor {
 namespace {
@@ -21,7 +20,8 @@ class Rows {
  public:
   Rows(const checks::Plan& plan, const std::vector<std::string>& columns)
       : profiler_(plan, fields_of(columns)),
-        cells_(columns.size(), std::vector<double>(table::kChunkRowsMax)),
+        cells_(columns.size(), std::vector<float>(table::kChunkRowsMax)),
+        decimals_(columns.size(), std::vector<double>(table::kChunkRowsMax)),
         valid_(columns.size(), std::vector<std::uint64_t>((table::kChunkRowsMax + 63) / 64)) {}
 
   /// `cells` of one row, at the places of the columns.
@@ -29,7 +29,7 @@ class Rows {
     for (std::size_t i = 0; i < places.size(); ++i) {
       const float cell = cells[places[i]];
       const bool is_there = !std::isnan(cell);
-      cells_[i][n_] = is_there ? as_written(cell) : 0;
+      cells_[i][n_] = is_there ? cell : 0;
       std::uint64_t& valid = valid_[i][n_ / 64];
       if (n_ % 64 == 0) valid = 0;
       valid |= std::uint64_t{is_there} << (n_ % 64);
@@ -54,10 +54,11 @@ class Rows {
     table::Chunk chunk;
     chunk.rows = n_;
     for (std::size_t i = 0; i < cells_.size(); ++i) {
+      as_written(cells_[i].data(), n_, decimals_[i].data());
       table::ColumnView view;
       view.type = table::Type::kReal;
       view.valid = valid_[i].data();
-      view.reals = cells_[i].data();
+      view.reals = decimals_[i].data();
       chunk.columns.push_back(view);
     }
     profiler_.add(chunk);
@@ -65,7 +66,8 @@ class Rows {
   }
 
   checks::Profiler profiler_;
-  std::vector<std::vector<double>> cells_;
+  std::vector<std::vector<float>> cells_;
+  std::vector<std::vector<double>> decimals_;  // of the cells, as they were written
   std::vector<std::vector<std::uint64_t>> valid_;
   std::size_t n_ = 0;
 };
@@ -82,77 +84,7 @@ void add_one(checks::Moments& moments, double value) {
   moments.add({&value, 1});
 }
 
-constexpr std::array<double, 16> kPowersOfTen = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                                 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
-constexpr float kFastMin = 1e-5f, kFastMax = 1e7f;
-constexpr int kFastExponentMin = -17, kFastExponentMax = 23;  // of 2, of the floats between those
-
-/// What all floats of one power of two share.
-struct Scale {
-  double half = 0;  // way to the next float: what is nearer reads back as the same
-  int digits = 0;   // before the point; 0 of 0.0999, -1 of 0.00999
-  double next = 0;  // from here on it is one more
-};
-
-constexpr std::array<Scale, kFastExponentMax - kFastExponentMin + 1> make_scales() {
-  std::array<Scale, kFastExponentMax - kFastExponentMin + 1> scales{};
-  double half = 0x1p-41;  // of 2^-17: floats have 24 bits
-  for (int exponent = kFastExponentMin; exponent <= kFastExponentMax; ++exponent, half *= 2) {
-    Scale& scale = scales[static_cast<std::size_t>(exponent - kFastExponentMin)];
-    scale.half = half;
-    scale.digits = (exponent * 1233 >> 12) + 1;  // of 2^exponent: log10(2) is 1233 / 4096
-    scale.next = scale.digits >= 0 ? kPowersOfTen[static_cast<std::size_t>(scale.digits)]
-                                   : 1 / kPowersOfTen[static_cast<std::size_t>(-scale.digits)];
-  }
-  return scales;
-}
-constexpr auto kScales = make_scales();
-
-/// By arithmetic instead of text: the decimal with the fewest digits that reads back as `cell`. One
-/// with six digits tells any two floats apart that need no more; nine always do. Nothing where
-/// rounding could decide. Precondition: its magnitude lies within the above, and it is not whole.
-inline std::optional<double> as_written_fast(float cell) {
-  constexpr double kRound = 0x1.8p52;  // added and taken away: the nearest whole number
-  constexpr double kDoubt = 1e-6;      // more than what rounding does to the numbers below
-  constexpr std::uint32_t kFraction = (std::uint32_t{1} << 23) - 1;
-  const double x = std::fabs(static_cast<double>(cell));
-  const auto bits = std::bit_cast<std::uint32_t>(cell);
-  // Below a power of two the next float is nearer than above.
-  if ((bits & kFraction) == 0) return std::nullopt;
-  constexpr std::uint32_t kBias = 127 + kFastExponentMin;
-  const Scale& scale = kScales[(bits >> 23 & 0xff) - kBias];
-  const int before = scale.digits + (x >= scale.next ? 1 : 0);
-  for (int digits = 6; digits <= 9; ++digits) {
-    // What is not whole needs a digit behind the point.
-    const double power = kPowersOfTen[static_cast<std::size_t>(std::max(digits - before, 1))];
-    const double scaled = x * power, whole = scaled + kRound - kRound;
-    const double off = std::fabs(scaled - whole), reach = scale.half * power;
-    if (off > reach + kDoubt) continue;
-    if (off > reach - kDoubt || off > 0.5 - kDoubt) return std::nullopt;
-    return std::copysign(whole / power, cell);
-  }
-  return std::nullopt;
-}
-
-double as_written_slowly(float cell) {
-  if (!std::isfinite(cell) || cell == std::floor(cell)) return cell;
-  char text[32];
-  const auto written = std::to_chars(text, text + sizeof text, cell);
-  double value = cell;
-  std::from_chars(text, written.ptr, value);
-  return value;
-}
-
 }  // namespace
-
-double as_written(float cell) {
-  const float x = std::fabs(cell);
-  if (!(x >= kFastMin && x < kFastMax)) return as_written_slowly(cell);
-  // Whole numbers are the same in either precision.
-  if (static_cast<float>(static_cast<std::int32_t>(cell)) == cell) return cell;
-  const std::optional<double> value = as_written_fast(cell);
-  return value ? *value : as_written_slowly(cell);
-}
 
 std::vector<std::string> clear_columns(const Layout& layout) {
   return columns_of(layout, serving::Keep::kValue);

@@ -16,10 +16,6 @@
 // version some kilobytes a column, and the labels of one day.
 namespace slipway::monitor {
 
-/// The number that a person would write for a logged cell: cells are single precision, tables and
-/// contracts speak of 0.1 and mean it.
-double as_written(float cell);
-
 /// What is gathered for one monitor.
 struct Wanted {
   std::optional<double> slow_us;           // answers above it are counted as slow
