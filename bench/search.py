@@ -26,6 +26,7 @@ RATIO_MIN = 100
 REST_MAX_MB = 300
 RESTART_MAX_S = 1
 OUR_SEARCHES, THEIR_SEARCHES = 300, 2
+PATIENCE_S = 60  # for one search; load_client has no more either
 
 
 # --- the data: made by SQL in tables that each side made itself, once, and kept -------------------------------------
@@ -158,8 +159,7 @@ NOTHING = (
 
 
 def ask(server: Server, body: dict) -> dict:
-    # MLflow takes minutes for some of these.
-    return json.loads(measure.fetch(server.url + SEARCH, body, timeout_s=900))
+    return json.loads(measure.fetch(server.url + SEARCH, body, timeout_s=PATIENCE_S))
 
 
 def body_of(server: Server, shape: Shape) -> dict:
@@ -194,15 +194,41 @@ def total(measured: list[Measured]) -> Load:
     return sum(loads[1:], loads[0])
 
 
+@dataclass
+class Theirs:
+    measured: dict[str, Measured]  # by the shape's name; without those that took longer than PATIENCE_S
+    rss_mb: float
+    ready_s: float
+
+
+def measure_theirs(bench: Bench, folder: pathlib.Path, shapes: list[Shape]) -> Theirs:
+    """Where MLflow does not answer in time it is started anew: it would go on with that search beside the next one."""
+    theirs, left = Theirs({}, 0, 0), list(shapes)
+    while left:
+        with peers.mlflow(bench, folder) as server:
+            theirs.ready_s = theirs.ready_s or server.ready_s
+            measure.wait_until_at_rest(server.pid, share=0.2, limit_s=40)
+            with contextlib.suppress(TimeoutError):
+                while left:
+                    shape = left.pop(0)
+                    theirs.measured[shape.name] = measure_shape(bench, server, shape, shape.body, THEIR_SEARCHES)
+            theirs.rss_mb = max(theirs.rss_mb, measure.rss_mb(server.pid))
+    return theirs
+
+
 def note(shape: Shape, ours: Measured, theirs: Measured | None) -> str:
     text = (f"{shape.name}: p50 {ours.load.p50_us / 1e3:.1f} ms, p99 {ours.load.p99_us / 1e3:.1f} ms, "
             f"the first {ours.first_ms:.0f} ms, {len(ours.ids)} runs")
-    return text + (f"; MLflow {theirs.load.p50_us / 1e3:,.0f} ms" if theirs else "")
+    if theirs:
+        return f"{text}; MLflow {theirs.load.p50_us / 1e3:,.0f} ms"
+    return text if shape.skipped else f"{text}; MLflow does not answer in {PATIENCE_S} s, and is not in the ratio"
 
 
 def search_line(title: str, shapes: tuple[Shape, ...], ours: list[Measured], theirs: dict[str, Measured]) -> Line:
     worst = max(m.load.p99_us for m in ours) / 1e3
     both = [(o, theirs[s.name]) for s, o in zip(shapes, ours) if s.name in theirs]
+    if not both:
+        raise RuntimeError(f"MLflow answered none of these searches in {PATIENCE_S} s: {title}")
     ratio = total([t for _, t in both]).cpu_us / total([o for o, _ in both]).cpu_us
     same = all(o.ids == t.ids for o, t in both)
     ratio_ok = ratio >= RATIO_MIN or shapes is NOTHING
@@ -229,18 +255,14 @@ def lines(bench: Bench) -> list[Line]:
     for _ in range(3):
         with peers.slipway(bench, our_folder) as server:
             ready.append(server.ready_s)
-    with peers.mlflow(bench, their_folder) as server:
-        measure.wait_until_at_rest(server.pid, share=0.2, limit_s=40)
-        shallow = [s for s in (*SHAPES, *NOTHING) if not s.skipped]
-        theirs = {s.name: measure_shape(bench, server, s, s.body, THEIR_SEARCHES) for s in shallow}
-        their_mb, their_ready = measure.rss_mb(server.pid), server.ready_s
+    theirs = measure_theirs(bench, their_folder, [s for s in (*SHAPES, *NOTHING) if not s.skipped])
     worst_ready = max(ready)
     return [
-        search_line(f"search of 100 in {RUNS:,} runs", SHAPES, ours, theirs),
-        search_line(f"search that matches none of {RUNS:,} runs", NOTHING, nothing, theirs),
-        Line(f"memory with {RUNS:,} runs", f"< {REST_MAX_MB} MB", f"{rest_mb:.0f} MB, MLflow {their_mb:,.0f} MB",
-             rest_mb < REST_MAX_MB, times(their_mb / rest_mb), "",
+        search_line(f"search of 100 in {RUNS:,} runs", SHAPES, ours, theirs.measured),
+        search_line(f"search that matches none of {RUNS:,} runs", NOTHING, nothing, theirs.measured),
+        Line(f"memory with {RUNS:,} runs", f"< {REST_MAX_MB} MB", f"{rest_mb:.0f} MB, MLflow {theirs.rss_mb:,.0f} MB",
+             rest_mb < REST_MAX_MB, times(theirs.rss_mb / rest_mb), "",
              [f"at rest after all these searches; {at_start:.0f} MB before the first"]),
-        Line(f"restart with {RUNS:,} runs", f"< {RESTART_MAX_S} s", f"{worst_ready:.2f} s, MLflow {their_ready:.1f} s",
-             worst_ready < RESTART_MAX_S, times(their_ready / worst_ready), "", ["the slowest of 3"]),
+        Line(f"restart with {RUNS:,} runs", f"< {RESTART_MAX_S} s", f"{worst_ready:.2f} s, MLflow {theirs.ready_s:.1f} s",
+             worst_ready < RESTART_MAX_S, times(theirs.ready_s / worst_ready), "", ["the slowest of 3"]),
     ]
