@@ -181,6 +181,7 @@ struct Name {
   Entity entity = Entity::kAttribute;
   std::string key;
   const AttributeRule* attribute = nullptr;
+  bool quoted = false;  // the key
 };
 
 enum class Use { kFilter, kOrder };
@@ -218,7 +219,7 @@ Result<Name> resolve(std::string_view text, const SearchRules& rules, Use use) {
       return invalid("Invalid dataset key '" + std::string(key) +
                      "' specified. Valid keys are '{'name', 'digest', 'context'}'");
     }
-    return Name{rule.entity, std::string(key), nullptr};
+    return Name{rule.entity, std::string(key), nullptr, key.size() != text.size() - dot - 1};
   }
   return invalid(replace_all(std::string(rules.entities_message), "%s", type));
 }
@@ -457,7 +458,7 @@ class Parser {
     const bool known = found != std::end(kComparators);
     const bool null_test = known && (found->op == Op::kIsNull || found->op == Op::kIsNotNull);
     // A wrong value is told before a wrong comparator.
-    Clause clause{name->entity, name->key, known ? found->op : Op::kEqual, {}};
+    Clause clause{name->entity, name->key, known ? found->op : Op::kEqual, {}, {}, name->quoted};
     if (!null_test) clause.value = TRY(value(*name, clause.op));
     if (known && takes(*name, found->op, rules_)) return clause;
     return error(wrong_comparator(*name, op_text, null_test), comparator);
@@ -762,7 +763,7 @@ Result<OrderTerm> parse_order(std::string_view term, const SearchRules& rules) {
 Result<OrderTerm> parse_order_field(std::string_view field, const SearchRules& rules) {
   Name name = TRY(resolve(trim(field), rules, Use::kOrder));
   if (name.entity == Entity::kDataset) return invalid("Invalid identifier type 'dataset'");
-  return OrderTerm{name.entity, std::move(name.key), true};
+  return OrderTerm{name.entity, std::move(name.key), true, name.quoted};
 }
 
 }  // namespace slipway::mlflow

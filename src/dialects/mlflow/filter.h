@@ -27,12 +27,14 @@ struct Clause {
   /// double for metrics; for an attribute what its rule says; a text otherwise, or a list of them.
   db::Operand value;
   db::Joint joint = {};
+  bool quoted = false;  // the key
 };
 
 struct OrderTerm {
   Entity entity = Entity::kAttribute;
   std::string key;
   bool ascending = true;
+  bool quoted = false;  // the key
 };
 
 enum class Kind { kText, kNumber, kId };  // kId: a whole number written as text

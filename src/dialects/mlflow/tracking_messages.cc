@@ -89,6 +89,14 @@ Field field_of(Entity entity) {
   return Field::kAttribute;
 }
 
+/// Beyond MLflow's: metrics.loss.min is the least value of loss where a run has logged no loss.min.
+/// In quotes a key is only itself.
+template <class Term>
+Field field_of(const Term& term) {
+  const bool part = term.entity == Entity::kMetric && !term.quoted && tracking::part_of(term.key);
+  return part ? Field::kMetricPart : field_of(term.entity);
+}
+
 struct ViewName {
   std::int64_t number;
   const char* name;
@@ -153,7 +161,7 @@ Result<std::vector<tracking::Condition>> to_conditions(const std::string& filter
       conditions.push_back({Field::kDatasetTag, kDatasetContextTag, clause.op,
                             std::move(clause.value), clause.joint});
     else
-      conditions.push_back({field_of(clause.entity), std::move(clause.key), clause.op,
+      conditions.push_back({field_of(clause), std::move(clause.key), clause.op,
                             std::move(clause.value), clause.joint});
   }
   return conditions;
@@ -164,7 +172,7 @@ Result<std::vector<tracking::Ordering>> to_order(const std::vector<std::string>&
   std::vector<tracking::Ordering> order;
   for (const std::string& term : terms) {
     OrderTerm parsed = TRY(parse_order(term, rules));
-    order.push_back({field_of(parsed.entity), std::move(parsed.key), parsed.ascending});
+    order.push_back({field_of(parsed), std::move(parsed.key), parsed.ascending});
   }
   return order;
 }

@@ -204,7 +204,8 @@ std::string name_of_search(const SearchRuns& call) {
 }
 
 bool is_metric(const tracking::Ordering& ordering) {
-  return ordering.field == tracking::Field::kMetric;
+  return ordering.field == tracking::Field::kMetric ||
+         ordering.field == tracking::Field::kMetricPart;
 }
 bool is_time(const tracking::Ordering& ordering) {
   return ordering.field == tracking::Field::kAttribute &&

@@ -55,6 +55,7 @@ bool is_for_image(const Condition& condition) {
       return is_text_attribute(condition.key) ? is_for_texts(condition)
                                               : is_for_numbers(condition, /*wholes=*/true);
     case Field::kMetric:
+    case Field::kMetricPart:
       return is_for_numbers(condition, /*wholes=*/false);
     case Field::kParam:
     case Field::kTag:
@@ -189,7 +190,7 @@ Rows matching(const RunImage& image, const RunQuery& query) {
       continue;
     }
     const Column& column = column_at(image, condition.field, condition.key);
-    if (condition.field == Field::kMetric)
+    if (column.kind() == ColumnKind::kReal)
       keep_by_metric(rows, column, condition);
     else
       keep_by_pair(rows, column, condition);
@@ -378,7 +379,8 @@ std::optional<std::size_t> RunRows::find(std::int64_t key) const {
 }
 
 ColumnKind kind_of(const ColumnName& name) {
-  if (name.field == Field::kMetric) return ColumnKind::kReal;
+  const bool real = name.field == Field::kMetric || name.field == Field::kMetricPart;
+  if (real) return ColumnKind::kReal;
   const bool whole = name.field == Field::kAttribute && !is_text_attribute(name.key);
   return whole ? ColumnKind::kWhole : ColumnKind::kText;
 }

@@ -15,7 +15,7 @@
 // order as run_search_sql() finds. Pure; who keeps the columns right is run_images.h.
 namespace slipway::tracking {
 
-/// A metric's latest value, a param, a tag or an attribute of every run.
+/// A metric's latest value or a part of it, a param, a tag or an attribute of every run.
 struct ColumnName {
   Field field = Field::kAttribute;
   std::string key;

@@ -18,22 +18,38 @@ struct BaseRow {
 };
 BOOST_DESCRIBE_STRUCT(BaseRow, (), (key, run_id, start_ms, deleted))
 
-/// Where a column's values are: (run, value, is_nan) of "... where run in (...)" or of all runs of
-/// an experiment.
-std::string select_values(const ColumnName& name, bool of_experiment) {
+/// Where a column's values are: (run, value, is_nan) of "... where run in (...", which the caller
+/// ends, or of all runs of an experiment.
+db::Sql select_values(const ColumnName& name, std::optional<std::int64_t> experiment) {
+  const bool of_experiment = experiment.has_value();
+  db::Sql sql;
+  const auto of_runs = [&](const std::string& all, const std::string& some) {
+    sql.add(of_experiment ? all : some);
+    if (of_experiment) sql.bind(*experiment);
+    return std::move(sql);
+  };
   const auto attribute = [&](const std::string& column) {
-    return "select id, " + column + ", 0 from runs where " +
-           (of_experiment ? "experiment = ?" : "id in (");
+    return of_runs("select id, " + column + ", 0 from runs where experiment = ?",
+                   "select id, " + column + ", 0 from runs where id in (");
   };
   const auto pairs = [&](const std::string& table, const std::string& nan) {
-    return of_experiment ? "select r.id, v.value, " + nan + " from runs r join " + table +
-                               " v on v.run = r.id and v.key = ? where r.experiment = ?"
-                         : "select v.run, v.value, " + nan + " from " + table +
-                               " v where v.key = ? and v.run in (";
+    sql.bind(name.key);
+    return of_runs("select r.id, v.value, " + nan + " from runs r join " + table +
+                       " v on v.run = r.id and v.key = ? where r.experiment = ?",
+                   "select v.run, v.value, " + nan + " from " + table +
+                       " v where v.key = ? and v.run in (");
   };
   switch (name.field) {
     case Field::kMetric:
       return pairs("metric_series", "v.is_nan");
+    case Field::kMetricPart: {
+      db::Sql relation = part_relation(name.key);
+      sql.values = std::move(relation.values);
+      return of_runs("select r.id, v.value, v.is_nan from runs r join " + relation.text +
+                         " v on v.run = r.id where r.experiment = ?",
+                     "select v.run, v.value, v.is_nan from " + relation.text +
+                         " v where v.run in (");
+    }
     case Field::kParam:
       return pairs("run_params", "0");
     case Field::kTag:
@@ -259,10 +275,9 @@ Result<> RunImages::refresh(db::Tx& tx, Image& image, std::int64_t experiment,
   for (auto& [name, kept] : image.columns) {
     if (!kept.column) continue;
     std::map<std::int64_t, Cell> cells;
-    std::vector<db::Value> values;
-    if (name.field != Field::kAttribute) values.emplace_back(name.key);
+    db::Sql sql = select_values(name, std::nullopt);
     TRY(tx.query(
-        select_values(name, /*of_experiment=*/false) + to_list(own_runs) + ")", values,
+        sql.add(to_list(own_runs)).add(")").text, sql.values,
         [&, kind = kept.column->kind()](const db::Columns& columns) -> Result<> {
           cells[columns.int64(0)] = to_cell(columns, kind);
           return {};
@@ -305,11 +320,9 @@ Result<> RunImages::read_rows(db::Tx& tx, Image& image, std::int64_t experiment)
 Result<> RunImages::read_column(db::Tx& tx, Image& image, std::int64_t experiment,
                                 const ColumnName& name) {
   auto column = std::make_shared<Column>(kind_of(name), image.rows->keys.size());
-  std::vector<db::Value> values;
-  if (name.field != Field::kAttribute) values.emplace_back(name.key);
-  values.emplace_back(experiment);
+  const db::Sql sql = select_values(name, experiment);
   Finder find(*image.rows);
-  TRY(tx.query(select_values(name, /*of_experiment=*/true), values,
+  TRY(tx.query(sql.text, sql.values,
                [&](const db::Columns& columns) -> Result<> {
                  std::optional<std::size_t> row = find(columns.int64(0));
                  if (!row) return internal("a run that its experiment does not know");

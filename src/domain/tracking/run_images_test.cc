@@ -49,6 +49,10 @@ class Dice {
     static const char* const kKeys[] = {"k", "l", "m"};
     return pick(kKeys);
   }
+  std::string part() {
+    static const char* const kEnds[] = {".min", ".max", ".count", ".first_step", ".last_step"};
+    return key() + pick(kEnds);
+  }
 
  private:
   std::mt19937 random_;
@@ -144,7 +148,7 @@ class RunImagesTest : public TrackingTest {
         for (int i = 0; i < 600; ++i) batch.metrics.push_back({"m", dice.number(), 1, i});
         break;
       default:
-        batch.metrics = {{dice.key(), dice.below(4) == 0 ? kNan : dice.number(), 1, 0}};
+        batch.metrics = {{dice.below(6) == 0 ? dice.part() : dice.key(), dice.below(4) == 0 ? kNan : dice.number(), 1, 0}};
         batch.metrics.front().step = dice.below(3);
     }
     (void)wait_for([&](Done<> done) { tracking.log(id, std::move(batch), std::move(done)); });
@@ -160,9 +164,11 @@ class RunImagesTest : public TrackingTest {
     static const Op kOrders[] = {Op::kEqual,       Op::kUnequal, Op::kLess,
                                  Op::kLessOrEqual, Op::kGreater, Op::kGreaterOrEqual};
     static const char* const kTexts[] = {"run_name", "user_id", "status", "artifact_uri", "run_id"};
-    switch (dice.below(6)) {
+    switch (dice.below(7)) {
       case 0:
         return {Field::kMetric, dice.key(), dice.pick(kOrders), dice.number()};
+      case 6:
+        return {Field::kMetricPart, dice.part(), dice.pick(kOrders), dice.number()};
       case 1:
         return {dice.below(2) == 0 ? Field::kParam : Field::kTag, dice.key(),
                 dice.below(2) == 0 ? Op::kIsNull : Op::kIsNotNull, {}};
@@ -206,6 +212,8 @@ class RunImagesTest : public TrackingTest {
       query.order.push_back({Field::kAttribute, dice.pick(kAttributes), dice.below(2) == 0});
     if (dice.below(3) != 0)
       query.order.push_back({dice.pick(kFields), dice.key(), dice.below(2) == 0});
+    if (dice.below(4) == 0)
+      query.order.push_back({Field::kMetricPart, dice.part(), dice.below(2) == 0});
     static const View kViews[] = {View::kActive, View::kActive, View::kDeleted, View::kAll};
     query.view = dice.pick(kViews);
     query.limit = 1 + dice.below(20);

@@ -54,9 +54,15 @@ struct LatestRow {
   double value = 0;
   bool is_nan = false;
   UnixMs timestamp_ms = 0;
-  std::int64_t step = 0;
+  std::int64_t step = 0, points = 0;
+  std::optional<double> min, max;
+  std::int64_t first_step = 0, last_step = 0;
 };
-BOOST_DESCRIBE_STRUCT(LatestRow, (), (run, key, value, is_nan, timestamp_ms, step))
+BOOST_DESCRIBE_STRUCT(LatestRow, (), (run, key, value, is_nan, timestamp_ms, step, points, min, max,
+                                      first_step, last_step))
+#define LATEST_COLUMNS                                                                        \
+  "run, key, value, is_nan, timestamp_ms, step, points, min_value, max_value, first_step, " \
+  "last_step"
 
 RunInfo to_info(RunRow row) {
   RunInfo info;
@@ -103,10 +109,11 @@ Result<> each_row(db::Tx& tx, const std::string& sql, const RunsByKey& runs, Add
 Result<> add_data(db::Tx& tx, const std::string& keys, const RunsByKey& runs) {
   const std::string where = " where run in (" + keys + ") order by run, key";
   TRY(each_row<LatestRow>(
-      tx, "select run, key, value, is_nan, timestamp_ms, step from metric_series" + where, runs,
+      tx, "select " LATEST_COLUMNS " from metric_series" + where, runs,
       [](Run& run, LatestRow row) {
         const Point point{row.timestamp_ms, row.step, row.value, row.is_nan};
-        run.metrics.push_back({std::move(row.key), value_of(point), row.timestamp_ms, row.step});
+        run.metrics.push_back({{std::move(row.key), value_of(point), row.timestamp_ms, row.step},
+                               row.points, row.min, row.max, row.first_step, row.last_step});
       }));
   TRY(each_row<PairRow>(tx, "select run, key, value from run_params" + where, runs,
                         [](Run& run, PairRow row) {

@@ -127,6 +127,42 @@ Result<> append_metric(Sql& sql, db::Engine engine, const Condition& condition) 
   return {};
 }
 
+/// SQL for a part of the series `name`, null where there is none.
+std::string part_sql(Part part, const std::string& name) {
+  switch (part) {
+    case Part::kMin:
+      return name + ".min_value";
+    case Part::kMax:
+      return name + ".max_value";
+    case Part::kCount:
+      return "cast(" + name + ".points as double precision)";
+    case Part::kFirstStep:
+      return "cast(" + name + ".first_step as double precision)";
+    case Part::kLastStep:
+      return "cast(" + name + ".last_step as double precision)";
+  }
+  return "null";
+}
+
+Result<> append_part(Sql& sql, db::Engine engine, const Condition& condition) {
+  const std::optional<SeriesPart> part = part_of(condition.key);
+  if (!part) return internal("no part of a metric: " + condition.key);
+  sql.add("exists (select 1 from (select m.run, m.value, m.is_nan from metric_series m where "
+          "m.run = runs.id and m.key = ? union all select s.run, ")
+      .bind(condition.key);
+  const std::string value = part_sql(part->part, "s");
+  sql.add(value + ", case when " + value + " is null then 1 else 0 end");
+  sql.add(" from metric_series s where s.run = runs.id and s.key = ? and not exists (select 1 "
+          "from metric_series o where o.run = runs.id and o.key = ?)) m where ")
+      .bind(part->series)
+      .bind(condition.key);
+  const bool unequal = condition.op == Op::kUnequal;
+  sql.add(unequal ? "(m.is_nan = 1 or " : "(m.is_nan = 0 and ");
+  TRY(db::append_comparison(sql, engine, "m.value", condition.op, condition.value));
+  sql.add(")").add(kEndOfExists);
+  return {};
+}
+
 Result<> append_dataset(Sql& sql, db::Engine engine, const Condition& condition) {
   if (condition.key != "name" && condition.key != "digest") {
     return invalid("datasets are searched by name or digest, not by '" + condition.key + "'");
@@ -145,6 +181,8 @@ Result<> append_run_condition(Sql& sql, db::Engine engine, const Condition& cond
       return append_attribute(sql, engine, kRunColumns, condition);
     case Field::kMetric:
       return append_metric(sql, engine, condition);
+    case Field::kMetricPart:
+      return append_part(sql, engine, condition);
     case Field::kParam:
       return append_pair(sql, engine, kParams, condition);
     case Field::kTag:
@@ -178,13 +216,26 @@ void append_direction(Sql& sql, std::string_view column, bool ascending) {
   sql.add(column).add(ascending ? ", " : " desc, ");
 }
 
+bool is_of_metric(Field field) {
+  return field == Field::kMetric || field == Field::kMetricPart;
+}
+
 /// The joins of an ordering by a metric, param or tag, named o0, o1, ...
 Result<> append_order_join(Sql& sql, const Ordering& ordering, std::size_t index) {
+  const std::string name = "o" + std::to_string(index);
   std::string_view table;
   switch (ordering.field) {
     case Field::kMetric:
       table = "metric_series";
       break;
+    case Field::kMetricPart: {
+      if (!part_of(ordering.key)) return internal("no part of a metric: " + ordering.key);
+      Sql relation = part_relation(ordering.key);
+      sql.add(" left join ").add(relation.text);
+      for (db::Value& value : relation.values) sql.bind(std::move(value));
+      sql.add(" " + name + " on " + name + ".run = runs.id");
+      return {};
+    }
     case Field::kParam:
       table = "run_params";
       break;
@@ -196,7 +247,6 @@ Result<> append_order_join(Sql& sql, const Ordering& ordering, std::size_t index
     default:
       return invalid("runs are not ordered by datasets");
   }
-  const std::string name = "o" + std::to_string(index);
   sql.add(" left join ").add(table).add(" ").add(name);
   sql.add(" on " + name + ".run = runs.id and " + name + ".key = ?").bind(ordering.key);
   return {};
@@ -208,7 +258,7 @@ Result<std::string> state_sql(const Ordering& ordering, std::size_t index) {
   std::string column = name + ".value";
   if (ordering.field == Field::kAttribute) column = TRY(find_column(kRunColumns, ordering.key)).sql;
   std::string sql = "case ";
-  if (ordering.field == Field::kMetric) sql += "when " + name + ".is_nan = 1 then 1 ";
+  if (is_of_metric(ordering.field)) sql += "when " + name + ".is_nan = 1 then 1 ";
   return sql + "when " + column + " is null then 2 else 0 end";
 }
 
@@ -262,7 +312,7 @@ Result<> append_after(Sql& sql, const RunQuery& query) {
       whole = found.type == kNumber;
     }
     const auto bind = [&] {
-      if (order[i].field == Field::kMetric)
+      if (is_of_metric(order[i].field))
         sql.bind(place.real);
       else if (whole)
         sql.bind(place.whole);
@@ -303,6 +353,31 @@ PlaceValue value_of_metric(const Run& run, const std::string& key) {
   return {};
 }
 
+PlaceValue value_of_part(const Run& run, const std::string& key) {
+  PlaceValue own = value_of_metric(run, key);
+  const std::optional<SeriesPart> part = part_of(key);
+  if (own.state != 2 || !part) return own;
+  for (const SeriesHead& series : run.metrics) {
+    if (series.key != part->series) continue;
+    const auto real = [](std::optional<double> value) {
+      return value ? PlaceValue{0, *value, 0, ""} : PlaceValue{1, 0, 0, ""};
+    };
+    switch (part->part) {
+      case Part::kMin:
+        return real(series.min);
+      case Part::kMax:
+        return real(series.max);
+      case Part::kCount:
+        return real(static_cast<double>(series.points));
+      case Part::kFirstStep:
+        return real(static_cast<double>(series.first_step));
+      case Part::kLastStep:
+        return real(static_cast<double>(series.last_step));
+    }
+  }
+  return {};
+}
+
 PlaceValue value_of_attribute(const RunInfo& info, std::string_view key) {
   if (key == "start_time") return of_whole(info.start_ms);
   if (key == "end_time") {
@@ -319,6 +394,8 @@ PlaceValue value_of(const Run& run, const Ordering& ordering) {
   switch (ordering.field) {
     case Field::kMetric:
       return value_of_metric(run, ordering.key);
+    case Field::kMetricPart:
+      return value_of_part(run, ordering.key);
     case Field::kParam:
       return value_of_pair(run.params, ordering.key);
     case Field::kTag:
@@ -336,6 +413,34 @@ bool orders_by(const std::vector<Ordering>& order, std::string_view key) {
 }
 
 }  // namespace
+
+std::optional<SeriesPart> part_of(std::string_view key) {
+  constexpr std::pair<std::string_view, Part> kParts[] = {{".min", Part::kMin},
+                                                          {".max", Part::kMax},
+                                                          {".count", Part::kCount},
+                                                          {".first_step", Part::kFirstStep},
+                                                          {".last_step", Part::kLastStep}};
+  for (const auto& [end, part] : kParts) {
+    if (key.size() > end.size() && key.ends_with(end))
+      return SeriesPart{std::string(key.substr(0, key.size() - end.size())), part};
+  }
+  return std::nullopt;
+}
+
+Sql part_relation(const std::string& key) {
+  const SeriesPart part = *part_of(key);
+  const std::string value = part_sql(part.part, "s");
+  Sql sql;
+  sql.add("(select run, value, is_nan from metric_series where key = ? union all select s.run, ")
+      .bind(key);
+  sql.add("coalesce(" + value + ", 0), case when " + value + " is null then 1 else 0 end");
+  sql.add(" from metric_series s");
+  sql.add(" where s.key = ? and not exists (select 1 from metric_series o where o.run = s.run"
+          " and o.key = ?))")
+      .bind(part.series)
+      .bind(key);
+  return sql;
+}
 
 std::vector<Ordering> full_order(const RunQuery& query) {
   std::vector<Ordering> order = query.order;

@@ -17,11 +17,22 @@ enum class Field {
   kAttribute,  // of a run: run_id run_name status artifact_uri user_id start_time end_time
                // of an experiment: experiment_id name creation_time last_update_time
   kMetric,     // the latest value
+  kMetricPart,  // part_of() its key; where a run has a series of just that name, its latest value
   kParam,
   kTag,
   kDataset,     // name, digest
   kDatasetTag,  // of the use of a dataset, by its key
 };
+
+/// What is kept of every series beside its latest point, as the end of a key: "loss.min".
+enum class Part { kMin, kMax, kCount, kFirstStep, kLastStep };
+struct SeriesPart {
+  std::string series;
+  Part part = Part::kMin;
+};
+/// The series and the part that a key names (.min .max .count .first_step .last_step); nothing for
+/// one that ends otherwise.
+std::optional<SeriesPart> part_of(std::string_view key);
 
 struct Condition {
   Field field = Field::kAttribute;
@@ -32,7 +43,7 @@ struct Condition {
 };
 /// Missing values come last; of metrics NaN comes after all numbers.
 struct Ordering {
-  Field field = Field::kAttribute;  // kAttribute, kMetric, kParam, kTag
+  Field field = Field::kAttribute;  // kAttribute, kMetric, kMetricPart, kParam, kTag
   std::string key;
   bool ascending = true;
 };
@@ -42,7 +53,7 @@ enum class View { kActive, kDeleted, kAll };
 /// What a run has for one term of an order.
 struct PlaceValue {
   int state = 2;  // 0: a value, 1: NaN, 2: none; what the term is ordered by first
-  double real = 0;          // of a metric
+  double real = 0;          // of a metric or a part of one
   std::int64_t whole = 0;   // of start_time and end_time
   std::string text;         // of the others
   bool operator==(const PlaceValue&) const = default;
@@ -84,5 +95,9 @@ struct ExperimentQuery {
 Result<db::Sql> run_search_sql(db::Engine engine, const RunQuery& query);
 /// Likewise, keys of `experiments`.
 Result<db::Sql> experiment_search_sql(db::Engine engine, const ExperimentQuery& query);
+
+/// (run, value, is_nan) of every run that has something for a kMetricPart: a relation in brackets.
+/// Precondition: part_of(key).
+db::Sql part_relation(const std::string& key);
 
 }  // namespace slipway::tracking

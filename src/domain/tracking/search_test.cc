@@ -172,6 +172,27 @@ TEST_P(SearchTest, OrdersPutNanAfterNumbersAndWhatIsMissingLast) {
   }
 }
 
+TEST_P(SearchTest, PartsOfASeriesAreThoseOfAllItsPoints) {
+  ASSERT_TRUE(log(ids_[0], std::vector<Metric>{{"m", 7, 2, 1}, {"m", 4, 3, 2}}).ok());
+  ASSERT_TRUE(log(ids_[1], std::vector<Metric>{{"m.max", 100, 1, 0}}).ok());
+  const auto part = [&](const char* key, Op op, double value) {
+    return where({Field::kMetricPart, key, op, value});
+  };
+  EXPECT_EQ(part("m.min", Op::kEqual, 1), "a");
+  EXPECT_EQ(part("m.max", Op::kEqual, 7), "a");
+  EXPECT_EQ(part("m.count", Op::kEqual, 3), "a");
+  EXPECT_EQ(part("m.first_step", Op::kEqual, 0), "cba");
+  EXPECT_EQ(part("m.last_step", Op::kGreater, 1), "a");
+  // A series of just that name is meant where a run has one, and of nothing but NaN is no least.
+  EXPECT_EQ(part("m.max", Op::kEqual, 100), "b");
+  EXPECT_EQ(part("m.max", Op::kEqual, 2), "");
+  EXPECT_EQ(part("m.min", Op::kUnequal, 1), "cb");
+  EXPECT_EQ(part("none.min", Op::kUnequal, 1), "");
+  EXPECT_EQ(where({Field::kMetric, "m.min", Op::kUnequal, 1.0}), "");
+  EXPECT_EQ(ordered({{Field::kMetricPart, "m.max", false}}), "bacd");
+  EXPECT_EQ(ordered({{Field::kMetricPart, "m.min", true}}), "abcd");
+}
+
 TEST_P(SearchTest, PagesJoin) {
   RunQuery query;
   query.order = {{Field::kMetric, "m", true}};

@@ -27,6 +27,13 @@ struct Metric {
   std::int64_t step = 0;
 };
 
+/// The latest point of a series, and what is kept of all of it.
+struct SeriesHead : Metric {
+  std::int64_t points = 0;
+  std::optional<double> min, max;  // nothing but NaN has none
+  std::int64_t first_step = 0, last_step = 0;
+};
+
 struct Experiment {
   std::int64_t id = 0;
   std::string name;
@@ -71,7 +78,7 @@ struct ModelLink {
 
 struct Run {
   RunInfo info;
-  std::vector<Metric> metrics;  // the latest point of each series, by key
+  std::vector<SeriesHead> metrics;  // by key
   std::vector<Param> params;    // by key
   std::vector<Tag> tags;        // by key
   std::vector<DatasetInput> datasets;

@@ -399,6 +399,29 @@ def test_pages_join_however_many_runs_come_meanwhile(client, experiment, three, 
     assert sorted(found) == ["a", "b", "c"]
 
 
+def test_runs_are_searched_by_what_is_kept_of_a_whole_series(client, experiment):
+    runs = {}
+    for run, losses in {"deep": [3, 0.1, 2], "flat": [1, 1, 1], "lost": [math.nan]}.items():
+        runs[client.create_run(experiment, run_name=run).info.run_id] = run
+        for step, loss in enumerate(losses):
+            client.log_metric(list(runs)[-1], "loss", loss, step=step)
+    client.log_metric(list(runs)[1], "loss.min", 50)
+
+    def found(filter="", order=(), **more):
+        return [runs[run.info.run_id] for run in
+                client.search_runs([experiment], filter, order_by=list(order), **more)]
+
+    assert found("metrics.loss.min < 0.5") == ["deep"]
+    assert found("metrics.loss.max >= 3 and metrics.loss.count = 3") == ["deep"]
+    assert found("metrics.loss.last_step = 0") == ["lost"]
+    assert found("metrics.loss.min = 50") == found("metrics.`loss.min` > 0") == ["flat"]
+    assert found(order=["metrics.loss.min DESC"]) == ["flat", "deep", "lost"]
+    pages = client.search_runs([experiment], order_by=["metrics.loss.max ASC"], max_results=1)
+    assert [runs[r.info.run_id] for r in pages] == ["flat"]
+    rest = client.search_runs([experiment], order_by=["metrics.loss.max ASC"], page_token=pages.token)
+    assert [runs[r.info.run_id] for r in rest] == ["deep", "lost"]
+
+
 def test_a_page_token_is_of_one_search(client, experiment, three):
     token = client.search_runs([experiment], order_by=["metrics.m"], max_results=1).token
     for filter, order in (("metrics.m > 0", ["metrics.m"]), ("", ["metrics.m DESC"]), ("", [])):
