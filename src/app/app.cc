@@ -126,7 +126,8 @@ struct App::Services {
             project,
             clock,
             [this] { heed_wish(); },
-            [this] { serving->refresh(); }};
+            [this] { serving->refresh(); },
+            deployments.get()};
   }
   GateWorld gate_world() {
     return {*pool,
@@ -376,12 +377,14 @@ Result<std::unique_ptr<App>> App::open(AppOptions options) {
   take_left_facts(state, *s->pool, s->clock, s->damages);
   s->blobs = artifacts::open_recorded(TRY(open_artifacts(s->options, s->system_clock)), *s->pool,
                                       s->clock);
-  s->registry = std::make_unique<registry::Registry>(*s->pool, s->clock, [raw = s.get()] {
+  auto changed = [raw = s.get()] {
     failpoint("registry.changed");
     if (!raw->running) return;
     raw->serving->refresh();
     raw->circle.wake();
-  });
+  };
+  s->registry = std::make_unique<registry::Registry>(*s->pool, s->clock, std::move(changed),
+                                                     holds_of_deployments);
   s->logged_models = std::make_unique<registry::LoggedModels>(*s->pool, s->clock);
   s->tracking =
       TRY(tracking::Tracking::open(*s->pool, s->clock, {.artifact_root = mlflow::kArtifactRoot}));

@@ -70,7 +70,7 @@ export interface Rollout {
   counts?: { stable: Arm; candidate: Arm }; next?: { action: string; reason: string }; transitions?: Transition[];
 }
 export interface Deployment {
-  name: string; model: string; declared: boolean; stable: number; previous: number; frozen_by: string; frozen_reason: string;
+  name: string; model: string; declared: boolean; stable: number; previous: number; frozen_by: string; frozen_reason: string; fault: string; answers: boolean | null;
   created_ms: number; rollout: Rollout | null; waiting: Rollout | null;
 }
 export interface DeploymentDetail extends Deployment {

@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <cctype>
 #include <limits>
 
+#include "base/text.h"
 #include "domain/project/sections.h"
 
 namespace slipway::project {
@@ -178,10 +180,28 @@ void read_gates(Reader& reader, const Node& node, DeploymentSpec& spec) {
   });
 }
 
+/// "none" for none: whoever has that alias has to name it otherwise.
+void read_alias(Reader& reader, const Node& node, DeploymentSpec& spec) {
+  constexpr std::size_t kAliasMax = 255;
+  const std::string& text = node.text;
+  const bool is_text = node.is_scalar() && !text.empty() && text.size() <= kAliasMax &&
+                       std::all_of(text.begin(), text.end(), [](unsigned char c) {
+                         return std::isalnum(c) != 0 || c == '_' || c == '-';
+                       });
+  const bool is_number = is_text && (text[0] == 'v' || text[0] == 'V') && text.size() > 1 &&
+                         text.find_first_not_of("0123456789", 1) == std::string::npos;
+  if (!is_text || is_number || to_lower(text) == "latest") {
+    return reader.expected(node, "an alias of letters, digits, '_' and '-', neither latest nor v1, "
+                                 "or none");
+  }
+  spec.alias = text == "none" ? "" : text;
+}
+
 const Keys<DeploymentSpec>& deployment_keys() {
   using D = DeploymentSpec;
   static const Keys<D> keys = {
       {"model", [](Reader& r, const Node& n, D& d) { r.model(n, d.model); }, true},
+      {"alias", read_alias},
       {"gates", read_gates},
       {"traffic", [](Reader& r, const Node& n, D& d) { r.rate(n, d.traffic); }},
       {"rollout",

@@ -183,6 +183,32 @@ TEST(Plan, RefusesAMinimumThatCannotCome) {
   EXPECT_NE(result.refusals[0].find("min_requests needs 337 answers"), std::string::npos);
 }
 
+std::string two_deployments(const std::string& first, const std::string& second) {
+  return "version: 1\nproject: bikes\ndeployments:\n  us: {model: bikes" + first +
+         "}\n  eu: {model: bikes" + second + "}\n  vans: {model: vans}\n";
+}
+
+TEST(Plan, RefusesTwoDeploymentsThatMoveOneAlias) {
+  const auto refusals = [](const std::string& first, const std::string& second) {
+    return plan(nullptr, declared(two_deployments(first, second), {}), {}).refusals;
+  };
+  EXPECT_EQ(refusals("", ""),
+            (std::vector<std::string>{
+                "slipway.yaml:5:3: deployment eu would move the alias champion of model bikes, as "
+                "us does: give one of them another (alias: NAME), or none (alias: none)"}));
+  EXPECT_EQ(refusals(", alias: best", ", alias: best").size(), 1u);
+  EXPECT_TRUE(refusals("", ", alias: champion-eu").empty());
+  EXPECT_TRUE(refusals(", alias: none", ", alias: none").empty());
+}
+
+TEST(Changes, OfADefaultAliasAreNone) {
+  const Declared plain = declared(two_deployments("", ", alias: none"), {});
+  const Declared said = declared(two_deployments(", alias: champion", ", alias: none"), {});
+  EXPECT_TRUE(changes_between(&plain, said).empty());
+  const Declared other = declared(two_deployments(", alias: best", ", alias: none"), {});
+  EXPECT_EQ(changes_between(&plain, other).size(), 1u);
+}
+
 TEST(Plan, TakesTheMeasuredRateBeforeTheDeclaredOne) {
   Facts facts;
   facts.deployments["bikes"].traffic = parse_rate("4/d");

@@ -150,8 +150,13 @@ struct LogPolicy {
   std::vector<std::pair<std::string, ColumnPolicy>> columns;
 };
 
+/// The alias that a stable version has, unless another is declared; also what a model's bare name
+/// means first.
+inline constexpr char kDefaultAlias[] = "champion";
+
 struct DeploymentSpec {
   std::string name, model;
+  std::string alias = kDefaultAlias;  // of the model, that the stable version has; "": none
   std::vector<std::string> gates;
   std::optional<Rate> traffic;  // expected requests, until a week has been measured
   std::vector<RolloutStep> rollout;

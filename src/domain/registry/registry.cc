@@ -86,6 +86,68 @@ Result<> log(db::Tx& tx, const char* type, graph::NodeRef subject, const std::st
   return {};
 }
 
+// --- what is held -------------------------------------------------------------------------------
+
+constexpr std::size_t kHoldsNamed = 5;
+
+std::string words_of(const std::vector<Hold>& holds, bool with_version) {
+  std::string words;
+  for (std::size_t i = 0; i < std::min(holds.size(), kHoldsNamed); ++i) {
+    words += words.empty() ? "" : "; ";
+    if (with_version) words += "version " + std::to_string(holds[i].version) + ": ";
+    words += holds[i].why;
+  }
+  const std::size_t more = holds.size() - std::min(holds.size(), kHoldsNamed);
+  return words + (more > 0 ? "; and " + std::to_string(more) + " more" : "");
+}
+
+/// Of one version; 0: of all of the model.
+Result<std::vector<Hold>> holds_of(db::Tx& tx, const Holds& holds, const std::string& model,
+                                   std::int64_t number) {
+  std::vector<Hold> found;
+  if (holds) found = TRY(holds(tx, model));
+  std::erase_if(found, [&](const Hold& hold) { return number != 0 && hold.version != number; });
+  return found;
+}
+
+Error held(const std::string& what, const std::string& done, const std::string& by,
+           const std::string& whose, const std::string& name) {
+  return Error{Code::kConflict,
+               what + " can't be " + done + ": " + by + ". For it to be " + done +
+                   " nevertheless, set the " + whose + "'s tag '" + kReleaseTag + "' to '" + name +
+                   "' and ask again.",
+               "held"};
+}
+
+/// What the event says of it: nothing, or what was overruled.
+Json overruled(const std::vector<Hold>& holds, bool with_version) {
+  return holds.empty() ? Json() : object({{"held", words_of(holds, with_version)}});
+}
+
+/// May it go? What was overruled by name for it.
+Result<Json> release_model(db::Tx& tx, const Holds& holds, const ModelRow& row, const char* done) {
+  const auto found = TRY(holds_of(tx, holds, row.name, 0));
+  if (found.empty()) return Json();
+  const auto tag = TRY(
+      tx.one<std::string>("select value from registered_model_tags where model = ? and key = ?",
+                          row.id, kReleaseTag));
+  if (tag == row.name) return overruled(found, true);
+  return held("Registered Model (name=" + row.name + ")", done, words_of(found, true), "model",
+              row.name);
+}
+
+Result<Json> release_version(db::Tx& tx, const Holds& holds, const VersionRow& row) {
+  const auto found = TRY(holds_of(tx, holds, row.model, row.number));
+  if (found.empty()) return Json();
+  const std::string name = node_id(row.model, row.number);
+  const auto tag =
+      TRY(tx.one<std::string>("select value from model_version_tags where version = ? and key = ?",
+                              row.id, kReleaseTag));
+  if (tag == name) return overruled(found, false);
+  return held("Model Version (name=" + row.model + ", version=" + std::to_string(row.number) + ")",
+              "deleted", words_of(found, false), "version", name);
+}
+
 // --- writes -------------------------------------------------------------------------------------
 
 Result<> touch_model(db::Tx& tx, const std::string& name, UnixMs now) {
@@ -111,14 +173,19 @@ Result<Model> insert_model(db::Tx& tx, const std::string& actor, const NewModel&
   return rows::load_model(tx, *id);
 }
 
-Result<Model> rename(db::Tx& tx, const std::string& actor, const std::string& name,
-                     const std::string& new_name, UnixMs now) {
+Result<Model> rename(db::Tx& tx, const Holds& holds, const std::string& actor,
+                     const std::string& name, const std::string& new_name, UnixMs now) {
   const ModelRow row = TRY(rows::find_model(tx, name));
+  Json told = object({{"from", name}});
   auto taken =
       TRY(tx.one<std::int64_t>("select id from registered_models where name = ?", new_name));
   if (taken && *taken != row.id) {
     return Error{Code::kConflict, "Registered Model (name=" + new_name + ") already exists.",
                  "already_exists"};
+  }
+  if (new_name != name) {
+    const Json gone = TRY(release_model(tx, holds, row, "renamed"));
+    if (const Json* what = gone.find("held")) told.set("held", *what);
   }
   TRY(tx.run("update registered_models set name = ?, updated_ms = ? where id = ?", new_name, now,
              row.id));
@@ -128,12 +195,14 @@ Result<Model> rename(db::Tx& tx, const std::string& actor, const std::string& na
   for (std::int64_t number : numbers) {
     TRY(put_version(tx, TRY(rows::find_version(tx, new_name, number)), now));
   }
-  TRY(log(tx, "registered_model.renamed", node_of(new_name), actor, object({{"from", name}}), now));
+  TRY(log(tx, "registered_model.renamed", node_of(new_name), actor, std::move(told), now));
   return rows::load_model(tx, row.id);
 }
 
-Result<> erase_model(db::Tx& tx, const std::string& actor, const std::string& name, UnixMs now) {
+Result<> erase_model(db::Tx& tx, const Holds& holds, const std::string& actor,
+                     const std::string& name, UnixMs now) {
   const ModelRow row = TRY(rows::find_model(tx, name));
+  Json told = TRY(release_model(tx, holds, row, "deleted"));
   TRY(
       tx.run("delete from model_version_tags where version in "
              "(select id from model_versions where model = ?)",
@@ -142,7 +211,7 @@ Result<> erase_model(db::Tx& tx, const std::string& actor, const std::string& na
   TRY(tx.run("delete from model_aliases where model = ?", row.id));
   TRY(tx.run("delete from registered_model_tags where model = ?", row.id));
   TRY(tx.run("delete from registered_models where id = ?", row.id));
-  return log(tx, "registered_model.deleted", node_of(name), actor, {}, now);
+  return log(tx, "registered_model.deleted", node_of(name), actor, std::move(told), now);
 }
 
 /// What a version is made from, once the names in it are resolved.
@@ -297,9 +366,10 @@ Result<> remove_alias(db::Tx& tx, const std::string& actor, const ModelRow& mode
              now);
 }
 
-Result<> erase_version(db::Tx& tx, const std::string& actor, const std::string& name,
-                       std::int64_t number, UnixMs now) {
+Result<> erase_version(db::Tx& tx, const Holds& holds, const std::string& actor,
+                       const std::string& name, std::int64_t number, UnixMs now) {
   const VersionRow row = TRY(rows::find_version(tx, name, number));
+  Json told = TRY(release_version(tx, holds, row));
   const ModelRow model = TRY(rows::find_model(tx, name));
   auto aliases = TRY(tx.all<std::string>(
       "select alias from model_aliases where model = ? and number = ? order by alias", model.id,
@@ -313,7 +383,7 @@ Result<> erase_version(db::Tx& tx, const std::string& actor, const std::string& 
              now, now, row.id));
   TRY(tx.run("delete from model_version_tags where version = ?", row.id));
   TRY(touch_model(tx, name, now));
-  return log(tx, "model_version.deleted", node_of(name, number), actor, {}, now);
+  return log(tx, "model_version.deleted", node_of(name, number), actor, std::move(told), now);
 }
 
 }  // namespace
@@ -337,6 +407,14 @@ Result<> put_alias(db::Tx& tx, const std::string& actor, const std::string& name
   return {};
 }
 
+Result<std::optional<std::int64_t>> aliased_version(db::Tx& tx, const std::string& model,
+                                                    const std::string& alias) {
+  return tx.one<std::int64_t>(
+      "select a.number from model_aliases a join registered_models m on m.id = a.model "
+      "where m.name = ? and a.alias = ?",
+      model, alias);
+}
+
 Result<std::optional<std::int64_t>> meant_version(db::Tx& tx, const std::string& name) {
   const Model model = TRY(rows::load_model(tx, TRY(rows::find_model(tx, name)).id));
   for (const Alias& alias : model.aliases)
@@ -350,8 +428,8 @@ Result<std::optional<std::int64_t>> meant_version(db::Tx& tx, const std::string&
   return std::optional(production != 0 ? production : newest);
 }
 
-Registry::Registry(db::Pool& pool, const Clock& clock, std::function<void()> changed)
-    : pool_(pool), clock_(clock), changed_(std::move(changed)) {}
+Registry::Registry(db::Pool& pool, const Clock& clock, std::function<void()> changed, Holds holds)
+    : pool_(pool), clock_(clock), changed_(std::move(changed)), holds_(std::move(holds)) {}
 
 template <class F, class T>
 void Registry::write(F f, Done<T> done) {
@@ -496,8 +574,8 @@ void Registry::rename_model(std::string actor, std::string name, std::string new
   if (auto checked = check_model_name(new_name, "new_name"); !checked.ok()) {
     return done(checked.error());
   }
-  write([actor = std::move(actor), name = std::move(name), new_name = std::move(new_name)](
-            db::Tx& tx, UnixMs now) { return rename(tx, actor, name, new_name, now); },
+  write([this, actor = std::move(actor), name = std::move(name), new_name = std::move(new_name)](
+            db::Tx& tx, UnixMs now) { return rename(tx, holds_, actor, name, new_name, now); },
         std::move(done));
 }
 
@@ -515,8 +593,8 @@ void Registry::describe_model(std::string name, std::string description, Done<Mo
 }
 
 void Registry::delete_model(std::string actor, std::string name, Done<> done) {
-  write([actor = std::move(actor), name = std::move(name)](
-            db::Tx& tx, UnixMs now) { return erase_model(tx, actor, name, now); },
+  write([this, actor = std::move(actor), name = std::move(name)](
+            db::Tx& tx, UnixMs now) { return erase_model(tx, holds_, actor, name, now); },
         std::move(done));
 }
 
@@ -584,8 +662,8 @@ void Registry::set_stage(std::string actor, std::string name, std::int64_t numbe
 
 void Registry::delete_version(std::string actor, std::string name, std::int64_t number,
                               Done<> done) {
-  write([actor = std::move(actor), name = std::move(name), number](
-            db::Tx& tx, UnixMs now) { return erase_version(tx, actor, name, number, now); },
+  write([this, actor = std::move(actor), name = std::move(name), number](
+            db::Tx& tx, UnixMs now) { return erase_version(tx, holds_, actor, name, number, now); },
         std::move(done));
 }
 

@@ -44,6 +44,21 @@ Result<> put_alias(db::Tx& tx, const std::string& actor, const std::string& mode
 inline constexpr char kMeantAlias[] = "champion";
 Result<std::optional<std::int64_t>> meant_version(db::Tx& tx, const std::string& model);
 
+/// The version that has the alias; nothing when none does, or there is no such model.
+Result<std::optional<std::int64_t>> aliased_version(db::Tx& tx, const std::string& model,
+                                                    const std::string& alias);
+
+/// What keeps a version from being taken away: a clause, "deployment live serves it".
+struct Hold {
+  std::int64_t version = 0;
+  std::string why;
+};
+/// All of a model, the gravest first. Asked in the transaction that would take something away.
+using Holds = std::function<Result<std::vector<Hold>>(db::Tx& tx, const std::string& model)>;
+/// A tag of a version or a model: its value is the name of what may be taken away though it is held,
+/// "bikes/3" or "bikes".
+inline constexpr char kReleaseTag[] = "slipway.delete";
+
 /// Everything about one model that serving needs.
 struct KnownVersion {
   std::int64_t number = 0;
@@ -66,8 +81,9 @@ class Registry {
  public:
   /// `changed` is called after each commit that changes a model, version, stage or alias, on the
   /// writer thread, before the Done; it must not block. `pool` and `clock` must outlive this, and
-  /// the pool must be closed before it.
-  Registry(db::Pool& pool, const Clock& clock, std::function<void()> changed = {});
+  /// the pool must be closed before it. Without `holds` nothing is held.
+  Registry(db::Pool& pool, const Clock& clock, std::function<void()> changed = {},
+           Holds holds = {});
 
   Result<Model> model(const std::string& name);
   /// The newest version of each wanted stage, by number; no stages: of every stage.
@@ -86,9 +102,10 @@ class Registry {
   Result<std::vector<KnownModel>> known();
 
   void create_model(std::string actor, NewModel model, Done<Model> done);
+  /// kConflict, tag "held", when one of its versions is held: by its name it would not be found.
   void rename_model(std::string actor, std::string name, std::string new_name, Done<Model> done);
   void describe_model(std::string name, std::string description, Done<Model> done);
-  /// With its versions, aliases and tags.
+  /// With its versions, aliases and tags. kConflict, tag "held", when one of them is held.
   void delete_model(std::string actor, std::string name, Done<> done);
   void set_model_tag(std::string name, Tag tag, Done<> done);
   /// A tag that is not there is fine.
@@ -103,7 +120,7 @@ class Registry {
   /// `archive_others` moves the other versions of that stage to kArchived.
   void set_stage(std::string actor, std::string name, std::int64_t number, Stage stage,
                  bool archive_others, Done<Version> done);
-  /// Its number stays taken; its aliases go.
+  /// Its number stays taken; its aliases go. kConflict, tag "held", when something holds it.
   void delete_version(std::string actor, std::string name, std::int64_t number, Done<> done);
   void set_version_tag(std::string name, std::int64_t number, Tag tag, Done<> done);
   void delete_version_tag(std::string name, std::int64_t number, std::string key, Done<> done);
@@ -121,6 +138,7 @@ class Registry {
   db::Pool& pool_;
   const Clock& clock_;
   const std::function<void()> changed_;
+  const Holds holds_;
 };
 
 }  // namespace slipway::registry

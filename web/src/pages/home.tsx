@@ -43,6 +43,11 @@ function Traffic(props: { monitors: Monitor[] }) {
   );
 }
 
+/** Nobody answers though a version should: it was deleted, or can't be loaded. */
+export function isDark(of: Deployment) {
+  return Boolean(of.fault) && !of.answers;
+}
+
 function Serves(props: { of: Deployment; monitors: Monitor[] }) {
   const detail = createPolled(() => props.of.name, getDeployment, (d) => (d?.rollout ? 5_000 : 15_000));
   const model = createPolled(() => props.of.model, getModel, () => 30_000);
@@ -53,12 +58,13 @@ function Serves(props: { of: Deployment; monitors: Monitor[] }) {
     <article class="paper" aria-labelledby={`d-${props.of.name}`}>
       <div class="head"><h3 id={`d-${props.of.name}`}><a href={paths.deployment(props.of.name)}>{props.of.name}</a></h3>
         <Show when={now().stable} fallback={<span class="state wait">nothing serves yet</span>}>
-          <span class="state good"><a href={paths.version(now().model, String(now().stable))}>version {now().stable}</a> serves</span>
+          <span class={isDark(now()) ? "state bad" : "state good"}><a href={paths.version(now().model, String(now().stable))}>version {now().stable}</a> {isDark(now()) ? "should serve, and does not" : "serves"}</span>
           <For each={aliases()}>{(a) => <span class="tag">@{a.alias}</span>}</For>
         </Show>
         <Show when={now().frozen_by}><span class="tag bad">frozen by {now().frozen_by}</span></Show>
         <Show when={!now().declared}><span class="tag">no longer declared</span></Show>
       </div>
+      <Show when={now().fault}><p class="bad">{now().fault}</p></Show>
       <Loaded from={detail}>{(d) => (
         <Facts rows={[
           ["Model", <a href={paths.model(d().model)}>{d().model}</a>],
