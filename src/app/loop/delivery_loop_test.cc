@@ -358,7 +358,7 @@ TEST_F(DeliveryLoopTest, AMovedAliasAsksAndDoesNotSwap) {
   server_->settle();
   ASSERT_TRUE(act_on_deployment(server_->world(), "live", "rollback", {"ann", "not yet"}).ok());
   server_->settle();
-  ASSERT_TRUE(release_version(server_->world(), "bikes", 2, {"ann"}).ok());
+  ASSERT_TRUE(release_version(server_->world(), "bikes", 2, {"ann", "sure"}).ok());
   server_->set_alias(2);
   server_->settle();
   EXPECT_EQ(server_->newest().version, 2);
