@@ -35,9 +35,9 @@ Result<Format> format_of(const std::filesystem::path& path) {
 }
 
 /// The file is opened here and named to DuckDB by its descriptor: its path may hold anything, and
-/// what is checked is what is read.
+/// what is checked is what is read. A pipe without a writer is not waited for.
 Result<Fd> open_file(const std::filesystem::path& path) {
-  Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file) {
     if (errno == ENOENT) return missing("there is no file " + path.string());
     return system_error("cannot open " + path.string(), errno);
