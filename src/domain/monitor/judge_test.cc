@@ -6,6 +6,7 @@
 #include <random>
 
 #include "domain/monitor/scan.h"
+#include "domain/project/outlook.h"
 
 namespace slipway::monitor {
 namespace {
@@ -47,6 +48,17 @@ VersionFacts labelled(int rows, double answer, double outcome, Metric metric) {
   facts.answers.requests = facts.answers.rows = facts.outcomes.rows = rows;
   for (int i = 0; i < rows; ++i) facts.outcomes.add(metric, answer, outcome);
   return facts;
+}
+
+TEST(Metrics, ThatADeclarationMayNameAreThoseThatAWindowCanTell) {
+  for (const std::string& metric : project::window_metrics()) {
+    const WindowVerdict found = judge_by(requirement(metric.c_str(), 1), VersionFacts());
+    EXPECT_EQ(found.words.find("cannot tell"), std::string::npos) << metric;
+  }
+  EXPECT_NE(judge_by(requirement("f1", 1), VersionFacts()).words.find("cannot tell"),
+            std::string::npos);
+  for (const std::string& metric : project::holdout_metrics())
+    EXPECT_TRUE(delivery::metric_from(metric)) << metric;
 }
 
 TEST(Quality, IsTheErrorInSharesOfTheMeanOutcome) {

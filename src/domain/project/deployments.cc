@@ -65,7 +65,10 @@ const Keys<GuardDraft>& guard_keys() {
       {"metric", [](Reader& r, const Node& n,
                     GuardDraft& g) { r.choice(n, guard_metrics(), g.spec.metric); }},
       {"requirement",
-       [](Reader& r, const Node& n, GuardDraft& g) { r.name(n, g.spec.requirement); }},
+       [](Reader& r, const Node& n, GuardDraft& g) {
+         g.spec.requirement_at = n.at;
+         r.name(n, g.spec.requirement);
+       }},
       {"margin", [](Reader&, const Node& n, GuardDraft& g) { g.margin = &n; }},
       {"critical", [](Reader& r, const Node& n, GuardDraft& g) { r.truth(n, g.spec.critical); }},
   };
@@ -111,7 +114,11 @@ const Keys<MonitorSpec>& monitor_keys() {
        [](Reader& r, const Node& n, MonitorSpec& m) {
          r.choice(n, {"training", "previous"}, m.against);
        }},
-      {"requirement", [](Reader& r, const Node& n, MonitorSpec& m) { r.name(n, m.requirement); }},
+      {"requirement",
+       [](Reader& r, const Node& n, MonitorSpec& m) {
+         m.requirement_at = n.at;
+         r.name(n, m.requirement);
+       }},
       {"labels",
        [](Reader& r, const Node& n, MonitorSpec& m) {
          std::string labels;
@@ -175,13 +182,19 @@ void read_gates(Reader& reader, const Node& node, DeploymentSpec& spec) {
                           "found the gate " + in_quotes(gate) + " a second time, expected it once");
     }
     spec.gates.push_back(gate);
+    spec.gates_at.push_back(item.at);
   });
 }
 
 const Keys<DeploymentSpec>& deployment_keys() {
   using D = DeploymentSpec;
   static const Keys<D> keys = {
-      {"model", [](Reader& r, const Node& n, D& d) { r.model(n, d.model); }, true},
+      {"model",
+       [](Reader& r, const Node& n, D& d) {
+         d.model_at = n.at;
+         r.model(n, d.model);
+       },
+       true},
       {"gates", read_gates},
       {"traffic", [](Reader& r, const Node& n, D& d) { r.rate(n, d.traffic); }},
       {"rollout",
@@ -199,7 +212,11 @@ const Keys<DeploymentSpec>& deployment_keys() {
          r.members(n, "monitors", [&](const yaml::Entry& entry) { read_monitor(r, entry, d); });
        },
        false, [] { return paths_of(monitor_keys(), ".NAME."); }},
-      {"features", [](Reader& r, const Node& n, D& d) { r.name(n, d.features); }},
+      {"features",
+       [](Reader& r, const Node& n, D& d) {
+         d.features_at = n.at;
+         r.name(n, d.features);
+       }},
       {"log",
        [](Reader& r, const Node& n, D& d) { read_map(r, n, n.at, "\"log\"", log_keys(), d.log); },
        false, [] { return paths_of(log_keys(), "."); }},

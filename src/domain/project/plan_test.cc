@@ -41,7 +41,17 @@ TEST(Declare, NamesTheFilesThatAreNotThere) {
   Result<Declared> result = declare(kSketch, {});
   EXPECT_EQ(result.error().code, Code::kInvalid);
   EXPECT_EQ(result.error().message,
-            "slipway.yaml names files that are not there: contracts/hour.odcs.yaml");
+            "slipway.yaml:11:28: found no file \"contracts/hour.odcs.yaml\", expected the contract "
+            "of \"data/hour.csv\"; `slipway infer` drafts one\n"
+            "slipway.yaml:11:73: found no file \"contracts/hour.odcs.yaml\", expected the contract "
+            "of \"data/live.parquet\"; `slipway infer` drafts one");
+}
+
+TEST(Declare, NamesTheFeatureViewsThatAreNotThere) {
+  EXPECT_EQ(declare("version: 1\nproject: tiny\nfeatures: [a.yaml, b.yaml]\n", {{"a.yaml", ""}})
+                .error()
+                .message,
+            "slipway.yaml:3:20: found no file \"b.yaml\", expected a feature view");
 }
 
 TEST(Declare, TakesTextsOnly) {
@@ -63,8 +73,9 @@ TEST(ReadDeclared, FollowsNoLinkOutOfTheRepository) {
   EXPECT_EQ(read_declared(root / "p").error().message,
             "contracts/hour.odcs.yaml is a link that leaves the repository");
   std::filesystem::remove(root / "p/contracts/hour.odcs.yaml");
-  EXPECT_EQ(read_declared(root / "p").error().message,
-            "slipway.yaml names files that are not there: contracts/hour.odcs.yaml");
+  EXPECT_NE(read_declared(root / "p").error().message.find(
+                "found no file \"contracts/hour.odcs.yaml\""),
+            std::string::npos);
   ASSERT_TRUE(write_file_quick(root / "p/contracts/hour.odcs.yaml", "a: 1\n").ok());
   EXPECT_EQ(read_declared(root / "p")->documents, kDocuments);
   std::filesystem::remove_all(root);

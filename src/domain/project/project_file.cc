@@ -18,7 +18,9 @@ const Keys<ProjectFile>& file_keys() {
       {"use_case", read_use_case, false, use_case_paths},
       {"contracts", read_contracts},
       {"features",
-       [](Reader& r, const Node& n, P& p) { r.texts(n, &Reader::path, p.feature_views); }},
+       [](Reader& r, const Node& n, P& p) {
+         r.texts(n, &Reader::path, p.feature_views, &p.feature_views_at);
+       }},
       {"pipelines", read_pipelines, false, pipeline_paths},
       {"triggers", read_triggers, false, trigger_paths},
       {"deployments", read_deployments, false, deployment_paths},

@@ -42,5 +42,7 @@ Result<std::vector<Version>> load_versions(db::Tx& tx, const std::vector<std::in
 Result<Version> load_version(db::Tx& tx, std::int64_t id);
 /// The newest version of each stage of a model, with tags and aliases, by number.
 Result<std::vector<Version>> load_latest(db::Tx& tx, std::int64_t model_id);
+/// At most so many names of models, in alphabetical order.
+Result<std::vector<std::string>> model_names(db::Tx& tx, int limit);
 
 }  // namespace slipway::registry::rows
