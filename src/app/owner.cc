@@ -2,9 +2,25 @@
 
 #include <thread>
 
+#include "base/file.h"
 #include "io/http/client.h"
 
 namespace slipway::app {
+namespace {
+
+/// As by SIGSTOP, or in a debugger.
+bool is_stopped(pid_t pid) {
+  constexpr std::uint64_t kStatBytesMax = 64u << 10;
+  const Result<std::string> stat =
+      read_file("/proc/" + std::to_string(pid) + "/stat", kStatBytesMax);
+  if (!stat.ok()) return false;
+  const std::size_t end = stat->rfind(')');  // of its name, which may have any letter
+  if (end == std::string::npos || end + 2 >= stat->size()) return false;
+  const char state = (*stat)[end + 2];
+  return state == 'T' || state == 't';
+}
+
+}  // namespace
 
 bool has_state(const std::filesystem::path& path) {
   std::error_code ignored;
@@ -20,6 +36,27 @@ Result<> require_state(const std::filesystem::path& path) {
                  "folder with --state");
 }
 
+Result<> require_answer(const Owner& owner, const std::filesystem::path& state,
+                        std::chrono::milliseconds patience) {
+  http::ClientRequest request;
+  request.url = owner.url + "/health";
+  request.timeout = patience;
+  const Result<http::Response> answer = http::fetch(request);
+  if (answer.ok() || answer.error().tag != "timeout") return {};
+  const std::string pid = std::to_string(owner.pid);
+  const std::string who = "`" + owner.what + "` (pid " + pid + "), which owns " + state.string();
+  const bool stopped = is_stopped(owner.pid);
+  const std::string seconds =
+      std::to_string(std::chrono::duration_cast<std::chrono::seconds>(patience).count());
+  Error error = unavailable(
+      who + ", does not answer: asked GET " + request.url + ", waited " + seconds + " s" +
+      (stopped ? "; its process is stopped: `kill -CONT " + pid + "` lets it go on"
+               : "; wait until it is less busy") +
+      ", or end it (`kill " + pid + (stopped ? "`, then `kill -CONT " + pid + "`" : "`") +
+      ") and repeat the command");
+  return with_tag(std::move(error), "silent");
+}
+
 Result<wire::Json> at_owner(
     const std::filesystem::path& folder, const std::function<Result<wire::Json>()>& here,
     const std::function<Result<wire::Json>(const std::string& url, const std::string& secret)>&
@@ -29,6 +66,7 @@ Result<wire::Json> at_owner(
     std::optional<Ownership> own = TRY(Ownership::try_take(state));
     if (own) return here();
     if (std::optional<Owner> owner = TRY(announced_owner(state))) {
+      TRY(require_answer(*owner, folder));
       return there(owner->url, TRY(state.secret()));
     }
     std::this_thread::sleep_for(kAnnouncePause);

@@ -294,7 +294,9 @@ class Transfer {
     if (receiver_.refused != nullptr) return unavailable(what + ": " + receiver_.refused);
     const std::string why = why_[0] != '\0' ? why_.data() : curl_.easy_strerror(code);
     const bool wrong = code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL;
-    return wrong ? invalid(what + ": " + why) : unavailable(what + ": " + why);
+    if (wrong) return invalid(what + ": " + why);
+    const Error failed = unavailable(what + ": " + why);
+    return code == CURLE_OPERATION_TIMEDOUT ? with_tag(failed, "timeout") : failed;
   }
 
   const Libcurl& curl_;

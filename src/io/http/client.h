@@ -24,8 +24,8 @@ struct ClientRequest {
 };
 
 /// One request, whole answer in memory, no redirects. libcurl is opened on first use; kUnavailable
-/// says how to get it when it is missing, or what failed on the way. A status of any kind is a
-/// success here. Any thread.
+/// says how to get it when it is missing, or what failed on the way, with the tag "timeout" where
+/// the time was over. A status of any kind is a success here. Any thread.
 Result<Response> fetch(const ClientRequest& request);
 
 /// An answer whose body comes piece by piece: read() fails with kUnavailable when it breaks off.
