@@ -245,10 +245,13 @@ class PostgresConnection final : public Connection {
     if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) return result;
     const char* state = raw ? pq_.result_error_field(raw, PG_DIAG_SQLSTATE) : nullptr;
     const char* primary = raw ? pq_.result_error_field(raw, PG_DIAG_MESSAGE_PRIMARY) : nullptr;
-    std::string message = std::string(sql) + ": " +
-                          std::string(trim(primary ? primary : pq_.error_message(session_.get())));
-    if (!usable() || !state) return unavailable("PostgreSQL: " + message);
-    return error_of_state(state, message);
+    const std::string why(trim(primary ? primary : pq_.error_message(session_.get())));
+    // What the server, or its disk, is to blame for is not about the statement that met with it.
+    if (!usable() || !state) return unavailable("PostgreSQL: " + why);
+    Error error = error_of_state(state, std::string(sql) + ": " + why);
+    if (error.code == Code::kUnavailable || error.code == Code::kBusy)
+      error.message = "PostgreSQL: " + why;
+    return error;
   }
   Result<ResultSet> exec(const std::string& sql) {
     return checked(pq_.exec(session_.get(), sql.c_str()), sql);
