@@ -37,6 +37,7 @@
 #include "app/monitor_api.h"
 #include "app/project_api.h"
 #include "app/project_facts.h"
+#include "app/score_api.h"
 #include "app/runs_api.h"
 #include "app/web_assets.h"
 #include "base/failpoint.h"
@@ -428,6 +429,7 @@ Result<> App::start() {
   mount_monitors(s.router, *s.pool, s.clock, [&s] { s.circle.wake(); });
   s.mount_flows();
   mount_checks(s.router, *s.pool, s.clock);
+  mount_score(s.router, *s.pool);
   mount_golden(s.router, *s.pool, *s.tracking, *s.blobs);
   s.mount_mlflow();
   http::Router& data_plane = s.options.listen_serving ? s.serving_router : s.router;
