@@ -68,7 +68,9 @@ struct FeedbackWorld {
   blob::Damages* damages = nullptr;
 };
 
-/// Under /api/slipway/v1: POST /feedback and GET /predictions/ID, where ID may end in "/ROW".
+/// Under /api/slipway/v1: POST /feedback; GET /predictions/ID, where ID may end in "/ROW"; GET
+/// /predictions?deployment=NAME (&version=, &role=, &status=answered|refused|failed, &limit=), the
+/// newest first; GET /answers, how many each deployment gave.
 void mount_feedback(http::Router& router, const FeedbackWorld& world);
 
 // ---- for commands

@@ -105,6 +105,21 @@ export interface Prediction {
   labels: { row: number; value: number; event_time: string; received: string; source: string }[];
 }
 
+/// How many each deployment has answered since the server began.
+export interface Answers { answers: { deployment: string; answered: number; failed: number }[]; monotonic_ms: number }
+/// One line of a list of answers: `outputs` are those of its first row.
+export interface RecentAnswer {
+  id: string; time: string; event_time: string; role: string; model: string; version: string; status: number; latency_us: number; rows: number;
+  client_id: string; error?: string; outputs: Record<string, number | string>;
+}
+export interface RecentQuery { deployment: string; version?: string; status?: string; limit: number }
+/// A trigger as it is declared, and until when it rests.
+export interface Trigger {
+  trigger: string; pipeline: string; on: string; cooldown_ms: number; at_most: string | null; overlap: string; last_fired_ms: number; rests_until_ms: number;
+}
+export interface Probe { test: string; title: string; points: string; measured: boolean; why: string; how?: string; evidence: string[] }
+export interface TestScore { model: string; version: number; score: number; reading: string; sections: Record<string, number>; measured: number; not_measured: number; tests: Probe[] }
+
 export class ApiError extends Error {
   constructor(message: string, readonly status: number, readonly code: string) { super(message); }
 }
@@ -234,6 +249,21 @@ export const listWindows = async (query: WindowQuery, signal?: AbortSignal) =>
   (await ask<{ windows: MonitorWindow[] }>("windows", { ...query, verdicts: query.verdicts ? "true" : undefined, measured: "true" }, signal)).windows;
 export const listIncidents = async (query: { deployment?: string; open?: boolean; limit: number }, signal?: AbortSignal) =>
   (await ask<{ incidents: Incident[] }>("incidents", { ...query, open: query.open ? "true" : undefined }, signal)).incidents;
+export const listAnswers = (signal?: AbortSignal) => ask<Answers>("answers", {}, signal);
+/// The newest first; not complete where older files of the log were not looked through.
+export const listPredictions = (query: RecentQuery, signal?: AbortSignal) =>
+  ask<{ predictions: RecentAnswer[]; complete: boolean }>("predictions", { ...query, version: query.version || undefined, status: query.status || undefined }, signal);
+export const listTriggers = async (signal?: AbortSignal) => (await ask<{ triggers: Trigger[] }>("triggers", {}, signal)).triggers;
+export const getScore = (model: string, signal?: AbortSignal) => ask<TestScore>(`models/${part(model)}/score`, {}, signal);
+/// The name of the project that is applied; undefined before the first.
+export async function appliedProject(signal?: AbortSignal): Promise<string | undefined> {
+  try {
+    return (await ask<{ project: string }>("project", {}, signal)).project;
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return undefined;
+    throw error;
+  }
+}
 export const getIncident = (id: string, signal?: AbortSignal) => ask<IncidentDetail>("incidents/" + part(id), {}, signal);
 /// The newest events of some kinds, oldest first, and where an older page begins.
 export const lookBack = async (query: { types: string; before?: number; limit: number }, signal?: AbortSignal): Promise<{ events: LoopEvent[]; before: number }> =>

@@ -6,7 +6,8 @@ import { Code, Empty, Facts, Loaded, Page, paths, State, When } from "../pieces"
 import { createPolled } from "../polled";
 import { Gates, RolloutNow } from "../rollout";
 import { Windows, type Mark } from "../windows";
-import { Incidents, liveSince, Measured } from "./home";
+import { createRates } from "../rates";
+import { Incidents, liveSince, Measured, Rate } from "./home";
 
 const incidentsMax = 100;
 const listedMax = 100;
@@ -55,6 +56,7 @@ export function DeploymentPage() {
   const [query] = useSearchParams<{ monitor?: string }>();
   const name = () => decodeURIComponent(params.name);
   const detail = createPolled(name, getDeployment, (d) => (d?.rollout ? 5_000 : 15_000));
+  const rate = createRates();
   const monitors = createPolled(() => 0, (_, signal) => listMonitors(signal), () => 10_000);
   const incidents = createPolled(name, (deployment, signal) => listIncidents({ deployment, limit: incidentsMax }, signal), () => 10_000);
   const mine = createMemo(() => (monitors.data() ?? []).filter((m) => m.deployment === name()));
@@ -69,6 +71,7 @@ export function DeploymentPage() {
           <Facts rows={[
             ["Model", <a href={paths.model(d().model)}>{d().model}</a>],
             ["Serves", d().stable ? <a href={paths.version(d().model, String(d().stable))}>version {d().stable}</a> : "nothing yet"],
+            ["Now", <><Rate of={rate(d().name)} /> · <a href={paths.predictions(d().name)}>recent predictions</a></>],
             ["Since", liveSince(d()) ? <When ms={liveSince(d())} /> : undefined],
             ["Before it", d().previous ? <a href={paths.version(d().model, String(d().previous))}>version {d().previous}</a> : undefined],
             ["Frozen", d().frozen_by ? `by ${d().frozen_by}${d().frozen_reason ? `: ${d().frozen_reason}` : ""}` : undefined],
