@@ -255,15 +255,9 @@ export const listPredictions = (query: RecentQuery, signal?: AbortSignal) =>
   ask<{ predictions: RecentAnswer[]; complete: boolean }>("predictions", { ...query, version: query.version || undefined, status: query.status || undefined }, signal);
 export const listTriggers = async (signal?: AbortSignal) => (await ask<{ triggers: Trigger[] }>("triggers", {}, signal)).triggers;
 export const getScore = (model: string, signal?: AbortSignal) => ask<TestScore>(`models/${part(model)}/score`, {}, signal);
-/// The name of the project that is applied; undefined before the first.
-export async function appliedProject(signal?: AbortSignal): Promise<string | undefined> {
-  try {
-    return (await ask<{ project: string }>("project", {}, signal)).project;
-  } catch (error) {
-    if (error instanceof ApiError && error.status === 404) return undefined;
-    throw error;
-  }
-}
+/// The name of the project that is applied; undefined before the first. (To ask for the project itself would be 404 then.)
+export const appliedProject = async (signal?: AbortSignal): Promise<string | undefined> =>
+  (await ask<{ applied: { project: string }[] }>("project/history", { limit: 1 }, signal)).applied[0]?.project;
 export const getIncident = (id: string, signal?: AbortSignal) => ask<IncidentDetail>("incidents/" + part(id), {}, signal);
 /// The newest events of some kinds, oldest first, and where an older page begins.
 export const lookBack = async (query: { types: string; before?: number; limit: number }, signal?: AbortSignal): Promise<{ events: LoopEvent[]; before: number }> =>
