@@ -2,7 +2,7 @@
 // it, weeks of windows and thousands of predictions. What the page must say is asked for beside it, by API and command line.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { axisTexts, noteTexts, startBrowser, startCircle } from "./server.mjs";
+import { axisTexts, noteTexts, startBrowser, startCircle, until } from "./server.mjs";
 
 let circle, browser, context, page, deployment, incident;
 const complaints = [];
@@ -288,7 +288,7 @@ test("the newest answers are listed, by version and outcome, and lead to their e
   assert.deepEqual(await rows.locator("th").allInnerTexts(), names(all));
   const candidate = String(deployment.rollout.version);
   await page.getByLabel("Version").selectOption(candidate);
-  await page.waitForFunction((version) => [...document.querySelectorAll("tbody tr")].every((row) => row.cells[3].innerText.startsWith(version)), candidate);
+  await until(page, (version) => [...document.querySelectorAll("tbody tr")].every((row) => row.cells[3].innerText.startsWith(version)), candidate);
   assert.deepEqual(await rows.locator("th").allInnerTexts(), names(await list("&version=" + candidate)));
   await page.getByLabel("Outcome").selectOption("failed");
   await says("No answer of that kind is in the log.");
@@ -325,7 +325,7 @@ test("windows of minutes have times of day below them, of weeks days", async () 
   await noteTexts(other);
   await other.goto(circle.url + "/#/deployments/bikes?monitor=age");
   await other.locator('[data-monitor="age"] canvas').waitFor();
-  await other.waitForFunction(() => window.drawnTexts.some((one) => /^20\d\d-/.test(one.text)));
+  await until(other, () => window.drawnTexts.some((one) => /^20\d\d-/.test(one.text)));
   const days = await axisTexts(other, /^20\d\d-\d\d-\d\d$/);
   assert.ok(days.length >= 3 && new Set(days).size === days.length, days.join());
   const { windows } = await api("windows?deployment=bikes&monitor=age&limit=6&measured=true");
@@ -333,7 +333,7 @@ test("windows of minutes have times of day below them, of weeks days", async () 
   const short = windows.map((w, i) => ({ ...w, id: `w${i}`, start_ms: first + (5 - i) * 60_000, end_ms: first + (6 - i) * 60_000 }));
   await other.route("**/api/slipway/v1/windows?*", (route) => route.fulfill({ json: { windows: short } }));
   await other.reload();
-  await other.waitForFunction(() => window.drawnTexts.some((one) => /^\d\d:\d\d/.test(one.text)));
+  await until(other, () => window.drawnTexts.some((one) => /^\d\d:\d\d/.test(one.text)));
   const texts = await axisTexts(other, /^\d\d:\d\d(:\d\d)?$/);
   assert.ok(texts.length >= 3 && new Set(texts).size === texts.length, texts.join());
   assert.ok((await other.evaluate(() => window.drawnTexts.map((one) => one.text))).includes("2011-06-01"), "the day is not said");

@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
-import { axisTexts, noteTexts, startBrowser, startServer, startTraining } from "./server.mjs";
+import { axisTexts, noteTexts, startBrowser, startServer, startTraining, until } from "./server.mjs";
 
 let server, training, browser, context, page, done;
 const complaints = [];  // of the browser's console
@@ -81,7 +81,7 @@ test("over time, the axis of a chart of seconds says times of day that can be re
   await other.locator('[data-metric="loss"][data-points="50"] canvas').waitFor();
   await other.evaluate(() => { window.drawnTexts = []; });
   await other.getByLabel("Over").selectOption("time");
-  await other.waitForFunction(() => window.drawnTexts.some((one) => /^\d\d:\d\d/.test(one.text)));
+  await until(other, () => window.drawnTexts.some((one) => /^\d\d:\d\d/.test(one.text)));
   const texts = await axisTexts(other, /^\d\d:\d\d(:\d\d)?$/);
   assert.ok(texts.length >= 2, texts.join());
   await other.close();

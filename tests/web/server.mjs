@@ -144,6 +144,14 @@ export async function axisTexts(page, pattern) {
   return row.map((one) => one.text);
 }
 
+/// Waits for a condition in the page, which forbids the eval that the browser's driver would wait by.
+export async function until(page, holds, arg) {
+  for (const end = Date.now() + 30_000; !(await page.evaluate(holds, arg));) {
+    if (Date.now() > end) throw new Error(`within 30 s it never held: ${holds}`);
+    await page.evaluate(() => new Promise((next) => requestAnimationFrame(next)));
+  }
+}
+
 export const startBrowser = () => chromium.launch({
   executablePath: process.env.SLIPWAY_CHROMIUM ?? "/usr/bin/chromium",
   args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],

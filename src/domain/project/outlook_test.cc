@@ -43,7 +43,7 @@ TEST(Unworkable, IsAMonitorOfAMetricThatNoWindowCanTell) {
              "    gates: [quality]\n    monitors: {week: {requirement: quality, window: 7d}}\n");
   const Remarks remarks = unworkable(file);
   EXPECT_EQ(join(remarks.refusals, "\n"),
-            "slipway.yaml:9:36: the monitor week of live judges the requirement \"quality\" on "
+            "slipway.yaml:10:36: the monitor week of live judges the requirement \"quality\" on "
             "\"mea\", which no window can tell; expected one on mae, mae_relative, mse, rmse, "
             "log_loss, accuracy, bias, bias_relative, error_rate or latency_ms or an age; did you "
             "mean \"mae\"?");
