@@ -304,7 +304,9 @@ test("what starts pipelines is listed with its cool-down", async () => {
   await open("#/");
   const table = page.getByRole("table", { name: "Triggers", exact: true });
   for (const one of triggers) {
-    const cells = await cellsOf(table.locator("tr", { has: page.getByRole("rowheader", { name: one.trigger, exact: true }) }));
+    const row = table.locator("tr", { has: page.getByRole("rowheader", { name: one.trigger, exact: true }) });
+    await row.waitFor();
+    const cells = await cellsOf(row);
     assert.deepEqual(cells.slice(0, 3), [one.trigger, one.on, one.pipeline]);
     assert.match(cells[4], one.rests_until_ms ? /rests until 20/ : one.cooldown_ms ? /not resting/ : /none/);
   }
