@@ -20,6 +20,7 @@
 #include "app/loop/cached_data.h"
 #include "app/loop/draw_data.h"
 #include "app/loop/facts_part.h"
+#include "app/loop/follow_part.h"
 #include "app/loop/gate_part.h"
 #include "app/loop/intake_part.h"
 #include "app/loop/log_part.h"
@@ -40,6 +41,7 @@
 #include "app/runs_api.h"
 #include "app/web_assets.h"
 #include "base/failpoint.h"
+#include "base/guarded.h"
 #include "base/hash.h"
 #include "base/ids.h"
 #include "base/log.h"
@@ -51,6 +53,7 @@
 #include "dialects/mlflow/scoring.h"
 #include "dialects/mlflow/tracking.h"
 #include "dialects/oip/oip.h"
+#include "domain/artifacts/home.h"
 #include "domain/artifacts/recorded_blobs.h"
 #include "domain/checks/facts.h"
 #include "domain/delivery/store.h"
@@ -107,7 +110,10 @@ struct App::Services {
   std::unique_ptr<serving::Deployments> deployments;
   std::unique_ptr<features::Service> features;
   std::unique_ptr<db::Claim> claim;
+  std::string server_id;  // tells it from others on its catalogue
   std::unique_ptr<db::Pool> pool;
+  std::unique_ptr<db::Pool> acting;  // the same, for what only the server that acts may write
+  Guarded<std::optional<bool>> acted;  // at the last look
   http::Router router{http::render_plain_error};
   http::Router serving_router{http::render_plain_error};
   std::unique_ptr<http::Server> server, serving_server;
@@ -129,7 +135,7 @@ struct App::Services {
             [this] { serving->refresh(); }};
   }
   GateWorld gate_world() {
-    return {*pool,
+    return {*acting,
             *registry,
             *tracking,
             *blobs,
@@ -146,6 +152,27 @@ struct App::Services {
     circle.wake_first(RolloutPart::kName);
   }
 
+  /// Why this server leaves the loop to another one; nothing when it is the one that acts.
+  Result<Circle::StandsBy> stands_by() {
+    const Result<> claimed = claim->check();
+    if (!claimed.ok() && claimed.error().tag != db::kClaimedTag) return claimed.error();
+    const bool has_changed = acted.with([&](std::optional<bool>& before) {
+      return std::exchange(before, claimed.ok()) != std::optional<bool>(claimed.ok());
+    });
+    if (has_changed && claimed.ok()) {
+      log_info("this server acts on the catalogue: deployments, rollouts, monitors, runs");
+      circle.wake();
+    }
+    if (claimed.ok()) return Circle::StandsBy();
+    if (has_changed) log_info("this server stands by", {{"why", claimed.error().message}});
+    return Circle::StandsBy(claimed.error().message);
+  }
+  /// For what only the server that acts can answer.
+  Result<> check_acts() {
+    const Circle::StandsBy why = TRY(stands_by());
+    return why ? Result<>(unavailable(*why)) : Result<>();
+  }
+
   void project_changed() {
     auto now = pool->read([this](db::Tx& tx) { return project.get(tx); });
     if (now.ok() && *now) close_new_names(*deployments, (*now)->declared.file, secret);
@@ -158,31 +185,38 @@ struct App::Services {
     RolloutPartOptions rollout_options{uuid7(clock.now_ms()), secret, wake,
                                        [this] { serving->refresh(); }};
     auto deciding =
-        std::make_unique<RolloutPart>(*pool, project, *deployments, std::move(rollout_options));
-    TRY(deciding->restore(clock.now_ms(), kRestoreMax));
+        std::make_unique<RolloutPart>(*acting, project, *deployments, std::move(rollout_options));
+    const Circle::StandsBy why = TRY(stands_by());
+    if (why)
+      TRY(deciding->stand_by(clock.now_ms(), *why));
+    else
+      TRY(deciding->restore(clock.now_ms(), kRestoreMax));
     left_facts = std::make_unique<LeftFacts>(*pool, clock, options.state, &damages);
     circle.add(std::make_unique<FactsPart>(*left_facts));
-    circle.add(std::make_unique<IntakePart>(*pool, project, *registry, *blobs, wake));
+    circle.add(std::make_unique<IntakePart>(*acting, project, *registry, *blobs, wake));
     circle.add(std::make_unique<GatePart>(gate_world(), project, wake));
     rollouts = deciding.get();
     circle.add(std::move(deciding));
     circle.add(std::make_unique<LogPart>(*pool, project, *prediction_log, options.state));
     if (options.spawner != nullptr) TRY(add_flows());
-    circle.add(std::make_unique<NotifyPart>(*pool, metrics, wake, environment_variable));
+    circle.add(std::make_unique<NotifyPart>(*acting, metrics, wake, environment_variable));
     circle.add(TRY(NarratorPart::begin(*pool)));
+    if (pool->engine() == db::Engine::kPostgres)
+      circle.add(TRY(FollowPart::begin(*pool, [this] { serving->refresh(); })));
     return {};
   }
 
   /// Not for a `repro` that serves while it lasts.
   Result<> add_flows() {
+    auto wake = [this] { circle.wake(); };
     circle.add(std::make_unique<MonitorPart>(
-        MonitorWorld{*pool, *prediction_log, options.state, [this] { circle.wake(); }, &damages}));
-    circle.add(std::make_unique<TriggerPart>(*pool));
-    auto watching = std::make_unique<SourcePart>(*pool, options.project, [this] { circle.wake(); });
+        MonitorWorld{*acting, *prediction_log, options.state, wake, &damages}));
+    circle.add(std::make_unique<TriggerPart>(*acting));
+    auto watching = std::make_unique<SourcePart>(*acting, options.project, wake);
     sources = watching.get();
     circle.add(std::move(watching));
     // Servers that share a broker are told apart by their state.
-    circle.add(std::make_unique<NatsPart>(*pool, metrics, NatsPart::broker(options.nats),
+    circle.add(std::make_unique<NatsPart>(*acting, metrics, NatsPart::broker(options.nats),
                                           sha256_hex("nats" + secret), [this] { circle.wake(); }));
     circle.add(TRY(run_part()));
     circle.add(std::make_unique<RunFoldersPart>(
@@ -195,7 +229,10 @@ struct App::Services {
     std::error_code failure;
     const auto binary = std::filesystem::read_symlink("/proc/self/exe", failure);
     if (failure) return system_error("cannot find this program", failure.value());
-    RunPart::Place place{binary, options.project, options.state};
+    RunPart::Place place{binary, options.project, options.state, ""};
+    // A catalogue in a file has one server, however often its state folder is made anew.
+    if (pool->engine() == db::Engine::kPostgres) place.server = server_id;
+    auto is_there = [this](db::Tx& tx, const std::string& id) { return claim->is_there(tx, id); };
     auto draw = [this](const flows::PipelineRun& run, const flows::RunPlan::Data& data,
                        const std::filesystem::path& scratch) -> Result<flows::DataFact> {
       const auto applied = TRY(pool->read([&](db::Tx& tx) { return project.get(tx); }));
@@ -215,8 +252,8 @@ struct App::Services {
       return publish_run(*pool, *registry, run);
     };
     auto wake = [this] { circle.wake(); };
-    return std::make_unique<RunPart>(*pool, *options.spawner, std::move(place), wake, draw,
-                                     take_facts, publish);
+    return std::make_unique<RunPart>(*pool, *acting, *options.spawner, std::move(place), wake,
+                                     draw, take_facts, publish, is_there);
   }
 
   void mount_flows() {
@@ -246,9 +283,13 @@ std::optional<std::string> s3_variable(const std::string& name) {
   return environment_variable(mlflow::kS3EndpointVariable);
 }
 
+std::string artifacts_place(const AppOptions& options) {
+  return options.artifacts.empty() ? (options.state / "artifacts").string() : options.artifacts;
+}
+
 Result<std::unique_ptr<blob::Blobs>> open_artifacts(const AppOptions& options, const Clock& clock) {
-  if (options.artifacts.empty()) return blob::open_folder(options.state / "artifacts");
-  if (!blob::s3::is_uri(options.artifacts)) return blob::open_folder(options.artifacts);
+  const std::string place = artifacts_place(options);
+  if (!blob::s3::is_uri(place)) return blob::open_folder(place);
   // Signatures bear the real time, whatever a replayed clock says.
   return blob::open_s3(TRY(blob::s3::place_of(options.artifacts, &s3_variable)),
                        [] { return blob::s3::find_credentials(&s3_variable); },
@@ -312,6 +353,21 @@ void warn_of_a_lost_catalogue(const StateFolder& state, const std::string& store
       {{"missing", file}, {"kept", join(kept, ", ")}});
 }
 
+/// Two servers with artifacts of their own would each miss the other's.
+Result<> check_artifacts(db::Pool& pool, db::Claim& claim, const artifacts::Home& home,
+                         UnixMs now_ms) {
+  const std::optional<artifacts::Home> before =
+      TRY(pool.write([&](db::Tx& tx) -> Result<std::optional<artifacts::Home>> {
+        const bool others = TRY(claim.others(tx)) > 0;
+        return artifacts::settle_home(tx, home, others, now_ms);
+      }));
+  if (!before) return {};
+  log_warning(
+      "the artifacts of this catalogue were elsewhere until now: what is not there too is gone",
+      {{"were", before->place}, {"are", home.place}, {"said_by", before->server}});
+  return {};
+}
+
 /// A replayed history goes on where its last event was.
 Result<> go_on_with(ReplayClock& clock, db::Pool& pool) {
   return pool.read([&](db::Tx& tx) -> Result<> {
@@ -368,14 +424,21 @@ Result<std::unique_ptr<App>> App::open(AppOptions options) {
   if (!s->ownership) return owned_elsewhere(state);
   s->secret = TRY(state.secret());
   std::string store = s->options.store.empty() ? catalogue_uri(state.path()) : s->options.store;
-  s->claim = TRY(db::claim(store, name_of_this_server(s->options.command)));
-  s->circle.guard([claim = s->claim.get()] { return claim->check(); });
+  s->server_id = sha256_hex("server" + s->secret).substr(0, 32);
+  const std::string who = name_of_this_server(s->options.command);
+  s->claim = TRY(db::claim(store, {who, s->server_id}));
+  s->circle.guard([raw = s.get()] { return raw->stands_by(); });
   warn_of_a_lost_catalogue(state, store);
   s->pool = TRY(db::Pool::open(store, all_migrations(), s->metrics));
+  s->acting = db::under_claim(*s->pool, *s->claim);
   if (s->options.replay) TRY(go_on_with(s->replay_clock, *s->pool));
   take_left_facts(state, *s->pool, s->clock, s->damages);
-  s->blobs = artifacts::open_recorded(TRY(open_artifacts(s->options, s->system_clock)), *s->pool,
-                                      s->clock);
+  std::unique_ptr<blob::Blobs> store_of_artifacts =
+      TRY(open_artifacts(s->options, s->system_clock));
+  TRY(check_artifacts(
+      *s->pool, *s->claim,
+      {store_of_artifacts->identity(), artifacts_place(s->options), who}, s->clock.now_ms()));
+  s->blobs = artifacts::open_recorded(std::move(store_of_artifacts), *s->pool, s->clock);
   s->registry = std::make_unique<registry::Registry>(*s->pool, s->clock, [raw = s.get()] {
     failpoint("registry.changed");
     if (!raw->running) return;
@@ -409,7 +472,8 @@ Result<> App::start() {
   mount_metrics(s.router, s.metrics);
   mount_health(s.router, *s.pool);
   const FlushLog flush_log = [&s] { return s.prediction_log->flush(); };
-  mount_api(s.router, *s.pool, s.clock, s.options.state, flush_log);
+  mount_api(s.router, *s.pool, s.clock, s.options.state, flush_log,
+            [&s] { return s.acted.with([](const auto& acted) { return acted.value_or(false); }); });
   if (s.options.replay) {
     mount_clock(s.router, s.replay_clock, s.circle);
   } else {
@@ -423,7 +487,8 @@ Result<> App::start() {
       [&s] { s.project_changed(); });
   mount_features(s.router, *s.features, *s.pool, s.clock);
   mount_feedback(s.router, {s.options.state, *s.label_log, *s.deployments, *s.pool, s.clock,
-                            [&s] { s.circle.wake(); }, flush_log, &s.damages});
+                            [&s] { s.circle.wake(); }, flush_log, &s.damages,
+                            [&s] { return s.check_acts(); }});
   mount_delivery(s.router, s.delivery_world());
   mount_monitors(s.router, *s.pool, s.clock, [&s] { s.circle.wake(); });
   s.mount_flows();

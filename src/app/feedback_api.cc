@@ -161,6 +161,7 @@ Error refused(std::vector<serving::WrongLabel> found, std::vector<serving::Wrong
 
 Result<http::Response> answer_feedback(const FeedbackWorld& world, const http::Request& request) {
   const FeedbackRequest sent = TRY(read_feedback(request.body));
+  if (world.keeps) TRY(world.keeps());
   std::vector<serving::WrongLabel> wrong;
   const auto knows = [&world](const std::string& name) { return is_known(world, name); };
   const Result<TakenLabels> taken =

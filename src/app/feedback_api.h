@@ -66,6 +66,8 @@ struct FeedbackWorld {
   std::function<void()> wake = {};  // the loop: labels came
   FlushLog flush = {};              // the prediction log
   blob::Damages* damages = nullptr;
+  /// Fails, and says why, where another server keeps predictions and labels.
+  std::function<Result<>()> keeps = {};
 };
 
 /// Under /api/slipway/v1: POST /feedback and GET /predictions/ID, where ID may end in "/ROW".

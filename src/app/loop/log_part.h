@@ -23,6 +23,8 @@ class LogPart final : public Part {
 
   std::string name() const override { return "prediction log"; }
   Result<bool> turn(UnixMs now) override;
+  /// What lies in this server's own folder is its own matter.
+  Result<bool> stand_by(UnixMs now, const std::string&) override { return turn(now); }
 
   static constexpr UnixMs kToldEveryMs = 60'000;
 

@@ -87,6 +87,7 @@ RolloutPart::RolloutPart(db::Pool& pool, project::CurrentProject& project,
     : pool_(pool), project_(project), deployments_(deployments), options_(std::move(options)) {}
 
 Result<bool> RolloutPart::turn(UnixMs now) {
+  closed_.clear();
   bool did = collect(now);
   // What a person asked for holds before anything else waits for the disk.
   did |= TRY(do_asked(now));
@@ -98,6 +99,18 @@ Result<bool> RolloutPart::turn(UnixMs now) {
     did = true;
   }
   return did;
+}
+
+Result<bool> RolloutPart::stand_by(UnixMs now, const std::string& why) {
+  // A route that was asked for before, and opened a name since.
+  if (collect(now)) closed_.clear();
+  const Routes wanted = TRY(pool_.read([&](db::Tx& tx) { return wanted_routes(tx); }));
+  remove_unwanted(wanted);
+  close_elsewhere(wanted, why);
+  put_.clear();
+  refused_.clear();
+  faults_.clear();
+  return false;
 }
 
 bool RolloutPart::is_pending() const {
@@ -419,6 +432,20 @@ Result<> RolloutPart::close_names() {
     deployments_.apply(std::move(closed), known.rules, [](Result<>) {});
   }
   return {};
+}
+
+void RolloutPart::close_elsewhere(const Routes& wanted, const std::string& why) {
+  for (const auto& [name, known] : wanted) {
+    delivery::DeploymentRoute closed = closed_route(name, known.route.model);
+    closed.salt = known.route.salt;
+    closed.revision = known.route.revision;
+    closed.elsewhere = why;
+    const Wanted now{closed, known.rules};
+    if (auto before = closed_.find(name); before != closed_.end() && before->second == now)
+      continue;
+    closed_[name] = now;
+    deployments_.apply(std::move(closed), known.rules, [](Result<>) {});
+  }
 }
 
 Result<> RolloutPart::restore(UnixMs now, std::chrono::milliseconds patience) {

@@ -93,6 +93,11 @@ std::string served_by(const Deployed& deployed) {
 
 /// What became of the newest version, where one came; else what makes it serve.
 Error unserved(const delivery::DeploymentRoute& route) {
+  if (!route.elsewhere.empty()) {
+    return Error{Code::kUnavailable,
+                 "deployment " + route.deployment + " is not served here: " + route.elsewhere,
+                 "not_ready"};
+  }
   const std::string why = route.unserved.empty() ? "; register a version of model " + route.model +
                                                        ", and it will once it has passed its gates"
                                                  : ": " + route.unserved;

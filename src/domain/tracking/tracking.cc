@@ -7,6 +7,7 @@
 
 #include "base/guarded.h"
 #include "base/ids.h"
+#include "domain/tracking/log_queue.h"
 #include "domain/tracking/run_images.h"
 #include "domain/tracking/store.h"
 
@@ -141,7 +142,10 @@ Tracking::Tracking(db::Pool& pool, const Clock& clock, TrackingOptions options)
       clock_(clock),
       options_(std::move(options)),
       compactor_(std::make_shared<Compactor>(pool)),
-      images_(std::make_unique<RunImages>(pool)) {}
+      images_(std::make_unique<RunImages>(pool)) {
+  // A file is asked so fast that there is nothing to save.
+  if (pool.engine() == db::Engine::kPostgres) log_queue_ = std::make_shared<LogQueue>(pool);
+}
 Tracking::~Tracking() = default;
 
 Result<Experiment> Tracking::experiment(std::int64_t id) {
@@ -269,6 +273,15 @@ void Tracking::log_param(std::string run_id, Param param, Done<> done) {
 void Tracking::log(std::string run_id, Batch batch, Done<> done) {
   std::vector<Addition> additions = to_additions(batch.metrics);
   batch.metrics = {};
+  if (log_queue_ && LogQueue::takes(batch, additions)) {
+    return log_queue_->log(
+        std::move(run_id), std::move(additions),
+        [compactor = compactor_, done = std::move(done)](Result<Logged> logged) mutable {
+          if (!logged.ok()) return done(std::move(logged).error());
+          compactor->logged(*logged);
+          done({});
+        });
+  }
   pool_.write_later(
       [run_id = std::move(run_id), batch = std::move(batch), additions = std::move(additions),
        now_ms = clock_.now_ms()](db::Tx& tx) {

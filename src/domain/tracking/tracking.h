@@ -117,6 +117,7 @@ std::string append_to_location(std::string_view location, std::string_view path)
 /// "amber-heron-417", from random bits.
 std::string random_run_name(std::uint64_t bits);
 
+class LogQueue;
 class RunImages;
 
 /// Any thread. `pool` and `clock` must outlive it and everything it was asked to write.
@@ -179,6 +180,7 @@ class Tracking {
   TrackingOptions options_;
   std::shared_ptr<Compactor> compactor_;
   std::unique_ptr<RunImages> images_;
+  std::shared_ptr<LogQueue> log_queue_;  // where trips to the database count, else null
 };
 
 }  // namespace slipway::tracking

@@ -20,7 +20,8 @@ class Readers {
     if (connection) {
       Result<> begun = connection->begin(Connection::Access::kRead);
       if (begun.ok()) return connection;
-      if (connection->usable()) {
+      // PostgreSQL may say that it ends a connection before the end of it is seen.
+      if (connection->usable() && begun.error().code != Code::kUnavailable) {
         give(std::move(connection));
         return begun.error();
       }
