@@ -8,6 +8,7 @@ import time
 import urllib.parse
 
 import pytest
+from conftest import own_store
 from peer import Comparable, RealServer
 from sequences import NAN_KEY, Sequence
 from server import Server
@@ -211,7 +212,7 @@ class Trial:
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
     folder = tmp_path_factory.mktemp("differential")
-    ours = Server(folder / "state")
+    ours = Server(folder / "state", arguments=own_store())
     ours.start()
     theirs = RealServer(folder / "mlflow")
     yield Differing(Kept(theirs.address), Kept(ours.address))
