@@ -227,6 +227,8 @@ SUITES = {
     "mlflow": pytest_suite("protocol/mlflow", "mlflow3"),
     "s3": pytest_suite("protocol/s3", "s3"),
     "mlflow2": pytest_suite("protocol/mlflow", "mlflow2"),
+    "access": pytest_suite("protocol/access", "mlflow3"),
+    "access2": pytest_suite("protocol/access", "mlflow2"),
     "dvc": pytest_suite("protocol/dvc", "dvc"),
     "circle": pytest_suite("protocol/circle", "mlflow3"),
     "guide": pytest_suite("protocol/guide", "mlflow3"),

@@ -62,6 +62,12 @@ http::Response answer_server() {
 
 }  // namespace
 
+std::string actor_of(const http::Request& request, const std::string& said) {
+  const std::string& known = request.principal.name;
+  if (known.empty() || known == kOwnerName) return said.empty() ? known : said;
+  return known;
+}
+
 void mount_metrics(http::Router& router, Metrics& metrics) {
   router.group("", http::render_plain_error)
       .add({http::Method::kGet, "/metrics", http::reads("server"), http::Place::kBlocking},

@@ -20,6 +20,10 @@ void mount_metrics(http::Router& router, Metrics& metrics);
 void mount_api(http::Router& router, db::Pool& pool, const Clock& clock,
                const std::filesystem::path& state, FlushLog flush);
 
+/// Whoever showed who he is has that name; the owner of the state folder, and callers where nobody
+/// is asked, have the one they say.
+std::string actor_of(const http::Request& request, const std::string& said);
+
 /// The name that a Principal has who showed the state folder's secret.
 inline constexpr char kOwnerName[] = "owner";
 

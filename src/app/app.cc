@@ -35,6 +35,7 @@
 #include "app/loop/trigger_part.h"
 #include "app/model_source.h"
 #include "app/monitor_api.h"
+#include "app/people_api.h"
 #include "app/project_api.h"
 #include "app/project_facts.h"
 #include "app/runs_api.h"
@@ -51,6 +52,8 @@
 #include "dialects/mlflow/scoring.h"
 #include "dialects/mlflow/tracking.h"
 #include "dialects/oip/oip.h"
+#include "dialects/mlflow/people.h"
+#include "domain/access/people.h"
 #include "domain/artifacts/recorded_blobs.h"
 #include "domain/checks/facts.h"
 #include "domain/delivery/store.h"
@@ -98,6 +101,8 @@ struct App::Services {
   std::unique_ptr<serving::Serving> serving;
   std::unique_ptr<registry::Registry> registry;
   std::unique_ptr<registry::LoggedModels> logged_models;
+  std::unique_ptr<access::People> people;
+  std::unique_ptr<Gate> gate;
   std::unique_ptr<tracking::Tracking> tracking;
   std::unique_ptr<RegistrySource> source;
   blob::Disk disk;
@@ -234,6 +239,61 @@ struct App::Services {
     mlflow::mount_logged_models(router, *logged_models, *tracking);
     mlflow::mount_artifacts(router, *blobs, *registry, *logged_models, *tracking);
     mlflow::mount_graphql(router);
+    mlflow::mount_people(router, *people);
+  }
+
+  /// Whoever makes an experiment or a model may manage it; what is said of one that is gone goes.
+  tracking::TrackingOptions tracking_options() {
+    tracking::TrackingOptions wanted;
+    wanted.artifact_root = mlflow::kArtifactRoot;
+    wanted.making = [](db::Tx& tx, const tracking::Actor& actor, std::int64_t id, UnixMs now_ms) {
+      return access::grant_to_maker(tx, {actor.name, now_ms}, access::Kind::kExperiment,
+                                    std::to_string(id));
+    };
+    wanted.made = [this](const tracking::Actor& actor, std::int64_t id) {
+      if (people) {
+        people->note_maker(actor.name, access::Kind::kExperiment, std::to_string(id));
+      }
+    };
+    return wanted;
+  }
+  void keep_account_of_models() {
+    registry->keep_account(
+        {[](db::Tx& tx, const std::string& actor, const std::string& name, UnixMs now_ms) {
+           return access::grant_to_maker(tx, {actor, now_ms}, access::Kind::kModel, name);
+         },
+         access::rename_model, access::forget_model});
+  }
+
+  /// Nobody outside of this machine is let in unasked.
+  Result<> check_reach() const {
+    for (const Address* address :
+         {&options.listen, options.listen_serving ? &*options.listen_serving : nullptr}) {
+      if (address == nullptr || is_loopback(address->host) || options.anyone_may_do_anything) {
+        continue;
+      }
+      const char* why = options.access == AccessMode::kOff
+                            ? "while access is off (--access off)"
+                            : "without users";
+      if (options.access != AccessMode::kOff && !people->empty()) continue;
+      return Error{Code::kInvalid,
+                   "listening on " + address->host + " " + why +
+                       " would let anybody on the network do anything: make an administrator "
+                       "first, `slipway users create NAME --admin` (and leave --access alone), "
+                       "listen on 127.0.0.1, or, behind a proxy that asks who one is, say "
+                       "--anyone-may-do-anything",
+                   "usage"};
+    }
+    return {};
+  }
+  /// Where others reach the server, it asks who they are even when the last user is gone.
+  AccessMode access_mode() const {
+    const bool afar = !is_loopback(options.listen.host) ||
+                      (options.listen_serving && !is_loopback(options.listen_serving->host));
+    if (options.access != AccessMode::kAuto || !afar || options.anyone_may_do_anything) {
+      return options.access;
+    }
+    return AccessMode::kOn;
   }
 };
 
@@ -266,18 +326,6 @@ Error owned_elsewhere(const StateFolder& state) {
           "the state folder " + state.path().string() + " is owned by " + who +
               "; use that server, stop it, or name another folder with --state",
           "owned"};
-}
-
-Result<http::Principal> principal_of(const http::Request& request, const std::string& secret) {
-  constexpr std::string_view kBearer = "Bearer ";
-  std::string_view header = request.headers.get("Authorization");
-  if (!header.starts_with(kBearer)) return http::Principal{};
-  std::string_view token = header.substr(kBearer.size());
-  if (equal_secrets(token, secret)) return http::Principal{kOwnerName, ""};
-  if (std::optional<std::string> attempt = attempt_of_token(secret, token)) {
-    return http::Principal{"attempt:" + *attempt, *attempt};
-  }
-  return http::Principal{};  // a token of some other service that the client was configured with
 }
 
 /// What runs left that found no owner, or were killed. What can't be taken waits for the next one.
@@ -330,6 +378,8 @@ http::ServerOptions server_options(const AppOptions& app, const Address& address
   options.host = address.host;
   options.port = address.port;
   options.listen_fd = address.fd;
+  options.allowed_hosts = app.allowed_hosts;
+  options.allowed_origins = app.allowed_origins;
   return options;
 }
 
@@ -350,7 +400,7 @@ std::vector<db::Migration> all_migrations() {
   return db::joined({graph::migrations(), tracking::migrations(), registry::migrations(),
                      project::migrations(), checks::migrations(), delivery::migrations(),
                      notify::migrations(), flows::migrations(), monitor::migrations(),
-                     artifacts::migrations()});
+                     artifacts::migrations(), access::migrations()});
 }
 
 App::App(std::unique_ptr<Services> services) : services_(std::move(services)) {}
@@ -378,13 +428,15 @@ Result<std::unique_ptr<App>> App::open(AppOptions options) {
                                       s->clock);
   s->registry = std::make_unique<registry::Registry>(*s->pool, s->clock, [raw = s.get()] {
     failpoint("registry.changed");
+    if (raw->people) raw->people->note_change();
     if (!raw->running) return;
     raw->serving->refresh();
     raw->circle.wake();
   });
   s->logged_models = std::make_unique<registry::LoggedModels>(*s->pool, s->clock);
-  s->tracking =
-      TRY(tracking::Tracking::open(*s->pool, s->clock, {.artifact_root = mlflow::kArtifactRoot}));
+  s->keep_account_of_models();
+  s->tracking = TRY(tracking::Tracking::open(*s->pool, s->clock, s->tracking_options()));
+  s->people = TRY(access::People::open(*s->pool, s->clock, s->system_clock, s->metrics));
   s->features = std::make_unique<features::Service>(features_folder(state.path()), s->metrics);
   s->source = std::make_unique<RegistrySource>(*s->pool, *s->registry, *s->blobs);
   s->serving = std::make_unique<serving::Serving>(*s->source, s->clock, s->metrics);
@@ -402,9 +454,11 @@ Result<std::unique_ptr<App>> App::open(AppOptions options) {
 
 Result<> App::start() {
   Services& s = *services_;
-  auto authenticate = [&s](const http::Request& request) {
-    return principal_of(request, s.secret);
-  };
+  TRY(s.check_reach());
+  s.gate = std::make_unique<Gate>(
+      GateWorldOfAccess{*s.people, *s.tracking, *s.logged_models, *s.deployments, s.secret,
+                        s.access_mode(), s.options.open_predictions, s.options.default_deployment},
+      all_access_rules());
   mount_web(s.router);
   mount_metrics(s.router, s.metrics);
   mount_health(s.router, *s.pool);
@@ -430,16 +484,18 @@ Result<> App::start() {
   mount_checks(s.router, *s.pool, s.clock);
   mount_golden(s.router, *s.pool, *s.tracking, *s.blobs);
   s.mount_mlflow();
+  mount_people_api(s.router, *s.people, *s.gate);
   http::Router& data_plane = s.options.listen_serving ? s.serving_router : s.router;
   oip::mount(data_plane, *s.serving, *s.deployments);
   mlflow::mount_scoring(data_plane, *s.serving, *s.deployments, {s.options.default_deployment});
   if (s.options.listen_serving) mount_metrics(s.serving_router, s.metrics);
 
   s.server = TRY(http::Server::open(server_options(s.options, s.options.listen), s.router,
-                                    s.metrics, authenticate));
+                                    s.metrics, s.gate->watch(s.router)));
   if (s.options.listen_serving) {
     s.serving_server = TRY(http::Server::open(server_options(s.options, *s.options.listen_serving),
-                                              s.serving_router, s.metrics, authenticate));
+                                              s.serving_router, s.metrics,
+                                              s.gate->watch(s.serving_router)));
   }
   s.prediction_log->start();
   s.deployments->start();
@@ -479,6 +535,13 @@ Result<std::vector<std::string>> App::names_to_ask() const {
     if (std::find(names.begin(), names.end(), model.name) == names.end())
       names.push_back(std::move(model.name));
   return names;
+}
+std::vector<std::string> App::routes_without_rule() const {
+  std::vector<std::string> routes = services_->gate->unruled(services_->router);
+  for (std::string& route : services_->gate->unruled(services_->serving_router)) {
+    routes.push_back(std::move(route));
+  }
+  return routes;
 }
 db::Pool& App::pool() {
   return *services_->pool;

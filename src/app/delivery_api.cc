@@ -373,16 +373,9 @@ Result<Body> body_of(const http::Request& request) {
                                                  : std::string_view(request.body));
 }
 
-/// Whoever showed who they are has that name; others have the one they say.
-std::string actor_of(const http::Request& request, const std::string& said) {
-  const std::string& known = request.principal.name;
-  if (known.empty() || known == kOwnerName) return said.empty() ? known : said;
-  return known;
-}
-
 Result<http::Response> answer_act(const http::Request& request, const DeliveryWorld& world) {
   DeliveryRequest body = TRY(body_of<DeliveryRequest>(request));
-  body.actor = actor_of(request, body.actor);
+  body.actor = app::actor_of(request, body.actor);
   return answered(
       act_on_deployment(world, request.capture("name"), request.capture("action"), body));
 }
@@ -392,7 +385,7 @@ Result<http::Response> answer_release(const http::Request& request, const Delive
   if (!version) return invalid("a version is a number, found '" + request.capture("version") + "'");
   const DeliveryRequest body = TRY(body_of<DeliveryRequest>(request));
   return answered(
-      release_version(world, request.capture("model"), *version, actor_of(request, body.actor)));
+      release_version(world, request.capture("model"), *version, app::actor_of(request, body.actor)));
 }
 
 Result<Json> waivers_json(const DeliveryWorld& world, const std::string& model) {
@@ -425,14 +418,15 @@ void mount_delivery(http::Router& router, const DeliveryWorld& world) {
   post("/deployments/{name}/{action}", answer_act);
   post("/models/{model}/waivers",
        [](const http::Request& request, const DeliveryWorld& w) -> Result<http::Response> {
-         const WaiverRequest body = TRY(body_of<WaiverRequest>(request));
+         WaiverRequest body = TRY(body_of<WaiverRequest>(request));
+         body.name = app::actor_of(request, body.name);
          return answered(waive_gate(w, request.capture("model"), body));
        });
   post("/waivers/{id}/revoke",
        [](const http::Request& request, const DeliveryWorld& w) -> Result<http::Response> {
          const DeliveryRequest body = TRY(body_of<DeliveryRequest>(request));
          return answered(
-             revoke_gate_waiver(w, request.capture("id"), actor_of(request, body.actor)));
+             revoke_gate_waiver(w, request.capture("id"), app::actor_of(request, body.actor)));
        });
   post("/models/{model}/versions/{version}/release", answer_release);
 }

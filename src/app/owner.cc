@@ -1,7 +1,10 @@
 #include "app/owner.h"
 
+#include <cstdlib>
 #include <thread>
 
+#include "base/file.h"
+#include "base/text.h"
 #include "io/http/client.h"
 
 namespace slipway::app {
@@ -13,8 +16,23 @@ bool has_state(const std::filesystem::path& path) {
          std::filesystem::exists(path / "catalog.db", ignored);
 }
 
+Result<std::optional<Remote>> remote_server() {
+  const auto variable = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::string(value == nullptr ? "" : value);
+  };
+  Remote remote{variable("SLIPWAY_URL"), variable("SLIPWAY_TOKEN")};
+  const std::string file = variable("SLIPWAY_TOKEN_FILE");
+  if (remote.url.empty() || (remote.token.empty() && file.empty())) return std::optional<Remote>();
+  if (remote.token.empty()) {
+    remote.token = std::string(trim(TRY(read_file(file))));
+  }
+  while (remote.url.ends_with('/')) remote.url.pop_back();
+  return std::optional<Remote>(std::move(remote));
+}
+
 Result<> require_state(const std::filesystem::path& path) {
-  if (has_state(path)) return {};
+  if (TRY(remote_server()) || has_state(path)) return {};
   return missing("there is no state at " + path.string() +
                  " yet: run `slipway up` or `slipway apply` in this project first, or name the "
                  "folder with --state");
@@ -24,6 +42,9 @@ Result<wire::Json> at_owner(
     const std::filesystem::path& folder, const std::function<Result<wire::Json>()>& here,
     const std::function<Result<wire::Json>(const std::string& url, const std::string& secret)>&
         there) {
+  if (const std::optional<Remote> remote = TRY(remote_server())) {
+    return there(remote->url, remote->token);
+  }
   StateFolder state = TRY(StateFolder::open(folder));
   for (int i = 0; i < kAnnounceTries; ++i) {
     std::optional<Ownership> own = TRY(Ownership::try_take(state));

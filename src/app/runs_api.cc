@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "app/api.h"
 #include "app/loop/nats_part.h"
 #include "base/file.h"
 #include "base/text.h"
@@ -83,8 +84,7 @@ Result<flows::ByHand> by_hand(const http::Request& request) {
   if (wish.pipeline.empty()) return invalid("\"pipeline\" says which one to run");
   if (std::max({wish.pipeline.size(), wish.commit.size(), wish.actor.size()}) > kWordMax)
     return invalid("pipeline, commit and actor are at most 1024 bytes long");
-  flows::ByHand asked{std::move(wish.pipeline), request.principal.name, std::move(wish.commit), {}};
-  if (!wish.actor.empty()) asked.actor = std::move(wish.actor);
+  flows::ByHand asked{std::move(wish.pipeline), actor_of(request, wish.actor), std::move(wish.commit), {}};
   for (auto& [key, value] : wish.params) {
     flows::ParamInput input;
     const std::size_t colon = key.rfind(':');
@@ -114,7 +114,7 @@ Result<http::Response> cancel(const http::Request& request, const RunsWorld& wor
   if (!request.body.empty()) {
     const Json body = TRY(wire::parse(request.body));
     const Json* said = body.find("actor");
-    if (said != nullptr && said->is_string()) actor = said->as_string().substr(0, 256);
+    if (said != nullptr && said->is_string()) actor = actor_of(request, said->as_string().substr(0, 256));
   }
   const UnixMs now = world.clock.now_ms();
   const Json json = TRY(world.pool.write([&](db::Tx& tx) -> Result<Json> {

@@ -111,7 +111,11 @@ export class ApiError extends Error {
 
 type Query = Record<string, string | number | string[] | undefined>;
 
-async function call<T>(method: string, path: string, query: Query | null, body: unknown, signal?: AbortSignal): Promise<T> {
+let strange: () => void = () => {};
+/// `then` is called when the server does not know who asks.
+export function onStranger(then: () => void) { strange = then; }
+
+export async function call<T>(method: string, path: string, query: Query | null, body: unknown, signal?: AbortSignal): Promise<T> {
   const search = new URLSearchParams();
   for (const [key, value] of Object.entries(query ?? {})) {
     for (const one of Array.isArray(value) ? value : [value]) if (one !== undefined) search.append(key, String(one));
@@ -131,6 +135,7 @@ async function call<T>(method: string, path: string, query: Query | null, body: 
   const text = await response.text();
   let json: any = null;
   try { json = text === "" ? {} : JSON.parse(text); } catch { /* an error page */ }
+  if (response.status === 401 && !path.endsWith("/login")) strange();
   if (!response.ok || json === null) {
     const message = json?.message ?? (typeof json?.error === "string" ? json.error : undefined);
     throw new ApiError(message ?? `${method} ${path} was answered with status ${response.status}`, response.status,

@@ -116,6 +116,7 @@ std::vector<Command> commands() {
                  .run = run_apply});
   for (Command& command : checks_commands()) all.push_back(std::move(command));
   for (Command& command : features_commands()) all.push_back(std::move(command));
+  for (Command& command : people_commands()) all.push_back(std::move(command));
   for (Command& command : monitor_commands()) all.push_back(std::move(command));
   for (Command& command : runs_commands()) all.push_back(std::move(command));
   for (Command& command : delivery_commands()) all.push_back(std::move(command));

@@ -37,6 +37,9 @@ std::vector<Command> delivery_commands();
 /// feedback.
 std::vector<Command> feedback_commands();
 
+/// users, tokens, permissions.
+std::vector<Command> people_commands();
+
 /// monitors, incidents.
 std::vector<Command> monitor_commands();
 

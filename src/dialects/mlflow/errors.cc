@@ -29,6 +29,7 @@ constexpr Row kTable[] = {
     {Code::kConflict, "changed", "INVALID_PARAMETER_VALUE", 400, kInvalid},
     {Code::kConflict, "state", "INVALID_STATE", 500, kInternal},
     {Code::kConflict, "", "RESOURCE_CONFLICT", 409},
+    {Code::kDenied, "unauthenticated", "UNAUTHENTICATED", 401},
     {Code::kDenied, "", "PERMISSION_DENIED", 403, "PERMISSION_DENIED"},
     {Code::kBusy, "", "REQUEST_LIMIT_EXCEEDED", 429},
     {Code::kUnavailable, "", "TEMPORARILY_UNAVAILABLE", 503, kInternal},

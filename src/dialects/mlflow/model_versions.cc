@@ -106,7 +106,8 @@ Result<Response> download_uri(Registry& registry, const Request& request) {
 
 Result<Response> search(Registry& registry, const Request& request) {
   const RegistrySearch call = TRY(read_search(request, kBounds));
-  const registry::Query query = TRY(to_version_query(call, kBounds));
+  registry::Query query = TRY(to_version_query(call, kBounds));
+  query.among = to_listed(request.principal.models, /*whole=*/false);
   registry::Page<registry::Version> page = TRY(registry.search_versions(query));
   VersionsAnswer found;
   if (!page.items.empty()) found.model_versions.emplace();

@@ -138,7 +138,8 @@ Result<> remove(Registry& registry, const Request& request, Reply& reply) {
 
 Result<Response> search(Registry& registry, const Request& request) {
   const RegistrySearch call = TRY(read_search(request, kBounds));
-  const registry::Query query = TRY(to_model_query(call, kBounds));
+  registry::Query query = TRY(to_model_query(call, kBounds));
+  query.among = to_listed(request.principal.models, /*whole=*/false);
   registry::Page<registry::Model> page = TRY(registry.search_models(query));
   ModelsAnswer found;
   if (!page.items.empty()) found.registered_models.emplace();

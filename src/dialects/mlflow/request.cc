@@ -165,6 +165,15 @@ Error unreadable(const Error& error) {
                  ". See the API docs for more information about request parameters.");
 }
 
+std::optional<db::Listed> to_listed(const std::shared_ptr<const http::Sight>& sight, bool whole) {
+  if (sight == nullptr) return std::nullopt;
+  db::Listed listed{!sight->all_but, {}};
+  for (const std::string& name : sight->names) {
+    if (!whole || to_int64(name)) listed.values.push_back(name);
+  }
+  return listed;
+}
+
 std::string to_base64(std::string_view bytes) {
   std::string text;
   text.reserve((bytes.size() + 2) / 3 * 4);

@@ -147,6 +147,7 @@ Result<Sql> search_sql(db::Engine engine, const Target& target, const Query& que
             " and h.key = ? and h.value = ?)");
     sql.bind(query.without->key).bind(query.without->value);
   }
+  if (query.among) db::append_listed(sql, engine, "m.name", *query.among, /*whole=*/false);
   TRY(add_order(sql, target, query.order));
   add_page(sql, query.limit, query.offset);
   return sql;

@@ -485,9 +485,14 @@ Result<> check_new_version(const NewVersion& version) {
 
 void Registry::create_model(std::string actor, NewModel model, Done<Model> done) {
   if (auto checked = check_new_model(model); !checked.ok()) return done(checked.error());
-  write([actor = std::move(actor), model = std::move(model)](
-            db::Tx& tx, UnixMs now) { return insert_model(tx, actor, model, now); },
-        std::move(done));
+  write(
+      [this, actor = std::move(actor), model = std::move(model)](db::Tx& tx,
+                                                                 UnixMs now) -> Result<Model> {
+        Model made = TRY(insert_model(tx, actor, model, now));
+        if (account_.making) TRY(account_.making(tx, actor, model.name, now));
+        return made;
+      },
+      std::move(done));
 }
 
 void Registry::rename_model(std::string actor, std::string name, std::string new_name,
@@ -496,9 +501,14 @@ void Registry::rename_model(std::string actor, std::string name, std::string new
   if (auto checked = check_model_name(new_name, "new_name"); !checked.ok()) {
     return done(checked.error());
   }
-  write([actor = std::move(actor), name = std::move(name), new_name = std::move(new_name)](
-            db::Tx& tx, UnixMs now) { return rename(tx, actor, name, new_name, now); },
-        std::move(done));
+  write(
+      [this, actor = std::move(actor), name = std::move(name), new_name = std::move(new_name)](
+          db::Tx& tx, UnixMs now) -> Result<Model> {
+        Model renamed = TRY(rename(tx, actor, name, new_name, now));
+        if (account_.renaming && name != new_name) TRY(account_.renaming(tx, name, new_name));
+        return renamed;
+      },
+      std::move(done));
 }
 
 void Registry::describe_model(std::string name, std::string description, Done<Model> done) {
@@ -515,9 +525,13 @@ void Registry::describe_model(std::string name, std::string description, Done<Mo
 }
 
 void Registry::delete_model(std::string actor, std::string name, Done<> done) {
-  write([actor = std::move(actor), name = std::move(name)](
-            db::Tx& tx, UnixMs now) { return erase_model(tx, actor, name, now); },
-        std::move(done));
+  write(
+      [this, actor = std::move(actor), name = std::move(name)](db::Tx& tx, UnixMs now) -> Result<> {
+        TRY(erase_model(tx, actor, name, now));
+        if (account_.deleting) TRY(account_.deleting(tx, name));
+        return {};
+      },
+      std::move(done));
 }
 
 void Registry::set_model_tag(std::string name, Tag tag, Done<> done) {

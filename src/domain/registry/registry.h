@@ -57,6 +57,14 @@ struct KnownModel {
   std::map<std::string, std::int64_t> aliases;
 };
 
+/// For whoever keeps account of models by name, in the transaction of the change; none may block.
+struct ModelAccount {
+  std::function<Result<>(db::Tx&, const std::string& actor, const std::string& name, UnixMs now_ms)>
+      making;
+  std::function<Result<>(db::Tx&, const std::string& from, const std::string& to)> renaming;
+  std::function<Result<>(db::Tx&, const std::string& name)> deleting;
+};
+
 /// Any thread. What returns a Result waits for the database, so it is for threads that may; what
 /// takes a Done returns at once and calls it on the writer thread after the commit.
 ///
@@ -68,6 +76,9 @@ class Registry {
   /// writer thread, before the Done; it must not block. `pool` and `clock` must outlive this, and
   /// the pool must be closed before it.
   Registry(db::Pool& pool, const Clock& clock, std::function<void()> changed = {});
+
+  /// Once, before anything is written.
+  void keep_account(ModelAccount account) { account_ = std::move(account); }
 
   Result<Model> model(const std::string& name);
   /// The newest version of each wanted stage, by number; no stages: of every stage.
@@ -121,6 +132,7 @@ class Registry {
   db::Pool& pool_;
   const Clock& clock_;
   const std::function<void()> changed_;
+  ModelAccount account_;
 };
 
 }  // namespace slipway::registry

@@ -150,6 +150,14 @@ Result<Experiment> Tracking::experiment(std::int64_t id) {
 Result<std::optional<Experiment>> Tracking::experiment_named(const std::string& name) {
   return pool_.read([&](db::Tx& tx) { return read_experiment_named(tx, name); });
 }
+Result<std::vector<OwnPlace>> Tracking::own_places() {
+  return pool_.read([&](db::Tx& tx) {
+    return tx.all<OwnPlace>(
+        "select id, artifact_location from experiments "
+        "where artifact_location <> ? || cast(id as text)",
+        append_to_location(options_.artifact_root, ""));
+  });
+}
 Result<ExperimentPage> Tracking::search(const ExperimentQuery& query) {
   return pool_.read([&](db::Tx& tx) -> Result<ExperimentPage> {
     db::Sql sql = TRY(experiment_search_sql(tx.engine(), query));
@@ -191,11 +199,17 @@ Result<std::vector<DatasetUse>> Tracking::dataset_uses(const std::vector<std::in
 
 void Tracking::create_experiment(NewExperiment experiment, Actor actor, Done<Experiment> done) {
   pool_.write_later(
-      [experiment = std::move(experiment), actor = std::move(actor), root = options_.artifact_root,
-       now_ms = clock_.now_ms()](db::Tx& tx) {
-        return tracking::create_experiment(tx, experiment, root, actor, now_ms);
+      [experiment = std::move(experiment), actor, root = options_.artifact_root,
+       making = options_.making, now_ms = clock_.now_ms()](db::Tx& tx) -> Result<Experiment> {
+        Experiment fresh = TRY(tracking::create_experiment(tx, experiment, root, actor, now_ms));
+        if (making) TRY(making(tx, actor, fresh.id, now_ms));
+        return fresh;
       },
-      std::move(done));
+      Done<Experiment>([made = options_.made, actor, done = std::move(done)](
+                           Result<Experiment> created) mutable {
+        if (created.ok() && made) made(actor, created->id);
+        done(std::move(created));
+      }));
 }
 void Tracking::rename_experiment(std::int64_t id, std::string name, Actor actor, Done<> done) {
   pool_.write_later(

@@ -70,6 +70,17 @@ Result<> append_joined(Sql& sql, const Conditions& conditions, Append append) {
   return {};
 }
 
+/// Those rows whose column is one of `values`, or is none of them.
+struct Listed {
+  bool inside = true;
+  std::vector<std::string> values = {};
+  bool operator==(const Listed&) const = default;
+};
+/// Appends " and column in (...)" or its opposite, with one parameter however long the list is;
+/// `whole`: of whole numbers written as texts.
+void append_listed(Sql& sql, Engine engine, std::string_view column, const Listed& listed,
+                   bool whole);
+
 /// Appends `column op operand`. kIn and kNotIn take a list (an empty one matches nothing and
 /// everything), the other comparisons one value, kIsNull and kIsNotNull none; kInternal otherwise.
 Result<> append_comparison(Sql& sql, Engine engine, std::string_view column, Op op,

@@ -113,6 +113,14 @@ bool is_allowed_origin(std::string_view origin, const std::vector<std::string>& 
   });
 }
 
+bool is_same_origin(std::string_view origin, std::string_view host) {
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    if (!same_name(origin.substr(0, scheme.size()), scheme)) continue;
+    return !host.empty() && same_name(origin.substr(scheme.size()), host);
+  }
+  return false;
+}
+
 bool changes_state(Method method) {
   return method == Method::kPost || method == Method::kPut || method == Method::kPatch ||
          method == Method::kDelete;

@@ -16,6 +16,9 @@ namespace slipway::http {
 bool is_allowed_host(std::string_view host, const std::vector<std::string>& allowed);
 /// Whether an Origin may change state: a page of this machine, or one of `allowed` ("*" wildcards).
 bool is_allowed_origin(std::string_view origin, const std::vector<std::string>& allowed);
+/// Whether an Origin is the host that was asked, by http or https: a page that this server gave out
+/// itself. Only where the Host was found allowed.
+bool is_same_origin(std::string_view origin, std::string_view host);
 /// POST, PUT, PATCH, DELETE.
 bool changes_state(Method method);
 

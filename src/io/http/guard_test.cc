@@ -76,5 +76,14 @@ TEST(Wildcards, MatchAsTheySay) {
   EXPECT_FALSE(matches_wildcards(std::string(5000, 'a'), "*a*a*a*a*a*a*a*b"));
 }
 
+TEST(Origin, OfTheHostThatWasAskedIsItsOwnPage) {
+  EXPECT_TRUE(is_same_origin("http://192.168.1.5:5000", "192.168.1.5:5000"));
+  EXPECT_TRUE(is_same_origin("https://ml.example.org", "ML.example.org"));
+  EXPECT_FALSE(is_same_origin("http://192.168.1.5:5001", "192.168.1.5:5000"));
+  EXPECT_FALSE(is_same_origin("http://192.168.1.5:5000.evil.org", "192.168.1.5:5000"));
+  EXPECT_FALSE(is_same_origin("null", "192.168.1.5:5000"));
+  EXPECT_FALSE(is_same_origin("http://", ""));
+}
+
 }  // namespace
 }  // namespace slipway::http
