@@ -1,5 +1,4 @@
 """A server with users for the real client."""
-import importlib.util
 import json
 import os
 import pathlib
@@ -19,15 +18,14 @@ for variable in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_CONTEXT", "MLFLOW_TRACKING_T
                  "SLIPWAY_URL", "SLIPWAY_TOKEN", "SLIPWAY_TOKEN_FILE"):
     os.environ.pop(variable, None)
 
-# The client's package begins with MLflow's own server of users, which wants a library for its sign-up form; the client
-# itself does not.
-if importlib.util.find_spec("flask_wtf") is None:
-    form = types.ModuleType("flask_wtf.csrf")
-    form.CSRFProtect = None
-    sys.modules.update({"flask_wtf": types.ModuleType("flask_wtf"), "flask_wtf.csrf": form})
-
 import mlflow
 import pytest
+
+# The client's package begins with MLflow's own server of users, which wants libraries that no client needs: its files are
+# imported as they are, without that.
+package = types.ModuleType("mlflow.server.auth")
+package.__path__ = [str(pathlib.Path(mlflow.__file__).parent / "server" / "auth")]
+sys.modules["mlflow.server.auth"] = package
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "faults"))
 from server import Server  # noqa: E402
