@@ -201,10 +201,14 @@ class PeopleTest : public db::OnEachEngine {
       return grant_to(tx, by, name, grant);
     });
   }
+  std::vector<graph::LoggedEvent> log() {
+    auto read = pool_->read([](db::Tx& tx) { return graph::events_after(tx, 0, 1000); });
+    EXPECT_TRUE(read.ok());
+    return std::move(*read);
+  }
   std::vector<std::string> events() {
     std::vector<std::string> types;
-    for (const auto& logged :
-         *pool_->read([](db::Tx& tx) { return graph::events_after(tx, 0, 1000); })) {
+    for (const graph::LoggedEvent& logged : log()) {
       types.push_back(logged.event.type + " " + logged.event.subject.id + " by " +
                       logged.event.actor);
     }
@@ -396,8 +400,7 @@ TEST_P(PeopleTest, AreToldOfInTheLogWithWhoDidWhat) {
   EXPECT_EQ(events(),
             (std::vector<std::string>{"user.created root by owner", "user.created ann by root",
                                       "permission.granted ann by root", "token.created ann by ann"}));
-  for (const auto& logged :
-       *pool_->read([](db::Tx& tx) { return graph::events_after(tx, 0, 1000); })) {
+  for (const graph::LoggedEvent& logged : log()) {
     const std::string data = wire::dump(logged.event.data);
     EXPECT_EQ(data.find(token->secret), std::string::npos);
     EXPECT_EQ(data.find("scrypt"), std::string::npos);
