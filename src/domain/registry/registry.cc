@@ -350,6 +350,19 @@ Result<std::optional<std::int64_t>> meant_version(db::Tx& tx, const std::string&
   return std::optional(production != 0 ? production : newest);
 }
 
+Result<std::string> model_tag(db::Tx& tx, const std::string& model, const std::string& key) {
+  const auto value = TRY(tx.one<std::string>(
+      "select t.value from registered_model_tags t join registered_models m on m.id = t.model "
+      "where m.name = ? and t.key = ?",
+      model, key));
+  return value.value_or("");
+}
+
+Result<> Registry::told(db::Tx& tx, const Change& change, UnixMs now) const {
+  if (!witness_) return {};
+  return witness_(tx, change, now);
+}
+
 Registry::Registry(db::Pool& pool, const Clock& clock, std::function<void()> changed)
     : pool_(pool), clock_(clock), changed_(std::move(changed)) {}
 
@@ -485,9 +498,16 @@ Result<> check_new_version(const NewVersion& version) {
 
 void Registry::create_model(std::string actor, NewModel model, Done<Model> done) {
   if (auto checked = check_new_model(model); !checked.ok()) return done(checked.error());
-  write([actor = std::move(actor), model = std::move(model)](
-            db::Tx& tx, UnixMs now) { return insert_model(tx, actor, model, now); },
-        std::move(done));
+  write(
+      [this, actor = std::move(actor), model = std::move(model)](db::Tx& tx,
+                                                                 UnixMs now) -> Result<Model> {
+        Model made = TRY(insert_model(tx, actor, model, now));
+        Change change{Change::Kind::kModelCreated, model.name};
+        change.new_model = &model;
+        TRY(told(tx, change, now));
+        return made;
+      },
+      std::move(done));
 }
 
 void Registry::rename_model(std::string actor, std::string name, std::string new_name,
@@ -523,13 +543,13 @@ void Registry::delete_model(std::string actor, std::string name, Done<> done) {
 void Registry::set_model_tag(std::string name, Tag tag, Done<> done) {
   if (auto checked = check_tag(tag); !checked.ok()) return done(checked.error());
   write(
-      [name = std::move(name), tag = std::move(tag)](db::Tx& tx, UnixMs) -> Result<> {
+      [this, name = std::move(name), tag = std::move(tag)](db::Tx& tx, UnixMs now) -> Result<> {
         const ModelRow row = TRY(rows::find_model(tx, name));
         TRY(
             tx.run("insert into registered_model_tags (model, key, value) values (?, ?, ?) "
                    "on conflict (model, key) do update set value = excluded.value",
                    row.id, tag.key, tag.value));
-        return {};
+        return told(tx, {Change::Kind::kModelTagSet, name, 0, tag}, now);
       },
       std::move(done));
 }
@@ -537,10 +557,10 @@ void Registry::set_model_tag(std::string name, Tag tag, Done<> done) {
 void Registry::delete_model_tag(std::string name, std::string key, Done<> done) {
   if (auto checked = check_tag_key(key); !checked.ok()) return done(checked.error());
   write(
-      [name = std::move(name), key = std::move(key)](db::Tx& tx, UnixMs) -> Result<> {
+      [this, name = std::move(name), key = std::move(key)](db::Tx& tx, UnixMs now) -> Result<> {
         const ModelRow row = TRY(rows::find_model(tx, name));
         TRY(tx.run("delete from registered_model_tags where model = ? and key = ?", row.id, key));
-        return {};
+        return told(tx, {Change::Kind::kModelTagDeleted, name, 0, {key, ""}}, now);
       },
       std::move(done));
 }
@@ -549,9 +569,16 @@ void Registry::delete_model_tag(std::string name, std::string key, Done<> done) 
 
 void Registry::create_version(std::string actor, NewVersion version, Done<Version> done) {
   if (auto checked = check_new_version(version); !checked.ok()) return done(checked.error());
-  write([actor = std::move(actor), version = std::move(version)](
-            db::Tx& tx, UnixMs now) { return insert_version(tx, actor, version, now); },
-        std::move(done));
+  write(
+      [this, actor = std::move(actor), version = std::move(version)](
+          db::Tx& tx, UnixMs now) -> Result<Version> {
+        Version made = TRY(insert_version(tx, actor, version, now));
+        Change change{Change::Kind::kVersionCreated, made.model, made.number};
+        change.new_version = &version;
+        TRY(told(tx, change, now));
+        return made;
+      },
+      std::move(done));
 }
 
 void Registry::describe_version(std::string name, std::int64_t number, std::string description,
@@ -592,13 +619,14 @@ void Registry::delete_version(std::string actor, std::string name, std::int64_t 
 void Registry::set_version_tag(std::string name, std::int64_t number, Tag tag, Done<> done) {
   if (auto checked = check_tag(tag); !checked.ok()) return done(checked.error());
   write(
-      [name = std::move(name), number, tag = std::move(tag)](db::Tx& tx, UnixMs) -> Result<> {
+      [this, name = std::move(name), number, tag = std::move(tag)](db::Tx& tx,
+                                                                   UnixMs now) -> Result<> {
         const VersionRow row = TRY(rows::find_version(tx, name, number));
         TRY(
             tx.run("insert into model_version_tags (version, key, value) values (?, ?, ?) "
                    "on conflict (version, key) do update set value = excluded.value",
                    row.id, tag.key, tag.value));
-        return {};
+        return told(tx, {Change::Kind::kVersionTagSet, name, number, tag}, now);
       },
       std::move(done));
 }
@@ -607,10 +635,11 @@ void Registry::delete_version_tag(std::string name, std::int64_t number, std::st
                                   Done<> done) {
   if (auto checked = check_tag_key(key); !checked.ok()) return done(checked.error());
   write(
-      [name = std::move(name), number, key = std::move(key)](db::Tx& tx, UnixMs) -> Result<> {
+      [this, name = std::move(name), number, key = std::move(key)](db::Tx& tx,
+                                                                   UnixMs now) -> Result<> {
         const VersionRow row = TRY(rows::find_version(tx, name, number));
         TRY(tx.run("delete from model_version_tags where version = ? and key = ?", row.id, key));
-        return {};
+        return told(tx, {Change::Kind::kVersionTagDeleted, name, number, {key, ""}}, now);
       },
       std::move(done));
 }
@@ -622,9 +651,13 @@ void Registry::set_alias(std::string actor, std::string name, std::string alias,
   if (auto checked = check_alias(alias, /*to_set=*/true); !checked.ok()) {
     return done(checked.error());
   }
-  write([actor = std::move(actor), name = std::move(name), alias = std::move(alias), number](
-            db::Tx& tx, UnixMs now) { return put_alias(tx, actor, name, alias, number, 0, now); },
-        std::move(done));
+  write(
+      [this, actor = std::move(actor), name = std::move(name), alias = std::move(alias), number](
+          db::Tx& tx, UnixMs now) -> Result<> {
+        TRY(put_alias(tx, actor, name, alias, number, 0, now));
+        return told(tx, {Change::Kind::kAliasSet, name, number, {}, alias}, now);
+      },
+      std::move(done));
 }
 
 void Registry::delete_alias(std::string actor, std::string name, std::string alias, Done<> done) {
@@ -632,9 +665,10 @@ void Registry::delete_alias(std::string actor, std::string name, std::string ali
     return done(checked.error());
   }
   write(
-      [actor = std::move(actor), name = std::move(name), alias = std::move(alias)](
+      [this, actor = std::move(actor), name = std::move(name), alias = std::move(alias)](
           db::Tx& tx, UnixMs now) -> Result<> {
-        return remove_alias(tx, actor, TRY(rows::find_model(tx, name)), alias, now);
+        TRY(remove_alias(tx, actor, TRY(rows::find_model(tx, name)), alias, now));
+        return told(tx, {Change::Kind::kAliasDeleted, name, 0, {}, alias}, now);
       },
       std::move(done));
 }

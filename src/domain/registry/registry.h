@@ -34,6 +34,32 @@ struct NewVersion {
   std::string listing_tag = {};
 };
 
+/// What somebody else may want to hear of.
+struct Change {
+  enum class Kind {
+    kModelCreated,
+    kVersionCreated,
+    kModelTagSet,
+    kModelTagDeleted,
+    kVersionTagSet,
+    kVersionTagDeleted,
+    kAliasSet,
+    kAliasDeleted,
+  };
+  Kind kind = Kind::kModelCreated;
+  std::string model = {};
+  std::int64_t number = 0;             // of the version, where the change is one's
+  Tag tag = {};                        // that was set; its key, when it was deleted
+  std::string alias = {};
+  const NewModel* new_model = nullptr;      // as it was asked for
+  const NewVersion* new_version = nullptr;  // likewise
+};
+/// Told of each change in the transaction that makes it, on the writer thread; an error undoes it.
+using Witness = std::function<Result<>(db::Tx& tx, const Change& change, UnixMs now_ms)>;
+
+/// The value of a model's tag; empty when there is none.
+Result<std::string> model_tag(db::Tx& tx, const std::string& model, const std::string& key);
+
 /// In the caller's transaction: the alias means that version, with an event that names its cause.
 /// Nothing is written when it does already. kMissing.
 Result<> put_alias(db::Tx& tx, const std::string& actor, const std::string& model,
@@ -68,6 +94,8 @@ class Registry {
   /// writer thread, before the Done; it must not block. `pool` and `clock` must outlive this, and
   /// the pool must be closed before it.
   Registry(db::Pool& pool, const Clock& clock, std::function<void()> changed = {});
+  /// Before the first write.
+  void tell(Witness witness) { witness_ = std::move(witness); }
 
   Result<Model> model(const std::string& name);
   /// The newest version of each wanted stage, by number; no stages: of every stage.
@@ -117,10 +145,12 @@ class Registry {
   /// Runs `f(tx, now)` on the writer; tells of the change after the commit.
   template <class F, class T>
   void write(F f, Done<T> done);
+  Result<> told(db::Tx& tx, const Change& change, UnixMs now) const;
 
   db::Pool& pool_;
   const Clock& clock_;
   const std::function<void()> changed_;
+  Witness witness_;
 };
 
 }  // namespace slipway::registry
