@@ -33,6 +33,7 @@
 #include "app/loop/run_part.h"
 #include "app/loop/source_part.h"
 #include "app/loop/trigger_part.h"
+#include "app/loop/webhook_part.h"
 #include "app/model_source.h"
 #include "app/monitor_api.h"
 #include "app/project_api.h"
@@ -49,7 +50,9 @@
 #include "dialects/mlflow/logged_models.h"
 #include "dialects/mlflow/registry.h"
 #include "dialects/mlflow/scoring.h"
+#include "dialects/mlflow/traces.h"
 #include "dialects/mlflow/tracking.h"
+#include "dialects/mlflow/webhooks.h"
 #include "dialects/oip/oip.h"
 #include "domain/artifacts/recorded_blobs.h"
 #include "domain/checks/facts.h"
@@ -58,6 +61,7 @@
 #include "domain/flows/runs_store.h"
 #include "domain/monitor/store.h"
 #include "domain/notify/deliveries.h"
+#include "domain/notify/webhooks.h"
 #include "domain/project/applied.h"
 #include "domain/registry/logged_models.h"
 #include "domain/registry/registry.h"
@@ -65,6 +69,7 @@
 #include "domain/serving/labels.h"
 #include "domain/serving/prediction_log.h"
 #include "domain/serving/serving.h"
+#include "domain/traces/traces.h"
 #include "domain/tracking/tracking.h"
 #include "io/blob/s3.h"
 #include "io/db/claim.h"
@@ -169,6 +174,7 @@ struct App::Services {
     circle.add(std::make_unique<LogPart>(*pool, project, *prediction_log, options.state));
     if (options.spawner != nullptr) TRY(add_flows());
     circle.add(std::make_unique<NotifyPart>(*pool, metrics, wake, environment_variable));
+    circle.add(std::make_unique<WebhookPart>(*pool, metrics, wake, options.webhooks_private));
     circle.add(TRY(NarratorPart::begin(*pool)));
     return {};
   }
@@ -234,6 +240,12 @@ struct App::Services {
     mlflow::mount_logged_models(router, *logged_models, *tracking);
     mlflow::mount_artifacts(router, *blobs, *registry, *logged_models, *tracking);
     mlflow::mount_graphql(router);
+    mlflow::mount_traces(router, *pool, *tracking, clock);
+    mlflow::WebhookOptions hooks;
+    hooks.private_allowed = options.webhooks_private;
+    hooks.post = http_post(options.webhooks_private);
+    hooks.changed = [this] { circle.wake(); };
+    mlflow::mount_webhooks(router, *pool, clock, std::move(hooks));
   }
 };
 
@@ -349,8 +361,8 @@ std::filesystem::path labels_folder(const std::filesystem::path& state) {
 std::vector<db::Migration> all_migrations() {
   return db::joined({graph::migrations(), tracking::migrations(), registry::migrations(),
                      project::migrations(), checks::migrations(), delivery::migrations(),
-                     notify::migrations(), flows::migrations(), monitor::migrations(),
-                     artifacts::migrations()});
+                     notify::migrations(), notify::webhook_migrations(), flows::migrations(), monitor::migrations(),
+                     artifacts::migrations(), traces::migrations()});
 }
 
 App::App(std::unique_ptr<Services> services) : services_(std::move(services)) {}
@@ -382,6 +394,7 @@ Result<std::unique_ptr<App>> App::open(AppOptions options) {
     raw->serving->refresh();
     raw->circle.wake();
   });
+  s->registry->tell(mlflow::webhook_witness());
   s->logged_models = std::make_unique<registry::LoggedModels>(*s->pool, s->clock);
   s->tracking =
       TRY(tracking::Tracking::open(*s->pool, s->clock, {.artifact_root = mlflow::kArtifactRoot}));

@@ -6,6 +6,7 @@
 #include "app/loop/intake_part.h"
 #include "app/loop/version_folder.h"
 #include "base/text.h"
+#include "dialects/mlflow/webhooks.h"
 #include "domain/delivery/gates.h"
 #include "domain/delivery/store.h"
 #include "domain/registry/rows.h"
@@ -225,6 +226,9 @@ Result<bool> roll_back(db::Tx& tx, const std::string& name, const DeliveryReques
   Result<> moved = registry::put_alias(tx, kLoopActor, restored->model, registry::kMeantAlias,
                                        restored->stable, 0, now);
   if (!moved.ok() && moved.error().code != Code::kMissing) return moved.error();
+  if (moved.ok()) {
+    TRY(mlflow::note_alias(tx, restored->model, registry::kMeantAlias, restored->stable, now));
+  }
   return true;
 }
 

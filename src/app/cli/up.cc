@@ -40,6 +40,9 @@ const std::vector<Setting>& up_settings() {
       {"hook_secret", "SECRET", "",
        "of the webhooks of git hosts (/hooks/git); better set by "
        "the environment"},
+      {"webhooks", "WHERE", "public",
+       "where webhooks that clients register may go: public (https:// at public addresses), or "
+       "private (http:// and addresses of this machine and its networks too)"},
       {"nats", "URL,...", "",
        "NATS servers for triggers: nats://HOST:4222 or tls://HOST, with USER:PASSWORD@ or TOKEN@ "
        "better set by the environment"},
@@ -148,6 +151,12 @@ Result<AppOptions> options_of(const Settings& settings, const std::filesystem::p
   options.replay = clock == "replay";
   options.default_deployment = settings.text("default_deployment");
   options.hook_secret = settings.text("hook_secret");
+  const std::string& webhooks = settings.text("webhooks");
+  if (webhooks != "public" && webhooks != "private") {
+    return Error{Code::kInvalid, "webhooks '" + webhooks + "' is neither public nor private",
+                 "usage"};
+  }
+  options.webhooks_private = webhooks == "private";
   options.nats = TRY(nats_access(settings, folder));
   constexpr std::int64_t kDayMs = 24 * 60 * 60 * 1000, kDaysMax = 36'500;
   options.run_folders.newest = static_cast<int>(TRY(bounded(settings, "keep_runs", 0, 1'000'000)));

@@ -5,6 +5,7 @@
 #include "app/loop/intake_part.h"
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "dialects/mlflow/webhooks.h"
 #include "domain/registry/registry.h"
 
 namespace slipway::app {
@@ -46,7 +47,10 @@ Result<bool> move_alias(db::Tx& tx, const delivery::Rollout& rollout,
   if (version == 0) return false;
   Result<> moved = registry::put_alias(tx, kLoopActor, rollout.model, registry::kMeantAlias,
                                        version, transition.event_seq, now);
-  if (moved.ok()) return true;
+  if (moved.ok()) {
+    TRY(mlflow::note_alias(tx, rollout.model, registry::kMeantAlias, version, now));
+    return true;
+  }
   // Deleted by somebody: there is nothing to name.
   if (moved.error().code == Code::kMissing) return false;
   return moved.error();
