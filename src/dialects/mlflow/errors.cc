@@ -1,5 +1,7 @@
 #include "dialects/mlflow/errors.h"
 
+#include "io/http/tags.h"
+
 namespace slipway::mlflow {
 namespace {
 
@@ -31,6 +33,7 @@ constexpr Row kTable[] = {
     {Code::kConflict, "", "RESOURCE_CONFLICT", 409},
     {Code::kDenied, "", "PERMISSION_DENIED", 403, "PERMISSION_DENIED"},
     {Code::kBusy, "", "REQUEST_LIMIT_EXCEEDED", 429},
+    {Code::kUnavailable, http::kSlowSender, "TEMPORARILY_UNAVAILABLE", 408, kInternal},
     {Code::kUnavailable, "", "TEMPORARILY_UNAVAILABLE", 503, kInternal},
     {Code::kInternal, "", "INTERNAL_ERROR", 500, kInternal},
 };

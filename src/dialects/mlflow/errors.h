@@ -25,7 +25,7 @@
 //   kConflict "state"              INVALID_STATE             500
 //   kDenied                        PERMISSION_DENIED         403
 //   kBusy                          REQUEST_LIMIT_EXCEEDED    429
-//   kUnavailable                   TEMPORARILY_UNAVAILABLE   503
+//   kUnavailable                   TEMPORARILY_UNAVAILABLE   503  (408 with http::kSlowSender)
 //   kInternal                      INTERNAL_ERROR            500
 //   any       "not_implemented"    NOT_IMPLEMENTED           501
 namespace slipway::mlflow {

@@ -750,7 +750,7 @@ const SearchRules kTraceSearch = {
     .entities = kTraceEntities,
     .entities_message =
         "Invalid entity type '%s'. Valid values are {'attribute', 'attributes', 'trace', 'tag', "
-        "'tags', 'request_metadata', 'metadata', 'span', 'feedback', 'expectation'}",
+        "'tags', 'request_metadata', 'metadata', 'span', 'feedback', 'expectation', 'issue'}",
     .attributes = kTraceAttributes,
     .nullable_tags = true,
 };

@@ -150,8 +150,13 @@ Result<> check_arguments(const Json& arguments, Parameters parameters, bool type
     const bool none = value == nullptr || value->is_null();
     if (none && parameter.name == "run_id") value = arguments.find("run_uuid");
     if (is_absent(value)) {
+      const bool is_nothing = value == nullptr || value->is_null();
+      // In a call that can't be read as a whole MLflow asks for the type first.
+      if (is_nothing && parameter.required && !types_fit && parameter.type != Type::kAny) {
+        return invalid_parameter(parameter.name, Json());
+      }
       if (parameter.required) return missing_parameter(parameter.name);
-      if (value == nullptr || value->is_null()) continue;
+      if (is_nothing) continue;
     }
     if (!types_fit && !has_type(*value, parameter.type)) {
       return invalid_parameter(parameter.name, *value);

@@ -1,5 +1,6 @@
 #include "dialects/mlflow/trace_search.h"
 
+#include "base/text.h"
 #include "dialects/mlflow/filter.h"
 #include "io/wire/json.h"
 
@@ -85,7 +86,12 @@ Result<Condition> assessment_condition(const Clause& clause) {
     condition.op = clause.op == Op::kEqual ? Op::kIn : Op::kNotIn;
     condition.operand = std::vector<std::string>{*text, quoted(*text)};
   } else if (clause.op != Op::kLike && clause.op != Op::kILike) {
-    return wrong_operator("assessment." + clause.key, clause.op);
+    const auto number = to_double(*text);
+    if (!number) {
+      return invalid("assessment." + clause.key + " is compared with a number by '" +
+                     db::to_string(clause.op) + "', got '" + *text + "'");
+    }
+    condition.operand = *number;
   }
   return condition;
 }

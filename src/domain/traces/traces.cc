@@ -350,7 +350,7 @@ Result<> change_assessment(db::Tx& tx, const Assessment& one) {
 
 Result<> delete_assessment(db::Tx& tx, const std::string& trace_id, const std::string& id) {
   const auto trace = TRY(find_row(tx, trace_id));
-  if (!trace) return no_trace(trace_id);
+  if (!trace) return {};
   const auto overrides = TRY(tx.one<std::string>(
       "delete from trace_assessments where trace = ? and id = ? returning overrides", trace->seq,
       id));

@@ -114,7 +114,7 @@ Result<> add_assessment(db::Tx& tx, const Assessment& assessment);
 /// kMissing.
 Result<Assessment> find_assessment(db::Tx& tx, const std::string& trace_id, const std::string& id);
 Result<> change_assessment(db::Tx& tx, const Assessment& assessment);
-/// What it overrode is valid again. One that is not there is fine.
+/// What it overrode is valid again. One that is not there is fine, a trace neither.
 Result<> delete_assessment(db::Tx& tx, const std::string& trace_id, const std::string& id);
 
 // --- search -------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "io/http/guard.h"
+#include "io/http/tags.h"
 
 namespace slipway::http {
 namespace {
@@ -187,7 +188,7 @@ void Conversation::tick() {
   const bool reads_body = reading_ == Reading::kBody && !paused_ && !body_broken_;
   if (broken_ || (closing_ && output_.empty())) return;
   if (reads_body && is_too_slow()) {
-    fail_body(408, unavailable("the body comes too slowly"));
+    fail_body(408, with_tag(unavailable("the body comes too slowly"), kSlowSender));
   } else if (!output_.empty()) {
     if (!stalled(progress_ms_, site_.options.body_timeout)) return;
     broken_ = true;

@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "base/text.h"
+#include "io/http/tags.h"
 #include "io/wire/json.h"
 
 namespace slipway::http {
@@ -279,7 +280,8 @@ Response render_plain_error(const Error& error) {
   std::string body = "{\"error\": ";
   wire::append_quoted(body, error.message);
   body += "}";
-  return Response::json(std::move(body), status_of(error.code));
+  const int status = error.tag == kSlowSender ? 408 : status_of(error.code);
+  return Response::json(std::move(body), status);
 }
 
 int status_of(Code code) {
