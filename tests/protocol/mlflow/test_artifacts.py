@@ -440,6 +440,12 @@ def test_a_folder_of_100_000_files_is_listed(server):
     assert memory_peak_mb(server.process) - before < 150
 
 
+def test_a_file_from_the_page(client, run, ours):
+    upload = f"/ajax-api/2.0/mlflow/upload-artifact?run_uuid={run.info.run_id}&path=notes/a.txt"
+    assert ours.call("POST", upload, b"some words") == (200, {})
+    assert listed(client, run, "notes") == [("notes/a.txt", False, 10)]
+
+
 def test_a_client_that_sends_one_byte_a_second_is_given_up(tmp_path):
     server = Server(tmp_path / "state")
     server.start()
@@ -457,7 +463,7 @@ def test_a_client_that_sends_one_byte_a_second_is_given_up(tmp_path):
     answer = connection.sock.recv(1000)
     over.set()
     thread.join()
-    assert answer.startswith(b"HTTP/1.1 503 ") and b"the body comes too slowly" in answer
+    assert answer.startswith(b"HTTP/1.1 408 ") and b"the body comes too slowly" in answer
     assert time.monotonic() - began < 70
     assert list((server.state / "artifacts" / ".incoming").iterdir()) == []
     assert server.stop() == 0
