@@ -1,6 +1,5 @@
 #include "dialects/mlflow/trace_search.h"
 
-#include "base/text.h"
 #include "dialects/mlflow/filter.h"
 #include "io/wire/json.h"
 
@@ -86,12 +85,10 @@ Result<Condition> assessment_condition(const Clause& clause) {
     condition.op = clause.op == Op::kEqual ? Op::kIn : Op::kNotIn;
     condition.operand = std::vector<std::string>{*text, quoted(*text)};
   } else if (clause.op != Op::kLike && clause.op != Op::kILike) {
-    const auto number = to_double(*text);
-    if (!number) {
-      return invalid("assessment." + clause.key + " is compared with a number by '" +
-                     db::to_string(clause.op) + "', got '" + *text + "'");
-    }
-    condition.operand = *number;
+    const char* word = clause.entity == Entity::kFeedback ? "feedback" : "expectation";
+    return invalid("Expected a numeric value for " + std::string(word) +
+                   " when using comparator '" + db::to_string(clause.op) + "'. Got value '" + *text +
+                   "'");
   }
   return condition;
 }
