@@ -9,7 +9,7 @@ import urllib.parse
 
 import pytest
 from peer import Comparable, RealServer
-from sequences import NAN_KEY, Sequence
+from sequences import NAN_KEY, TRACES, Sequence
 from server import Server
 from test_tracking_peer import Pair
 
@@ -154,6 +154,16 @@ MEANT = {
     "alternatives and groups are ours alone (6.1, theme 9)":
         lambda call, theirs, ours: call.odd and ours[0] == 200 and refused(theirs, "Invalid clause(s)") and
         re.search(r"\bOR\b|\(", filter_of(call)),
+    "spans that are files of their own are no failure of the server (5.3)":
+        lambda call, theirs, ours: theirs[0] == 500 and "not stored in tracking store" in str(theirs[2]) and
+        ours[0] in (200, 404),
+    "a trace that is sent again keeps the tags that it brings":
+        lambda call, theirs, ours: (call.method, call.path) == ("POST", TRACES) and theirs[0] == ours[0] == 200 and
+        {**ours[1]["trace"]["trace_info"], "tags": None} == {**theirs[1]["trace"]["trace_info"], "tags": None},
+    "the number of an assessment may be written as one (2.6)":
+        lambda call, theirs, ours: refused(theirs, "Expected a quoted string value for feedback") and ours[0] == 200,
+    "which webhooks are the newest of one moment is anybody's guess":
+        lambda call, theirs, ours: (call.method, call.path) == ("GET", "webhooks") and theirs[0] == ours[0] == 200,
     "a metric that is NaN matches != only (2.1)":
         lambda call, theirs, ours: NAN_KEY in filter_of(call) and theirs[0] == ours[0] == 200,
 }
