@@ -225,6 +225,7 @@ SUITES = {
     "faults": pytest_suite("faults", "mlflow3", alone=True),
     "scenario": pytest_suite("scenario", "dvc"),
     "mlflow": pytest_suite("protocol/mlflow", "mlflow3"),
+    "import": pytest_suite("protocol/mlflow_import", "mlflow3"),
     "s3": pytest_suite("protocol/s3", "s3"),
     "mlflow2": pytest_suite("protocol/mlflow", "mlflow2"),
     "dvc": pytest_suite("protocol/dvc", "dvc"),

@@ -35,6 +35,7 @@
 #include "app/loop/trigger_part.h"
 #include "app/model_source.h"
 #include "app/monitor_api.h"
+#include "app/place.h"
 #include "app/project_api.h"
 #include "app/project_facts.h"
 #include "app/runs_api.h"
@@ -56,6 +57,7 @@
 #include "domain/delivery/store.h"
 #include "domain/features/service.h"
 #include "domain/flows/runs_store.h"
+#include "domain/imports/imports.h"
 #include "domain/monitor/store.h"
 #include "domain/notify/deliveries.h"
 #include "domain/project/applied.h"
@@ -246,6 +248,8 @@ std::optional<std::string> s3_variable(const std::string& name) {
   return environment_variable(mlflow::kS3EndpointVariable);
 }
 
+}  // namespace
+
 Result<std::unique_ptr<blob::Blobs>> open_artifacts(const AppOptions& options, const Clock& clock) {
   if (options.artifacts.empty()) return blob::open_folder(options.state / "artifacts");
   if (!blob::s3::is_uri(options.artifacts)) return blob::open_folder(options.artifacts);
@@ -267,6 +271,8 @@ Error owned_elsewhere(const StateFolder& state) {
               "; use that server, stop it, or name another folder with --state",
           "owned"};
 }
+
+namespace {
 
 Result<http::Principal> principal_of(const http::Request& request, const std::string& secret) {
   constexpr std::string_view kBearer = "Bearer ";
@@ -350,7 +356,7 @@ std::vector<db::Migration> all_migrations() {
   return db::joined({graph::migrations(), tracking::migrations(), registry::migrations(),
                      project::migrations(), checks::migrations(), delivery::migrations(),
                      notify::migrations(), flows::migrations(), monitor::migrations(),
-                     artifacts::migrations()});
+                     artifacts::migrations(), imports::migrations()});
 }
 
 App::App(std::unique_ptr<Services> services) : services_(std::move(services)) {}

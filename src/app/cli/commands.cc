@@ -117,6 +117,7 @@ std::vector<Command> commands() {
   for (Command& command : checks_commands()) all.push_back(std::move(command));
   for (Command& command : features_commands()) all.push_back(std::move(command));
   for (Command& command : monitor_commands()) all.push_back(std::move(command));
+  for (Command& command : import_commands()) all.push_back(std::move(command));
   for (Command& command : runs_commands()) all.push_back(std::move(command));
   for (Command& command : delivery_commands()) all.push_back(std::move(command));
   for (Command& command : feedback_commands()) all.push_back(std::move(command));

@@ -40,6 +40,9 @@ std::vector<Command> feedback_commands();
 /// monitors, incidents.
 std::vector<Command> monitor_commands();
 
+/// import.
+std::vector<Command> import_commands();
+
 /// run, runs, logs, cancel, events, run-attempt.
 std::vector<Command> runs_commands();
 

@@ -318,6 +318,10 @@ Result<> erase_version(db::Tx& tx, const std::string& actor, const std::string& 
 
 }  // namespace
 
+Result<> rows::put_facts(db::Tx& tx, const VersionRow& row, UnixMs now) {
+  return put_version(tx, row, now);
+}
+
 Result<> put_alias(db::Tx& tx, const std::string& actor, const std::string& name,
                    const std::string& alias, std::int64_t number, std::int64_t cause_seq,
                    UnixMs now) {

@@ -114,7 +114,8 @@ Result<std::vector<SeriesRow>> add_to_series(db::Tx& tx, std::int64_t run,
   return rows;
 }
 
-/// How many of the points are in a batch, not in chunks of their own.
+}  // namespace
+
 Result<std::size_t> put_metrics(db::Tx& tx, std::int64_t run, std::span<const Addition> additions) {
   if (additions.empty()) return std::size_t{0};
   const std::vector<SeriesRow> rows = TRY(add_to_series(tx, run, additions));
@@ -134,8 +135,6 @@ Result<std::size_t> put_metrics(db::Tx& tx, std::int64_t run, std::span<const Ad
              static_cast<std::int64_t>(points), db::Blob{encode_batch(batch)}));
   return points;
 }
-
-}  // namespace
 
 Result<> write_param(db::Tx& tx, const std::string& run_id, const Param& param) {
   RunKey run = TRY(find_live_run(tx, run_id));

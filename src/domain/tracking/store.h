@@ -60,6 +60,8 @@ struct Logged {
   std::int64_t run = 0;
   std::size_t points = 0;
 };
+/// Points of a run that is there. How many of them are in a batch, not in chunks of their own.
+Result<std::size_t> put_metrics(db::Tx& tx, std::int64_t run, std::span<const Addition> additions);
 /// `batch` without its metrics, which are the additions.
 Result<Logged> write_batch(db::Tx& tx, const std::string& run_id, const Batch& batch,
                            std::span<const Addition> additions, UnixMs now_ms);
