@@ -457,14 +457,28 @@ class Database final : public Store {
   std::map<std::string, std::set<std::string>> columns_;  // by table
 };
 
+/// What of a URI's query tells which database it is; the rest says who asks, and may be secret.
+std::string place_in_query(std::string_view query) {
+  std::string kept;
+  for (std::string_view pair : split(query, '&')) {
+    const std::string_view name = pair.substr(0, pair.find('='));
+    for (const char* of_place : {"host", "hostaddr", "port", "dbname", "options"}) {
+      if (name == of_place) kept.append(kept.empty() ? "?" : "&").append(pair);
+    }
+  }
+  return kept;
+}
+
 /// A URI without user and password: two users see the same store.
 std::string without_user(const std::string& uri) {
   const std::size_t scheme = uri.find("://");
   if (scheme == std::string::npos || !uri.starts_with("postgres")) return uri;
-  std::string rest = uri.substr(scheme + 3);
-  rest = rest.substr(0, rest.find('?'));
-  const std::size_t at = rest.rfind('@');
-  return "postgresql://" + (at == std::string::npos ? rest : rest.substr(at + 1));
+  const std::string rest = uri.substr(scheme + 3);
+  const std::size_t mark = std::min(rest.find('?'), rest.size());
+  const std::string place = rest.substr(0, mark);
+  const std::size_t at = place.rfind('@');
+  return "postgresql://" + (at == std::string::npos ? place : place.substr(at + 1)) +
+         place_in_query(std::string_view(rest).substr(std::min(mark + 1, rest.size())));
 }
 
 }  // namespace

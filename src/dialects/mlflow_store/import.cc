@@ -310,6 +310,7 @@ class Importer {
     part.place.number = next.number;
     if (++points_waiting_ < kPointsAtOnce) return {};
     TRY(flush());
+    if (taken_) return {};
     RunPart rest;
     rest.id = id;
     rest.settle = true;

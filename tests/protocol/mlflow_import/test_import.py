@@ -160,6 +160,7 @@ def test_points_of_a_long_run_survive_kills_between_its_parts(tmp_path):
     points = 450_000
     with sqlite3.connect(database) as db:
         (run_id,) = db.execute("select run_uuid from runs where lifecycle_stage = 'active' order by run_uuid limit 1").fetchone()
+        db.execute("update runs set experiment_id = 0 where run_uuid = ?", [run_id])
         db.executemany("insert into metrics (key, value, timestamp, run_uuid, step, is_nan) values (?, ?, ?, ?, ?, 0)",
                        ((f"k{i % 3}", i / 7, 1_000 + i // 5, run_id, i) for i in range(points)))
         expected = db.execute("select count(*) from metrics").fetchone()[0]
@@ -172,6 +173,13 @@ def test_points_of_a_long_run_survive_kills_between_its_parts(tmp_path):
     with sqlite3.connect(tmp_path / "state" / "catalog.db") as db:
         total = db.execute("select sum(points) from metric_series").fetchone()[0]
     assert total == expected
+    # From another place the same runs are other ones: they belong to somebody here, and get no point more.
+    shutil.copy(database, tmp_path / "copy.db")
+    status, out = slipway("import", "mlflow", tmp_path / "copy.db", "--state", tmp_path / "state")
+    assert status == 3 and {("experiment", "1"), ("run", run_id)} <= {
+        (t["kind"], t["id"]) for t in json.loads(out)["not_carried"]}
+    with sqlite3.connect(tmp_path / "state" / "catalog.db") as db:
+        assert db.execute("select sum(points) from metric_series").fetchone()[0] == expected
     server = Server(tmp_path / "state")
     server.start()
     try:

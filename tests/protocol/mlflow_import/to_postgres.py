@@ -1,5 +1,5 @@
 """A database that the library wrote, as SQL for PostgreSQL: `to_postgres.py FILE`. The tables are made as the library's own
-description of them says for PostgreSQL, which needs no driver."""
+description of them says for PostgreSQL, without foreign keys, which needs no driver."""
 import sqlite3
 import sys
 
@@ -25,11 +25,11 @@ def escaped(value):
 def main(path):
     database = sqlite3.connect(path)
     out = sys.stdout
-    out.write("set session_replication_role = replica;\ncreate table alembic_version (version_num varchar(32) primary key);\n")
+    out.write("create table alembic_version (version_num varchar(32) primary key);\n")
     for (revision,) in database.execute("select version_num from alembic_version"):
         out.write(f"insert into alembic_version values ('{revision}');\n")
     for table in Base.metadata.sorted_tables:
-        out.write(f"{CreateTable(table).compile(dialect=postgresql.dialect())};\n")
+        out.write(f"{CreateTable(table, include_foreign_key_constraints=[]).compile(dialect=postgresql.dialect())};\n")
         columns = [column.name for column in table.columns]
         rows = database.execute("select " + ", ".join(f'"{c}"' for c in columns) + f' from "{table.name}"').fetchall()
         if rows:
