@@ -34,6 +34,7 @@
 #include "app/loop/source_part.h"
 #include "app/loop/trigger_part.h"
 #include "app/model_source.h"
+#include "app/models_api.h"
 #include "app/monitor_api.h"
 #include "app/place.h"
 #include "app/project_api.h"
@@ -431,6 +432,7 @@ Result<> App::start() {
   mount_feedback(s.router, {s.options.state, *s.label_log, *s.deployments, *s.pool, s.clock,
                             [&s] { s.circle.wake(); }, flush_log, &s.damages});
   mount_delivery(s.router, s.delivery_world());
+  mount_models(s.router, *s.pool);
   mount_monitors(s.router, *s.pool, s.clock, [&s] { s.circle.wake(); });
   s.mount_flows();
   mount_checks(s.router, *s.pool, s.clock);

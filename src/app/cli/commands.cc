@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "app/cli/command.h"
+#include "app/cli/models.h"
 #include "app/cli/verbs.h"
 
 namespace slipway::app {
@@ -119,6 +120,7 @@ std::vector<Command> commands() {
   for (Command& command : monitor_commands()) all.push_back(std::move(command));
   for (Command& command : import_commands()) all.push_back(std::move(command));
   for (Command& command : runs_commands()) all.push_back(std::move(command));
+  for (Command& command : models_commands()) all.push_back(std::move(command));
   for (Command& command : delivery_commands()) all.push_back(std::move(command));
   for (Command& command : feedback_commands()) all.push_back(std::move(command));
   all.push_back({.name = "explain",

@@ -208,7 +208,7 @@ Result<> describe(Registry& registry, const Request& request, Reply& reply) {
   auto call = TRY(read_request<DescribeVersion>(request, kDescribe));
   TRY(registry::check_model_name(call.name));
   const std::int64_t number = TRY(to_version_number(call.version));
-  registry.describe_version(std::move(call.name), number, std::move(call.description),
+  registry.describe_version(request.principal.name, std::move(call.name), number, std::move(call.description),
                             then_version(reply));
   return {};
 }
@@ -242,7 +242,7 @@ Result<> set_tag(Registry& registry, const Request& request, Reply& reply) {
   TRY(registry::check_model_name(call.name));
   const std::int64_t number = TRY(to_version_number(call.version));
   TRY(check_name(call.key, "key"));
-  registry.set_version_tag(std::move(call.name), number,
+  registry.set_version_tag(request.principal.name, std::move(call.name), number,
                            {std::move(call.key), std::move(call.value)}, then_empty(reply));
   return {};
 }
@@ -252,7 +252,7 @@ Result<> delete_tag(Registry& registry, const Request& request, Reply& reply) {
   TRY(registry::check_model_name(call.name));
   const std::int64_t number = TRY(to_version_number(call.version));
   TRY(check_name(call.key, "key"));
-  registry.delete_version_tag(std::move(call.name), number, std::move(call.key), then_empty(reply));
+  registry.delete_version_tag(request.principal.name, std::move(call.name), number, std::move(call.key), then_empty(reply));
   return {};
 }
 

@@ -125,7 +125,7 @@ Result<> rename(Registry& registry, const Request& request, Reply& reply) {
 Result<> describe(Registry& registry, const Request& request, Reply& reply) {
   auto call = TRY(read_request<DescribeModel>(request, kDescribe));
   TRY(registry::check_model_name(call.name));
-  registry.describe_model(std::move(call.name), std::move(call.description), then_model(reply));
+  registry.describe_model(request.principal.name, std::move(call.name), std::move(call.description), then_model(reply));
   return {};
 }
 
@@ -171,7 +171,7 @@ Result<> set_tag(Registry& registry, const Request& request, Reply& reply) {
   auto call = TRY(read_request<TagModel>(request, kTag));
   TRY(registry::check_model_name(call.name));
   TRY(check_name(call.key, "key"));
-  registry.set_model_tag(std::move(call.name), {std::move(call.key), std::move(call.value)},
+  registry.set_model_tag(request.principal.name, std::move(call.name), {std::move(call.key), std::move(call.value)},
                          then_empty(reply));
   return {};
 }
@@ -180,7 +180,7 @@ Result<> delete_tag(Registry& registry, const Request& request, Reply& reply) {
   auto call = TRY(read_request<TagModel>(request, kTag));
   TRY(registry::check_model_name(call.name));
   TRY(check_name(call.key, "key"));
-  registry.delete_model_tag(std::move(call.name), std::move(call.key), then_empty(reply));
+  registry.delete_model_tag(request.principal.name, std::move(call.name), std::move(call.key), then_empty(reply));
   return {};
 }
 

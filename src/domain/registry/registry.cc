@@ -86,6 +86,18 @@ Result<> log(db::Tx& tx, const char* type, graph::NodeRef subject, const std::st
   return {};
 }
 
+/// A value that was another one before, or was not there; nothing for a change that changes nothing.
+Result<> log_change(db::Tx& tx, const char* type, graph::NodeRef subject, const std::string& actor,
+                    const std::string& key, const std::optional<std::string>& before,
+                    const std::optional<std::string>& after, UnixMs now) {
+  if (before == after) return {};
+  Json data = object({});
+  if (!key.empty()) data.set("key", key);
+  if (before) data.set("from", *before);
+  if (after) data.set("to", *after);
+  return log(tx, type, std::move(subject), actor, std::move(data), now);
+}
+
 // --- writes -------------------------------------------------------------------------------------
 
 Result<> touch_model(db::Tx& tx, const std::string& name, UnixMs now) {
@@ -505,12 +517,14 @@ void Registry::rename_model(std::string actor, std::string name, std::string new
         std::move(done));
 }
 
-void Registry::describe_model(std::string name, std::string description, Done<Model> done) {
+void Registry::describe_model(std::string actor, std::string name, std::string description, Done<Model> done) {
   if (auto checked = check_description(description); !checked.ok()) return done(checked.error());
   write(
-      [name = std::move(name), description = std::move(description)](db::Tx& tx,
-                                                                     UnixMs now) -> Result<Model> {
+      [actor = std::move(actor), name = std::move(name), description = std::move(description)](
+          db::Tx& tx, UnixMs now) -> Result<Model> {
         const ModelRow row = TRY(rows::find_model(tx, name));
+        TRY(log_change(tx, "registered_model.described", node_of(name), actor, "",
+                       row.description, description, now));
         TRY(tx.run("update registered_models set description = ?, updated_ms = ? where id = ?",
                    description, now, row.id));
         return rows::load_model(tx, row.id);
@@ -524,11 +538,17 @@ void Registry::delete_model(std::string actor, std::string name, Done<> done) {
         std::move(done));
 }
 
-void Registry::set_model_tag(std::string name, Tag tag, Done<> done) {
+void Registry::set_model_tag(std::string actor, std::string name, Tag tag, Done<> done) {
   if (auto checked = check_tag(tag); !checked.ok()) return done(checked.error());
   write(
-      [name = std::move(name), tag = std::move(tag)](db::Tx& tx, UnixMs) -> Result<> {
+      [actor = std::move(actor), name = std::move(name), tag = std::move(tag)](
+          db::Tx& tx, UnixMs now) -> Result<> {
         const ModelRow row = TRY(rows::find_model(tx, name));
+        const auto before = TRY(tx.one<std::string>(
+            "select value from registered_model_tags where model = ? and key = ?", row.id,
+            tag.key));
+        TRY(log_change(tx, "registered_model.tag_set", node_of(name), actor, tag.key, before,
+                       tag.value, now));
         TRY(
             tx.run("insert into registered_model_tags (model, key, value) values (?, ?, ?) "
                    "on conflict (model, key) do update set value = excluded.value",
@@ -538,13 +558,17 @@ void Registry::set_model_tag(std::string name, Tag tag, Done<> done) {
       std::move(done));
 }
 
-void Registry::delete_model_tag(std::string name, std::string key, Done<> done) {
+void Registry::delete_model_tag(std::string actor, std::string name, std::string key, Done<> done) {
   if (auto checked = check_tag_key(key); !checked.ok()) return done(checked.error());
   write(
-      [name = std::move(name), key = std::move(key)](db::Tx& tx, UnixMs) -> Result<> {
+      [actor = std::move(actor), name = std::move(name), key = std::move(key)](
+          db::Tx& tx, UnixMs now) -> Result<> {
         const ModelRow row = TRY(rows::find_model(tx, name));
-        TRY(tx.run("delete from registered_model_tags where model = ? and key = ?", row.id, key));
-        return {};
+        const auto before = TRY(tx.one<std::string>(
+            "delete from registered_model_tags where model = ? and key = ? returning value", row.id,
+            key));
+        return log_change(tx, "registered_model.tag_deleted", node_of(name), actor, key, before,
+                          std::nullopt, now);
       },
       std::move(done));
 }
@@ -558,13 +582,15 @@ void Registry::create_version(std::string actor, NewVersion version, Done<Versio
         std::move(done));
 }
 
-void Registry::describe_version(std::string name, std::int64_t number, std::string description,
+void Registry::describe_version(std::string actor, std::string name, std::int64_t number, std::string description,
                                 Done<Version> done) {
   if (auto checked = check_description(description); !checked.ok()) return done(checked.error());
   write(
-      [name = std::move(name), number, description = std::move(description)](
-          db::Tx& tx, UnixMs now) -> Result<Version> {
+      [actor = std::move(actor), name = std::move(name), number,
+       description = std::move(description)](db::Tx& tx, UnixMs now) -> Result<Version> {
         const VersionRow row = TRY(rows::find_version(tx, name, number));
+        TRY(log_change(tx, "model_version.described", node_of(name, number), actor, "",
+                       row.description, description, now));
         TRY(tx.run("update model_versions set description = ?, updated_ms = ? where id = ?",
                    description, now, row.id));
         return rows::load_version(tx, row.id);
@@ -593,11 +619,16 @@ void Registry::delete_version(std::string actor, std::string name, std::int64_t 
         std::move(done));
 }
 
-void Registry::set_version_tag(std::string name, std::int64_t number, Tag tag, Done<> done) {
+void Registry::set_version_tag(std::string actor, std::string name, std::int64_t number, Tag tag, Done<> done) {
   if (auto checked = check_tag(tag); !checked.ok()) return done(checked.error());
   write(
-      [name = std::move(name), number, tag = std::move(tag)](db::Tx& tx, UnixMs) -> Result<> {
+      [actor = std::move(actor), name = std::move(name), number, tag = std::move(tag)](
+          db::Tx& tx, UnixMs now) -> Result<> {
         const VersionRow row = TRY(rows::find_version(tx, name, number));
+        const auto before = TRY(tx.one<std::string>(
+            "select value from model_version_tags where version = ? and key = ?", row.id, tag.key));
+        TRY(log_change(tx, "model_version.tag_set", node_of(name, number), actor, tag.key, before,
+                       tag.value, now));
         TRY(
             tx.run("insert into model_version_tags (version, key, value) values (?, ?, ?) "
                    "on conflict (version, key) do update set value = excluded.value",
@@ -607,14 +638,18 @@ void Registry::set_version_tag(std::string name, std::int64_t number, Tag tag, D
       std::move(done));
 }
 
-void Registry::delete_version_tag(std::string name, std::int64_t number, std::string key,
+void Registry::delete_version_tag(std::string actor, std::string name, std::int64_t number, std::string key,
                                   Done<> done) {
   if (auto checked = check_tag_key(key); !checked.ok()) return done(checked.error());
   write(
-      [name = std::move(name), number, key = std::move(key)](db::Tx& tx, UnixMs) -> Result<> {
+      [actor = std::move(actor), name = std::move(name), number, key = std::move(key)](
+          db::Tx& tx, UnixMs now) -> Result<> {
         const VersionRow row = TRY(rows::find_version(tx, name, number));
-        TRY(tx.run("delete from model_version_tags where version = ? and key = ?", row.id, key));
-        return {};
+        const auto before = TRY(tx.one<std::string>(
+            "delete from model_version_tags where version = ? and key = ? returning value", row.id,
+            key));
+        return log_change(tx, "model_version.tag_deleted", node_of(name, number), actor, key, before,
+                          std::nullopt, now);
       },
       std::move(done));
 }

@@ -87,26 +87,26 @@ class Registry {
 
   void create_model(std::string actor, NewModel model, Done<Model> done);
   void rename_model(std::string actor, std::string name, std::string new_name, Done<Model> done);
-  void describe_model(std::string name, std::string description, Done<Model> done);
+  void describe_model(std::string actor, std::string name, std::string description, Done<Model> done);
   /// With its versions, aliases and tags.
   void delete_model(std::string actor, std::string name, Done<> done);
-  void set_model_tag(std::string name, Tag tag, Done<> done);
+  void set_model_tag(std::string actor, std::string name, Tag tag, Done<> done);
   /// A tag that is not there is fine.
-  void delete_model_tag(std::string name, std::string key, Done<> done);
+  void delete_model_tag(std::string actor, std::string name, std::string key, Done<> done);
 
   /// Its number is one more than that of any version the model ever had. A source that names a
   /// logged model or a version is resolved: kMissing when there is none. Whether the source may be
   /// used otherwise is the caller's to know.
   void create_version(std::string actor, NewVersion version, Done<Version> done);
-  void describe_version(std::string name, std::int64_t number, std::string description,
+  void describe_version(std::string actor, std::string name, std::int64_t number, std::string description,
                         Done<Version> done);
   /// `archive_others` moves the other versions of that stage to kArchived.
   void set_stage(std::string actor, std::string name, std::int64_t number, Stage stage,
                  bool archive_others, Done<Version> done);
   /// Its number stays taken; its aliases go.
   void delete_version(std::string actor, std::string name, std::int64_t number, Done<> done);
-  void set_version_tag(std::string name, std::int64_t number, Tag tag, Done<> done);
-  void delete_version_tag(std::string name, std::int64_t number, std::string key, Done<> done);
+  void set_version_tag(std::string actor, std::string name, std::int64_t number, Tag tag, Done<> done);
+  void delete_version_tag(std::string actor, std::string name, std::int64_t number, std::string key, Done<> done);
 
   void set_alias(std::string actor, std::string name, std::string alias, std::int64_t number,
                  Done<> done);

@@ -304,36 +304,36 @@ TEST_P(RegistryTest, DescriptionsAndTagsAreReplaced) {
   published("bikes");
   clock_.advance(std::chrono::milliseconds(5));
   Result<Model> model = wait_for<Model>(
-      [&](Done<Model> done) { registry_->describe_model("bikes", "hourly", std::move(done)); });
+      [&](Done<Model> done) { registry_->describe_model("ann", "bikes", "hourly", std::move(done)); });
   EXPECT_EQ(model->description, "hourly");
   EXPECT_EQ(model->updated_ms, clock_.now_ms());
   Result<Version> version = wait_for<Version>([&](Done<Version> done) {
-    registry_->describe_version("bikes", 1, "first", std::move(done));
+    registry_->describe_version("ann", "bikes", 1, "first", std::move(done));
   });
   EXPECT_EQ(version->description, "first");
 
   for (const char* value : {"1", "2"}) {
     ASSERT_TRUE(wait_for([&](Done<> done) {
-                  registry_->set_version_tag("bikes", 1, {"k", value}, std::move(done));
+                  registry_->set_version_tag("ann", "bikes", 1, {"k", value}, std::move(done));
                 }).ok());
     ASSERT_TRUE(wait_for([&](Done<> done) {
-                  registry_->set_model_tag("bikes", {"k", value}, std::move(done));
+                  registry_->set_model_tag("ann", "bikes", {"k", value}, std::move(done));
                 }).ok());
   }
   EXPECT_EQ(registry_->version("bikes", 1)->tags, (Tags{{"k", "2"}}));
   EXPECT_EQ(registry_->model("bikes")->tags, (Tags{{"k", "2"}}));
   for (int i = 0; i < 2; ++i) {
     ASSERT_TRUE(wait_for([&](Done<> done) {
-                  registry_->delete_version_tag("bikes", 1, "k", std::move(done));
+                  registry_->delete_version_tag("ann", "bikes", 1, "k", std::move(done));
                 }).ok());
     ASSERT_TRUE(wait_for([&](Done<> done) {
-                  registry_->delete_model_tag("bikes", "k", std::move(done));
+                  registry_->delete_model_tag("ann", "bikes", "k", std::move(done));
                 }).ok());
   }
   EXPECT_TRUE(registry_->version("bikes", 1)->tags.empty());
   EXPECT_TRUE(registry_->model("bikes")->tags.empty());
   Result<> bad = wait_for([&](Done<> done) {
-    registry_->set_model_tag("bikes", {"../x", ""}, std::move(done));
+    registry_->set_model_tag("ann", "bikes", {"../x", ""}, std::move(done));
   });
   EXPECT_EQ(bad.error().code, Code::kInvalid);
 }
