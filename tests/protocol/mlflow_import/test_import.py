@@ -250,7 +250,7 @@ def test_an_unknown_revision_is_named(stores, tmp_path, revision, words):
         db.execute("update alembic_version set version_num = ?", (revision,))
     status, out = slipway("import", "mlflow", other, "--state", tmp_path / "state")
     assert status == 3 or status == 2
-    assert words in json.loads(out)["error"]["message"], out
+    assert words in json.loads(out)["error"], out
 
 
 def test_a_broken_store_is_an_error_and_not_a_crash(stores, tmp_path):
@@ -274,4 +274,4 @@ def test_a_server_that_runs_keeps_its_state(stores, tmp_path):
         status, out = slipway("import", "mlflow", stores(2, "database").path, "--state", tmp_path / "state")
     finally:
         assert server.stop() == 0
-    assert status != 0 and "owned by" in json.loads(out)["error"]["message"]
+    assert status != 0 and "owned by" in json.loads(out)["error"]
