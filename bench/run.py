@@ -15,6 +15,7 @@ import checks
 import delivery
 import inference
 import measure
+import postgres
 import predictions
 import repro
 import report
@@ -31,6 +32,7 @@ GROUPS: dict[str, Callable[[Bench], list[Line]]] = {
     "tracking": tracking.lines,
     "search": search.lines,
     "series": series.lines,
+    "postgres": postgres.lines,
     "inference": inference.lines,
     "repro": repro.lines,
     "predictions": predictions.lines,

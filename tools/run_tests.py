@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -87,6 +88,14 @@ class Postgres:
 
     def stop(self):
         self.call("pg_ctl", "-D", self.data, "-m", "immediate", "stop")
+
+    def kill(self):
+        """kill -9 of its first process; the others see it and go."""
+        first = int((self.data / "postmaster.pid").read_text().split()[0])
+        others = pathlib.Path(f"/proc/{first}/task/{first}/children").read_text().split()
+        os.kill(first, signal.SIGKILL)
+        while any(pathlib.Path("/proc", pid).exists() for pid in [str(first), *others]):
+            time.sleep(0.01)
 
     def call(self, program, *arguments):
         run([*self.prefix, POSTGRES / program, *arguments], check=True, stdout=subprocess.DEVNULL, cwd="/")
@@ -189,10 +198,10 @@ def load_time(count, options):
 def pytest_suite(folder, python, alone=False):
     """tests/FOLDER with that Python. Unless it wants the machine alone, another such suite may run beside it: they wait
     for clients and disks most of the time."""
-    def suite(count, options):
-        report = BUILD / "reports" / f"{folder.replace('/', '-')}-{python}.xml"
+    def suite(count, options, name="", **extra):
+        report = BUILD / "reports" / f"{(name or folder).replace('/', '-')}-{python}.xml"
         report.unlink(missing_ok=True)
-        env = environment(SLIPWAY_TEST_LONG="1" if options.long else "")
+        env = environment(SLIPWAY_TEST_LONG="1" if options.long else "", **extra)
         done = run([BUILD / "python" / python / "bin" / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider",
                     f"--junitxml={report}", ROOT / "tests" / folder], env=env, text=True, errors="replace",
                    **({} if alone else {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}))
@@ -200,6 +209,15 @@ def pytest_suite(folder, python, alone=False):
         count.junit(report, f"{folder} with {python}", done.returncode)
     suite.alone = alone
     return suite
+
+
+def on_postgres(suite):
+    """The same tests of a server whose catalogue is in PostgreSQL."""
+    def same(count, options):
+        with Postgres() as postgres:
+            suite(count, options, name="on-postgres", SLIPWAY_TEST_STORE=postgres.uri, SLIPWAY_TEST_SECONDS="15")
+    same.alone = suite.alone
+    return same
 
 
 def web(count, options):
@@ -225,8 +243,13 @@ SUITES = {
     "faults": pytest_suite("faults", "mlflow3", alone=True),
     "scenario": pytest_suite("scenario", "dvc"),
     "mlflow": pytest_suite("protocol/mlflow", "mlflow3"),
+    "import": pytest_suite("protocol/mlflow_import", "mlflow3"),
+    "mlflow-postgres": on_postgres(pytest_suite("protocol/mlflow", "mlflow3")),
+    "postgres": pytest_suite("postgres", "mlflow3"),
     "s3": pytest_suite("protocol/s3", "s3"),
     "mlflow2": pytest_suite("protocol/mlflow", "mlflow2"),
+    "access": pytest_suite("protocol/access", "mlflow3"),
+    "access2": pytest_suite("protocol/access", "mlflow2"),
     "dvc": pytest_suite("protocol/dvc", "dvc"),
     "circle": pytest_suite("protocol/circle", "mlflow3"),
     "guide": pytest_suite("protocol/guide", "mlflow3"),

@@ -14,6 +14,7 @@ import pathlib
 import sys
 
 ROWS_MIN, ROWS_DEFAULT, ROWS_MAX = 256, 1024, 100_000
+DIFFERENT_MIN = 128
 MISSING_ROWS = 64
 NAME = "golden.jsonl"
 CSV, TSV, PARQUET = (".csv", ".csv.gz"), (".tsv", ".tsv.gz"), (".parquet",)
@@ -43,6 +44,7 @@ class Booster:
         self.trees = getattr(model, "best_iteration", None) if hasattr(model, "get_booster") and early_stopped(model) else None
         self.columns = self.booster.feature_names
         self.features = self.booster.num_features()
+        self.kinds = self.booster.feature_types or ["float"] * self.features
         self.made_by = f"xgboost {xgboost.__version__}"
 
     def predict(self, cells, margin):
@@ -168,6 +170,26 @@ def with_extremes(cells, numpy):
     return numpy.asarray(rows, dtype=numpy.float32)
 
 
+def different(rows, numpy):
+    """How many there are when copies count once."""
+    return len({row.tobytes() for row in numpy.where(numpy.isnan(rows), numpy.float32("nan"), rows + 0)})
+
+
+def mixed(cells, count, kinds, numpy):
+    """Rows whose cells come from several rows each; some are missing, and half of those that are no categories lie
+    anywhere between the column's ends."""
+    random = numpy.random.default_rng(len(cells))
+    rows = numpy.empty((count, cells.shape[1]), dtype=numpy.float32)
+    for column in range(cells.shape[1]):
+        rows[:, column] = cells[random.integers(0, len(cells), count), column]
+        seen = cells[:, column][numpy.isfinite(cells[:, column])]
+        if kinds[column] != "c" and len(seen):
+            anywhere = random.random(count) < 0.5
+            rows[anywhere, column] = random.uniform(seen.min(), seen.max(), anywhere.sum())
+        rows[random.random(count) < 0.1, column] = numpy.nan
+    return rows
+
+
 def number(value):
     """As JSON that reads back as the same float32; missing is null."""
     value = float(value)
@@ -196,12 +218,10 @@ def make(model, frame, names, target, rows_max):
         raise NotPossible(f"no row has a {target}")
     cells = real[names].to_numpy(dtype=numpy.float32)
     made = [with_gaps(cells, numpy), with_extremes(cells, numpy)]
-    short = ROWS_MIN - len(cells) - sum(map(len, made))
-    if short > 0:  # a small table: more of its rows with gaps, so that there are enough
-        made.append(with_gaps(cells[[i % len(cells) for i in range(short)]], numpy)[:short])
-        while short > len(made[-1]):
-            made[-1] = numpy.concatenate([made[-1], made[-1]])[:short]
     everything = numpy.concatenate([cells, *made])
+    short = ROWS_MIN - len(everything)
+    if short > 0 or different(everything, numpy) < DIFFERENT_MIN:  # a small table, or one of few different rows
+        everything = numpy.concatenate([everything, mixed(cells, max(short, 4 * DIFFERENT_MIN), model.kinds, numpy)])
     targets = [number(value) for value in real[target]] if target else []
     values, margins = model.predict(everything, False), model.predict(everything, True)
     yield {"golden": 1, "rows": len(everything), "features": len(names), "width": values.shape[1],

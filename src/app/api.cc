@@ -52,15 +52,22 @@ Result<http::Response> answer_explain(const http::Request& request, db::Pool& po
 }
 
 /// Who answers here: for a program that finds the port taken.
-http::Response answer_server() {
+http::Response answer_server(bool acts) {
   wire::Json answer;
   answer.set("name", "slipway");
   answer.set("version", SLIPWAY_VERSION);
   answer.set("pid", std::int64_t{getpid()});
+  answer.set("acts", acts);
   return http::Response::json(wire::dump(answer));
 }
 
 }  // namespace
+
+std::string actor_of(const http::Request& request, const std::string& said) {
+  const std::string& known = request.principal.name;
+  if (known.empty() || known == kOwnerName) return said.empty() ? known : said;
+  return known;
+}
 
 void mount_metrics(http::Router& router, Metrics& metrics) {
   router.group("", http::render_plain_error)
@@ -73,12 +80,14 @@ void mount_metrics(http::Router& router, Metrics& metrics) {
 }
 
 void mount_api(http::Router& router, db::Pool& pool, const Clock& clock,
-               const std::filesystem::path& state, FlushLog flush) {
+               const std::filesystem::path& state, FlushLog flush, std::function<bool()> acts) {
   http::Router::Group group = router.group("/api/slipway/v1", http::render_plain_error);
   group.add({http::Method::kPost, "/facts", http::manages("graph"), http::Place::kBlocking},
             [&pool, &clock](http::Request& request) { return answer_facts(request, pool, clock); });
   group.add({http::Method::kGet, "/server", http::kPublic, http::Place::kInline},
-            [](http::Request&) -> Result<http::Response> { return answer_server(); });
+            [acts = std::move(acts)](http::Request&) -> Result<http::Response> {
+              return answer_server(acts());
+            });
   group.add({http::Method::kGet, "/explain", http::reads("graph"), http::Place::kBlocking},
             [&pool, state, flush = std::move(flush)](http::Request& request) {
               return answer_explain(request, pool, state, flush);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 
 #include "app/prediction_view.h"
 #include "base/metrics.h"
@@ -16,9 +17,14 @@ void mount_metrics(http::Router& router, Metrics& metrics);
 
 /// POST /facts (from a `repro` beside this server), GET
 /// /explain?subject=...&direction=causes|effects.
-/// Predictions are looked for below `state`, after `flush` if need be.
+/// Predictions are looked for below `state`, after `flush` if need be. GET /server says who answers
+/// and whether it acts on the catalogue, as of the last look; `acts` asks nobody.
 void mount_api(http::Router& router, db::Pool& pool, const Clock& clock,
-               const std::filesystem::path& state, FlushLog flush);
+               const std::filesystem::path& state, FlushLog flush, std::function<bool()> acts);
+
+/// Whoever showed who he is has that name; the owner of the state folder, and callers where nobody
+/// is asked, have the one they say.
+std::string actor_of(const http::Request& request, const std::string& said);
 
 /// The name that a Principal has who showed the state folder's secret.
 inline constexpr char kOwnerName[] = "owner";

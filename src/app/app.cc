@@ -20,6 +20,7 @@
 #include "app/loop/cached_data.h"
 #include "app/loop/draw_data.h"
 #include "app/loop/facts_part.h"
+#include "app/loop/follow_part.h"
 #include "app/loop/gate_part.h"
 #include "app/loop/intake_part.h"
 #include "app/loop/log_part.h"
@@ -33,13 +34,19 @@
 #include "app/loop/run_part.h"
 #include "app/loop/source_part.h"
 #include "app/loop/trigger_part.h"
+#include "app/loop/webhook_part.h"
 #include "app/model_source.h"
+#include "app/models_api.h"
 #include "app/monitor_api.h"
+#include "app/people_api.h"
+#include "app/place.h"
 #include "app/project_api.h"
 #include "app/project_facts.h"
 #include "app/runs_api.h"
+#include "app/score_api.h"
 #include "app/web_assets.h"
 #include "base/failpoint.h"
+#include "base/guarded.h"
 #include "base/hash.h"
 #include "base/ids.h"
 #include "base/log.h"
@@ -47,17 +54,24 @@
 #include "dialects/mlflow/artifacts.h"
 #include "dialects/mlflow/graphql.h"
 #include "dialects/mlflow/logged_models.h"
+#include "dialects/mlflow/people.h"
 #include "dialects/mlflow/registry.h"
 #include "dialects/mlflow/scoring.h"
+#include "dialects/mlflow/traces.h"
 #include "dialects/mlflow/tracking.h"
+#include "dialects/mlflow/webhooks.h"
 #include "dialects/oip/oip.h"
+#include "domain/access/people.h"
+#include "domain/artifacts/home.h"
 #include "domain/artifacts/recorded_blobs.h"
 #include "domain/checks/facts.h"
 #include "domain/delivery/store.h"
 #include "domain/features/service.h"
 #include "domain/flows/runs_store.h"
+#include "domain/imports/imports.h"
 #include "domain/monitor/store.h"
 #include "domain/notify/deliveries.h"
+#include "domain/notify/webhooks.h"
 #include "domain/project/applied.h"
 #include "domain/registry/logged_models.h"
 #include "domain/registry/registry.h"
@@ -65,6 +79,7 @@
 #include "domain/serving/labels.h"
 #include "domain/serving/prediction_log.h"
 #include "domain/serving/serving.h"
+#include "domain/traces/traces.h"
 #include "domain/tracking/tracking.h"
 #include "io/blob/s3.h"
 #include "io/db/claim.h"
@@ -98,6 +113,8 @@ struct App::Services {
   std::unique_ptr<serving::Serving> serving;
   std::unique_ptr<registry::Registry> registry;
   std::unique_ptr<registry::LoggedModels> logged_models;
+  std::unique_ptr<access::People> people;
+  std::unique_ptr<Gate> gate;
   std::unique_ptr<tracking::Tracking> tracking;
   std::unique_ptr<RegistrySource> source;
   blob::Disk disk;
@@ -107,7 +124,10 @@ struct App::Services {
   std::unique_ptr<serving::Deployments> deployments;
   std::unique_ptr<features::Service> features;
   std::unique_ptr<db::Claim> claim;
+  std::string server_id;  // tells it from others on its catalogue
   std::unique_ptr<db::Pool> pool;
+  std::unique_ptr<db::Pool> acting;    // the same, for what only the server that acts may write
+  Guarded<std::optional<bool>> acted;  // at the last look
   http::Router router{http::render_plain_error};
   http::Router serving_router{http::render_plain_error};
   std::unique_ptr<http::Server> server, serving_server;
@@ -126,10 +146,11 @@ struct App::Services {
             project,
             clock,
             [this] { heed_wish(); },
-            [this] { serving->refresh(); }};
+            [this] { serving->refresh(); },
+            deployments.get()};
   }
   GateWorld gate_world() {
-    return {*pool,
+    return {*acting,
             *registry,
             *tracking,
             *blobs,
@@ -146,6 +167,27 @@ struct App::Services {
     circle.wake_first(RolloutPart::kName);
   }
 
+  /// Why this server leaves the loop to another one; nothing when it is the one that acts.
+  Result<Circle::StandsBy> stands_by() {
+    const Result<> claimed = claim->check();
+    if (!claimed.ok() && claimed.error().tag != db::kClaimedTag) return claimed.error();
+    const bool has_changed = acted.with([&](std::optional<bool>& before) {
+      return std::exchange(before, claimed.ok()) != std::optional<bool>(claimed.ok());
+    });
+    if (has_changed && claimed.ok()) {
+      log_info("this server acts on the catalogue: deployments, rollouts, monitors, runs");
+      circle.wake();
+    }
+    if (claimed.ok()) return Circle::StandsBy();
+    if (has_changed) log_info("this server stands by", {{"why", claimed.error().message}});
+    return Circle::StandsBy(claimed.error().message);
+  }
+  /// For what only the server that acts can answer.
+  Result<> check_acts() {
+    const Circle::StandsBy why = TRY(stands_by());
+    return why ? Result<>(unavailable(*why)) : Result<>();
+  }
+
   void project_changed() {
     auto now = pool->read([this](db::Tx& tx) { return project.get(tx); });
     if (now.ok() && *now) close_new_names(*deployments, (*now)->declared.file, secret);
@@ -158,31 +200,43 @@ struct App::Services {
     RolloutPartOptions rollout_options{uuid7(clock.now_ms()), secret, wake,
                                        [this] { serving->refresh(); }};
     auto deciding =
-        std::make_unique<RolloutPart>(*pool, project, *deployments, std::move(rollout_options));
-    TRY(deciding->restore(clock.now_ms(), kRestoreMax));
+        std::make_unique<RolloutPart>(*acting, project, *deployments, std::move(rollout_options));
+    const Circle::StandsBy why = TRY(stands_by());
+    if (why)
+      TRY(deciding->stand_by(clock.now_ms(), *why));
+    else
+      TRY(deciding->restore(clock.now_ms(), kRestoreMax));
     left_facts = std::make_unique<LeftFacts>(*pool, clock, options.state, &damages);
     circle.add(std::make_unique<FactsPart>(*left_facts));
-    circle.add(std::make_unique<IntakePart>(*pool, project, *registry, *blobs, wake));
+    circle.add(std::make_unique<IntakePart>(*acting, project, *registry, *blobs, wake));
     circle.add(std::make_unique<GatePart>(gate_world(), project, wake));
     rollouts = deciding.get();
     circle.add(std::move(deciding));
     circle.add(std::make_unique<LogPart>(*pool, project, *prediction_log, options.state));
     if (options.spawner != nullptr) TRY(add_flows());
-    circle.add(std::make_unique<NotifyPart>(*pool, metrics, wake, environment_variable));
+    circle.add(std::make_unique<NotifyPart>(*acting, metrics, wake, environment_variable));
+    circle.add(std::make_unique<WebhookPart>(*acting, metrics, wake, options.webhooks_private));
     circle.add(TRY(NarratorPart::begin(*pool)));
+    if (pool->engine() == db::Engine::kPostgres)
+      circle.add(TRY(FollowPart::begin(*pool, [this] {
+        serving->refresh();
+        if (Result<> read = people->refresh(); !read.ok())
+          log_warning("who may what is not known anew", {{"why", read.error().message}});
+      })));
     return {};
   }
 
   /// Not for a `repro` that serves while it lasts.
   Result<> add_flows() {
+    auto wake = [this] { circle.wake(); };
     circle.add(std::make_unique<MonitorPart>(
-        MonitorWorld{*pool, *prediction_log, options.state, [this] { circle.wake(); }, &damages}));
-    circle.add(std::make_unique<TriggerPart>(*pool));
-    auto watching = std::make_unique<SourcePart>(*pool, options.project, [this] { circle.wake(); });
+        MonitorWorld{*acting, *prediction_log, options.state, wake, &damages}));
+    circle.add(std::make_unique<TriggerPart>(*acting));
+    auto watching = std::make_unique<SourcePart>(*acting, options.project, wake);
     sources = watching.get();
     circle.add(std::move(watching));
     // Servers that share a broker are told apart by their state.
-    circle.add(std::make_unique<NatsPart>(*pool, metrics, NatsPart::broker(options.nats),
+    circle.add(std::make_unique<NatsPart>(*acting, metrics, NatsPart::broker(options.nats),
                                           sha256_hex("nats" + secret), [this] { circle.wake(); }));
     circle.add(TRY(run_part()));
     circle.add(std::make_unique<RunFoldersPart>(
@@ -195,7 +249,10 @@ struct App::Services {
     std::error_code failure;
     const auto binary = std::filesystem::read_symlink("/proc/self/exe", failure);
     if (failure) return system_error("cannot find this program", failure.value());
-    RunPart::Place place{binary, options.project, options.state};
+    RunPart::Place place{binary, options.project, options.state, ""};
+    // A catalogue in a file has one server, however often its state folder is made anew.
+    if (pool->engine() == db::Engine::kPostgres) place.server = server_id;
+    auto is_there = [this](db::Tx& tx, const std::string& id) { return claim->is_there(tx, id); };
     auto draw = [this](const flows::PipelineRun& run, const flows::RunPlan::Data& data,
                        const std::filesystem::path& scratch) -> Result<flows::DataFact> {
       const auto applied = TRY(pool->read([&](db::Tx& tx) { return project.get(tx); }));
@@ -215,8 +272,8 @@ struct App::Services {
       return publish_run(*pool, *registry, run);
     };
     auto wake = [this] { circle.wake(); };
-    return std::make_unique<RunPart>(*pool, *options.spawner, std::move(place), wake, draw,
-                                     take_facts, publish);
+    return std::make_unique<RunPart>(*pool, *acting, *options.spawner, std::move(place), wake, draw,
+                                     take_facts, publish, is_there);
   }
 
   void mount_flows() {
@@ -234,6 +291,66 @@ struct App::Services {
     mlflow::mount_logged_models(router, *logged_models, *tracking);
     mlflow::mount_artifacts(router, *blobs, *registry, *logged_models, *tracking);
     mlflow::mount_graphql(router);
+    mlflow::mount_traces(router, *pool, *tracking, clock);
+    mlflow::WebhookOptions hooks;
+    hooks.private_allowed = options.webhooks_private;
+    hooks.post = http_post(options.webhooks_private);
+    hooks.changed = [this] { circle.wake(); };
+    mlflow::mount_webhooks(router, *pool, clock, std::move(hooks));
+    mlflow::mount_people(router, *people);
+  }
+
+  /// Whoever makes an experiment or a model may manage it; what is said of one that is gone goes.
+  tracking::TrackingOptions tracking_options() {
+    tracking::TrackingOptions wanted;
+    wanted.artifact_root = mlflow::kArtifactRoot;
+    wanted.making = [](db::Tx& tx, const tracking::Actor& actor, std::int64_t id, UnixMs now_ms) {
+      return access::grant_to_maker(tx, {actor.name, now_ms}, access::Kind::kExperiment,
+                                    std::to_string(id));
+    };
+    wanted.made = [this](const tracking::Actor& actor, std::int64_t id) {
+      if (people) {
+        people->note_maker(actor.name, access::Kind::kExperiment, std::to_string(id));
+      }
+    };
+    return wanted;
+  }
+  void keep_account_of_models() {
+    registry->keep_account(
+        {[](db::Tx& tx, const std::string& actor, const std::string& name, UnixMs now_ms) {
+           return access::grant_to_maker(tx, {actor, now_ms}, access::Kind::kModel, name);
+         },
+         access::rename_model, access::forget_model});
+  }
+
+  /// Nobody outside of this machine is let in unasked.
+  Result<> check_reach() const {
+    for (const Address* address :
+         {&options.listen, options.listen_serving ? &*options.listen_serving : nullptr}) {
+      if (address == nullptr || is_loopback(address->host) || options.anyone_may_do_anything) {
+        continue;
+      }
+      const char* why = options.access == AccessMode::kOff ? "while access is off (--access off)"
+                                                           : "without users";
+      if (options.access != AccessMode::kOff && !people->empty()) continue;
+      return Error{Code::kInvalid,
+                   "listening on " + address->host + " " + why +
+                       " would let anybody on the network do anything: make an administrator "
+                       "first, `slipway users create NAME --admin` (and leave --access alone), "
+                       "listen on 127.0.0.1, or, behind a proxy that asks who one is, say "
+                       "--anyone-may-do-anything",
+                   "usage"};
+    }
+    return {};
+  }
+  /// Where others reach the server, it asks who they are even when the last user is gone.
+  AccessMode access_mode() const {
+    const bool afar = !is_loopback(options.listen.host) ||
+                      (options.listen_serving && !is_loopback(options.listen_serving->host));
+    if (options.access != AccessMode::kAuto || !afar || options.anyone_may_do_anything) {
+      return options.access;
+    }
+    return AccessMode::kOn;
   }
 };
 
@@ -246,9 +363,15 @@ std::optional<std::string> s3_variable(const std::string& name) {
   return environment_variable(mlflow::kS3EndpointVariable);
 }
 
+std::string artifacts_place(const AppOptions& options) {
+  return options.artifacts.empty() ? (options.state / "artifacts").string() : options.artifacts;
+}
+
+}  // namespace
+
 Result<std::unique_ptr<blob::Blobs>> open_artifacts(const AppOptions& options, const Clock& clock) {
-  if (options.artifacts.empty()) return blob::open_folder(options.state / "artifacts");
-  if (!blob::s3::is_uri(options.artifacts)) return blob::open_folder(options.artifacts);
+  const std::string place = artifacts_place(options);
+  if (!blob::s3::is_uri(place)) return blob::open_folder(place);
   // Signatures bear the real time, whatever a replayed clock says.
   return blob::open_s3(TRY(blob::s3::place_of(options.artifacts, &s3_variable)),
                        [] { return blob::s3::find_credentials(&s3_variable); },
@@ -268,17 +391,7 @@ Error owned_elsewhere(const StateFolder& state) {
           "owned"};
 }
 
-Result<http::Principal> principal_of(const http::Request& request, const std::string& secret) {
-  constexpr std::string_view kBearer = "Bearer ";
-  std::string_view header = request.headers.get("Authorization");
-  if (!header.starts_with(kBearer)) return http::Principal{};
-  std::string_view token = header.substr(kBearer.size());
-  if (equal_secrets(token, secret)) return http::Principal{kOwnerName, ""};
-  if (std::optional<std::string> attempt = attempt_of_token(secret, token)) {
-    return http::Principal{"attempt:" + *attempt, *attempt};
-  }
-  return http::Principal{};  // a token of some other service that the client was configured with
-}
+namespace {
 
 /// What runs left that found no owner, or were killed. What can't be taken waits for the next one.
 void take_left_facts(const StateFolder& state, db::Pool& pool, const Clock& clock,
@@ -312,6 +425,21 @@ void warn_of_a_lost_catalogue(const StateFolder& state, const std::string& store
       {{"missing", file}, {"kept", join(kept, ", ")}});
 }
 
+/// Two servers with artifacts of their own would each miss the other's.
+Result<> check_artifacts(db::Pool& pool, db::Claim& claim, const artifacts::Home& home,
+                         UnixMs now_ms) {
+  const std::optional<artifacts::Home> before =
+      TRY(pool.write([&](db::Tx& tx) -> Result<std::optional<artifacts::Home>> {
+        const bool others = TRY(claim.others(tx)) > 0;
+        return artifacts::settle_home(tx, home, others, now_ms);
+      }));
+  if (!before) return {};
+  log_warning(
+      "the artifacts of this catalogue were elsewhere until now: what is not there too is gone",
+      {{"were", before->place}, {"are", home.place}, {"said_by", before->server}});
+  return {};
+}
+
 /// A replayed history goes on where its last event was.
 Result<> go_on_with(ReplayClock& clock, db::Pool& pool) {
   return pool.read([&](db::Tx& tx) -> Result<> {
@@ -330,6 +458,8 @@ http::ServerOptions server_options(const AppOptions& app, const Address& address
   options.host = address.host;
   options.port = address.port;
   options.listen_fd = address.fd;
+  options.allowed_hosts = app.allowed_hosts;
+  options.allowed_origins = app.allowed_origins;
   return options;
 }
 
@@ -349,8 +479,9 @@ std::filesystem::path labels_folder(const std::filesystem::path& state) {
 std::vector<db::Migration> all_migrations() {
   return db::joined({graph::migrations(), tracking::migrations(), registry::migrations(),
                      project::migrations(), checks::migrations(), delivery::migrations(),
-                     notify::migrations(), flows::migrations(), monitor::migrations(),
-                     artifacts::migrations()});
+                     notify::migrations(), notify::webhook_migrations(), flows::migrations(),
+                     monitor::migrations(), artifacts::migrations(), traces::migrations(),
+                     access::migrations(), imports::migrations()});
 }
 
 App::App(std::unique_ptr<Services> services) : services_(std::move(services)) {}
@@ -368,23 +499,35 @@ Result<std::unique_ptr<App>> App::open(AppOptions options) {
   if (!s->ownership) return owned_elsewhere(state);
   s->secret = TRY(state.secret());
   std::string store = s->options.store.empty() ? catalogue_uri(state.path()) : s->options.store;
-  s->claim = TRY(db::claim(store, name_of_this_server(s->options.command)));
-  s->circle.guard([claim = s->claim.get()] { return claim->check(); });
+  s->server_id = sha256_hex("server" + s->secret).substr(0, 32);
+  const std::string who = name_of_this_server(s->options.command);
+  s->claim = TRY(db::claim(store, {who, s->server_id}));
+  s->circle.guard([raw = s.get()] { return raw->stands_by(); });
   warn_of_a_lost_catalogue(state, store);
   s->pool = TRY(db::Pool::open(store, all_migrations(), s->metrics));
+  s->acting = db::under_claim(*s->pool, *s->claim);
   if (s->options.replay) TRY(go_on_with(s->replay_clock, *s->pool));
   take_left_facts(state, *s->pool, s->clock, s->damages);
-  s->blobs = artifacts::open_recorded(TRY(open_artifacts(s->options, s->system_clock)), *s->pool,
-                                      s->clock);
-  s->registry = std::make_unique<registry::Registry>(*s->pool, s->clock, [raw = s.get()] {
+  std::unique_ptr<blob::Blobs> store_of_artifacts =
+      TRY(open_artifacts(s->options, s->system_clock));
+  TRY(check_artifacts(*s->pool, *s->claim,
+                      {store_of_artifacts->identity(), artifacts_place(s->options), who},
+                      s->clock.now_ms()));
+  s->blobs = artifacts::open_recorded(std::move(store_of_artifacts), *s->pool, s->clock);
+  auto changed = [raw = s.get()] {
     failpoint("registry.changed");
+    if (raw->people) raw->people->note_change();
     if (!raw->running) return;
     raw->serving->refresh();
     raw->circle.wake();
-  });
+  };
+  s->registry = std::make_unique<registry::Registry>(*s->pool, s->clock, std::move(changed),
+                                                     holds_of_deployments);
+  s->registry->tell(mlflow::webhook_witness());
   s->logged_models = std::make_unique<registry::LoggedModels>(*s->pool, s->clock);
-  s->tracking =
-      TRY(tracking::Tracking::open(*s->pool, s->clock, {.artifact_root = mlflow::kArtifactRoot}));
+  s->keep_account_of_models();
+  s->tracking = TRY(tracking::Tracking::open(*s->pool, s->clock, s->tracking_options()));
+  s->people = TRY(access::People::open(*s->pool, s->clock, s->system_clock, s->metrics));
   s->features = std::make_unique<features::Service>(features_folder(state.path()), s->metrics);
   s->source = std::make_unique<RegistrySource>(*s->pool, *s->registry, *s->blobs);
   s->serving = std::make_unique<serving::Serving>(*s->source, s->clock, s->metrics);
@@ -402,14 +545,17 @@ Result<std::unique_ptr<App>> App::open(AppOptions options) {
 
 Result<> App::start() {
   Services& s = *services_;
-  auto authenticate = [&s](const http::Request& request) {
-    return principal_of(request, s.secret);
-  };
+  TRY(s.check_reach());
+  s.gate = std::make_unique<Gate>(
+      GateWorldOfAccess{*s.people, *s.tracking, *s.logged_models, *s.pool, *s.deployments, s.secret,
+                        s.access_mode(), s.options.open_predictions, s.options.default_deployment},
+      all_access_rules());
   mount_web(s.router);
   mount_metrics(s.router, s.metrics);
   mount_health(s.router, *s.pool);
   const FlushLog flush_log = [&s] { return s.prediction_log->flush(); };
-  mount_api(s.router, *s.pool, s.clock, s.options.state, flush_log);
+  mount_api(s.router, *s.pool, s.clock, s.options.state, flush_log,
+            [&s] { return s.acted.with([](const auto& acted) { return acted.value_or(false); }); });
   if (s.options.replay) {
     mount_clock(s.router, s.replay_clock, s.circle);
   } else {
@@ -423,23 +569,28 @@ Result<> App::start() {
       [&s] { s.project_changed(); });
   mount_features(s.router, *s.features, *s.pool, s.clock);
   mount_feedback(s.router, {s.options.state, *s.label_log, *s.deployments, *s.pool, s.clock,
-                            [&s] { s.circle.wake(); }, flush_log, &s.damages});
+                            [&s] { s.circle.wake(); }, flush_log, &s.damages,
+                            [&s] { return s.check_acts(); }});
   mount_delivery(s.router, s.delivery_world());
+  mount_models(s.router, *s.pool);
   mount_monitors(s.router, *s.pool, s.clock, [&s] { s.circle.wake(); });
   s.mount_flows();
   mount_checks(s.router, *s.pool, s.clock);
+  mount_score(s.router, *s.pool);
   mount_golden(s.router, *s.pool, *s.tracking, *s.blobs);
   s.mount_mlflow();
+  mount_people_api(s.router, *s.people, *s.gate);
   http::Router& data_plane = s.options.listen_serving ? s.serving_router : s.router;
   oip::mount(data_plane, *s.serving, *s.deployments);
   mlflow::mount_scoring(data_plane, *s.serving, *s.deployments, {s.options.default_deployment});
   if (s.options.listen_serving) mount_metrics(s.serving_router, s.metrics);
 
   s.server = TRY(http::Server::open(server_options(s.options, s.options.listen), s.router,
-                                    s.metrics, authenticate));
+                                    s.metrics, s.gate->watch(s.router)));
   if (s.options.listen_serving) {
-    s.serving_server = TRY(http::Server::open(server_options(s.options, *s.options.listen_serving),
-                                              s.serving_router, s.metrics, authenticate));
+    s.serving_server =
+        TRY(http::Server::open(server_options(s.options, *s.options.listen_serving),
+                               s.serving_router, s.metrics, s.gate->watch(s.serving_router)));
   }
   s.prediction_log->start();
   s.deployments->start();
@@ -479,6 +630,13 @@ Result<std::vector<std::string>> App::names_to_ask() const {
     if (std::find(names.begin(), names.end(), model.name) == names.end())
       names.push_back(std::move(model.name));
   return names;
+}
+std::vector<std::string> App::routes_without_rule() const {
+  std::vector<std::string> routes = services_->gate->unruled(services_->router);
+  for (std::string& route : services_->gate->unruled(services_->serving_router)) {
+    routes.push_back(std::move(route));
+  }
+  return routes;
 }
 db::Pool& App::pool() {
   return *services_->pool;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "app/gate.h"
 #include "app/state.h"
 #include "base/clock.h"
 #include "base/metrics.h"
@@ -50,7 +51,13 @@ struct AppOptions {
   std::filesystem::path project;
   std::string hook_secret;             // of webhooks of git hosts
   flows::RunFolderPolicy run_folders;  // what stays of runs that are over
+  bool webhooks_private = false;       // the registry's may go to http:// and to any address
   nats::Access nats;                   // for triggers that listen to NATS
+  AccessMode access = AccessMode::kAuto;
+  bool open_predictions = false;  // without a token, where users exist
+  /// Lets a server without users listen where others reach it.
+  bool anyone_may_do_anything = false;
+  std::vector<std::string> allowed_hosts, allowed_origins;  // see http::ServerOptions
 };
 
 /// The server: owns every service. open() readies the state (lock, migrations), start() answers,
@@ -72,6 +79,8 @@ class App {
   std::string serving_url() const;  // equal to url() without a listener of its own
   /// What can be asked for answers: deployments and registered models, by name.
   Result<std::vector<std::string>> names_to_ask() const;
+  /// After start(): what the table of access lacks, by method and pattern.
+  std::vector<std::string> routes_without_rule() const;
   db::Pool& pool();
   const Clock& clock() const;
   const std::string& secret() const;

@@ -97,10 +97,14 @@ void Circle::call_others(std::uint64_t& seen) {
   notify_all();
 }
 
+Result<bool> Circle::turn_or_stand_by(Part& part) {
+  const StandsBy why = stands_by_ ? TRY(stands_by_()) : StandsBy();
+  return why ? part.stand_by(clock_.now_ms(), *why) : part.turn(clock_.now_ms());
+}
+
 Result<bool> Circle::turn(Turner& turner) {
   std::lock_guard lock(turner.mutex);
-  Result<> may = may_turn_ ? may_turn_() : Result<>();
-  Result<bool> did = may.ok() ? turner.part->turn(clock_.now_ms()) : Result<bool>(may.error());
+  Result<bool> did = turn_or_stand_by(*turner.part);
   std::string error = did.ok() ? "" : did.error().message;
   // Tried again at the next turn; said once, not twice a second.
   if (!error.empty() && error != turner.last_error) {
@@ -152,6 +156,7 @@ Result<> Circle::settle(std::chrono::milliseconds timeout) {
     }
     // The parts' own threads turn them meanwhile: what they begin, end or do between these looks
     // has called wake() by the last of them.
+    if (const StandsBy why = stands_by_ ? TRY(stands_by_()) : StandsBy()) return unavailable(*why);
     at_work = pending();
     if (TRY(turn_all())) continue;
     if (at_work.empty() && pending().empty() && is_last_wake(seen)) return {};

@@ -30,6 +30,12 @@ class Part {
   /// not wait for what takes longer than a few seconds: such work goes elsewhere, is_pending()
   /// until it has ended, and calls Circle::wake() then.
   virtual Result<bool> turn(UnixMs now) = 0;
+  /// Instead, while another server acts on the catalogue (`why` says which): what concerns this
+  /// server alone. Most parts have nothing to do.
+  virtual Result<bool> stand_by([[maybe_unused]] UnixMs now,
+                                [[maybe_unused]] const std::string& why) {
+    return false;
+  }
   /// Whether something that a turn began is still under way.
   virtual bool is_pending() const { return false; }
 };
@@ -41,9 +47,11 @@ class Circle {
   explicit Circle(const Clock& clock, std::chrono::milliseconds interval = kInterval);
   ~Circle();
 
+  /// Why parts are to stand by; nothing when they may turn.
+  using StandsBy = std::optional<std::string>;
   /// Asked before every turn: while it fails no part turns, and its error is theirs. Before
   /// start().
-  void guard(std::function<Result<>()> may_turn) { may_turn_ = std::move(may_turn); }
+  void guard(std::function<Result<StandsBy>()> stands_by) { stands_by_ = std::move(stands_by); }
   /// Before start().
   void add(std::unique_ptr<Part> part);
   void start();
@@ -60,7 +68,7 @@ class Circle {
 
   /// Returns once no part has anything to do at the clock's present time, and none has work under
   /// way: the first error of a turn, or kUnavailable, with the names of the parts that are at
-  /// something, after `timeout`, interrupt() or stop().
+  /// something, after `timeout`, interrupt() or stop(). kUnavailable also where parts stand by.
   Result<> settle(std::chrono::milliseconds timeout);
 
   static constexpr std::chrono::milliseconds kInterval{500};
@@ -76,6 +84,7 @@ class Circle {
   };
   void run(Turner& turner);
   Result<bool> turn(Turner& turner);
+  Result<bool> turn_or_stand_by(Part& part);
   Result<bool> turn_all();
   std::vector<std::string> pending();
   bool is_last_wake(std::uint64_t seen);
@@ -89,7 +98,7 @@ class Circle {
 
   const Clock& clock_;
   const std::chrono::milliseconds interval_;
-  std::function<Result<>()> may_turn_;
+  std::function<Result<StandsBy>()> stands_by_;
   std::vector<std::unique_ptr<Turner>> turners_;  // not changed once started_
   std::atomic<bool> started_ = false;
   std::mutex mutex_;

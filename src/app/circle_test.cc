@@ -148,7 +148,10 @@ TEST(Circle, NoPartTurnsWhileItsGuardFails) {
   Circle circle(clock);
   int turns = 0;
   bool may_turn = false;
-  circle.guard([&]() -> Result<> { return may_turn ? Result<>() : conflict("another has it"); });
+  circle.guard([&]() -> Result<Circle::StandsBy> {
+    if (may_turn) return Circle::StandsBy();
+    return conflict("another has it");
+  });
   circle.add(std::make_unique<TestPart>([&](UnixMs) -> Result<bool> {
     ++turns;
     return false;
@@ -160,6 +163,35 @@ TEST(Circle, NoPartTurnsWhileItsGuardFails) {
   may_turn = true;
   EXPECT_TRUE(circle.settle(10s).ok());
   EXPECT_GT(turns, 0);
+}
+
+TEST(Circle, PartsStandByWhileAnotherServerActs) {
+  struct Standing final : TestPart {
+    Standing(int& turns, std::string& why)
+        : TestPart([&turns](UnixMs) -> Result<bool> { return ++turns == 0; }), why_(why) {}
+    Result<bool> stand_by(UnixMs, const std::string& why) override {
+      why_ = why;
+      called.set_value();
+      return false;
+    }
+    std::promise<void> called;
+    std::string& why_;
+  };
+  FakeClock clock;
+  Circle circle(clock, 1h);
+  int turns = 0;
+  std::string why;
+  auto part = std::make_unique<Standing>(turns, why);
+  std::future<void> called = part->called.get_future();
+  circle.guard([]() -> Result<Circle::StandsBy> { return Circle::StandsBy("the other acts"); });
+  circle.add(std::move(part));
+  circle.start();
+  circle.wake();
+  ASSERT_EQ(called.wait_for(30s), std::future_status::ready);
+  circle.stop();
+  EXPECT_EQ(why, "the other acts");
+  EXPECT_EQ(turns, 0);
+  EXPECT_EQ(circle.settle(10s).error().code, Code::kUnavailable);
 }
 
 TEST(Circle, AWakeTurnsEveryPart) {

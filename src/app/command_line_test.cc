@@ -58,6 +58,7 @@ TEST(CommandLine, SaysWhichOfDvcsCommandsComeLater) {
 // A command that comes must leave the list of those that come later.
 TEST(CommandLine, HasNoneOfThoseThatComeLater) {
   for (const Command& command : commands()) {
+    if (command.name == "import") continue;  // of MLflow's stores; that of dvc has the same name
     EXPECT_EQ(dvc::not_yet(command.name), std::nullopt) << command.name;
   }
 }
@@ -87,7 +88,8 @@ TEST(CommandLine, NamesTheNearestFlag) {
 TEST(CommandLine, RefusesToListenToTheNetwork) {
   Ran ran = run({"up", "--listen", "0.0.0.0:0", "--state", "/nonexistent/state"});
   EXPECT_EQ(ran.status, kUsedWrongly);
-  EXPECT_NE(ran.err.find("loopback"), std::string::npos) << ran.err;
+  EXPECT_NE(ran.err.find("without users"), std::string::npos) << ran.err;
+  EXPECT_NE(ran.err.find("slipway users create NAME --admin"), std::string::npos) << ran.err;
 }
 
 TEST(CommandLine, SaysErrorsAsJsonWhenAsked) {

@@ -6,6 +6,7 @@
 #include "app/loop/intake_part.h"
 #include "app/loop/version_folder.h"
 #include "base/text.h"
+#include "dialects/mlflow/webhooks.h"
 #include "domain/delivery/gates.h"
 #include "domain/delivery/store.h"
 #include "domain/registry/rows.h"
@@ -81,7 +82,42 @@ Result<> set_rollouts(db::Tx& tx, const std::string& deployment, Json& json) {
   return {};
 }
 
-Result<Json> json_of(db::Tx& tx, const delivery::Deployment& d, bool declared) {
+Result<bool> is_registered(db::Tx& tx, const std::string& model, std::int64_t version) {
+  auto found = registry::rows::find_version(tx, model, version);
+  if (!found.ok() && found.error().code != Code::kMissing) return found.error();
+  return found.ok();
+}
+
+/// What the server has of it; null without one.
+serving::Deployment held_by(const DeliveryWorld& world, const delivery::Deployment& d) {
+  if (world.deployments == nullptr) return nullptr;
+  serving::Deployment held = world.deployments->find(d.name);
+  return held && held->route.deployment == d.name ? held : nullptr;
+}
+
+/// Why the stable version does not answer, or soon will no more; "" where all is well. Only a
+/// server knows what it has loaded.
+Result<std::string> fault_of(db::Tx& tx, const DeliveryWorld& world,
+                             const delivery::Deployment& d) {
+  if (d.stable == 0) return std::string();
+  const serving::Deployment held = held_by(world, d);
+  const bool answers = held && held->find(std::to_string(d.stable)) != nullptr;
+  if (!TRY(is_registered(tx, d.model, d.stable))) {
+    return "version " + std::to_string(d.stable) + " was deleted from the registry: " +
+           (answers ? "it answers from memory until the server ends, then nobody does"
+                    : "nobody answers") +
+           "; `slipway deploy " + d.name + " --version N` brings another one";
+  }
+  return held && !answers ? held->route.unserved : std::string();
+}
+
+bool does_answer(const DeliveryWorld& world, const delivery::Deployment& d) {
+  const serving::Deployment held = held_by(world, d);
+  return held && held->stable != nullptr;
+}
+
+Result<Json> json_of(db::Tx& tx, const DeliveryWorld& world, const delivery::Deployment& d) {
+  const bool declared = is_declared(TRY(world.project.get(tx)), d.name);
   Json json(Json::Object{{"name", d.name},
                          {"model", d.model},
                          {"declared", declared},
@@ -91,6 +127,8 @@ Result<Json> json_of(db::Tx& tx, const delivery::Deployment& d, bool declared) {
                          {"frozen_reason", d.frozen_reason},
                          {"created_ms", d.created_ms},
                          {"updated_ms", d.updated_ms}});
+  json.set("fault", declared ? TRY(fault_of(tx, world, d)) : std::string());
+  json.set("answers", world.deployments != nullptr ? Json(does_answer(world, d)) : Json());
   TRY(set_rollouts(tx, d.name, json));
   return json;
 }
@@ -169,12 +207,11 @@ Result<delivery::Deployment> deployment_named(db::Tx& tx, const std::string& nam
 
 Result<Json> shown(db::Tx& tx, const DeliveryWorld& world, const std::string& name) {
   const delivery::Deployment d = TRY(deployment_named(tx, name));
-  const auto project = TRY(world.project.get(tx));
-  Json json = TRY(json_of(tx, d, is_declared(project, d.name)));
+  Json json = TRY(json_of(tx, world, d));
   TRY(set_evidence(tx, name, world.clock.now_ms(), json));
   json.set("rollouts", TRY(history_of(tx, name)));
   json.set("rollbacks", TRY(rollbacks_of(tx, name)));
-  json.set("quarantine", TRY(json_of_rows(TRY(delivery::quarantine_of(tx, d.model)))));
+  json.set("quarantine", TRY(json_of_rows(TRY(delivery::quarantine_of(tx, d.name)))));
   json.set("waivers", TRY(json_of_rows(TRY(delivery::all_waivers_of(tx, d.model)))));
   return json;
 }
@@ -211,20 +248,31 @@ Result<> deploy(db::Tx& tx, const DeliveryWorld& world, const std::string& name,
 }
 
 /// The candidate under way goes; without one the version before the present one comes back.
-Result<bool> roll_back(db::Tx& tx, const std::string& name, const DeliveryRequest& request,
-                       UnixMs now) {
+Result<bool> roll_back(db::Tx& tx, const DeliveryWorld& world, const std::string& name,
+                       const DeliveryRequest& request, UnixMs now) {
   const auto active = TRY(delivery::active_rollout(tx, name));
   const std::string actor = actor_of(request);
   if (active && active->phase != delivery::Phase::kPromoting) {
     TRY(delivery::ask_rollback(tx, name, actor, request.reason, now));
     return false;
   }
+  const delivery::Deployment before = TRY(deployment_named(tx, name));
+  if (before.previous != 0 && !TRY(is_registered(tx, before.model, before.previous)))
+    return conflict("version " + std::to_string(before.previous) + " of model " + before.model +
+                    ", which " + name + " would go back to, was deleted from the registry");
   TRY(delivery::restore_previous(tx, name, actor, request.reason, now));
   const auto restored = TRY(delivery::find_deployment(tx, name));
+  const auto project = TRY(world.project.get(tx));
+  const project::DeploymentSpec* spec =
+      project ? project->declared.file.find_deployment(name) : nullptr;
+  if (spec == nullptr || spec->alias.empty()) return false;
   // The wish was to go back; that others of this model follow is none of it.
-  Result<> moved = registry::put_alias(tx, kLoopActor, restored->model, registry::kMeantAlias,
-                                       restored->stable, 0, now);
+  Result<> moved =
+      registry::put_alias(tx, kLoopActor, restored->model, spec->alias, restored->stable, 0, now);
   if (!moved.ok() && moved.error().code != Code::kMissing) return moved.error();
+  if (moved.ok()) {
+    TRY(mlflow::note_alias(tx, restored->model, registry::kMeantAlias, restored->stable, now));
+  }
   return true;
 }
 
@@ -254,7 +302,7 @@ Result<> act(db::Tx& tx, const DeliveryWorld& world, const std::string& name,
   if (action == "deploy") return deploy(tx, world, name, request, now);
   TRY(deployment_named(tx, name));
   if (action == "rollback") {
-    alias_moved = TRY(roll_back(tx, name, request, now));
+    alias_moved = TRY(roll_back(tx, world, name, request, now));
     return {};
   }
   for (const ActionName& known : kActions)
@@ -289,12 +337,18 @@ void wake(const DeliveryWorld& world) {
 
 }  // namespace
 
+Result<std::vector<registry::Hold>> holds_of_deployments(db::Tx& tx, const std::string& model) {
+  std::vector<registry::Hold> holds;
+  for (const delivery::Needed& needed : TRY(delivery::needed_versions(tx, model)))
+    holds.push_back({needed.version, delivery::to_words(needed)});
+  return holds;
+}
+
 Result<Json> list_deployments(const DeliveryWorld& world) {
   return world.pool.read([&](db::Tx& tx) -> Result<Json> {
-    const auto project = TRY(world.project.get(tx));
     Json::Array list;
     for (const delivery::Deployment& one : TRY(delivery::deployments(tx)))
-      list.push_back(TRY(json_of(tx, one, is_declared(project, one.name))));
+      list.push_back(TRY(json_of(tx, world, one)));
     return Json(Json::Object{{"deployments", std::move(list)}});
   });
 }
@@ -346,14 +400,37 @@ Result<Json> revoke_gate_waiver(const DeliveryWorld& world, const std::string& i
   return Json(Json::Object{{"id", id}, {"revoked", true}});
 }
 
+namespace {
+
+/// Of the one deployment that is named, else of all of the model that went back from it.
+Result<std::vector<std::string>> release_in(db::Tx& tx, const std::string& model,
+                                            std::int64_t version, const DeliveryRequest& request,
+                                            UnixMs now) {
+  std::vector<std::string> released;
+  for (const delivery::Deployment& d : TRY(delivery::deployments(tx))) {
+    const bool is_meant = request.deployment.empty() || request.deployment == d.name;
+    if (d.model != model || !is_meant || !TRY(delivery::is_quarantined(tx, d.name, version)))
+      continue;
+    TRY(delivery::release(tx, d.name, version, actor_of(request), now));
+    released.push_back(d.name);
+  }
+  if (!released.empty()) return released;
+  return missing(
+      model + "/" + std::to_string(version) + " is not in quarantine of " +
+      (request.deployment.empty() ? "any deployment" : "deployment " + request.deployment));
+}
+
+}  // namespace
+
 Result<Json> release_version(const DeliveryWorld& world, const std::string& model,
-                             std::int64_t version, const std::string& actor) {
-  TRY(world.pool.write([&](db::Tx& tx) {
-    return delivery::release(tx, model, version, actor.empty() ? "anonymous" : actor,
-                             world.clock.now_ms());
-  }));
+                             std::int64_t version, const DeliveryRequest& request) {
+  const auto released = TRY(world.pool.write(
+      [&](db::Tx& tx) { return release_in(tx, model, version, request, world.clock.now_ms()); }));
   wake(world);
-  return Json(Json::Object{{"model", model}, {"version", version}, {"released", true}});
+  return Json(Json::Object{{"model", model},
+                           {"version", version},
+                           {"deployments", Json::Array(released.begin(), released.end())},
+                           {"released", true}});
 }
 
 // --- HTTP ----------------------------------------------------------------------------------------
@@ -373,16 +450,9 @@ Result<Body> body_of(const http::Request& request) {
                                                  : std::string_view(request.body));
 }
 
-/// Whoever showed who they are has that name; others have the one they say.
-std::string actor_of(const http::Request& request, const std::string& said) {
-  const std::string& known = request.principal.name;
-  if (known.empty() || known == kOwnerName) return said.empty() ? known : said;
-  return known;
-}
-
 Result<http::Response> answer_act(const http::Request& request, const DeliveryWorld& world) {
   DeliveryRequest body = TRY(body_of<DeliveryRequest>(request));
-  body.actor = actor_of(request, body.actor);
+  body.actor = app::actor_of(request, body.actor);
   return answered(
       act_on_deployment(world, request.capture("name"), request.capture("action"), body));
 }
@@ -390,9 +460,9 @@ Result<http::Response> answer_act(const http::Request& request, const DeliveryWo
 Result<http::Response> answer_release(const http::Request& request, const DeliveryWorld& world) {
   const auto version = to_int64(request.capture("version"));
   if (!version) return invalid("a version is a number, found '" + request.capture("version") + "'");
-  const DeliveryRequest body = TRY(body_of<DeliveryRequest>(request));
-  return answered(
-      release_version(world, request.capture("model"), *version, actor_of(request, body.actor)));
+  DeliveryRequest body = TRY(body_of<DeliveryRequest>(request));
+  body.actor = app::actor_of(request, body.actor);
+  return answered(release_version(world, request.capture("model"), *version, body));
 }
 
 Result<Json> waivers_json(const DeliveryWorld& world, const std::string& model) {
@@ -425,14 +495,15 @@ void mount_delivery(http::Router& router, const DeliveryWorld& world) {
   post("/deployments/{name}/{action}", answer_act);
   post("/models/{model}/waivers",
        [](const http::Request& request, const DeliveryWorld& w) -> Result<http::Response> {
-         const WaiverRequest body = TRY(body_of<WaiverRequest>(request));
+         WaiverRequest body = TRY(body_of<WaiverRequest>(request));
+         body.name = app::actor_of(request, body.name);
          return answered(waive_gate(w, request.capture("model"), body));
        });
   post("/waivers/{id}/revoke",
        [](const http::Request& request, const DeliveryWorld& w) -> Result<http::Response> {
          const DeliveryRequest body = TRY(body_of<DeliveryRequest>(request));
          return answered(
-             revoke_gate_waiver(w, request.capture("id"), actor_of(request, body.actor)));
+             revoke_gate_waiver(w, request.capture("id"), app::actor_of(request, body.actor)));
        });
   post("/models/{model}/versions/{version}/release", answer_release);
 }

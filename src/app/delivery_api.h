@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "domain/project/applied.h"
 #include "domain/registry/registry.h"
+#include "domain/serving/deployments.h"
 #include "io/blob/blobs.h"
 #include "io/db/db.h"
 #include "io/http/router.h"
@@ -25,15 +26,21 @@ struct DeliveryWorld {
   const Clock& clock;
   std::function<void()> wake = {};              // the loop
   std::function<void()> registry_changed = {};  // an alias was moved
+  /// What the server answers with; empty where none runs.
+  serving::Deployments* deployments = nullptr;
 };
+
+/// What deployments keep from being taken out of the registry.
+Result<std::vector<registry::Hold>> holds_of_deployments(db::Tx& tx, const std::string& model);
 
 /// Everything that can be asked by hand; what an action does not need stays empty.
 struct DeliveryRequest {
   std::string actor, reason;
   std::int64_t version = 0;
-  bool force = false;  // deploy: though it is in quarantine
+  bool force = false;           // deploy: though it is in quarantine
+  std::string deployment = {};  // release: there alone
 };
-WIRE(DeliveryRequest, actor, reason, version, force)
+WIRE(DeliveryRequest, actor, reason, version, force, deployment)
 
 struct WaiverRequest {
   std::string gate, name, reason;
@@ -43,7 +50,8 @@ struct WaiverRequest {
 };
 WIRE(WaiverRequest, gate, name, reason, version, lasts, expires_ms)
 
-/// {"deployments": [...]}: declared ones and those that were; each with its rollout under way.
+/// {"deployments": [...]}: declared ones and those that were; each with its rollout under way, and
+/// with what keeps its version from answering (`fault`, "" where nothing does).
 Result<wire::Json> list_deployments(const DeliveryWorld& world);
 /// One, with what its guards and gates say, the history of its rollouts, waivers and quarantine.
 /// kMissing, with the nearest name.
@@ -56,8 +64,9 @@ Result<wire::Json> waive_gate(const DeliveryWorld& world, const std::string& mod
                               const WaiverRequest& request);
 Result<wire::Json> revoke_gate_waiver(const DeliveryWorld& world, const std::string& id,
                                       const std::string& actor);
+/// kMissing where no deployment went back from it.
 Result<wire::Json> release_version(const DeliveryWorld& world, const std::string& model,
-                                   std::int64_t version, const std::string& actor);
+                                   std::int64_t version, const DeliveryRequest& request);
 
 /// Under /api/slipway/v1: GET /deployments, GET /deployments/{name}, POST
 /// /deployments/{name}/{action}, GET and POST /models/{model}/waivers, POST /waivers/{id}/revoke,

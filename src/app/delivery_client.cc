@@ -64,10 +64,14 @@ Result<Json> ask_owner(const std::string& url, const std::string& secret, const 
   return json_of(url, TRY(http::fetch(request)));
 }
 
-/// Beside an owner that was killed and left its announcement, the catalogue answers.
+/// Beside an owner that was killed and left its announcement, or is stopped, the catalogue answers.
 Result<Json> look(const ProjectPlace& place, const std::string& path, const Here& here) {
+  if (const std::optional<Remote> remote = TRY(remote_server())) {
+    return ask_owner(remote->url, remote->token, path, std::nullopt);
+  }
   StateFolder state = TRY(StateFolder::open(place.state));
-  if (const std::optional<Owner> owner = TRY(announced_owner(state))) {
+  const std::optional<Owner> owner = TRY(announced_owner(state));
+  if (owner && require_answer(*owner, place.state).ok()) {
     Result<Json> answer = ask_owner(owner->url, TRY(state.secret()), path, std::nullopt);
     if (answer.ok() || answer.error().code != Code::kUnavailable) return answer;
   }

@@ -1,12 +1,15 @@
 #include "app/feedback_api.h"
 
 #include <algorithm>
+#include <chrono>
+#include <map>
 
 #include "app/app.h"
 #include "app/owner.h"
 #include "app/prediction_view.h"
 #include "base/text.h"
 #include "domain/serving/day_files.h"
+#include "domain/serving/recent.h"
 #include "domain/serving/row_counts.h"
 
 namespace slipway::app {
@@ -161,6 +164,7 @@ Error refused(std::vector<serving::WrongLabel> found, std::vector<serving::Wrong
 
 Result<http::Response> answer_feedback(const FeedbackWorld& world, const http::Request& request) {
   const FeedbackRequest sent = TRY(read_feedback(request.body));
+  if (world.keeps) TRY(world.keeps());
   std::vector<serving::WrongLabel> wrong;
   const auto knows = [&world](const std::string& name) { return is_known(world, name); };
   const Result<TakenLabels> taken =
@@ -176,6 +180,87 @@ Result<http::Response> answer_prediction(const FeedbackWorld& world, const http:
   const PredictionView view = TRY(
       find_prediction(world.pool, world.state, request.capture("id"), world.flush, world.damages));
   return http::Response::json(wire::dump(to_json(view), {.non_finite_as_string = true}));
+}
+
+Result<serving::RecentQuery> recent_query_of(const http::Request& request) {
+  using Outcome = serving::RecentQuery::Outcome;
+  constexpr std::int64_t kLimitMax = 500;
+  serving::RecentQuery query;
+  const auto limit = to_int64(request.query_value("limit").value_or("50"));
+  if (!limit || *limit < 1 || *limit > kLimitMax)
+    return invalid("limit must be a whole number from 1 to " + std::to_string(kLimitMax));
+  query.limit = static_cast<std::size_t>(*limit);
+  query.version = request.query_value("version").value_or("");
+  const std::string role = request.query_value("role").value_or("");
+  for (const serving::Role one :
+       {serving::Role::kLive, serving::Role::kCanary, serving::Role::kShadow})
+    if (role == serving::to_string(one)) query.role = one;
+  if (!role.empty() && !query.role)
+    return invalid("role must be live, canary or shadow, found '" + role.substr(0, 80) + "'");
+  static const std::map<std::string, Outcome> kOutcomes = {{"", Outcome::kAny},
+                                                           {"answered", Outcome::kAnswered},
+                                                           {"refused", Outcome::kRefused},
+                                                           {"failed", Outcome::kFailed}};
+  const std::string status = request.query_value("status").value_or("");
+  const auto outcome = kOutcomes.find(status);
+  if (outcome == kOutcomes.end())
+    return invalid("status must be answered, refused or failed, found '" + status.substr(0, 80) +
+                   "'");
+  query.outcome = outcome->second;
+  return query;
+}
+
+Json json_of(const serving::RecentAnswer& answer) {
+  Json::Object outputs;
+  for (const auto& [name, value] : answer.outputs)
+    outputs.emplace_back(name, static_cast<double>(value));
+  Json json(Json::Object{{"id", answer.id.text()},
+                         {"time", to_iso8601(answer.id.time_ms())},
+                         {"event_time", to_iso8601(answer.event_time_ms)},
+                         {"role", serving::to_string(answer.role)},
+                         {"model", answer.model},
+                         {"version", answer.version},
+                         {"status", static_cast<std::int64_t>(answer.status)},
+                         {"latency_us", static_cast<std::int64_t>(answer.latency_us)},
+                         {"rows", static_cast<std::int64_t>(answer.rows)},
+                         {"client_id", answer.client_id},
+                         {"outputs", Json(std::move(outputs))}});
+  if (!answer.error.empty()) json.set("error", answer.error);
+  return json;
+}
+
+/// The newest of a deployment: of what was answered until now.
+Result<http::Response> answer_recent(const FeedbackWorld& world, const http::Request& request) {
+  const std::string deployment = request.query_value("deployment").value_or("");
+  if (deployment.empty()) return invalid("deployment says whose predictions");
+  const serving::RecentQuery query = TRY(recent_query_of(request));
+  if (!is_known(world, deployment))
+    return missing("no deployment '" + deployment.substr(0, 80) + "' is served or has a log");
+  if (world.flush) (void)world.flush();  // what can't be written is lost, and counted
+  const serving::Recent recent = TRY(
+      serving::recent_answers(predictions_folder(world.state), deployment, query, world.damages));
+  Json::Array list;
+  for (const serving::RecentAnswer& one : recent.answers) list.push_back(json_of(one));
+  const Json json(
+      Json::Object{{"predictions", Json(std::move(list))}, {"complete", recent.complete}});
+  return http::Response::json(wire::dump(json, {.non_finite_as_string = true}));
+}
+
+/// How many were answered since the server began, or the log's rules changed: who asks twice knows
+/// the rate.
+Result<http::Response> answer_counts(const FeedbackWorld& world) {
+  Json::Array list;
+  for (const serving::Deployment& one : world.deployments.all()) {
+    if (!one->stream) continue;
+    list.push_back(
+        Json(Json::Object{{"deployment", one->route.deployment},
+                          {"answered", static_cast<std::int64_t>(one->stream->answered())},
+                          {"failed", static_cast<std::int64_t>(one->stream->failed())}}));
+  }
+  const std::int64_t uptime_ms =
+      std::chrono::duration_cast<std::chrono::milliseconds>(world.clock.monotonic()).count();
+  return http::Response::json(wire::dump(
+      Json(Json::Object{{"answers", Json(std::move(list))}, {"monotonic_ms", uptime_ms}})));
 }
 
 }  // namespace
@@ -236,6 +321,10 @@ void mount_feedback(http::Router& router, const FeedbackWorld& world) {
   group.add(
       {http::Method::kGet, "/predictions/{id*}", http::reads("serving"), http::Place::kBlocking},
       [world](http::Request& request) { return answer_prediction(world, request); });
+  group.add({http::Method::kGet, "/predictions", http::reads("serving"), http::Place::kBlocking},
+            [world](http::Request& request) { return answer_recent(world, request); });
+  group.add({http::Method::kGet, "/answers", http::reads("serving"), http::Place::kInline},
+            [world](http::Request&) { return answer_counts(world); });
 }
 
 Result<Json> feedback_at(const std::filesystem::path& state, const FeedbackRequest& feedback) {

@@ -66,9 +66,13 @@ struct FeedbackWorld {
   std::function<void()> wake = {};  // the loop: labels came
   FlushLog flush = {};              // the prediction log
   blob::Damages* damages = nullptr;
+  /// Fails, and says why, where another server keeps predictions and labels.
+  std::function<Result<>()> keeps = {};
 };
 
-/// Under /api/slipway/v1: POST /feedback and GET /predictions/ID, where ID may end in "/ROW".
+/// Under /api/slipway/v1: POST /feedback; GET /predictions/ID, where ID may end in "/ROW"; GET
+/// /predictions?deployment=NAME (&version=, &role=, &status=answered|refused|failed, &limit=), the
+/// newest first; GET /answers, how many each deployment gave.
 void mount_feedback(http::Router& router, const FeedbackWorld& world);
 
 // ---- for commands

@@ -38,6 +38,17 @@ Result<std::string> read_whole(blob::Reader& reader, std::uint64_t bytes_max,
   return content;
 }
 
+/// A version whose number is that of one that was deleted with its model: gates and rollouts were
+/// the other's.
+Error made_anew(const std::string& model, std::int64_t version) {
+  const std::string number = std::to_string(version);
+  return Error{Code::kInvalid,
+               "version " + number + " of model " + model +
+                   " was registered anew after the one that its rollout was about was deleted, and "
+                   "has been through no gate; register one more, which has a number of its own",
+               "changed"};
+}
+
 /// Without a record the version has no rollout.
 Result<> check_recorded(const std::vector<delivery::RecordedFile>& recorded,
                         const registry::Version& version, const std::string& path,
@@ -77,9 +88,13 @@ Result<std::string> RegistrySource::file(const std::string& model, const std::st
   std::string key = mlflow::below(*folder, path);
   std::unique_ptr<blob::Reader> reader = TRY(blobs_.open(key));
   std::string content = TRY(read_whole(*reader, bytes_max, key));
-  const auto recorded = TRY(pool_.read([&](db::Tx& tx) {
-    return delivery::version_files(tx, model, *number, found.created_ms);
-  }));
+  const auto recorded =
+      TRY(pool_.read([&](db::Tx& tx) -> Result<std::vector<delivery::RecordedFile>> {
+        auto files = TRY(delivery::version_files(tx, model, *number, found.created_ms));
+        if (files.empty() && TRY(delivery::was_recorded(tx, model, *number)))
+          return made_anew(model, *number);
+        return files;
+      }));
   TRY(check_recorded(recorded, found, path, content));
   return content;
 }

@@ -222,13 +222,6 @@ Result<Json> answer_incidents(const http::Request& request, db::Pool& pool) {
   return pool.read([&](db::Tx& tx) { return list_incidents(tx, wanted); });
 }
 
-/// Whoever is no user of this server says who asks; others are who they are.
-std::string actor_of(const http::Request& request, const std::string& said) {
-  const std::string& known = request.principal.name;
-  if (known.empty() || known == kOwnerName) return said.empty() ? known : said;
-  return known;
-}
-
 Result<Json> answer_close(const http::Request& request, db::Pool& pool, const Clock& clock) {
   CloseRequest body = TRY(wire::decode<CloseRequest>(request.body));
   body.actor = actor_of(request, body.actor);

@@ -1,10 +1,28 @@
 #include "app/owner.h"
 
+#include <cstdlib>
 #include <thread>
 
+#include "base/file.h"
+#include "base/text.h"
 #include "io/http/client.h"
 
 namespace slipway::app {
+namespace {
+
+/// As by SIGSTOP, or in a debugger.
+bool is_stopped(pid_t pid) {
+  constexpr std::uint64_t kStatBytesMax = 64u << 10;
+  const Result<std::string> stat =
+      read_file("/proc/" + std::to_string(pid) + "/stat", kStatBytesMax);
+  if (!stat.ok()) return false;
+  const std::size_t end = stat->rfind(')');  // of its name, which may have any letter
+  if (end == std::string::npos || end + 2 >= stat->size()) return false;
+  const char state = (*stat)[end + 2];
+  return state == 'T' || state == 't';
+}
+
+}  // namespace
 
 bool has_state(const std::filesystem::path& path) {
   std::error_code ignored;
@@ -13,22 +31,62 @@ bool has_state(const std::filesystem::path& path) {
          std::filesystem::exists(path / "catalog.db", ignored);
 }
 
+Result<std::optional<Remote>> remote_server() {
+  const auto variable = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::string(value == nullptr ? "" : value);
+  };
+  Remote remote{variable("SLIPWAY_URL"), variable("SLIPWAY_TOKEN")};
+  const std::string file = variable("SLIPWAY_TOKEN_FILE");
+  if (remote.url.empty() || (remote.token.empty() && file.empty())) return std::optional<Remote>();
+  if (remote.token.empty()) {
+    remote.token = std::string(trim(TRY(read_file(file))));
+  }
+  while (remote.url.ends_with('/')) remote.url.pop_back();
+  return std::optional<Remote>(std::move(remote));
+}
+
 Result<> require_state(const std::filesystem::path& path) {
-  if (has_state(path)) return {};
+  if (TRY(remote_server()) || has_state(path)) return {};
   return missing("there is no state at " + path.string() +
                  " yet: run `slipway up` or `slipway apply` in this project first, or name the "
                  "folder with --state");
+}
+
+Result<> require_answer(const Owner& owner, const std::filesystem::path& state,
+                        std::chrono::milliseconds patience) {
+  http::ClientRequest request;
+  request.url = owner.url + "/health";
+  request.timeout = patience;
+  const Result<http::Response> answer = http::fetch(request);
+  if (answer.ok() || answer.error().tag != "timeout") return {};
+  const std::string pid = std::to_string(owner.pid);
+  const std::string who = "`" + owner.what + "` (pid " + pid + "), which owns " + state.string();
+  const bool stopped = is_stopped(owner.pid);
+  const std::string seconds =
+      std::to_string(std::chrono::duration_cast<std::chrono::seconds>(patience).count());
+  Error error = unavailable(
+      who + ", does not answer: asked GET " + request.url + ", waited " + seconds + " s" +
+      (stopped ? "; its process is stopped: `kill -CONT " + pid + "` lets it go on"
+               : "; wait until it is less busy") +
+      ", or end it (`kill " + pid + (stopped ? "`, then `kill -CONT " + pid + "`" : "`") +
+      ") and repeat the command");
+  return with_tag(std::move(error), "silent");
 }
 
 Result<wire::Json> at_owner(
     const std::filesystem::path& folder, const std::function<Result<wire::Json>()>& here,
     const std::function<Result<wire::Json>(const std::string& url, const std::string& secret)>&
         there) {
+  if (const std::optional<Remote> remote = TRY(remote_server())) {
+    return there(remote->url, remote->token);
+  }
   StateFolder state = TRY(StateFolder::open(folder));
   for (int i = 0; i < kAnnounceTries; ++i) {
     std::optional<Ownership> own = TRY(Ownership::try_take(state));
     if (own) return here();
     if (std::optional<Owner> owner = TRY(announced_owner(state))) {
+      TRY(require_answer(*owner, folder));
       return there(owner->url, TRY(state.secret()));
     }
     std::this_thread::sleep_for(kAnnouncePause);

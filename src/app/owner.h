@@ -3,6 +3,7 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "app/state.h"
@@ -24,9 +25,27 @@ Result<> require_state(const std::filesystem::path& path);
 inline constexpr int kAnnounceTries = 200;
 inline constexpr std::chrono::milliseconds kAnnouncePause{50};
 
+/// A server elsewhere that commands are to ask: SLIPWAY_URL with SLIPWAY_TOKEN, or with
+/// SLIPWAY_TOKEN_FILE, a file that holds the token. Nothing when they are not set.
+struct Remote {
+  std::string url, token;
+};
+Result<std::optional<Remote>> remote_server();
+
+/// How long a server may take to say that it is there, before it is asked for anything: the answer
+/// waits for nothing but a loop.
+inline constexpr std::chrono::milliseconds kAnswerPatience{5000};
+
+/// kUnavailable, tag "silent", where the owner of a state folder lives and does not answer within
+/// `patience`, as a stopped process does: who it is, what was asked, what to do. Whatever else is
+/// wrong with it is told by the request that follows.
+Result<> require_answer(const Owner& owner, const std::filesystem::path& state,
+                        std::chrono::milliseconds patience = kAnswerPatience);
+
 /// Calls `here` while this process owns the folder, or `there` with the owner's address and the
 /// folder's secret. Waits up to ten seconds for an owner that has not said yet where it answers;
-/// then kUnavailable.
+/// then kUnavailable, and at once where it says nothing (require_answer). Where there is a
+/// remote_server(), that is `there`, with its token.
 Result<wire::Json> at_owner(
     const std::filesystem::path& state, const std::function<Result<wire::Json>()>& here,
     const std::function<Result<wire::Json>(const std::string& url, const std::string& secret)>&

@@ -6,8 +6,11 @@
 #include "app/project_judges.h"
 #include "base/text.h"
 #include "domain/delivery/plan.h"
+#include "domain/delivery/store.h"
 #include "domain/project/applied.h"
 #include "domain/registry/registry.h"
+#include "domain/registry/rows.h"
+#include "domain/tracking/store.h"
 
 namespace slipway::app {
 namespace {
@@ -56,11 +59,72 @@ Result<> look_at_registry(db::Tx& tx, const project::ProjectFile* applied,
   return {};
 }
 
+/// What is known of one model: nothing of what is not registered.
+Result<std::optional<project::ModelFacts>> model_facts(db::Tx& tx, const std::string& name) {
+  const auto row = registry::rows::find_model(tx, name);
+  if (!row.ok() && row.error().code == Code::kMissing) return std::optional<project::ModelFacts>();
+  if (!row.ok()) return row.error();
+  const registry::Model model = TRY(registry::rows::load_model(tx, row->id));
+  project::ModelFacts facts;
+  std::string run_id;
+  for (const registry::Version& version : model.latest) {
+    if (version.number < facts.newest) continue;
+    facts.newest = version.number;
+    run_id = version.run_id;
+  }
+  if (run_id.empty()) return std::optional(facts);
+  const Result<tracking::Run> run = tracking::read_run(tx, run_id);
+  if (!run.ok() && run.error().code != Code::kMissing) return run.error();
+  if (!run.ok()) return std::optional(facts);
+  facts.metrics.emplace();
+  for (const tracking::Metric& metric : run->metrics) facts.metrics->push_back(metric.key);
+  return std::optional(facts);
+}
+
+/// The models that are deployed, and names of others for who misspelt one.
+Result<project::ModelsKnown> models_known(db::Tx& tx, const project::ProjectFile& next) {
+  constexpr int kNamesMax = 1000;
+  project::ModelsKnown models;
+  for (std::string& name : TRY(registry::rows::model_names(tx, kNamesMax))) models[std::move(name)];
+  for (const project::DeploymentSpec& spec : next.deployments) {
+    models.erase(spec.model);
+    if (auto facts = TRY(model_facts(tx, spec.model))) models[spec.model] = std::move(*facts);
+  }
+  return models;
+}
+
+/// What the deployments serve that hold now.
+Result<project::ServedKnown> served_now(db::Tx& tx, const project::ProjectFile& applied) {
+  project::ServedKnown served;
+  for (const project::DeploymentSpec& spec : applied.deployments) {
+    const auto deployment = TRY(delivery::find_deployment(tx, spec.name));
+    const auto rollout = TRY(delivery::active_rollout(tx, spec.name));
+    project::Served& one = served[spec.name];
+    if (deployment) one.stable = deployment->stable;
+    if (rollout) one.candidate = rollout->version;
+    const auto meant = registry::meant_version(tx, spec.model);
+    if (!meant.ok() && meant.error().code != Code::kMissing) return meant.error();
+    if (meant.ok()) one.registry_version = *meant;
+  }
+  return served;
+}
+
 Result<project::Plan> plan_in(db::Tx& tx, const project::Declared& declared, project::Facts facts) {
   std::optional<project::Applied> applied = TRY(readable(tx));
   TRY(look_at_registry(tx, applied ? &applied->declared.file : nullptr, declared.file, facts));
+  facts.models = TRY(models_known(tx, declared.file));
+  if (applied) facts.served = TRY(served_now(tx, applied->declared.file));
   return project::plan(applied ? &applied->declared : nullptr, declared, facts,
                        delivery::answers_for);
+}
+
+/// The file with the deployments that it takes away, so that these are measured too.
+Result<project::ProjectFile> with_departing(db::Pool& pool, project::ProjectFile file) {
+  const std::optional<project::Applied> applied = TRY(pool.read(readable));
+  if (!applied) return file;
+  for (const project::DeploymentSpec& spec : applied->declared.file.deployments)
+    if (file.find_deployment(spec.name) == nullptr) file.deployments.push_back(spec);
+  return file;
 }
 
 Json with_text(const project::Plan& plan) {
@@ -125,7 +189,7 @@ Result<http::Response> answer_history(const http::Request& request, db::Pool& po
 Result<Json> plan_project(db::Pool& pool, const ProjectRequest& request,
                           const ProjectFacts& facts) {
   project::Declared declared = TRY(declared_of(request));
-  project::Facts known = TRY(facts(declared.file));
+  project::Facts known = TRY(facts(TRY(with_departing(pool, declared.file))));
   known.workspace = request.workspace;
   project::Plan plan = TRY(pool.read([&](db::Tx& tx) { return plan_in(tx, declared, known); }));
   return with_text(plan);
@@ -135,13 +199,14 @@ Result<Json> plan_first(const ProjectRequest& request) {
   project::Declared declared = TRY(declared_of(request));
   project::Facts known;
   known.workspace = request.workspace;
+  known.models.emplace();  // without a catalogue there are none
   return with_text(project::plan(nullptr, declared, known, delivery::answers_for));
 }
 
 Result<Json> apply_project(db::Pool& pool, const Clock& clock, const ProjectRequest& request,
                            const ProjectFacts& facts) {
   project::Declared declared = TRY(declared_of(request));
-  project::Facts known = TRY(facts(declared.file));
+  project::Facts known = TRY(facts(TRY(with_departing(pool, declared.file))));
   known.workspace = request.workspace;
   UnixMs now = clock.now_ms();
   return pool.write([&](db::Tx& tx) -> Result<Json> {

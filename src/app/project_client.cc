@@ -92,7 +92,8 @@ Result<wire::Json> plan_at(const ProjectPlace& place, const ProjectRequest& requ
   if (has_state(place.state)) {
     StateFolder state = TRY(StateFolder::open(place.state));
     std::optional<Owner> owner = TRY(announced_owner(state));
-    if (owner) {
+    // Beside one that is stopped the catalogue can be read.
+    if (owner && require_answer(*owner, place.state).ok()) {
       Result<wire::Json> answer =
           post(owner->url + "/api/slipway/v1/project/plan", TRY(state.secret()), request);
       // An owner that was killed leaves its announcement behind.

@@ -46,12 +46,12 @@ void judge_triggers(const Declared& declared, Judgement& out) {
     const auto* cron = std::get_if<project::CronSource>(&trigger.source);
     if (cron == nullptr) continue;
     Result<flows::CronRule> rule = flows::CronRule::parse(cron->expression);
-    if (!rule.ok()) out.add_at(trigger.at, rule.error().message);
+    if (!rule.ok()) out.add_at(cron->expression_at, rule.error().message);
     Result<TimeZone> zone = TimeZone::find(cron->tz);
     // Without the system's list of zones nothing can be said here; the trigger says it when it
     // runs.
     bool unknown = !zone.ok() && zone.error().code != Code::kUnavailable;
-    if (unknown) out.add_at(trigger.at, zone.error().message);
+    if (unknown) out.add_at(cron->tz_at, zone.error().message);
   }
 }
 
@@ -91,8 +91,9 @@ void judge_deployments(const Declared& declared,
     const std::string& view = deployment.features;
     if (view.empty() || !views) continue;
     if (std::find(views->begin(), views->end(), view) != views->end()) continue;
-    out.add_at(deployment.at, "found the feature view " + project::in_quotes(view) + ", expected " +
-                                  project::one_of(*views) + project::did_you_mean(view, *views));
+    out.add_at(deployment.features_at, "found the feature view " + project::in_quotes(view) +
+                                           ", expected " + project::one_of(*views) +
+                                           project::did_you_mean(view, *views));
   }
 }
 

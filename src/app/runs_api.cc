@@ -1,7 +1,10 @@
 #include "app/runs_api.h"
 
 #include <algorithm>
+#include <iterator>
+#include <variant>
 
+#include "app/api.h"
 #include "app/loop/nats_part.h"
 #include "base/file.h"
 #include "base/text.h"
@@ -83,8 +86,8 @@ Result<flows::ByHand> by_hand(const http::Request& request) {
   if (wish.pipeline.empty()) return invalid("\"pipeline\" says which one to run");
   if (std::max({wish.pipeline.size(), wish.commit.size(), wish.actor.size()}) > kWordMax)
     return invalid("pipeline, commit and actor are at most 1024 bytes long");
-  flows::ByHand asked{std::move(wish.pipeline), request.principal.name, std::move(wish.commit), {}};
-  if (!wish.actor.empty()) asked.actor = std::move(wish.actor);
+  flows::ByHand asked{
+      std::move(wish.pipeline), actor_of(request, wish.actor), std::move(wish.commit), {}};
   for (auto& [key, value] : wish.params) {
     flows::ParamInput input;
     const std::size_t colon = key.rfind(':');
@@ -114,7 +117,8 @@ Result<http::Response> cancel(const http::Request& request, const RunsWorld& wor
   if (!request.body.empty()) {
     const Json body = TRY(wire::parse(request.body));
     const Json* said = body.find("actor");
-    if (said != nullptr && said->is_string()) actor = said->as_string().substr(0, 256);
+    if (said != nullptr && said->is_string())
+      actor = actor_of(request, said->as_string().substr(0, 256));
   }
   const UnixMs now = world.clock.now_ms();
   const Json json = TRY(world.pool.write([&](db::Tx& tx) -> Result<Json> {
@@ -180,6 +184,14 @@ http::Response json_response(const Json& json) {
   return http::Response::json(wire::dump(json));
 }
 
+Result<http::Response> answer_triggers(const RunsWorld& world) {
+  static const project::ProjectFile kNothing;
+  const auto applied = TRY(world.triggers.project());
+  const project::ProjectFile& file = applied ? applied->declared.file : kNothing;
+  return json_response(TRY(
+      world.pool.read([&](db::Tx& tx) { return show_triggers(tx, file, world.clock.now_ms()); })));
+}
+
 }  // namespace
 
 Result<Json> show_runs(db::Tx& tx, const std::string& pipeline, int limit) {
@@ -237,6 +249,28 @@ Result<Json> show_decisions(db::Tx& tx, const std::string& trigger, int limit) {
   return list_of("decisions", TRY(flows::decisions(tx, trigger, limit)));
 }
 
+Result<Json> show_triggers(db::Tx& tx, const project::ProjectFile& file, UnixMs now_ms) {
+  // In the order of project::TriggerSource.
+  static constexpr const char* kSources[] = {"cron",       "data",  "git",
+                                             "cloudevent", "alert", "incident"};
+  static_assert(std::size(kSources) == std::variant_size_v<project::TriggerSource>);
+  Json::Array list;
+  for (const project::TriggerSpec& trigger : file.triggers) {
+    const UnixMs fired = TRY(flows::last_fired(tx, trigger.name));
+    const UnixMs rests = fired == 0 ? 0 : fired + trigger.cooldown.count();
+    list.push_back(Json(Json::Object{
+        {"trigger", trigger.name},
+        {"pipeline", trigger.pipeline},
+        {"on", kSources[trigger.source.index()]},
+        {"cooldown_ms", static_cast<std::int64_t>(trigger.cooldown.count())},
+        {"at_most", trigger.at_most ? Json(project::to_text(*trigger.at_most)) : Json()},
+        {"overlap", trigger.overlap},
+        {"last_fired_ms", fired},
+        {"rests_until_ms", rests > now_ms ? rests : 0}}));
+  }
+  return Json(Json::Object{{"triggers", Json(std::move(list))}});
+}
+
 void mount_runs(http::Router& router, RunsWorld given) {
   const auto world = std::make_shared<const RunsWorld>(std::move(given));
   http::Router::Group group = router.group("/api/slipway/v1", http::render_plain_error);
@@ -256,6 +290,8 @@ void mount_runs(http::Router& router, RunsWorld given) {
       [](db::Tx& tx, const http::Request& request) { return why_run(tx, request.capture("id")); });
   get("/events",
       [](db::Tx& tx, const http::Request& request) { return answer_events(tx, request); });
+  group.add({http::Method::kGet, "/triggers", http::reads("flows"), http::Place::kBlocking},
+            [world](http::Request&) { return answer_triggers(*world); });
   get("/triggers/decisions", [](db::Tx& tx, const http::Request& request) -> Result<Json> {
     return show_decisions(tx, request.query_value("trigger").value_or(""), TRY(limit_of(request)));
   });

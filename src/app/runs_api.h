@@ -26,6 +26,10 @@ Result<wire::Json> look_back(db::Tx& tx, const graph::LookBack& look);
 /// {"run": ..., "events": [...]}: the chain of causes from the first event to the newest of the
 /// run.
 Result<wire::Json> why_run(db::Tx& tx, const std::string& id);
+/// {"triggers": [{"trigger", "pipeline", "on", "cooldown_ms", "at_most", "overlap",
+/// "last_fired_ms", "rests_until_ms"}]}: those that are declared; 0 where one never fired, or does
+/// not rest at `now_ms`.
+Result<wire::Json> show_triggers(db::Tx& tx, const project::ProjectFile& file, UnixMs now_ms);
 /// {"decisions": [...]}: what was decided last, each with its reason.
 Result<wire::Json> show_decisions(db::Tx& tx, const std::string& trigger, int limit);
 
@@ -38,8 +42,8 @@ struct RunsWorld {
 };
 /// Under /api/slipway/v1: GET /runs, POST /runs, GET /runs/{id}, GET /runs/{id}/log, POST
 /// /runs/{id}/cancel, GET /runs/{id}/why, GET /events (?after= of all; ?before= and
-/// ?types=incident.,rollout. to look back; ?subject=KIND:ID of one thing), GET /triggers/decisions,
-/// POST /triggers/look. All must outlive the router.
+/// ?types=incident.,rollout. to look back; ?subject=KIND:ID of one thing), GET /triggers,
+/// GET /triggers/decisions, POST /triggers/look. All must outlive the router.
 void mount_runs(http::Router& router, RunsWorld world);
 
 }  // namespace slipway::app

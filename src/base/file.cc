@@ -22,16 +22,38 @@ Fd::~Fd() {
   if (fd_ >= 0) close(fd_);
 }
 
+namespace {
+
+/// Nothing of what may stand in the place of a file is waited for: a pipe, a terminal, a socket.
+const char* name_of_kind(mode_t mode) {
+  if (S_ISFIFO(mode)) return "a pipe";
+  if (S_ISSOCK(mode)) return "a socket";
+  if (S_ISCHR(mode) || S_ISBLK(mode)) return "a device";
+  return "no file";
+}
+
+}  // namespace
+
 Result<std::string> read_file(const std::filesystem::path& path, std::uint64_t bytes_max) {
-  Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // O_NONBLOCK: to open a pipe that nobody writes to would wait for its writer.
+  Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file) {
     if (errno == ENOENT || errno == ENOTDIR) return missing("no such file: " + path.string());
+    if (errno == ENXIO) return invalid(path.string() + " is a socket, expected a file");
     return system_error("cannot open " + path.string(), errno);
   }
   struct stat status {};
   if (fstat(file.get(), &status) != 0) return system_error("cannot read " + path.string(), errno);
+  // A folder is told by the first read.
+  if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)) {
+    return invalid(path.string() + " is " + name_of_kind(status.st_mode) + ", expected a file");
+  }
+  const auto size = static_cast<std::uint64_t>(status.st_size);
+  if (S_ISREG(status.st_mode) && size > bytes_max) {
+    return invalid(path.string() + " is longer than " + std::to_string(bytes_max) + " bytes");
+  }
   std::string content;
-  content.resize(static_cast<std::size_t>(status.st_size) + 1);
+  content.resize(static_cast<std::size_t>(size) + 1);
   std::size_t filled = 0;
   while (true) {
     if (filled > bytes_max) {

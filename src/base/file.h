@@ -27,7 +27,7 @@ class Fd {
   int fd_ = -1;
 };
 
-/// kMissing when there is no such file; kInvalid when it is longer than `bytes_max`.
+/// kMissing when there is no such file; kInvalid when longer than `bytes_max`, or a pipe or device.
 Result<std::string> read_file(const std::filesystem::path& path,
                               std::uint64_t bytes_max = 256u << 20);
 

@@ -53,5 +53,20 @@ TEST_F(FileTest, ErrorsSayWhichKind) {
   EXPECT_FALSE(read_file(folder_).ok());  // a folder is not a file
 }
 
+TEST_F(FileTest, APipeOrADeviceInThePlaceOfAFileIsNotWaitedFor) {
+  ASSERT_EQ(mkfifo((folder_ / "pipe").c_str(), 0600), 0);
+  std::filesystem::create_symlink("pipe", folder_ / "link");
+  for (const char* name : {"pipe", "link"}) {
+    const Result<std::string> read = read_file(folder_ / name);
+    EXPECT_EQ(read.error().code, Code::kInvalid);
+    EXPECT_EQ(read.error().message, (folder_ / name).string() + " is a pipe, expected a file");
+  }
+  EXPECT_EQ(read_file("/dev/zero").error().message, "/dev/zero is a device, expected a file");
+}
+
+TEST_F(FileTest, FilesOfTheKernelThatSayNoLengthAreRead) {
+  EXPECT_NE(read_file("/proc/self/status")->find("Name:"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace slipway

@@ -9,6 +9,7 @@
 #include "base/failpoint.h"
 #include "base/hash.h"
 #include "base/ids.h"
+#include "graph/history.h"
 #include "graph/schema.h"
 
 namespace slipway::graph {
@@ -329,6 +330,19 @@ Result<std::int64_t> newest_seq(db::Tx& tx) {
 Result<std::vector<LoggedEvent>> events_about(db::Tx& tx, const NodeRef& subject, int limit) {
   std::vector<StoredEvent> newest_first =
       TRY(tx.all<StoredEvent>(schema::kEventsAbout, subject.kind, subject.id, limit));
+  std::reverse(newest_first.begin(), newest_first.end());
+  return to_events(newest_first);
+}
+
+Result<std::vector<LoggedEvent>> events_of_family(db::Tx& tx, const NodeRef& prefix,
+                                                  std::int64_t before, int limit) {
+  TRY(check_ref(prefix));
+  std::string end = prefix.id;  // the next text of that length
+  if (static_cast<unsigned char>(end.back()) >= 0x7f) return invalid("a prefix ends in ASCII");
+  ++end.back();
+  if (before == 0) before = std::numeric_limits<std::int64_t>::max();
+  std::vector<StoredEvent> newest_first =
+      TRY(tx.all<StoredEvent>(schema::kEventsOfFamily, prefix.kind, prefix.id, end, before, limit));
   std::reverse(newest_first.begin(), newest_first.end());
   return to_events(newest_first);
 }

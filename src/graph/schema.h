@@ -49,4 +49,9 @@ inline constexpr char kEventsAbout[] =
     "select seq, id, time_ms, type, subject_kind, subject_id, actor, cause_seq, data "
     "from events where subject_kind = ? and subject_id = ? order by seq desc limit ?";
 
+inline constexpr char kEventsOfFamily[] =
+    "select seq, id, time_ms, type, subject_kind, subject_id, actor, cause_seq, data "
+    "from events where subject_kind = ? and subject_id >= ? and subject_id < ? and seq < ? "
+    "order by seq desc limit ?";
+
 }  // namespace slipway::graph::schema

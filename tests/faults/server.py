@@ -8,9 +8,9 @@ import time
 
 
 class Server:
-    def __init__(self, state, prefix=(), arguments=(), **environment):
+    def __init__(self, state, prefix=(), arguments=(), cwd=None, **environment):
         self.state, self.prefix, self.arguments, self.environment = state, list(prefix), list(arguments), environment
-        self.process = None
+        self.process, self.cwd = None, cwd
 
     def start(self):
         """Seconds until it said that it is ready."""
@@ -18,7 +18,8 @@ class Server:
         self.process = subprocess.Popen(
             [*self.prefix, os.environ["SLIPWAY_BINARY"], "up", "--listen", "127.0.0.1:0", "--state", str(self.state),
              "--log-level", "error", *self.arguments],
-            stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, env=dict(os.environ, **self.environment))
+            stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, cwd=self.cwd,
+            env=dict(os.environ, **self.environment))
         line = self.process.stdout.readline()
         assert line.startswith("slipway: ready at http://"), f"the server said {line!r}"
         self.address = line.split("http://")[1].strip()

@@ -105,13 +105,59 @@ def test_killed_on_the_way_back_it_goes_back_once(world):
         assert loop.places == [], "nobody came there"
 
 
+# What begins the type of an event is a kind of thing, or one of these; what the program puts together is one of those.
+SUBJECTS = {"alias", "declaration", "gate", "prediction_log", "rollout", "training_set", "waiver"}
+PUT_TOGETHER = {
+    "attempt": "started succeeded failed",
+    "alert": "received", "commit": "received", "data": "received", "message": "received", "person": "received",
+    "tick": "received",
+    "declaration": "added changed removed",
+    "incident": "opened unresolved remedy_started remedy_promoted remedy_failed closed",
+    "pipeline_run": "requested attempt_started retry_wait succeeded failed cancel_asked cancelled timed_out skipped",
+    "trigger": "fired waits buffered ignored counted listening unreachable",
+}
+# Events that no test kills a server at yet. The list may only become shorter.
+NOT_YET = {f"event.{name}" for name in (
+    "alert.received attempt.failed attempt.restored attempt.started commit.received data.drawn "
+    "data.received declaration.changed declaration.removed message.received person.received "
+    "pipeline_run.skipped pipeline_run.timed_out prediction_log.lost run.changed tick.received "
+    "trigger.buffered trigger.counted trigger.ignored trigger.listening trigger.unreachable trigger.waits").split()}
+
+
+def event_types():
+    """Of the literals of the program that begin like an event's type, and are no failpoints or columns."""
+    kinds = set(re.findall(r'constexpr char k\w+\[\] = "(\w+)"', (ROOT / "src/graph/kinds.h").read_text())) | SUBJECTS
+    types, put_together = set(), set()
+    for file in (ROOT / "src").rglob("*.cc"):
+        if file.name.endswith(("_test.cc", "_testing.cc", "_bench.cc")):
+            continue
+        text = re.sub(r'failpoint\("[a-z_.]+"', "", file.read_text())
+        types |= {name for name in re.findall(r'"([a-z_]+\.[a-z_]+)"', text) if name.split(".")[0] in kinds}
+        put_together |= {name for name in re.findall(r'"([a-z_]+)\."\)? \+', text) if name in kinds}
+    received = {kind for kind, words in PUT_TOGETHER.items() if words == "received"}
+    assert put_together == set(PUT_TOGETHER) - received, "another type is put together"
+    types |= {f"{kind}.{word}" for kind, words in PUT_TOGETHER.items() for word in words.split()}
+    return types - {"model.xgb", "params.yaml"}  # files
+
+
+def places():
+    """Every name that a server can be told to die at; those of a group one by one."""
+    found = {name for file in (ROOT / "src").rglob("*.cc")
+             for name in re.findall(r'failpoint\("([a-z_.]+)"\)', file.read_text())}
+    actions, = re.findall(r"const char\* to_string\(Action::Kind.*?\{(.*?)\};", (ROOT / "src/domain/delivery/rollout.cc").read_text(),
+                          re.S)
+    found |= {f"rollout.{name}" for name in re.findall(r'"(\w+)"', actions) if name != "wait"}
+    return found | {f"event.{name}" for name in event_types()}
+
+
 def test_every_place_of_the_program_is_named_by_a_test():
-    tests = "".join(file.read_text() for file in (ROOT / "tests").rglob("test_*.py"))
-    places = {name for file in (ROOT / "src").rglob("*.cc")
-              for name in re.findall(r'failpoint\("([a-z_.]+)"', file.read_text())}
-    assert len(places) > 15
-    for place in places:
-        assert re.search(rf"\b{re.escape(place)}\b", tests), place
+    groups = {name for file in (ROOT / "src").rglob("*.cc") for name in re.findall(r'failpoint\("(\w+)", ', file.read_text())}
+    assert groups == {"event", "rollout"}, "another group has members to be named"
+    tests = "".join(file.read_text() for file in (ROOT / "tests").rglob("test_*.py") if file.name != "test_circle_kill.py")
+    tests += " ".join([*sum(PLACES.values(), []), *WAY_BACK])
+    unnamed = {place for place in places() if not re.search(rf"(?<![\w.]){re.escape(place)}(?![\w.])", tests)}
+    assert len(places()) > 80
+    assert unnamed == NOT_YET, (sorted(unnamed - NOT_YET), "are named by no test; by now", sorted(NOT_YET - unnamed), "are")
 
 
 class Killer(threading.Thread):

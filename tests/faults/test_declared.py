@@ -11,6 +11,7 @@ import pathlib
 import random
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 
@@ -19,7 +20,7 @@ import pytest
 pytest.register_assert_rewrite("loop", "test_data_faults")
 from loop import API, DAY, PROJECT as LIVED, Died, Loop  # noqa: E402
 from server import Server, call  # noqa: E402
-from test_data_faults import HOWS, LONG, Cuts, folder, nth_call  # noqa: E402, F401 (fixtures)
+from test_data_faults import HOWS, LONG, Cuts, Project, folder, nth_call  # noqa: E402, F401 (fixtures)
 
 SLIPWAY = os.environ["SLIPWAY_BINARY"]
 PROJECT = """version: 1
@@ -30,7 +31,7 @@ features: [place.yaml]
 deployments:
   live: {model: tiny, gates: [integrity]}
 """
-CHANGED = PROJECT.replace("gates: [integrity]", "gates: [integrity, signature]") + "  other: {model: tiny, gates: [parity]}\n"
+CHANGED = PROJECT.replace("gates: [integrity]", "gates: [integrity, signature]") + "  other: {model: tiny, alias: other, gates: [parity]}\n"
 CONTRACT = """apiVersion: v3.1.0
 kind: DataContract
 id: rows
@@ -49,6 +50,10 @@ features:
 """
 ROWS = "at,place,x\n" + "".join(f"2011-05-01T{n:02}:00:00Z,{n % 5},{n}\n" for n in range(24))
 ENTITIES = "place,event_timestamp\n" + "".join(f"{n},2011-05-02T00:00:00Z\n" for n in range(5))
+
+
+# A person whose disk is full has no use for the statement that met with it.
+SQL = re.compile(r"\b(insert into|delete from|begin immediate|commit:|select [\w*]+ from|update \w+ set|create table|pragma)\b", re.I)
 
 
 def filled(project):
@@ -133,6 +138,7 @@ class Everywhere:
         else:
             assert done.returncode in (0, 1, 3), "it crashed"
             assert done.returncode == 0 or "slipway: " in done.stderr, "no clear error"
+        assert not SQL.search(done.stderr), "it speaks of statements, not of what is wrong"
         now = self.seen(project)
         for name in {**self.before, **self.after}:
             olds, news = self.before.get(name), self.after.get(name)
@@ -204,6 +210,76 @@ def test_a_training_set_and_the_online_store_are_whole_or_not_there(nth_call, fo
             assert found.returncode in (1, 3), found
 
     everywhere.all(6, looked_up if verb == "materialize" else lambda project: None)
+
+
+# --- what stands in the place of a file, or of a server ---
+
+@pytest.mark.parametrize("place", ["slipway.yaml", "rows.yaml", "place.yaml", "rows.csv", "dvc.yaml", ".dvcignore"])
+def test_a_pipe_in_the_place_of_a_file_is_told_and_not_waited_for(folder, place):  # noqa: F811
+    project = Project(folder / "tiny")
+    project.root.mkdir()
+    for arguments in (["git", "init", "-q", "."], [SLIPWAY, "init", "--minimal"]):
+        subprocess.run(arguments, cwd=project.root, check=True, capture_output=True)
+    filled(project)
+    (project.root / "dvc.yaml").write_text("stages: {train: {cmd: 'true', deps: [rows.csv]}}\n")
+    pipe = project.root / place
+    pipe.unlink(missing_ok=True)
+    os.mkfifo(pipe)
+    told = {}
+    for command in (["plan"], ["apply"], ["lint"], ["check", "rows.csv"], ["profile", "rows.csv"], ["infer", "rows.csv"],
+                    ["features", "materialize", "--view", "place"], ["status"], ["explain", "rows.csv"]):
+        done = subprocess.run([SLIPWAY, *command], cwd=project.root, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=30)
+        assert done.returncode in (0, 1, 2, 3), (command, done)
+        told[command[0]] = done.stdout + done.stderr
+    reader = {"rows.csv": "check", "dvc.yaml": "status"}.get(place, "plan")
+    if place != ".dvcignore":  # DVC passes over one that it cannot read
+        assert re.search(r"pipe|is no file", told[reader]), told[reader]
+    if place == "slipway.yaml":
+        assert "cannot be read as a text (a pipe" in told["lint"], told["lint"]
+
+
+def test_a_server_that_is_stopped_is_told_and_not_waited_for(tmp_path):
+    """It holds its state folder and its port, and the kernel takes connections for it."""
+    root = tmp_path / "tiny"
+    root.mkdir()
+    project = Project(root)
+    filled(project)
+    subprocess.run(["git", "init", "-q", "."], cwd=root, check=True)
+    env = {name: value for name, value in os.environ.items() if not name.startswith("SLIPWAY_")}
+
+    def run(*words):
+        return subprocess.run([SLIPWAY, *words], cwd=root, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=40)
+
+    server = Server(root / ".slipway")
+    server.start()
+    assert run("apply").returncode == 0
+    project.write(slipway_yaml=CHANGED)
+    pid = server.process.pid
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        # What is asked of the server, and nobody else may do, says whom it asked and how it goes on.
+        for command in (["apply"], ["run", "train"], ["features", "materialize", "--view", "place"],
+                        ["feedback", "live.019753a8-3c1a-7e05-8a4e-0f6b1d2c3e4f", "1"], ["rollback", "live"],
+                        ["gates", "waive", "parity", "--model", "tiny", "--reason", "r", "--for", "7d"]):
+            done = run(*command)
+            assert done.returncode == 3, (command, done)
+            assert f"(pid {pid}), which owns {root}/.slipway, does not answer: asked GET http://" in done.stderr, done.stderr
+            assert f"its process is stopped: `kill -CONT {pid}` lets it go on" in done.stderr, done.stderr
+        # What only looks reads the catalogue beside it.
+        for command, words in ((["plan"], "+ deployment other"), (["deployments"], ""), (["runs"], ""),
+                               (["events", "--after", "0"], "project.applied"), (["monitors"], ""), (["incidents"], "")):
+            done = run(*command)
+            assert done.returncode == 0 and words in done.stdout, (command, done)
+        # A verdict is given, and that it is not kept is said.
+        done = run("check", "rows.csv")
+        assert done.returncode == 0 and "the verdicts are not recorded: " in done.stderr and "does not answer" in done.stderr, done
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+        applied_then = run("apply")
+        code = server.stop()
+    assert applied_then.returncode == 0 and code == 0, (applied_then, code)
 
 
 # --- a server that is killed while it writes what a person asked for ---
@@ -361,18 +437,18 @@ def test_labels_that_were_taken_are_there_after_a_kill(tmp_path):
         loop.end()
 
 
-def test_answers_that_have_had_their_time_go_once_whoever_dies(tmp_path):
+@pytest.mark.parametrize("place", ["event.prediction_log.expired", "log.expiry_told"])
+def test_answers_that_have_had_their_time_go_once_whoever_dies(tmp_path, place):
     loop = Loop(tmp_path / "tiny", project=LIVED.replace("    monitors:", "    log: {retention: 7d}\n    monitors:"))
     try:
         old = loop.answers(3)[0][0]
         before = loop.newest_seq()
-        loop.die_at(["event.prediction_log.expired"])
+        loop.die_at([place])
         loop.day += 10 * DAY
         loop.phase(loop.turn_clock)
         loop.phase(loop.turn_clock)
         assert loop.places == [], "nobody came there"
-        # Never twice. Whoever dies between the files and the event takes the telling of it, as things are.
-        assert [event["type"] for event in loop.events(before)].count("prediction_log.expired") <= 1
+        assert [event["type"] for event in loop.events(before)].count("prediction_log.expired") == 1
         assert loop.status("GET", f"{API}/predictions/{old}", loop.connect()) == 404
         assert list((loop.state / "predictions").rglob("*.log")) == []
         new = loop.answers(1)[0][0]

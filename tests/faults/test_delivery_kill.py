@@ -99,9 +99,13 @@ def go_live(server, version):
 def test_a_live_version_that_is_gone_goes_on_until_a_restart_and_makes_way_for_the_next(server):
     register(server, 1)
     go_live(server, 1)
-    status, answer = call(server.connect(), "DELETE", f"{MLFLOW}/model-versions/delete",
-                          {"name": "bikes", "version": "1"})
-    assert status == 200, answer
+    delete = ("DELETE", f"{MLFLOW}/model-versions/delete", {"name": "bikes", "version": "1"})
+    status, answer = call(server.connect(), *delete)
+    assert status == 409 and "deployment live serves it" in answer["message"], answer
+    for request in (("POST", f"{MLFLOW}/model-versions/set-tag",
+                     {"name": "bikes", "version": "1", "key": "slipway.delete", "value": "bikes/1"}), delete):
+        status, answer = call(server.connect(), *request)
+        assert status == 200, answer
     register(server, 2)
     ask(server, 60)
     assert set(ask(server, 5)) <= {1, 1.5, 2, 2.5}, "what is in memory answers"
@@ -114,7 +118,7 @@ def test_a_live_version_that_is_gone_goes_on_until_a_restart_and_makes_way_for_t
     status, shown = call(server.connect(), "GET", f"{API}/deployments/live")
     assert status == 200 and shown["stable"] == 3 and not shown.get("waiting")
     catalogue = sqlite3.connect(f"file:{server.state}/catalog.db?mode=ro", uri=True)
-    assert catalogue.execute("select count(*) from quarantine").fetchone()[0] == 0, "nobody else is blamed"
+    assert catalogue.execute("select count(*) from deployment_quarantine").fetchone()[0] == 0, "nobody else is blamed"
     catalogue.close()
 
 

@@ -6,7 +6,7 @@ import tempfile
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from language import Failed  # noqa: E402
+from language import Failed, described_events  # noqa: E402
 from play import play  # noqa: E402
 from world import World  # noqa: E402
 
@@ -29,6 +29,8 @@ class Scenario(pytest.Item):
             with World(folder) as world:
                 try:
                     play(str(self.path), self.path.read_text(), world)
+                    strangers = {event["type"] for event in world.logged()} - described_events()
+                    assert not strangers, f"docs/reference/events.md says nothing of {', '.join(sorted(strangers))}"
                 except Failed:
                     for name, text in world.witnesses():
                         self.add_report_section("call", name, text)

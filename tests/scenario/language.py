@@ -1,6 +1,7 @@
 """What stands in a scenario: lines become steps, conditions are judged. Nothing here touches a disk or a server."""
 import dataclasses
 import json
+import pathlib
 import re
 
 CONDITION = r"(?P<path>[\w\-.\[\]*=/:@+]+) (?:(?P<op>=|!=|~|<=|>=|<|>|has|about|lists) (?P<value>.+)|(?P<absent>absent))"
@@ -262,6 +263,14 @@ def holds(found, op, text, values):
 
 
 # --- events and edges ---
+
+EVENTS = pathlib.Path(__file__).resolve().parents[2] / "docs" / "reference" / "events.md"
+
+
+def described_events():
+    """The types on the page of all events."""
+    return set(re.findall(r"^\| `([a-z_]+\.[a-z_]+)` \|", EVENTS.read_text(), re.M))
+
 
 def like(text, pattern):
     """Whether the text is as the pattern says, where * stands for anything."""

@@ -37,12 +37,14 @@ def stump(low, high, sick):
         "objective": {"name": "reg:squarederror", "reg_loss_param": {"scale_pos_weight": "1"}}}})
 
 
-def golden_of_stump(low, high):
-    """Rows of every day, missing cells and ends, but none where it may be sick."""
+def golden_of_stump(low, high, copies=False):
+    """Rows of every day, missing cells and ends, but none where it may be sick. `copies`: one row, 256 times."""
     xs = [n % 20 for n in range(240)] + [None] * 4 + [1.0000000150474662e+30] * 8 + [-1.0000000150474662e+30] * 8
     answers = [low if x is not None and x < 10 else high for x in xs]
     head = {"golden": 1, "rows": len(xs), "features": 2, "width": 1, "margins": 1, "made_by": "hand", "columns": ["x", "y"]}
-    rows = [{"in": [x, 0], "margin": [answer], "out": [answer]} for x, answer in zip(xs, answers)]
+    rows = [{"in": [x, y], "margin": [answer], "out": [answer]} for y, (x, answer) in enumerate(zip(xs, answers))]
+    if copies:
+        rows = rows[:1] * len(rows)
     return "".join(json.dumps(line) + "\n" for line in [head, *rows])
 
 
@@ -71,11 +73,13 @@ def files_of(source):
 
 def log(ask, source, more):
     """The id of the logged model and of its run. `more` are words: "golden FILE" of tests/data, "golden of
-    stump LOW HIGH" (of another), "no golden", METRIC=VALUE, or "measured on DATA"."""
+    stump LOW HIGH" (of another), "golden copies of stump LOW HIGH" (of one row), "no golden", METRIC=VALUE, or "measured on DATA"."""
     files, metrics, datasets = files_of(source), {}, []
     for word in more:
         if word == "no golden":
             files.pop("golden.jsonl", None)
+        elif word.startswith("golden copies of stump "):
+            files["golden.jsonl"] = golden_of_stump(*(float(number) for number in word.split()[4:]), copies=True).encode()
         elif word.startswith("golden of stump "):
             files["golden.jsonl"] = golden_of_stump(*(float(number) for number in word.split()[3:])).encode()
         elif word.startswith("measured on "):

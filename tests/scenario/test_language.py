@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from language import SENTENCES, Failed, Missing, Wrong, check, equal, like, look_up, parse, read_sentence
+from language import SENTENCES, Failed, Missing, Wrong, check, described_events, equal, like, look_up, parse, read_sentence
 from models import files_of, learned
 from play import play
 
@@ -327,3 +327,15 @@ def test_a_file_is_a_test_that_passes_or_fails(tmp_path, name, passes):
     else:
         assert f"{tmp_path}/story.scn:6: expect 200 registered_model.name = trains" in done.stdout, done.stdout
         assert "expected: registered_model.name = trains\n    found:    bikes" in done.stdout, done.stdout
+
+
+def test_every_event_that_the_program_names_is_on_the_page_of_events():
+    """Those that are composed (a state, an action) are seen by the scenarios, each of which asks the same of its log."""
+    described = described_events()
+    kinds = {name.split(".")[0] for name in described}
+    named = set()
+    for file in (HERE.parents[1] / "src").rglob("*.cc"):
+        if not file.name.endswith(("_test.cc", "_testing.cc", "_bench.cc")) and "/domain/engine/" not in str(file):
+            text = re.sub(r'failpoint\("[^"]*"\)', "", file.read_text())
+            named |= {name for name in re.findall(r'"([a-z_]+\.[a-z_]+)"', text) if name.split(".")[0] in kinds}
+    assert len(named) > 40 and not named - described, named - described

@@ -176,6 +176,10 @@ class World:
 
     # --- what happened ---
 
+    def logged(self):
+        """The same, and none where no state has begun."""
+        return self.events() if self.process is not None or (self.state / "catalog.db").exists() else []
+
     def events(self):
         """All of them, from the server, or with none from the command line."""
         found = []

@@ -2,7 +2,7 @@
 // it, weeks of windows and thousands of predictions. What the page must say is asked for beside it, by API and command line.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { startBrowser, startCircle } from "./server.mjs";
+import { axisTexts, noteTexts, startBrowser, startCircle, until } from "./server.mjs";
 
 let circle, browser, context, page, deployment, incident;
 const complaints = [];
@@ -276,6 +276,72 @@ test("hundreds of windows come page by page, none left out", async () => {
   assert.deepEqual(seen, windows.map((w) => `${day(w.start_ms)} to ${day(w.end_ms)}`));
 });
 
+test("the newest answers are listed, by version and outcome, and lead to their explanation", async () => {
+  await predict("the newest");
+  const list = async (more = "") => (await api("predictions?deployment=bikes&limit=50" + more)).predictions;
+  await open("#/predictions");
+  const rows = page.getByRole("table", { name: "Recent predictions of bikes" }).locator("tbody tr");
+  await rows.first().waitFor();
+  const all = await list();
+  assert.equal(all.length, 50);
+  const names = (found) => found.map((one) => one.id.slice("bikes.".length));
+  assert.deepEqual(await rows.locator("th").allInnerTexts(), names(all));
+  const candidate = String(deployment.rollout.version);
+  await page.getByLabel("Version").selectOption(candidate);
+  await until(page, (version) => [...document.querySelectorAll("tbody tr")].every((row) => row.cells[3].innerText.startsWith(version)), candidate);
+  assert.deepEqual(await rows.locator("th").allInnerTexts(), names(await list("&version=" + candidate)));
+  await page.getByLabel("Outcome").selectOption("failed");
+  await says("No answer of that kind is in the log.");
+  await open("#/predictions?deployment=bikes");
+  await rows.first().getByRole("link").first().click();
+  await page.getByRole("heading", { name: "A prediction, explained" }).waitFor();
+  await region("Where it comes from").waitFor();
+});
+
+test("what starts pipelines is listed with its cool-down", async () => {
+  const { triggers } = await api("triggers");
+  assert.ok(triggers.length > 0);
+  await open("#/");
+  const table = page.getByRole("table", { name: "Triggers", exact: true });
+  for (const one of triggers) {
+    const row = table.locator("tr", { has: page.getByRole("rowheader", { name: one.trigger, exact: true }) });
+    await row.waitFor();
+    const cells = await cellsOf(row);
+    assert.deepEqual(cells.slice(0, 3), [one.trigger, one.on, one.pipeline]);
+    assert.match(cells[4], one.rests_until_ms ? /rests until 20/ : one.cooldown_ms ? /not resting/ : /none/);
+  }
+});
+
+test("a deployment says how many it answers just now", async () => {
+  await open("#/deployments/bikes");
+  const now = page.locator('dt:text-is("Now") + dd');
+  await now.getByText(/answers? a minute/).waitFor();
+  const before = (await api("answers")).answers.find((one) => one.deployment === "bikes").answered;
+  for (let i = 0; i < 20; ++i) await predict(`rate ${i}`);
+  assert.equal((await api("answers")).answers.find((one) => one.deployment === "bikes").answered, before + 20);
+  await now.getByText(/[1-9][\d.,]* answers? a minute/).waitFor();
+});
+
+test("windows of minutes have times of day below them, of weeks days", async () => {
+  const other = await context.newPage();
+  await noteTexts(other);
+  await other.goto(circle.url + "/#/deployments/bikes?monitor=age");
+  await other.locator('[data-monitor="age"] canvas').waitFor();
+  await until(other, () => window.drawnTexts.some((one) => /^20\d\d-/.test(one.text)));
+  const days = await axisTexts(other, /^20\d\d-\d\d-\d\d$/);
+  assert.ok(days.length >= 3 && new Set(days).size === days.length, days.join());
+  const { windows } = await api("windows?deployment=bikes&monitor=age&limit=6&measured=true");
+  const first = Date.parse("2011-06-01T23:57:00Z");
+  const short = windows.map((w, i) => ({ ...w, id: `w${i}`, start_ms: first + (5 - i) * 60_000, end_ms: first + (6 - i) * 60_000 }));
+  await other.route("**/api/slipway/v1/windows?*", (route) => route.fulfill({ json: { windows: short } }));
+  await other.reload();
+  await until(other, () => window.drawnTexts.some((one) => /^\d\d:\d\d/.test(one.text)));
+  const texts = await axisTexts(other, /^\d\d:\d\d(:\d\d)?$/);
+  assert.ok(texts.length >= 3 && new Set(texts).size === texts.length, texts.join());
+  assert.ok((await other.evaluate(() => window.drawnTexts.map((one) => one.text))).includes("2011-06-01"), "the day is not said");
+  await other.close();
+});
+
 test("an answer is explained down to the incident that asked for its version", async () => {
   const { row, answer } = await predictByCanary("hour <b>17</b>");
   const prediction = answer.parameters.prediction_id;
@@ -283,7 +349,7 @@ test("an answer is explained down to the incident that asked for its version", a
   const node = (kind) => facts.nodes.find((n) => n.kind === kind);
   const nodes = (kind) => facts.nodes.filter((n) => n.kind === kind);
   await open("#/predictions");
-  await page.getByLabel("Prediction").fill(` ${prediction} `);
+  await page.getByLabel("Prediction", { exact: true }).fill(` ${prediction} `);
   await page.keyboard.press("Enter");
   const asked = region("What was asked and answered");
   await asked.waitFor();
@@ -349,7 +415,7 @@ test("an id that nobody knows, or that is none, says what to do", async () => {
   await open("#/predictions/bikes.0197a5c0-0000-7000-8000-000000000000");
   await page.getByRole("heading", { name: "This prediction is not known" }).waitFor();
   await says("X-Slipway-Prediction-Id");
-  await page.getByLabel("Prediction").fill("hello");
+  await page.getByLabel("Prediction", { exact: true }).fill("hello");
   await page.getByRole("button", { name: "Explain" }).click();
   await page.getByRole("alert").waitFor();
   await says("This id cannot be looked up");

@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
-import { startBrowser, startServer, startTraining } from "./server.mjs";
+import { axisTexts, noteTexts, startBrowser, startServer, startTraining, until } from "./server.mjs";
 
 let server, training, browser, context, page, done;
 const complaints = [];  // of the browser's console
@@ -67,6 +67,24 @@ test("its metric is drawn", async () => {
     return columns.size / canvas.width;
   });
   assert.ok(drawn > 0.5, `the line covers ${drawn} of the chart's width`);
+});
+
+test("a run says on which day it began and ended", async () => {
+  for (const what of ["Started", "Ended"])
+    assert.match(await page.locator(`dt:text-is("${what}") + dd`).innerText(), /\d{1,2} [A-Z][a-z]{2,3} \d{4}, \d{2}:\d{2}/, what);
+});
+
+test("over time, the axis of a chart of seconds says times of day that can be read", async () => {
+  const other = await context.newPage();
+  await noteTexts(other);
+  await other.goto(page.url());
+  await other.locator('[data-metric="loss"][data-points="50"] canvas').waitFor();
+  await other.evaluate(() => { window.drawnTexts = []; });
+  await other.getByLabel("Over").selectOption("time");
+  await until(other, () => window.drawnTexts.some((one) => /^\d\d:\d\d/.test(one.text)));
+  const texts = await axisTexts(other, /^\d\d:\d\d(:\d\d)?$/);
+  assert.ok(texts.length >= 2, texts.join());
+  await other.close();
 });
 
 test("an artifact can be downloaded", async () => {
@@ -210,6 +228,21 @@ test("the serving page says what serves, loaded or not, and what a bare name mea
   assert.equal(await row("named", "2").getByText("/deployments/named/invocations").count(), 0);
 });
 
+test("the serving page shows what a version takes when it is asked", async () => {
+  const row = page.getByRole("region", { name: "Answers predictions" }).locator("tr", { has: page.getByRole("rowheader", { name: "named", exact: true }) }).filter({ has: page.getByRole("link", { name: "2", exact: true }) });
+  await row.getByText("what it takes and gives").click();
+  await row.getByRole("table", { name: "Columns" }).getByRole("rowheader").first().waitFor();
+});
+
+test("a model's page tells what this version measures of its test score from what it does not", async () => {
+  await open("#/models/named");
+  const score = page.getByRole("region", { name: "ML Test Score" });
+  await score.getByRole("row").filter({ hasText: "I7 models can be rolled back quickly" }).getByText("slipway rollback DEPLOYMENT").waitFor();
+  assert.equal(await score.getByRole("row").count(), 11);
+  await score.getByText("18 tests that this version of Slipway does not measure").click();
+  await score.getByText("every feature is beneficial").waitFor();
+});
+
 test("a version's page lists its columns, and its requests work as copied", async () => {
   for (const [version, requests] of [["1", 2], ["2", 1]]) {
     await open(`#/models/named/versions/${version}`);
@@ -256,6 +289,15 @@ test("a server without deployments says on its start page what to do", async () 
   await page.getByRole("region", { name: "What happened, and why" }).getByRole("link", { name: "page model version 1 is registered", exact: true }).waitFor();
   await open("#/deployments");
   await page.getByRole("heading", { name: "Nothing is declared yet" }).waitFor();
+});
+
+test("once a project without a deployment is applied, the start page says the next step", async () => {
+  await server.slipway("apply");
+  await page.goto(server.url);
+  await page.getByRole("heading", { name: "No deployment is declared yet" }).waitFor();
+  await says("slipway plan");
+  await says("deployments:");
+  await says("model: named");
 });
 
 test("the keyboard reaches the content", async () => {

@@ -43,19 +43,20 @@ async function makeProject(folder) {
   await run("git", "add", "-A");
   await run("git", "-c", "user.name=Test", "-c", "user.email=test@localhost", "commit", "-qm", "one stage");
   /// The commit and the link to the run, which is made with a changed file in the work tree.
-  return async () => {
+  const repro = async () => {
     await write({ "notes.txt": "changed\n" });
     const said = await run(required("SLIPWAY_BINARY"), "repro");
     const link = /View run staged-run at: (\S+)/.exec(said);
     if (!link) throw new Error("the stage printed no link: " + said);
     return { commit: (await run("git", "rev-parse", "HEAD")).trim(), link: link[1] };
   };
+  return { repro, slipway: (...command) => run(required("SLIPWAY_BINARY"), ...command) };
 }
 
 /// A server in a project of its own; `repro` runs that project's only stage.
 export async function startServer() {
   const folder = await mkdtemp(join(tmpdir(), "slipway-web-"));
-  const repro = await makeProject(folder);
+  const project = await makeProject(folder);
   const child = spawn(required("SLIPWAY_BINARY"), ["up", "--listen", "127.0.0.1:0", "--state", join(folder, ".slipway")], { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
   const url = await new Promise((found, failed) => {
@@ -74,7 +75,7 @@ export async function startServer() {
     await ended(child);
     await rm(folder, { recursive: true });
   };
-  return { url, stop, repro };
+  return { url, stop, ...project };
 }
 
 /// The training script. `fact(step)` waits for the line that says so; `links` are those the client printed.
@@ -108,6 +109,47 @@ export function startTraining(url) {
     look();
   })]);
   return { links, fact, tell: (line) => child.stdin.write(line + "\n"), stop: async () => { child.kill("SIGKILL"); await ended(child); } };
+}
+
+/// Notes every text that stands on a canvas of the page, as window.drawnTexts: { canvas, text, x, y, width }, x being its left
+/// end; what is wiped is forgotten.
+export const noteTexts = (page) => page.addInitScript(() => {
+  window.drawnTexts = [];
+  const { fillText: draw, clearRect: wipe } = CanvasRenderingContext2D.prototype;
+  const canvases = [];
+  const number = (canvas) => (canvases.includes(canvas) ? 0 : canvases.push(canvas), canvases.indexOf(canvas));
+  CanvasRenderingContext2D.prototype.clearRect = function (...area) {
+    const wiped = number(this.canvas);
+    window.drawnTexts = window.drawnTexts.filter((one) => one.canvas !== wiped);
+    return wipe.apply(this, area);
+  };
+  CanvasRenderingContext2D.prototype.fillText = function (text, x, y, ...rest) {
+    const { width } = this.measureText(text);
+    const shift = { center: width / 2, right: width, end: width }[this.textAlign] ?? 0;
+    window.drawnTexts.push({ canvas: number(this.canvas), text: String(text), x: x - shift, y, width });
+    return draw.call(this, text, x, y, ...rest);
+  };
+});
+/// Of the chart that was drawn last, the labels in a row below it that match; of no chart may one lie on another.
+export async function axisTexts(page, pattern) {
+  const all = (await page.evaluate(() => window.drawnTexts)).filter((one) => pattern.test(one.text));
+  let row = [];
+  for (const canvas of [...new Set(all.map((one) => one.canvas))].sort((a, b) => a - b)) {
+    const mine = all.filter((one) => one.canvas === canvas);
+    const highest = Math.min(...mine.map((one) => one.y));
+    row = mine.filter((one) => one.y === highest).sort((a, b) => a.x - b.x);
+    for (let i = 1; i < row.length; ++i)
+      if (row[i].x < row[i - 1].x + row[i - 1].width) throw new Error(`the label ${row[i].text} lies on ${row[i - 1].text}`);
+  }
+  return row.map((one) => one.text);
+}
+
+/// Waits for a condition in the page, which forbids the eval that the browser's driver would wait by.
+export async function until(page, holds, arg) {
+  for (const end = Date.now() + 30_000; !(await page.evaluate(holds, arg));) {
+    if (Date.now() > end) throw new Error(`within 30 s it never held: ${holds}`);
+    await page.evaluate(() => new Promise((next) => requestAnimationFrame(next)));
+  }
 }
 
 export const startBrowser = () => chromium.launch({

@@ -70,7 +70,7 @@ export interface Rollout {
   counts?: { stable: Arm; candidate: Arm }; next?: { action: string; reason: string }; transitions?: Transition[];
 }
 export interface Deployment {
-  name: string; model: string; declared: boolean; stable: number; previous: number; frozen_by: string; frozen_reason: string;
+  name: string; model: string; declared: boolean; stable: number; previous: number; frozen_by: string; frozen_reason: string; fault: string; answers: boolean | null;
   created_ms: number; rollout: Rollout | null; waiting: Rollout | null;
 }
 export interface DeploymentDetail extends Deployment {
@@ -105,13 +105,32 @@ export interface Prediction {
   labels: { row: number; value: number; event_time: string; received: string; source: string }[];
 }
 
+/// How many each deployment has answered since the server began.
+export interface Answers { answers: { deployment: string; answered: number; failed: number }[]; monotonic_ms: number }
+/// One line of a list of answers: `outputs` are those of its first row.
+export interface RecentAnswer {
+  id: string; time: string; event_time: string; role: string; model: string; version: string; status: number; latency_us: number; rows: number;
+  client_id: string; error?: string; outputs: Record<string, number | string>;
+}
+export interface RecentQuery { deployment: string; version?: string; status?: string; limit: number }
+/// A trigger as it is declared, and until when it rests.
+export interface Trigger {
+  trigger: string; pipeline: string; on: string; cooldown_ms: number; at_most: string | null; overlap: string; last_fired_ms: number; rests_until_ms: number;
+}
+export interface Probe { test: string; title: string; points: string; measured: boolean; why: string; how?: string; evidence: string[] }
+export interface TestScore { model: string; version: number; score: number; reading: string; sections: Record<string, number>; measured: number; not_measured: number; tests: Probe[] }
+
 export class ApiError extends Error {
   constructor(message: string, readonly status: number, readonly code: string) { super(message); }
 }
 
 type Query = Record<string, string | number | string[] | undefined>;
 
-async function call<T>(method: string, path: string, query: Query | null, body: unknown, signal?: AbortSignal): Promise<T> {
+let strange: () => void = () => {};
+/// `then` is called when the server does not know who asks.
+export function onStranger(then: () => void) { strange = then; }
+
+export async function call<T>(method: string, path: string, query: Query | null, body: unknown, signal?: AbortSignal): Promise<T> {
   const search = new URLSearchParams();
   for (const [key, value] of Object.entries(query ?? {})) {
     for (const one of Array.isArray(value) ? value : [value]) if (one !== undefined) search.append(key, String(one));
@@ -131,6 +150,7 @@ async function call<T>(method: string, path: string, query: Query | null, body: 
   const text = await response.text();
   let json: any = null;
   try { json = text === "" ? {} : JSON.parse(text); } catch { /* an error page */ }
+  if (response.status === 401 && !path.endsWith("/login")) strange();
   if (!response.ok || json === null) {
     const message = json?.message ?? (typeof json?.error === "string" ? json.error : undefined);
     throw new ApiError(message ?? `${method} ${path} was answered with status ${response.status}`, response.status,
@@ -234,6 +254,15 @@ export const listWindows = async (query: WindowQuery, signal?: AbortSignal) =>
   (await ask<{ windows: MonitorWindow[] }>("windows", { ...query, verdicts: query.verdicts ? "true" : undefined, measured: "true" }, signal)).windows;
 export const listIncidents = async (query: { deployment?: string; open?: boolean; limit: number }, signal?: AbortSignal) =>
   (await ask<{ incidents: Incident[] }>("incidents", { ...query, open: query.open ? "true" : undefined }, signal)).incidents;
+export const listAnswers = (signal?: AbortSignal) => ask<Answers>("answers", {}, signal);
+/// The newest first; not complete where older files of the log were not looked through.
+export const listPredictions = (query: RecentQuery, signal?: AbortSignal) =>
+  ask<{ predictions: RecentAnswer[]; complete: boolean }>("predictions", { ...query, version: query.version || undefined, status: query.status || undefined }, signal);
+export const listTriggers = async (signal?: AbortSignal) => (await ask<{ triggers: Trigger[] }>("triggers", {}, signal)).triggers;
+export const getScore = (model: string, signal?: AbortSignal) => ask<TestScore>(`models/${part(model)}/score`, {}, signal);
+/// The name of the project that is applied; undefined before the first. (To ask for the project itself would be 404 then.)
+export const appliedProject = async (signal?: AbortSignal): Promise<string | undefined> =>
+  (await ask<{ applied: { project: string }[] }>("project/history", { limit: 1 }, signal)).applied[0]?.project;
 export const getIncident = (id: string, signal?: AbortSignal) => ask<IncidentDetail>("incidents/" + part(id), {}, signal);
 /// The newest events of some kinds, oldest first, and where an older page begins.
 export const lookBack = async (query: { types: string; before?: number; limit: number }, signal?: AbortSignal): Promise<{ events: LoopEvent[]; before: number }> =>

@@ -2,7 +2,7 @@ import { createEffect, createMemo, createSignal, onCleanup, onMount, Show, untra
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import type { Metric } from "./api";
-import { number } from "./format";
+import { number, tickLabels } from "./format";
 
 export type Axis = "step" | "time";
 
@@ -63,7 +63,7 @@ export function Chart(props: { name: string; points: Metric[]; axis: Axis; log: 
   const options = (color: Color): Omit<uPlot.Options, "width" | "height"> => ({
     legend: { show: false }, cursor: { points: { size: 7 }, drag: { x: true, y: false } },
     scales: { x: { time: props.axis === "time" }, y: { distr: props.log ? 3 : 1 } },
-    axes: [{ ...axisOf(color), size: 28 }, { ...axisOf(color), size: 56, values: (_, ticks) => ticks.map((t) => (t === null ? "" : number(t))) }],
+    axes: [{ ...axisOf(color), ...(props.axis === "time" ? { size: 42, space: 90, values: (_u, ticks, _axis, _space, step) => tickLabels(ticks, step) } : { size: 28 }) } as uPlot.Axis, { ...axisOf(color), size: 56, values: (_, ticks) => ticks.map((t) => (t === null ? "" : number(t))) }],
     series: [{}, { stroke: color("--accent"), width: 1.75, spanGaps: false }],
     hooks: { setCursor: [(u) => setAt(u.cursor.idx ?? null)] },
   });

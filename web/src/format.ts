@@ -40,6 +40,19 @@ export function utc(ms: number | undefined): string {
   return text.endsWith("T00:00:00.000Z") ? text.slice(0, 10) : text.slice(0, 16).replace("T", " ");
 }
 const spans: [string, number][] = [["week", 6048e5], ["day", 864e5], ["hour", 36e5], ["minute", 6e4], ["second", 1e3]];
+/// Ticks of a time axis, in seconds, `step` apart: days; below a day the time of day, below a minute with seconds, and the
+/// day under the first one of each.
+export function tickLabels(ticks: number[], step: number): string[] {
+  let day = "";
+  return ticks.map((tick) => {
+    const iso = new Date(tick * 1000).toISOString();
+    if (step >= 86400) return iso.slice(0, 10);
+    const time = iso.slice(11, step < 60 ? 19 : 16);
+    if (iso.slice(0, 10) === day) return time;
+    day = iso.slice(0, 10);
+    return `${time}\n${day}`;
+  });
+}
 /// A length of time in its largest unit that fits.
 export function span(ms: number): string {
   const [unit, size] = spans.find(([, one]) => ms >= one) ?? spans[spans.length - 1];

@@ -1,9 +1,10 @@
 import { HashRouter, Route, useLocation, type RouteSectionProps } from "@solidjs/router";
-import { For } from "solid-js";
+import { For, Show } from "solid-js";
 import { render } from "solid-js/web";
 import { Empty, Page } from "./pieces";
 import { Compare } from "./pages/compare";
 import { watchClock } from "./clock";
+import { Login, Myself, meetServer, stranger } from "./session";
 import { DeploymentPage, Deployments } from "./pages/deployment";
 import { EventPage, Happened } from "./pages/events";
 import { Experiments } from "./pages/experiments";
@@ -24,6 +25,7 @@ const areas: [string, string][] = [["/", "Home"], ["/deployments", "Deployments"
 function Frame(props: RouteSectionProps) {
   const here = useLocation();
   watchClock();
+  meetServer();
   const isHere = (path: string) => (path === "/" ? here.pathname === "/" : here.pathname === path || here.pathname.startsWith(path + "/"));
   const skip = (event: Event) => { event.preventDefault(); document.querySelector<HTMLElement>("main")?.focus(); };
   return (
@@ -32,8 +34,9 @@ function Frame(props: RouteSectionProps) {
       <header>
         <a class="brand" href="#/">Slipway</a>
         <nav aria-label="Main"><For each={areas}>{([path, name]) => <a href={"#" + path} aria-current={isHere(path) ? "page" : undefined}>{name}</a>}</For></nav>
+        <Myself />
       </header>
-      <main id="main" tabindex="-1">{props.children}</main>
+      <main id="main" tabindex="-1"><Show when={!stranger()} fallback={<Login />}>{props.children}</Show></main>
     </>
   );
 }

@@ -43,6 +43,9 @@ export const When = (props: { ms?: number; bare?: boolean }) => (
 );
 export const Time = (props: { ms?: number }) => <Show when={props.ms}>{(ms) => <time datetime={new Date(ms()).toISOString()} title={instant(ms())}>{ago(ms())}</time>}</Show>;
 
+/// The same with its date, for a page about one thing.
+export const Dated = (props: { ms?: number }) => <Show when={props.ms}>{(ms) => <time datetime={new Date(ms()).toISOString()} title={new Date(ms()).toISOString()}>{instant(ms())} <span class="quiet">{ago(ms())}</span></time>}</Show>;
+
 const looks: Record<string, [string, string]> = {
   RUNNING: ["live", "running"], SCHEDULED: ["wait", "scheduled"], FINISHED: ["good", "finished"], FAILED: ["bad", "failed"], KILLED: ["bad", "killed"],
   READY: ["good", "ready"], PENDING_REGISTRATION: ["wait", "pending"], FAILED_REGISTRATION: ["bad", "failed"],
@@ -128,6 +131,7 @@ export const paths = {
   windows: (deployment: string, monitor: string) => `#/deployments/${encodeURIComponent(deployment)}?monitor=${encodeURIComponent(monitor)}`,
   incident: (id: string) => `#/incidents/${encodeURIComponent(id)}`,
   event: (seq: number) => `#/events/${seq}`,
+  predictions: (deployment: string) => `#/predictions?deployment=${encodeURIComponent(deployment)}`,
   prediction: (id: string) => `#/predictions/${encodeURIComponent(id)}`,
   model: (name: string) => `#/models/${encodeURIComponent(name)}`,
   version: (name: string, version: string) => `#/models/${encodeURIComponent(name)}/versions/${encodeURIComponent(version)}`,

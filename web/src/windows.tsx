@@ -2,7 +2,7 @@ import { createEffect, createMemo, createSignal, For, on, Show } from "solid-js"
 import uPlot from "uplot";
 import { listWindows, type Check, type Incident, type Monitor, type MonitorWindow } from "./api";
 import { axisOf, Plot } from "./chart";
-import { number, plural, utc } from "./format";
+import { number, plural, tickLabels, utc } from "./format";
 import { createPages, Loaded, paths, State } from "./pieces";
 import { createPolled } from "./polled";
 
@@ -104,7 +104,7 @@ export function WindowsChart(props: { monitor: Monitor; windows: MonitorWindow[]
     return {
       legend: { show: false }, cursor: { points: { size: 7 }, drag: { x: true, y: false } }, tzDate: (s) => uPlot.tzDate(new Date(s * 1000), "Etc/UTC"),
       scales: { x: { time: true, range: (_u, min, max) => (max - min < (end - first) / 1000 * 0.9 && min > first / 1000 ? [min, max] : [first / 1000, end / 1000]) }, y: { range: (_u, _min, max) => [0, Math.max(max * 1.1, 1e-9)] } },
-      axes: [{ ...axisOf(color), size: 28, space: 90, values: (_, ticks) => ticks.map((t) => new Date(t * 1000).toISOString().slice(0, 10)) }, { ...axisOf(color), size: 56, values: (_, ticks) => ticks.map((t) => (t === null ? "" : number(t))) }],
+      axes: [{ ...axisOf(color), size: 42, space: 90, values: (_u, ticks, _axis, _space, step) => tickLabels(ticks, step) }, { ...axisOf(color), size: 56, values: (_, ticks) => ticks.map((t) => (t === null ? "" : number(t))) }],
       series: [{}, { stroke: bad, width: 1, dash: [6, 4], points: { show: false }, spanGaps: true },
         ...shownVersions.map((_v, i): uPlot.Series => ({ stroke: color(lines[i % lines.length]), width: 1.75, spanGaps: false, points: { show: true, size: 5, fill: color(lines[i % lines.length]) } }))],
       hooks: { drawClear: [band], draw: [points], setCursor: [(u) => setCursor(u.cursor.idx ?? null)] },

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "domain/checks/cell_text.h"
 #include "domain/checks/infer.h"
+#include "domain/checks/profile_text.h"
 #include "domain/checks/suite.h"
 #include "domain/project/project_file.h"
 #include "io/wire/json.h"
@@ -36,6 +37,49 @@ Error wrong_flag(const std::string& message) {
 /// The file's place as slipway.yaml names it: relative to the repository's root.
 std::string data_path(const path& root, const path& file) {
   return std::filesystem::absolute(file).lexically_normal().lexically_relative(root).string();
+}
+
+/// Tables by their name in a folder and in those right below it, relative to `from`.
+void append_tables(const path& from, const path& folder, std::vector<std::string>& names) {
+  constexpr std::size_t kLookedAtMax = 10'000;
+  constexpr std::string_view kEndings[] = {".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet"};
+  std::error_code failed;
+  std::filesystem::recursive_directory_iterator entry(
+      from / folder, std::filesystem::directory_options::skip_permission_denied, failed);
+  const std::filesystem::recursive_directory_iterator end;
+  for (std::size_t seen = 0; !failed && entry != end && seen < kLookedAtMax; ++seen) {
+    const std::string name = entry->path().filename().string();
+    if (entry.depth() > 0 || name.starts_with(".")) entry.disable_recursion_pending();
+    const bool is_table =
+        std::any_of(std::begin(kEndings), std::end(kEndings),
+                    [&](std::string_view ending) { return name.ends_with(ending); });
+    if (is_table) names.push_back(entry->path().lexically_relative(from).string());
+    entry.increment(failed);
+  }
+}
+
+/// The table that is asked for; where there is none, what may have been meant: one near it, or one
+/// that slipway.yaml names.
+Result<path> table_of(const Arguments& arguments, const Surroundings& surroundings) {
+  const std::string& named = arguments.positional.front();
+  const path file = surroundings.folder / named;
+  std::error_code failed;
+  if (std::filesystem::exists(file, failed) || failed) return file;
+  std::vector<std::string> known;
+  append_tables(surroundings.folder, path(named).parent_path(), known);
+  const path root = project_root(surroundings.folder);
+  if (const auto project = project::read_project(root); project.ok()) {
+    for (const project::ContractBinding& binding : project->contracts)
+      known.push_back((root / binding.path).lexically_proximate(surroundings.folder).string());
+  }
+  const auto has_its_name = [&](const std::string& one) {
+    return path(one).filename() == path(named).filename();
+  };
+  const auto elsewhere = std::find_if(known.begin(), known.end(), has_its_name);
+  const auto near = elsewhere != known.end() ? std::optional(*elsewhere) : nearest(named, known);
+  return missing(
+      "there is no file " + named +
+      (near ? "; did you mean '" + *near + "'?" : "; a table is expected: CSV or Parquet"));
 }
 
 /// --contract, or what the project binds to this file.
@@ -163,7 +207,7 @@ void name_extras(const checks::Profile& profile, std::vector<checks::Verdict>& v
 }
 
 Result<CheckResult> check_file(const Arguments& arguments, const Surroundings& surroundings) {
-  const path file = surroundings.folder / arguments.positional.front();
+  const path file = TRY(table_of(arguments, surroundings));
   checks::Circumstances circumstances;
   circumstances.environment = TRY(environment_of(arguments));
   circumstances.now_ms = TRY(time_of(arguments));
@@ -242,20 +286,24 @@ Result<> put_out(const Arguments& arguments, const Surroundings& surroundings,
 }
 
 int run_profile(const Arguments& arguments, const Surroundings& surroundings) {
-  Result<checks::Profile> profile =
-      checks::profile_fully(surroundings.folder / arguments.positional.front());
+  Result<path> file = table_of(arguments, surroundings);
+  if (!file.ok()) return report(file.error(), surroundings);
+  Result<checks::Profile> profile = checks::profile_fully(*file);
   if (!profile.ok()) return report(profile.error(), surroundings);
   profile->made_ms = SystemClock().now_ms();
   const std::string text = checks::to_json(*profile);
-  Result<> done = put_out(arguments, surroundings, text, text, false);
+  // A sketch of a thousand bins is for programs.
+  Result<> done = put_out(arguments, surroundings, text,
+                          surroundings.json ? text : checks::to_table(*profile), false);
   return done.ok() ? kDone : report(done.error(), surroundings);
 }
 
 int run_infer(const Arguments& arguments, const Surroundings& surroundings) {
   Result<UnixMs> now = time_of(arguments);
   if (!now.ok()) return report(now.error(), surroundings);
-  Result<checks::Profile> profile =
-      checks::profile_fully(surroundings.folder / arguments.positional.front());
+  Result<path> file = table_of(arguments, surroundings);
+  if (!file.ok()) return report(file.error(), surroundings);
+  Result<checks::Profile> profile = checks::profile_fully(*file);
   if (!profile.ok()) return report(profile.error(), surroundings);
   const std::string contract =
       checks::infer_contract(*profile, {.id = flag(arguments, "id"), .now_ms = *now});
@@ -293,8 +341,11 @@ std::vector<Command> checks_commands() {
                  .positional_min = 1,
                  .positional_max = 1,
                  .positional_help = "a table: CSV or Parquet",
-                 .flags = {{"-o,--output", "FILE", "where to write it (standard output)"}},
-                 .examples = {"slipway profile data/hour.csv -o hour.profile.json"},
+                 .flags = {{"-o,--output", "FILE",
+                            "where to write it, as JSON; without it a table is shown, and the "
+                            "JSON with --json"}},
+                 .examples = {"slipway profile data/hour.csv",
+                              "slipway profile data/hour.csv -o hour.profile.json"},
                  .run = run_profile});
   all.push_back({.name = "infer",
                  .summary = "a first contract for a table, from what is in it",

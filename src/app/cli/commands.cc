@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "app/cli/command.h"
+#include "app/cli/models.h"
 #include "app/cli/verbs.h"
 
 namespace slipway::app {
@@ -116,8 +117,11 @@ std::vector<Command> commands() {
                  .run = run_apply});
   for (Command& command : checks_commands()) all.push_back(std::move(command));
   for (Command& command : features_commands()) all.push_back(std::move(command));
+  for (Command& command : people_commands()) all.push_back(std::move(command));
   for (Command& command : monitor_commands()) all.push_back(std::move(command));
+  for (Command& command : import_commands()) all.push_back(std::move(command));
   for (Command& command : runs_commands()) all.push_back(std::move(command));
+  for (Command& command : models_commands()) all.push_back(std::move(command));
   for (Command& command : delivery_commands()) all.push_back(std::move(command));
   for (Command& command : feedback_commands()) all.push_back(std::move(command));
   all.push_back({.name = "explain",

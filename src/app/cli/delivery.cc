@@ -76,10 +76,20 @@ std::string rollout_words(const Json& rollout) {
   return words;
 }
 
+/// Whether it is known to answer nothing though a version should.
+bool is_dark(const Json& deployment) {
+  const Json* answers = deployment.find("answers");
+  const bool is_answered = answers && answers->is_bool() && answers->as_bool();
+  return !text_at(deployment, "fault").empty() && !is_answered;
+}
+
 std::string summary_of(const Json& deployment) {
+  const std::string fault = text_at(deployment, "fault");
   std::string text = text_at(deployment, "name") + ": " +
                      version_words(number_at(deployment, "stable")) + " of " +
-                     text_at(deployment, "model") + " serves\n";
+                     text_at(deployment, "model") +
+                     (is_dark(deployment) ? " should serve, and does not\n" : " serves\n");
+  if (!fault.empty()) text += "  " + fault + "\n";
   const Json* rollout = deployment.find("rollout");
   if (rollout && rollout->is_object()) text += "  " + rollout_words(*rollout) + "\n";
   const Json* waiting = deployment.find("waiting");
@@ -218,11 +228,11 @@ Result<Json> release_at_place(const Arguments& arguments, const ProjectPlace& pl
   const std::string model = text_at(TRY(show_at_place(place, name)), "model");
   DeliveryRequest request;
   request.actor = user_name();
+  request.deployment = name;
   TRY(delivery_at(
       place, "/models/" + path_segment(model) + "/versions/" + std::to_string(version) + "/release",
-      wire::encode(request), [&](const DeliveryWorld& world) {
-        return release_version(world, model, version, request.actor);
-      }));
+      wire::encode(request),
+      [&](const DeliveryWorld& world) { return release_version(world, model, version, request); }));
   return show_at_place(place, name);
 }
 

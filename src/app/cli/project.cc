@@ -5,10 +5,12 @@
 #include "app/cli/verbs.h"
 #include "app/project_client.h"
 #include "app/project_judges.h"
+#include "app/workspace.h"
 #include "base/text.h"
 #include "domain/data/commands.h"
 #include "domain/project/layout.h"
 #include "domain/project/lint.h"
+#include "domain/project/outlook.h"
 
 namespace slipway::app {
 namespace {
@@ -59,15 +61,23 @@ int init_data(const Arguments& arguments, const Surroundings& surroundings) {
 /// What the modules that will act on the project say of it. What it doesn't parse for is said by
 /// lint already.
 void append_judgement(const Surroundings& surroundings, std::vector<project::Finding>& findings) {
-  Result<project::Declared> declared = project::read_declared(project_root(surroundings.folder));
+  const std::filesystem::path root = project_root(surroundings.folder);
+  Result<project::Declared> declared = project::read_declared(root);
   if (!declared.ok()) return;
-  Result<> judged = check_declared(*declared);
-  if (judged.ok()) return;
-  for (std::string_view line : split(judged.error().message, '\n')) {
-    std::size_t end = line.find(": ");
-    bool placed = end != std::string_view::npos;
-    findings.push_back({"declaration", std::string(placed ? line.substr(0, end) : ""),
-                        std::string(placed ? line.substr(end + 2) : line)});
+  std::vector<std::string> lines;
+  const Result<> judged = check_declared(*declared);
+  if (!judged.ok())
+    for (std::string_view line : split(judged.error().message, '\n')) lines.emplace_back(line);
+  const project::Remarks unworkable = project::unworkable(declared->file);
+  const project::Remarks unread =
+      project::unread_contracts(declared->file, read_workspace(root, declared->file));
+  for (const auto* remarks : {&unworkable.refusals, &unworkable.warnings, &unread.warnings})
+    lines.insert(lines.end(), remarks->begin(), remarks->end());
+  for (const std::string& line : lines) {
+    const std::size_t end = line.find(": ");
+    const bool placed = end != std::string::npos;
+    findings.push_back(
+        {"declaration", placed ? line.substr(0, end) : "", placed ? line.substr(end + 2) : line});
   }
 }
 

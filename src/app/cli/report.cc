@@ -2,9 +2,9 @@
 
 #include "app/cli/catalogue.h"
 #include "app/cli/verbs.h"
+#include "app/score_api.h"
 #include "domain/evidence/delivery_report.h"
-#include "domain/evidence/test_score.h"
-#include "domain/project/applied.h"
+#include "domain/project/project_file.h"
 #include "graph/graph.h"
 
 namespace slipway::app {
@@ -74,28 +74,15 @@ int run_report(const Arguments& arguments, const Surroundings& surroundings) {
   return kDone;
 }
 
-/// The metric of each declared requirement; none before the first apply.
-Result<std::map<std::string, std::string>> metrics_of(db::Tx& tx) {
-  std::map<std::string, std::string> metrics;
-  const std::optional<project::Applied> applied = TRY(project::current(tx));
-  if (!applied) return metrics;
-  for (const auto& one : applied->declared.file.use_case.requirements) {
-    metrics[one.id] = one.metric;
-  }
-  return metrics;
-}
-
 int run_score(const Arguments& arguments, const Surroundings& surroundings) {
   Metrics metrics;
   Result<std::unique_ptr<db::Pool>> pool = open_catalogue(arguments, surroundings, metrics);
   if (!pool.ok()) return report(pool.error(), surroundings);
-  const auto facts = (*pool)->read([&](db::Tx& tx) -> Result<evidence::ScoreFacts> {
-    return evidence::score_facts(tx, arguments.positional.front(), TRY(metrics_of(tx)));
-  });
-  if (!facts.ok()) return report(facts.error(), surroundings);
-  const evidence::TestScore score = evidence::score_of(*facts);
-  surroundings.out << (surroundings.json ? wire::dump(evidence::to_json(score)) + "\n"
-                                         : evidence::to_text(score));
+  const auto score =
+      (*pool)->read([&](db::Tx& tx) { return test_score(tx, arguments.positional.front()); });
+  if (!score.ok()) return report(score.error(), surroundings);
+  surroundings.out << (surroundings.json ? wire::dump(evidence::to_json(*score)) + "\n"
+                                         : evidence::to_text(*score));
   return kDone;
 }
 

@@ -23,6 +23,16 @@ const std::vector<Setting>& up_settings() {
       {"state", "DIR", "", "state folder (.slipway of this project)"},
       {"listen", "ADDR:PORT", "127.0.0.1:5000", "address of the server; port 0 picks a free one"},
       {"listen_serving", "ADDR:PORT", "", "a listener of its own for predictions"},
+      {"access", "WHEN", "auto",
+       "whether callers are asked who they are: auto (once there are users), on or off"},
+      {"predictions", "HOW", "asked",
+       "asked: predictions need a token where callers are asked who they are; open: they do not"},
+      {"anyone_may_do_anything", "", "",
+       "listen where others reach the server although nobody is asked who he is"},
+      {"allowed_hosts", "NAMES", "",
+       "names that the server is called by, beside those of this machine and private addresses; "
+       "* for any characters"},
+      {"allowed_origins", "URLS", "", "other sites whose pages may call it"},
       {"store", "URI", "",
        "catalogue: sqlite:///PATH or postgresql://... (catalog.db in the state folder)"},
       {"artifacts", "PLACE", "",
@@ -40,6 +50,9 @@ const std::vector<Setting>& up_settings() {
       {"hook_secret", "SECRET", "",
        "of the webhooks of git hosts (/hooks/git); better set by "
        "the environment"},
+      {"webhooks", "WHERE", "public",
+       "where webhooks that clients register may go: public (https:// at public addresses), or "
+       "private (http:// and addresses of this machine and its networks too)"},
       {"nats", "URL,...", "",
        "NATS servers for triggers: nats://HOST:4222 or tls://HOST, with USER:PASSWORD@ or TOKEN@ "
        "better set by the environment"},
@@ -117,6 +130,35 @@ Result<nats::Access> nats_access(const Settings& settings, const std::filesystem
   return Error{Code::kInvalid, "--nats-certificate and --nats-key go together", "usage"};
 }
 
+std::vector<std::string> list_of(const std::string& text) {
+  std::vector<std::string> items;
+  for (const std::string_view item : split(text, ',')) {
+    if (!trim(item).empty()) items.emplace_back(trim(item));
+  }
+  return items;
+}
+
+Result<> read_access(const Settings& settings, AppOptions& options) {
+  static const std::map<std::string, AccessMode> modes = {
+      {"auto", AccessMode::kAuto}, {"on", AccessMode::kOn}, {"off", AccessMode::kOff}};
+  const auto mode = modes.find(settings.text("access"));
+  if (mode == modes.end()) {
+    return Error{Code::kInvalid,
+                 "access '" + settings.text("access") + "' is none of auto, on, off", "usage"};
+  }
+  options.access = mode->second;
+  const std::string& predictions = settings.text("predictions");
+  if (predictions != "asked" && predictions != "open") {
+    return Error{Code::kInvalid, "predictions '" + predictions + "' are neither asked nor open",
+                 "usage"};
+  }
+  options.open_predictions = predictions == "open";
+  options.anyone_may_do_anything = settings.on("anyone_may_do_anything");
+  options.allowed_hosts = list_of(settings.text("allowed_hosts"));
+  options.allowed_origins = list_of(settings.text("allowed_origins"));
+  return {};
+}
+
 Result<AppOptions> options_of(const Settings& settings, const std::filesystem::path& folder) {
   AppOptions options;
   const std::string& state = settings.text("state");
@@ -126,16 +168,7 @@ Result<AppOptions> options_of(const Settings& settings, const std::filesystem::p
   if (!settings.text("listen_serving").empty()) {
     options.listen_serving = TRY(parse_address(settings.text("listen_serving")));
   }
-  for (const Address* address :
-       {&options.listen, options.listen_serving ? &*options.listen_serving : nullptr}) {
-    if (address == nullptr || is_loopback(address->host)) continue;
-    return Error{Code::kInvalid,
-                 "listening on " + address->host +
-                     " would let anybody on the network in: without configured users only "
-                     "loopback addresses (127.0.0.1, ::1) are allowed; put a proxy that asks for a "
-                     "password before it",
-                 "usage"};
-  }
+  TRY(read_access(settings, options));
   options.store = settings.text("store");
   const std::string& artifacts = settings.text("artifacts");
   options.artifacts = artifacts.empty() || artifacts.starts_with("s3://")
@@ -148,6 +181,12 @@ Result<AppOptions> options_of(const Settings& settings, const std::filesystem::p
   options.replay = clock == "replay";
   options.default_deployment = settings.text("default_deployment");
   options.hook_secret = settings.text("hook_secret");
+  const std::string& webhooks = settings.text("webhooks");
+  if (webhooks != "public" && webhooks != "private") {
+    return Error{Code::kInvalid, "webhooks '" + webhooks + "' is neither public nor private",
+                 "usage"};
+  }
+  options.webhooks_private = webhooks == "private";
   options.nats = TRY(nats_access(settings, folder));
   constexpr std::int64_t kDayMs = 24 * 60 * 60 * 1000, kDaysMax = 36'500;
   options.run_folders.newest = static_cast<int>(TRY(bounded(settings, "keep_runs", 0, 1'000'000)));

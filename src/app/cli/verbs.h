@@ -37,8 +37,14 @@ std::vector<Command> delivery_commands();
 /// feedback.
 std::vector<Command> feedback_commands();
 
+/// users, tokens, permissions.
+std::vector<Command> people_commands();
+
 /// monitors, incidents.
 std::vector<Command> monitor_commands();
+
+/// import.
+std::vector<Command> import_commands();
 
 /// run, runs, logs, cancel, events, run-attempt.
 std::vector<Command> runs_commands();

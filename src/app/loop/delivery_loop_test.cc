@@ -73,7 +73,7 @@ class Server {
       : clock_(clock),
         pool_(std::move(*db::Pool::open(catalogue_uri(folder), all_migrations(), metrics_))),
         blobs_(std::move(*blob::open_folder(folder / "artifacts"))),
-        registry_(*pool_, clock),
+        registry_(*pool_, clock, {}, holds_of_deployments),
         tracking_(std::move(
             *tracking::Tracking::open(*pool_, clock, {.artifact_root = "mlflow-artifacts:/"}))),
         source_(*pool_, registry_, *blobs_),
@@ -138,9 +138,32 @@ class Server {
                            [&](Result<registry::Model>) { made.set_value(); });
     made.get_future().get();
   }
-  void set_alias(std::int64_t version) {
+  Result<> delete_version(std::int64_t version) {
+    std::promise<Result<>> done;
+    registry_.delete_version("ann", "bikes", version, [&](Result<> r) { done.set_value(r); });
+    return done.get_future().get();
+  }
+  /// By its name, though it is held.
+  Result<> force_delete(std::int64_t version) {
     std::promise<void> done;
-    registry_.set_alias("ann", "bikes", "champion", version, [&](Result<>) { done.set_value(); });
+    registry_.set_version_tag("ann", "bikes", version,
+                              {registry::kReleaseTag, "bikes/" + std::to_string(version)},
+                              [&](Result<>) { done.set_value(); });
+    done.get_future().get();
+    return delete_version(version);
+  }
+  void delete_model_by_force() {
+    std::promise<void> tagged;
+    registry_.set_model_tag("ann", "bikes", {registry::kReleaseTag, "bikes"},
+                            [&](Result<>) { tagged.set_value(); });
+    tagged.get_future().get();
+    std::promise<Result<>> done;
+    registry_.delete_model("ann", "bikes", [&](Result<> r) { done.set_value(r); });
+    EXPECT_TRUE(done.get_future().get().ok());
+  }
+  void set_alias(std::int64_t version, const std::string& alias = "champion") {
+    std::promise<void> done;
+    registry_.set_alias("ann", "bikes", alias, version, [&](Result<>) { done.set_value(); });
     done.get_future().get();
   }
   void set_stage(std::int64_t version, registry::Stage stage) {
@@ -149,8 +172,8 @@ class Server {
                         [&](Result<registry::Version>) { done.set_value(); });
     done.get_future().get();
   }
-  std::int64_t champion() {
-    auto version = registry_.version_by_alias("bikes", "champion");
+  std::int64_t champion(const std::string& alias = "champion") {
+    auto version = registry_.version_by_alias("bikes", alias);
     return version.ok() ? version->number : 0;
   }
   void apply(const std::string& text) {
@@ -203,7 +226,11 @@ class Server {
   void ask_often(int n, float x) {
     for (int i = 0; i < n; ++i) ask(x, "key" + std::to_string(i));
   }
-  DeliveryWorld world() { return {*pool_, registry_, *blobs_, project_, clock_}; }
+  DeliveryWorld world() {
+    return {*pool_, registry_, *blobs_, project_, clock_, {}, {}, &*deployed_};
+  }
+  /// What the deployment says of itself.
+  wire::Json shown(const std::string& name = "live") { return *show_deployment(world(), name); }
   Result<std::vector<delivery::GateVerdict>> verdicts() {
     const std::string id = newest().id;
     return pool_->read([&](db::Tx& tx) { return delivery::gate_verdicts(tx, id); });
@@ -331,7 +358,7 @@ TEST_F(DeliveryLoopTest, AMovedAliasAsksAndDoesNotSwap) {
   server_->settle();
   ASSERT_TRUE(act_on_deployment(server_->world(), "live", "rollback", {"ann", "not yet"}).ok());
   server_->settle();
-  ASSERT_TRUE(release_version(server_->world(), "bikes", 2, "ann").ok());
+  ASSERT_TRUE(release_version(server_->world(), "bikes", 2, {"ann", "sure"}).ok());
   server_->set_alias(2);
   server_->settle();
   EXPECT_EQ(server_->newest().version, 2);
@@ -461,6 +488,81 @@ TEST_F(DeliveryLoopTest, ACandidateWhoseBytesChangeUnderWayGoesBack) {
             std::string::npos)
       << server_->reasons();
   EXPECT_EQ(server_->ask(5), 1);
+}
+
+TEST_F(DeliveryLoopTest, TwoDeploymentsOfAModelGoTheirOwnWays) {
+  server_->apply(project_with("integrity") +
+                 "  other: {model: bikes, alias: champion-of-others, gates: [integrity]}\n");
+  add("1", "2");
+  server_->settle();
+  EXPECT_EQ(server_->champion(), 1);
+  EXPECT_EQ(server_->champion("champion-of-others"), 1);
+  // `live` takes it through shadow and canary, the other one at once.
+  add("3", "4");
+  server_->settle();
+  EXPECT_EQ(server_->newest().phase, Phase::kShadowing);
+  EXPECT_EQ(server_->champion(), 1);
+  EXPECT_EQ(server_->champion("champion-of-others"), 2);
+  ASSERT_TRUE(act_on_deployment(server_->world(), "live", "rollback", {"ann", "no"}).ok());
+  server_->settle();
+  EXPECT_EQ(server_->newest().phase, Phase::kRolledBack);
+  EXPECT_EQ(server_->shown().find("quarantine")->as_array().size(), 1u);
+  EXPECT_EQ(server_->shown("other").find("quarantine")->as_array().size(), 0u);
+  EXPECT_EQ(server_->shown("other").find("stable")->as_int64(), 2);
+  // An alias is a wish for the deployment that moves it.
+  server_->set_alias(1, "champion-of-others");
+  server_->settle();
+  EXPECT_EQ(server_->shown("other").find("stable")->as_int64(), 1);
+  EXPECT_EQ(server_->rollouts().size(), 2u) << "nobody asked live for anything";
+  EXPECT_EQ(server_->champion(), 1);
+}
+
+TEST_F(DeliveryLoopTest, WhatAnswersCannotBeDeletedByChance) {
+  serve_first();
+  const Result<> refused = server_->delete_version(1);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().tag, "held");
+  EXPECT_NE(refused.error().message.find("deployment live serves it"), std::string::npos);
+  EXPECT_EQ(server_->shown().find("fault")->as_string(), "");
+  EXPECT_TRUE(server_->shown().find("answers")->as_bool());
+}
+
+TEST_F(DeliveryLoopTest, WhatWasDeletedByForceIsSaidAndCanBeReplaced) {
+  serve_first();
+  ASSERT_TRUE(server_->force_delete(1).ok());
+  server_->settle();
+  EXPECT_EQ(server_->ask(5), 1) << "it is in memory";
+  EXPECT_EQ(server_->shown().find("fault")->as_string(),
+            "version 1 was deleted from the registry: it answers from memory until the server "
+            "ends, then nobody does; `slipway deploy live --version N` brings another one");
+  restart();
+  server_->settle();
+  EXPECT_EQ(server_->ask(5), 0);
+  EXPECT_FALSE(server_->shown().find("answers")->as_bool());
+  EXPECT_EQ(server_->shown().find("fault")->as_string(),
+            "version 1 was deleted from the registry: nobody answers; `slipway deploy live "
+            "--version N` brings another one");
+  EXPECT_NE(server_->unserved().find("version 1 of model bikes can't be loaded: "),
+            std::string::npos)
+      << server_->unserved();
+  add("3", "4");
+  server_->settle();
+  EXPECT_EQ(server_->newest().phase, Phase::kLive) << server_->reasons();
+  EXPECT_EQ(server_->ask(5), 2);
+  EXPECT_EQ(server_->shown().find("fault")->as_string(), "");
+}
+
+TEST_F(DeliveryLoopTest, AVersionThatWasMadeAnewUnderAServingNumberIsNotServed) {
+  serve_first();
+  server_->delete_model_by_force();
+  server_->make_model();
+  add("7", "8");
+  restart();
+  server_->settle();
+  EXPECT_EQ(server_->ask(5), 0) << "it has been through no gate";
+  EXPECT_NE(server_->shown().find("fault")->as_string().find("was registered anew"),
+            std::string::npos)
+      << server_->shown().find("fault")->as_string();
 }
 
 TEST_F(DeliveryLoopTest, WhatIsDeclaredNoMoreAnswersNoMore) {

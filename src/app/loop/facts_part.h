@@ -34,6 +34,7 @@ class FactsPart final : public Part {
   explicit FactsPart(LeftFacts& left) : left_(left) {}
   std::string name() const override { return "facts"; }
   Result<bool> turn(UnixMs) override { return left_.take(); }
+  Result<bool> stand_by(UnixMs now, const std::string&) override { return turn(now); }
 
  private:
   LeftFacts& left_;

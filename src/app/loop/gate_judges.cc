@@ -156,6 +156,7 @@ Result<GateVerdict> Judge::quality_by_rows(const project::Requirement& requireme
   delivery::QualityInput input;
   input.requirement = requirement;
   input.targets = rows.targets;
+  input.different = delivery::different_rows(rows, delivery::Alike::kInCellsAndTarget);
   input.has_live = rollout_.replaces != 0;
   input.candidate_losses = TRY(delivery::losses(*TRY(candidate_.engine()), rows, metric));
   if (live_ != nullptr) {
@@ -219,6 +220,8 @@ Result<GateVerdict> Judge::quality_by_run(const project::Requirement& requiremen
 Result<GateVerdict> Judge::performance() {
   const delivery::GoldenRows* golden = TRY(candidate_.golden());
   if (golden == nullptr) return without_golden(delivery::kPerformance);
+  if (std::string few = delivery::too_few_golden(*golden); !few.empty())
+    return no_data(delivery::kPerformance, std::move(few));
   const engine::Model* model = TRY(candidate_.engine());
   const std::vector<project::Requirement>& all = declared_.file.use_case.requirements;
   const auto latency = std::find_if(all.begin(), all.end(), [](const project::Requirement& r) {

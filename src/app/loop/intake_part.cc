@@ -29,12 +29,13 @@ std::optional<std::pair<std::string, std::int64_t>> version_of(const graph::Node
 }
 
 /// Those of the model that are there when the event is looked at, and that have not been asked for
-/// a later version already.
+/// a later version already; with an alias, those that move it.
 Result<std::vector<std::string>> deployments_of(db::Tx& tx, const project::ProjectFile& file,
-                                                const std::string& model, std::int64_t later_than) {
+                                                const std::string& model, std::int64_t later_than,
+                                                const std::optional<std::string>& alias) {
   std::vector<std::string> names;
   for (const project::DeploymentSpec& spec : file.deployments) {
-    if (spec.model != model) continue;
+    if (spec.model != model || (alias && spec.alias != *alias)) continue;
     const auto found = TRY(delivery::find_deployment(tx, spec.name));
     if (!found || found->model != model) continue;
     if (later_than > 0 && TRY(delivery::newest_asked(tx, spec.name)) >= later_than) continue;
@@ -51,12 +52,13 @@ Result<bool> is_there(db::Tx& tx, const std::string& model, std::int64_t version
 }
 
 Result<std::vector<Ask>> asks_of_version(db::Tx& tx, const graph::LoggedEvent& event,
-                                         const project::ProjectFile& file, bool is_new) {
+                                         const project::ProjectFile& file, bool is_new,
+                                         const std::optional<std::string>& alias = {}) {
   const auto version = version_of(event.event.subject);
   if (!version || !TRY(is_there(tx, version->first, version->second))) return std::vector<Ask>();
   Ask ask{version->first, version->second, {}, event.event.actor};
   if (ask.asked_by.empty()) ask.asked_by = "anonymous";
-  ask.deployments = TRY(deployments_of(tx, file, ask.model, is_new ? ask.version : 0));
+  ask.deployments = TRY(deployments_of(tx, file, ask.model, is_new ? ask.version : 0, alias));
   if (ask.deployments.empty()) return std::vector<Ask>();
   return std::vector<Ask>{std::move(ask)};
 }
@@ -68,7 +70,10 @@ Result<std::vector<Ask>> asks_of_project(db::Tx& tx, const project::ProjectFile&
     const auto found = TRY(delivery::find_deployment(tx, spec.name));
     if (found && (found->model != spec.model || found->stable != 0)) continue;
     if (found && TRY(delivery::newest_asked(tx, spec.name)) != 0) continue;
-    auto meant = registry::meant_version(tx, spec.model);
+    std::optional<std::int64_t> wanted;
+    if (!spec.alias.empty()) wanted = TRY(registry::aliased_version(tx, spec.model, spec.alias));
+    auto meant = wanted ? Result<std::optional<std::int64_t>>(wanted)
+                        : registry::meant_version(tx, spec.model);
     if (!meant.ok() && meant.error().code == Code::kMissing) continue;
     if (!meant.ok()) return meant.error();
     if (*meant) asks.push_back({spec.model, **meant, {spec.name}, "slipway"});
@@ -95,8 +100,8 @@ Result<std::vector<Ask>> asks_of(db::Tx& tx, const graph::LoggedEvent& event,
   if (type == "project.applied") return asks_of_project(tx, file);
   if (type == "model_version.created") return asks_of_version(tx, event, file, /*is_new=*/true);
   const bool is_wish = event.event.actor != kLoopActor;
-  if (type == "alias.set" && is_wish && text_of(event.event.data, "alias") == registry::kMeantAlias)
-    return asks_of_version(tx, event, file, /*is_new=*/false);
+  if (type == "alias.set" && is_wish)
+    return asks_of_version(tx, event, file, /*is_new=*/false, text_of(event.event.data, "alias"));
   if (type == "model_version.stage_changed" && text_of(event.event.data, "to") == "production")
     return asks_of_version(tx, event, file, /*is_new=*/false);
   return std::vector<Ask>();

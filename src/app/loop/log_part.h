@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "app/circle.h"
@@ -23,6 +24,8 @@ class LogPart final : public Part {
 
   std::string name() const override { return "prediction log"; }
   Result<bool> turn(UnixMs now) override;
+  /// What lies in this server's own folder is its own matter.
+  Result<bool> stand_by(UnixMs now, const std::string&) override { return turn(now); }
 
   static constexpr UnixMs kToldEveryMs = 60'000;
 
@@ -32,14 +35,22 @@ class LogPart final : public Part {
     UnixMs at_ms = 0;
   };
   Result<bool> tell_losses(UnixMs now);
+  struct Expiry {
+    std::string kept_from;  // the first day that stays, as far as this process has removed any
+    /// Days before it were told to go, and may still be there; nothing: not looked up yet.
+    std::optional<std::string> told;
+  };
   Result<bool> expire(UnixMs now);
+  Result<bool> expire_days(const std::string& deployment, UnixMs first_kept_ms, Expiry& expiry,
+                           UnixMs now);
+  Result<> tell_expiry(const std::string& deployment, int days, UnixMs first_kept_ms, UnixMs now);
 
   db::Pool& pool_;
   project::CurrentProject& project_;
   serving::PredictionLog& log_;
   const std::filesystem::path state_;
   std::map<std::string, Told> told_;
-  std::map<std::string, std::string> kept_from_;  // deployment to the first day that stays
+  std::map<std::string, Expiry> expiries_;  // by deployment
 };
 
 /// The first day that a retention leaves; "" when everything stays. Pure.

@@ -36,6 +36,8 @@ class LogPartTest : public testing::Test {
     log_ = std::make_unique<serving::PredictionLog>(disk_, metrics_, options);
     part_ = std::make_unique<LogPart>(*pool_, project_, *log_, folder_.path());
   }
+  /// A server that remembers nothing.
+  void restart() { part_ = std::make_unique<LogPart>(*pool_, project_, *log_, folder_.path()); }
   void apply(const std::string& retention) {
     auto declared = project::declare(
         "version: 1\nproject: bikes\ndeployments: {live: {model: bikes, log: {retention: " +
@@ -118,6 +120,37 @@ TEST_F(LogPartTest, DaysGoOnceTheirRetentionIsOver) {
   EXPECT_FALSE(turn(kMay8 + 1));
   EXPECT_TRUE(turn(kMay8 + kDay));
   EXPECT_FALSE(is_there(young));
+}
+
+TEST_F(LogPartTest, WhatWasToldToGoGoesAfterARestartAndIsToldOnce) {
+  apply("7d");
+  log(kMay8 - 9 * kDay);
+  EXPECT_TRUE(turn(kMay8));
+  ASSERT_EQ(events("prediction_log.expired").size(), 1u);
+  EXPECT_EQ(events("prediction_log.expired")[0].data.find("before")->as_string(), "2011-05-01");
+  // As whoever died between the event and the removal left it.
+  const auto left = log(kMay8 - 8 * kDay);
+  restart();
+  EXPECT_FALSE(turn(kMay8 + 1));
+  EXPECT_FALSE(is_there(left));
+  EXPECT_EQ(events("prediction_log.expired").size(), 1u);
+  // What was not told yet is, though some was left over.
+  const auto other = log(kMay8 - 8 * kDay), young = log(kMay8 - 7 * kDay);
+  restart();
+  EXPECT_TRUE(turn(kMay8 + kDay));
+  EXPECT_FALSE(is_there(other) || is_there(young));
+  ASSERT_EQ(events("prediction_log.expired").size(), 2u);
+  EXPECT_EQ(events("prediction_log.expired")[1].data.find("days")->as_int64(), 1);
+}
+
+TEST_F(LogPartTest, AnOldDayThatComesLaterIsToldAnew) {
+  apply("7d");
+  log(kMay8 - 9 * kDay);
+  EXPECT_TRUE(turn(kMay8));
+  const auto again = log(kMay8 - 10 * kDay);  // the clock was put back meanwhile
+  EXPECT_TRUE(turn(kMay8 + kDay));
+  EXPECT_FALSE(is_there(again));
+  EXPECT_EQ(events("prediction_log.expired").size(), 2u);
 }
 
 TEST_F(LogPartTest, WithoutRetentionEverythingStays) {

@@ -33,6 +33,11 @@ Result<bool> NarratorPart::turn(UnixMs) {
   return !events.empty();
 }
 
+Result<bool> NarratorPart::stand_by(UnixMs, const std::string&) {
+  seq_ = TRY(pool_.read([](db::Tx& tx) { return graph::newest_seq(tx); }));
+  return false;
+}
+
 void NarratorPart::log_event(const graph::LoggedEvent& event) {
   log_info(event.event.type, {{"subject", event.event.subject.id},
                               {"said", words_of_event(event.event.type, event.event.data)},

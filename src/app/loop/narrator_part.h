@@ -20,6 +20,8 @@ class NarratorPart final : public Part {
 
   std::string name() const override { return "narrator"; }
   Result<bool> turn(UnixMs now) override;
+  /// The other server tells it.
+  Result<bool> stand_by(UnixMs now, const std::string& why) override;
 
   /// One line, at level info.
   static void log_event(const graph::LoggedEvent& event);

@@ -121,6 +121,15 @@ Result<bool> NatsPart::turn(UnixMs now) {
   return did;
 }
 
+Result<bool> NatsPart::stand_by(UnixMs, const std::string&) {
+  for (auto& [name, trigger] : triggers_) end(trigger);
+  triggers_.clear();
+  gone_.clear();
+  followed_ = 0;
+  std::erase_if(ending_, [](const auto& listener) { return listener->is_over(); });
+  return false;
+}
+
 // --- which triggers there are ---
 
 Result<> NatsPart::follow(const Applied& applied) {

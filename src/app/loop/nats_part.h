@@ -60,6 +60,8 @@ class NatsPart final : public Part {
 
   std::string name() const override { return "nats"; }
   Result<bool> turn(UnixMs now) override;
+  /// The other server listens, from where the catalogue says.
+  Result<bool> stand_by(UnixMs now, const std::string& why) override;
   bool is_pending() const override;
 
  private:

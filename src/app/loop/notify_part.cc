@@ -29,7 +29,7 @@ Result<> NotifyPart::post(const std::string& url, const std::string& body,
   request.body = body;
   request.timeout = std::chrono::seconds(10);
   request.response_bytes_max = 64u << 10;
-  request.stop = stop_;
+  request.stop = couriers_.stop();
   http::Response response = TRY(http::fetch(request));
   if (response.status >= 200 && response.status < 300) return {};
   return Error{Code::kUnavailable, "the receiver answered " + std::to_string(response.status)};
@@ -42,21 +42,14 @@ NotifyPart::NotifyPart(db::Pool& pool, Metrics& metrics, std::function<void()> w
                             {{"outcome", "delivered"}})),
       failed_(metrics.counter("slipway_notifications_total", "Notifications, by outcome",
                               {{"outcome", "failed"}})),
-      wake_(std::move(wake)),
       variable_(variable),
       post_(post != nullptr ? std::move(post)
                             : [this](const std::string& url, const std::string& body,
-                                     const std::vector<notify::Header>& headers) {
-                                return this->post(url, body, headers);
-                              }) {
-  for (std::thread& thread : threads_) thread = std::thread([this] { run(); });
-}
+                                     const std::vector<notify::Header>&
+                                         headers) { return this->post(url, body, headers); }),
+      couriers_(std::move(wake)) {}
 
-NotifyPart::~NotifyPart() {
-  stop_.request_stop();
-  jobs_.close();
-  for (std::thread& thread : threads_) thread.join();
-}
+NotifyPart::~NotifyPart() = default;
 
 Result<bool> NotifyPart::turn(UnixMs now) {
   auto declared = TRY(pool_.read([&](db::Tx& tx) { return project_.get(tx); }));
@@ -74,29 +67,11 @@ Result<bool> NotifyPart::turn(UnixMs now) {
       const auto hook = std::find_if(notify.begin(), notify.end(), [&](const auto& one) {
         return one.webhook == delivery.webhook;
       });
-      {
-        std::lock_guard lock(mutex_);
-        if (!under_way_.insert(delivery.webhook).second) continue;
-      }
       Job job{delivery, declared->declared.file.name, hook->secret, now};
-      if (jobs_.push(job)) continue;
-      std::lock_guard lock(mutex_);
-      under_way_.erase(delivery.webhook);
+      couriers_.send(delivery.webhook, [this, job = std::move(job)] { attempt(job); });
     }
   }
   return more;
-}
-
-void NotifyPart::run() {
-  while (std::optional<Job> job = jobs_.pop()) {
-    attempt(*job);
-    {
-      std::lock_guard lock(mutex_);
-      under_way_.erase(job->delivery.webhook);
-    }
-    ended_.notify_all();
-    wake_();
-  }
 }
 
 /// Whether that is the first failure since it took one.
@@ -107,11 +82,10 @@ bool NotifyPart::note_outcome(const std::string& webhook, bool is_taken) {
 }
 
 void NotifyPart::attempt(const Job& job) {
-  if (stop_.stop_requested()) return;
   const Result<> sent = send(job);
   failpoint("notify.sent");
   // Given up by us, it is no failure of the receiver: the next server sends it.
-  if (!sent.ok() && stop_.stop_requested()) return;
+  if (!sent.ok() && couriers_.stop().stop_requested()) return;
   (sent.ok() ? sent_ : failed_).add();
   const std::string error = sent.ok() ? "" : sent.error().message;
   if (note_outcome(job.delivery.webhook, sent.ok())) {
@@ -150,11 +124,6 @@ Result<> NotifyPart::send(const Job& job) {
     message.replace(at, url->size(), "the webhook");
   }
   return Error{posted.error().code, message};
-}
-
-void NotifyPart::finish_requests() {
-  std::unique_lock lock(mutex_);
-  ended_.wait(lock, [&] { return under_way_.empty(); });
 }
 
 }  // namespace slipway::app

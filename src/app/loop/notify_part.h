@@ -1,17 +1,14 @@
 #pragma once
 
-#include <array>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "app/circle.h"
-#include "base/guarded.h"
+#include "app/loop/couriers.h"
 #include "base/metrics.h"
-#include "base/queue.h"
-#include "base/stop.h"
 #include "domain/notify/deliveries.h"
 #include "domain/notify/notify.h"
 #include "domain/project/applied.h"
@@ -38,7 +35,7 @@ class NotifyPart final : public Part {
   /// Receivers are no part of the loop: nothing waits for them.
   bool is_pending() const override { return false; }
   /// For tests: returns once no request is under way.
-  void finish_requests();
+  void finish_requests() { couriers_.finish(); }
 
  private:
   struct Job {
@@ -46,9 +43,7 @@ class NotifyPart final : public Part {
     std::string project, secret_written;
     UnixMs now = 0;
   };
-  static constexpr std::size_t kThreads = 4, kJobsMax = 1000;
 
-  void run();
   void attempt(const Job& job);
   bool note_outcome(const std::string& webhook, bool is_taken);
   Result<> post(const std::string& url, const std::string& body,
@@ -58,18 +53,12 @@ class NotifyPart final : public Part {
   db::Pool& pool_;
   Counter& sent_;
   Counter& failed_;
-  const std::function<void()> wake_;
   const notify::Variable variable_;
   const Post post_;
-  StopToken stop_;
   project::CurrentProject project_;
-  Queue<Job> jobs_{kJobsMax};
-  // Webhooks with a request under way, and how many ended.
   std::mutex mutex_;
-  std::condition_variable ended_;
-  std::set<std::string> under_way_;
   std::set<std::string> failing_;  // webhooks whose last attempt failed
-  std::array<std::thread, kThreads> threads_;
+  Couriers couriers_;
 };
 
 }  // namespace slipway::app

@@ -5,6 +5,7 @@
 #include "app/loop/intake_part.h"
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "dialects/mlflow/webhooks.h"
 #include "domain/registry/registry.h"
 
 namespace slipway::app {
@@ -31,22 +32,44 @@ std::int64_t culprit_of(const delivery::DeploymentRoute& route, const Error& err
   return error.tag == "stable" ? route.stable : route.candidate;
 }
 
-/// A candidate that is live has the alias that the model is meant by; one that came to nothing
-/// gives it back to the version that serves.
-Result<bool> move_alias(db::Tx& tx, const delivery::Rollout& rollout,
+/// Whom the alias means; without one, whom the model's bare name does.
+Result<std::optional<std::int64_t>> holder_of(db::Tx& tx, const std::string& model,
+                                              const std::string& alias) {
+  if (alias != registry::kMeantAlias) return registry::aliased_version(tx, model, alias);
+  auto meant = registry::meant_version(tx, model);
+  if (!meant.ok() && meant.error().code == Code::kMissing) return std::optional<std::int64_t>();
+  return meant;
+}
+
+/// What the deployment gives its stable version; "" where it is declared no more, for then nobody
+/// says so.
+std::string alias_of(const std::shared_ptr<const project::Applied>& project,
+                     const std::string& deployment) {
+  const project::DeploymentSpec* spec =
+      project ? project->declared.file.find_deployment(deployment) : nullptr;
+  return spec != nullptr ? spec->alias : std::string();
+}
+
+/// A candidate that is live has the alias of its deployment; one that came to nothing gives it back
+/// to the version that serves.
+Result<bool> move_alias(db::Tx& tx, const delivery::Rollout& rollout, const std::string& alias,
                         const delivery::Transition& transition, UnixMs now) {
+  if (alias.empty()) return false;
   std::int64_t version = 0;
   if (transition.phase == Phase::kLive) version = rollout.version;
   if (transition.phase == Phase::kRolledBack || transition.phase == Phase::kStopped) {
-    auto meant = registry::meant_version(tx, rollout.model);
+    const auto holder = TRY(holder_of(tx, rollout.model, alias));
     const auto deployment = TRY(delivery::find_deployment(tx, rollout.deployment));
-    const bool has_it = meant.ok() && *meant == rollout.version;
+    const bool has_it = holder == rollout.version;
     if (has_it && deployment) version = deployment->stable;
   }
   if (version == 0) return false;
-  Result<> moved = registry::put_alias(tx, kLoopActor, rollout.model, registry::kMeantAlias,
-                                       version, transition.event_seq, now);
-  if (moved.ok()) return true;
+  Result<> moved =
+      registry::put_alias(tx, kLoopActor, rollout.model, alias, version, transition.event_seq, now);
+  if (moved.ok()) {
+    TRY(mlflow::note_alias(tx, rollout.model, alias, version, now));
+    return true;
+  }
   // Deleted by somebody: there is nothing to name.
   if (moved.error().code == Code::kMissing) return false;
   return moved.error();
@@ -87,6 +110,7 @@ RolloutPart::RolloutPart(db::Pool& pool, project::CurrentProject& project,
     : pool_(pool), project_(project), deployments_(deployments), options_(std::move(options)) {}
 
 Result<bool> RolloutPart::turn(UnixMs now) {
+  closed_.clear();
   bool did = collect(now);
   // What a person asked for holds before anything else waits for the disk.
   did |= TRY(do_asked(now));
@@ -98,6 +122,18 @@ Result<bool> RolloutPart::turn(UnixMs now) {
     did = true;
   }
   return did;
+}
+
+Result<bool> RolloutPart::stand_by(UnixMs now, const std::string& why) {
+  // A route that was asked for before, and opened a name since.
+  if (collect(now)) closed_.clear();
+  const Routes wanted = TRY(pool_.read([&](db::Tx& tx) { return wanted_routes(tx); }));
+  remove_unwanted(wanted);
+  close_elsewhere(wanted, why);
+  put_.clear();
+  refused_.clear();
+  faults_.clear();
+  return false;
 }
 
 bool RolloutPart::is_pending() const {
@@ -222,7 +258,9 @@ Result<RolloutPart::Done> RolloutPart::carry_out(db::Tx& tx, const Decision& dec
   Done done;
   done.kind = decision.action.kind;
   done.changed = transition.changed;
-  if (transition.changed) done.alias_moved = TRY(move_alias(tx, rollout, transition, now));
+  if (!transition.changed) return done;
+  const std::string alias = alias_of(TRY(project_.get(tx)), rollout.deployment);
+  done.alias_moved = TRY(move_alias(tx, rollout, alias, transition, now));
   return done;
 }
 
@@ -367,6 +405,9 @@ void RolloutPart::take_failure(const Outcome& outcome, const Error& error, UnixM
     delivery::DeploymentRoute closed = closed_route(route.deployment, route.model);
     closed.salt = route.salt;
     closed.revision = route.revision;
+    closed.unserved = "version " + std::to_string(route.stable) + " of model " + route.model +
+                      " can't be loaded: " + error.message + "; `slipway deploy " +
+                      route.deployment + " --version N` brings another one";
     deployments_.apply(std::move(closed), outcome.wanted.rules, [](Result<>) {});
   } else if (route.stable != 0) {
     // The stable version goes on answering meanwhile.
@@ -419,6 +460,20 @@ Result<> RolloutPart::close_names() {
     deployments_.apply(std::move(closed), known.rules, [](Result<>) {});
   }
   return {};
+}
+
+void RolloutPart::close_elsewhere(const Routes& wanted, const std::string& why) {
+  for (const auto& [name, known] : wanted) {
+    delivery::DeploymentRoute closed = closed_route(name, known.route.model);
+    closed.salt = known.route.salt;
+    closed.revision = known.route.revision;
+    closed.elsewhere = why;
+    const Wanted now{closed, known.rules};
+    if (auto before = closed_.find(name); before != closed_.end() && before->second == now)
+      continue;
+    closed_[name] = now;
+    deployments_.apply(std::move(closed), known.rules, [](Result<>) {});
+  }
 }
 
 Result<> RolloutPart::restore(UnixMs now, std::chrono::milliseconds patience) {

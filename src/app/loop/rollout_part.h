@@ -48,6 +48,8 @@ class RolloutPart final : public Part {
   static constexpr const char* kName = "rollouts";
   std::string name() const override { return kName; }
   Result<bool> turn(UnixMs now) override;
+  /// The other server serves the deployments and decides of them: every name of one is closed here.
+  Result<bool> stand_by(UnixMs now, const std::string& why) override;
   bool is_pending() const override;
   /// A person has asked for something: the next turn does that first. Any thread. A hint only, for
   /// every turn looks at all that is open.
@@ -115,6 +117,7 @@ class RolloutPart final : public Part {
   bool put_routes(const Routes& wanted, UnixMs now);
   bool remove_unwanted(const Routes& wanted);
   Result<> close_names();
+  void close_elsewhere(const Routes& wanted, const std::string& why);
   void ask(const Wanted& wanted, bool without_candidate);
 
   db::Pool& pool_;
@@ -125,6 +128,7 @@ class RolloutPart final : public Part {
   std::atomic<bool> has_wish_ = false;  // a person asked for something since the last turn
   Routes put_;                          // what the data plane holds
   Routes asked_;                        // and what it was given meanwhile
+  Routes closed_;                       // and what is closed while another server acts
   std::map<std::string, std::pair<Wanted, UnixMs>> refused_;  // and what it can't do, since when
   std::map<VersionKey, std::string> faults_;                  // versions that can't be loaded
   Guarded<std::vector<Outcome>> outcomes_;

@@ -25,6 +25,8 @@ class RunFoldersPart final : public Part {
 
   std::string name() const override { return "run folders"; }
   Result<bool> turn(UnixMs now) override;
+  /// What lies in this server's own folder is its own matter.
+  Result<bool> stand_by(UnixMs now, const std::string&) override { return turn(now); }
   bool is_pending() const override { return removing_.is_under_way(); }
 
   static constexpr UnixMs kLookEveryMs = 60'000;

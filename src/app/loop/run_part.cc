@@ -142,25 +142,44 @@ void Readables::run() {
 
 // --- RunPart ---
 
-RunPart::RunPart(db::Pool& pool, const proc::Spawner& spawner, Place place,
-                 std::function<void()> wake, Draw draw, TakeFacts take_facts, Publish publish)
+RunPart::RunPart(db::Pool& pool, db::Pool& acting, const proc::Spawner& spawner, Place place,
+                 std::function<void()> wake, Draw draw, TakeFacts take_facts, Publish publish,
+                 IsThere is_there)
     : pool_(pool),
+      acting_(acting),
       spawner_(spawner),
       place_(std::move(place)),
       draw_(std::move(draw)),
       take_facts_(std::move(take_facts)),
       publish_(std::move(publish)),
+      is_there_(std::move(is_there)),
       drawing_(wake),
       readables_(wake) {}
 
 Result<bool> RunPart::turn(UnixMs now) {
   const Result<bool> kept = take_drawn(now);
+  Result<bool> looked = look_at_all(&RunPart::look_at, now);
+  if (!kept.ok() && (!looked.ok() || !*looked)) return kept;
+  if (kept.ok() && *kept && looked.ok()) return true;
+  return looked;
+}
+
+Result<bool> RunPart::stand_by(UnixMs now, const std::string&) {
+  // What was being drawn the server that acts now draws for itself.
+  if (drawn_ && !drawing_.is_under_way()) {
+    drawing_.take();
+    drawn_.reset();
+  }
+  undrawn_.clear();
+  return look_at_all(&RunPart::look_at_own, now);
+}
+
+Result<bool> RunPart::look_at_all(Look look, UnixMs now) {
   const auto runs = TRY(pool_.read([](db::Tx& tx) { return flows::open_runs(tx); }));
-  bool did = kept.ok() && *kept;
+  bool did = false;
   std::optional<Error> first;
-  if (!kept.ok()) first = kept.error();
   for (const PipelineRun& run : runs) {
-    Result<bool> looked = look_at(run, now);
+    Result<bool> looked = (this->*look)(run, now);
     // Somebody changed it meanwhile, which is a reason to look again.
     if (!looked.ok() && looked.error().tag == "stale") looked = true;
     if (!looked.ok() && !first) first = with_context("run " + run.id, looked.error());
@@ -171,9 +190,32 @@ Result<bool> RunPart::turn(UnixMs now) {
   return did;
 }
 
+/// One that another server has begun is that one's, also while it is away: its process may live.
+Result<bool> RunPart::look_at_own(const PipelineRun& run, UnixMs now) {
+  return run.state == RunState::kRunning && is_own(run) ? attend_or_adopt(run, now) : false;
+}
+
+Result<bool> RunPart::attend_or_adopt(const PipelineRun& run, UnixMs now) {
+  return running_.contains(run.id) ? attend(run, now) : adopt(run, now);
+}
+
+/// Somebody wants its end, and nobody is left to bring it about.
+Result<bool> RunPart::end_if_abandoned(const PipelineRun& run, UnixMs now) {
+  if (run.cancel_asked.empty() || !is_there_) return false;
+  return acting_.write([&](db::Tx& tx) -> Result<bool> {
+    if (TRY(is_there_(tx, run.server))) return false;
+    RunOutcome outcome;
+    outcome.kind = RunOutcome::Kind::kCancelled;
+    outcome.reason = "its server is away; what it has started may still run there";
+    TRY(flows::end_attempt(tx, run, outcome, now));
+    return true;
+  });
+}
+
 Result<bool> RunPart::look_at(const PipelineRun& run, UnixMs now) {
   if (run.state == RunState::kRunning)
-    return running_.contains(run.id) ? attend(run, now) : adopt(run, now);
+    return is_own(run) || run.server.empty() ? attend_or_adopt(run, now)
+                                             : end_if_abandoned(run, now);
   if (!flows::is_due(run, now) || running_.size() >= kRunsMax) return false;
   return start(run, now);
 }
@@ -214,8 +256,8 @@ Result<bool> RunPart::adopt(const PipelineRun& run, UnixMs now) {
 
 Result<bool> RunPart::start(const PipelineRun& run, UnixMs now) {
   if (!flows::has_its_data(run.plan)) return draw(run, now);
-  const PipelineRun begun =
-      TRY(pool_.write([&](db::Tx& tx) { return flows::begin_attempt(tx, run, now); }));
+  const PipelineRun begun = TRY(
+      acting_.write([&](db::Tx& tx) { return flows::begin_attempt(tx, run, now, place_.server); }));
   failpoint("run.attempt_begun");
   return launch(begun, now);
 }
@@ -251,7 +293,7 @@ Result<bool> RunPart::take_drawn(UnixMs now) {
   }
   if (drawing_.is_under_way()) return false;
   failpoint("run.data_drawn");
-  const Result<PipelineRun> kept = pool_.write(
+  const Result<PipelineRun> kept = acting_.write(
       [&](db::Tx& tx) { return flows::keep_drawn(tx, drawn_->run, drawn_->drawn, now); });
   // Cancelled meanwhile, say: then it needs none, or is drawn for as it is now.
   const bool is_stale = !kept.ok() && kept.error().tag == "stale";
@@ -266,8 +308,9 @@ Result<> RunPart::give_up(const PipelineRun& run, const Error& error, UnixMs now
   RunOutcome outcome;
   outcome.kind = RunOutcome::Kind::kFailed;
   outcome.reason = "its data could not be drawn: " + error.message;
-  TRY(pool_.write([&](db::Tx& tx) -> Result<PipelineRun> {
-    return flows::end_attempt(tx, TRY(flows::begin_attempt(tx, run, now)), outcome, now);
+  TRY(acting_.write([&](db::Tx& tx) -> Result<PipelineRun> {
+    return flows::end_attempt(tx, TRY(flows::begin_attempt(tx, run, now, place_.server)), outcome,
+                              now);
   }));
   return {};
 }

@@ -48,7 +48,10 @@ class RunPart final : public Part {
   struct Place {
     std::filesystem::path program;  // this one
     std::filesystem::path project, state;
+    std::string server;  // which of several this is; "" when it is the only one
   };
+  /// Whether the server of that name is there at present.
+  using IsThere = std::function<Result<bool>(db::Tx& tx, const std::string& server)>;
   /// Puts data that a run asks for into the cache, durable, and says which version that is: the
   /// same whenever it is asked. `scratch`: a folder that may be used, and is not there yet.
   using Draw = std::function<Result<flows::DataFact>(const flows::PipelineRun& run,
@@ -60,12 +63,16 @@ class RunPart final : public Part {
   /// Takes what attempts that are over found out into the catalogue.
   using TakeFacts = std::function<Result<>()>;
 
-  /// All must outlive it. `wake`: Circle::wake().
-  RunPart(db::Pool& pool, const proc::Spawner& spawner, Place place, std::function<void()> wake,
-          Draw draw, TakeFacts take_facts, Publish publish);
+  /// All must outlive it. `acting`: the same database, for what only the server that acts may do.
+  /// `wake`: Circle::wake().
+  RunPart(db::Pool& pool, db::Pool& acting, const proc::Spawner& spawner, Place place,
+          std::function<void()> wake, Draw draw, TakeFacts take_facts, Publish publish,
+          IsThere is_there = {});
 
   std::string name() const override { return "runs"; }
   Result<bool> turn(UnixMs now) override;
+  /// What this server has begun it sees to the end.
+  Result<bool> stand_by(UnixMs now, const std::string& why) override;
   bool is_pending() const override { return !running_.empty() || drawing_.is_under_way(); }
 
   static constexpr std::size_t kRunsMax = 2;  // at the same time
@@ -79,7 +86,13 @@ class RunPart final : public Part {
   flows::RunFolder folder_of(const flows::PipelineRun& run) const {
     return flows::RunFolder::of(place_.state, run.id);
   }
+  using Look = Result<bool> (RunPart::*)(const flows::PipelineRun& run, UnixMs now);
+  Result<bool> look_at_all(Look look, UnixMs now);
   Result<bool> look_at(const flows::PipelineRun& run, UnixMs now);
+  Result<bool> look_at_own(const flows::PipelineRun& run, UnixMs now);
+  Result<bool> attend_or_adopt(const flows::PipelineRun& run, UnixMs now);
+  Result<bool> end_if_abandoned(const flows::PipelineRun& run, UnixMs now);
+  bool is_own(const flows::PipelineRun& run) const { return run.server == place_.server; }
   Result<bool> attend(const flows::PipelineRun& run, UnixMs now);
   Result<bool> adopt(const flows::PipelineRun& run, UnixMs now);
   Result<bool> start(const flows::PipelineRun& run, UnixMs now);
@@ -92,11 +105,13 @@ class RunPart final : public Part {
   void watch_running();
 
   db::Pool& pool_;
+  db::Pool& acting_;
   const proc::Spawner& spawner_;
   const Place place_;
   const Draw draw_;
   const TakeFacts take_facts_;
   const Publish publish_;
+  const IsThere is_there_;
   project::CurrentProject project_;
   std::map<std::string, Running> running_;
   Errand drawing_;

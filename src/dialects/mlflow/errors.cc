@@ -1,5 +1,7 @@
 #include "dialects/mlflow/errors.h"
 
+#include "io/http/tags.h"
+
 namespace slipway::mlflow {
 namespace {
 
@@ -29,8 +31,10 @@ constexpr Row kTable[] = {
     {Code::kConflict, "changed", "INVALID_PARAMETER_VALUE", 400, kInvalid},
     {Code::kConflict, "state", "INVALID_STATE", 500, kInternal},
     {Code::kConflict, "", "RESOURCE_CONFLICT", 409},
+    {Code::kDenied, "unauthenticated", "UNAUTHENTICATED", 401},
     {Code::kDenied, "", "PERMISSION_DENIED", 403, "PERMISSION_DENIED"},
     {Code::kBusy, "", "REQUEST_LIMIT_EXCEEDED", 429},
+    {Code::kUnavailable, http::kSlowSender, "TEMPORARILY_UNAVAILABLE", 408, kInternal},
     {Code::kUnavailable, "", "TEMPORARILY_UNAVAILABLE", 503, kInternal},
     {Code::kInternal, "", "INTERNAL_ERROR", 500, kInternal},
 };

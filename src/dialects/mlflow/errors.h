@@ -23,9 +23,10 @@
 //   kConflict "inactive"           INVALID_PARAMETER_VALUE   400  (a write to something deleted)
 //   kConflict "changed"            INVALID_PARAMETER_VALUE   400  (of what may be set only once)
 //   kConflict "state"              INVALID_STATE             500
+//   kDenied   "unauthenticated"    UNAUTHENTICATED           401
 //   kDenied                        PERMISSION_DENIED         403
 //   kBusy                          REQUEST_LIMIT_EXCEEDED    429
-//   kUnavailable                   TEMPORARILY_UNAVAILABLE   503
+//   kUnavailable                   TEMPORARILY_UNAVAILABLE   503  (408 with http::kSlowSender)
 //   kInternal                      INTERNAL_ERROR            500
 //   any       "not_implemented"    NOT_IMPLEMENTED           501
 namespace slipway::mlflow {

@@ -206,6 +206,12 @@ Result<Name> resolve_attribute(std::string_view key, const SearchRules& rules, U
                  names_of(rules, use) + "'");
 }
 
+bool is_span_key(std::string_view key) {
+  constexpr std::string_view kAttributes = "attributes.";
+  return key == "name" || key == "type" || key == "status" || key == "content" ||
+         (key.starts_with(kAttributes) && key.size() > kAttributes.size());
+}
+
 Result<Name> resolve(std::string_view text, const SearchRules& rules, Use use) {
   const std::size_t dot = text.find('.');
   if (dot == std::string_view::npos) return resolve_attribute(strip(text, "'\"`"), rules, use);
@@ -214,6 +220,10 @@ Result<Name> resolve(std::string_view text, const SearchRules& rules, Use use) {
   for (const EntityRule& rule : rules.entities) {
     if (rule.name != type) continue;
     if (rule.entity == Entity::kAttribute) return resolve_attribute(key, rules, use);
+    if (rule.entity == Entity::kSpan && !is_span_key(key)) {
+      return invalid("Invalid span attribute '" + std::string(key) +
+                     "'. Supported attributes: name, status, type, attributes.<attribute_name>.");
+    }
     const bool known = key == "name" || key == "digest" || key == "context";
     if (rule.entity == Entity::kDataset && !known) {
       return invalid("Invalid dataset key '" + std::string(key) +
@@ -242,6 +252,11 @@ bool is_number(const Name& name) {
          (name.attribute && name.attribute->kind == Kind::kNumber);
 }
 
+/// Of a trace, by a person or a judge.
+bool is_assessment(const Name& name) {
+  return name.entity == Entity::kFeedback || name.entity == Entity::kExpectation;
+}
+
 bool takes(const Name& name, Op op, const SearchRules& rules) {
   switch (op) {
     case Op::kEqual:
@@ -251,18 +266,20 @@ bool takes(const Name& name, Op op, const SearchRules& rules) {
     case Op::kLessOrEqual:
     case Op::kGreater:
     case Op::kGreaterOrEqual:
-      return is_number(name);
+      return is_number(name) || is_assessment(name);
     case Op::kLike:
     case Op::kILike:
       return !is_number(name) && !(name.attribute && name.attribute->kind == Kind::kId);
     case Op::kIn:
     case Op::kNotIn:
-      return !is_number(name) && (rules.lists_anywhere || name.entity == Entity::kDataset ||
-                                  name.entity == Entity::kAttribute);
+      return !is_number(name) &&
+             (rules.lists_anywhere || name.entity == Entity::kDataset ||
+              name.entity == Entity::kSpan || name.entity == Entity::kAttribute);
     case Op::kIsNull:
     case Op::kIsNotNull:
       return (name.entity == Entity::kTag && rules.nullable_tags) ||
-             (name.entity == Entity::kParam && rules.nullable_params);
+             (name.entity == Entity::kParam && rules.nullable_params) ||
+             name.entity == Entity::kMetadata || is_assessment(name);
   }
   return false;
 }
@@ -484,6 +501,7 @@ class Parser {
     }
     ++next_;
     if (is_number(name)) return number(name, token);
+    if (is_assessment(name) && token.kind != TokenKind::kText) return assessed(name, token);
     if (rules_.bare_texts && is_bare(token)) return db::Operand(std::string(token.text));
     if (token.kind != TokenKind::kText && token.kind != TokenKind::kName) {
       return expected_text(name, token.text, token);
@@ -499,6 +517,15 @@ class Parser {
     std::string text(token.text.substr(1, token.text.size() - 2));
     if (name.attribute && name.attribute->kind == Kind::kId) TRY(check_id(text, token));
     return db::Operand(std::move(text));
+  }
+
+  Result<db::Operand> assessed(const Name& name, const Token& token) {
+    if (token.kind == TokenKind::kInteger || token.kind == TokenKind::kReal) {
+      if (std::optional<double> real = to_double(token.text)) return db::Operand(*real);
+    }
+    if (token.text == "true" || token.text == "false") return db::Operand(std::string(token.text));
+    if (is_quoted(token.text, '"')) return db::Operand(std::string(strip(token.text, "\"")));
+    return expected_text(name, token.text, token);
   }
 
   Result<db::Operand> number(const Name& name, const Token& token) {
@@ -526,7 +553,7 @@ class Parser {
   Result<db::Operand> list(const Name& name) {
     const Token open = tokens_[next_++];
     const bool allowed = rules_.lists_anywhere || name.entity == Entity::kDataset ||
-                         (name.attribute && name.attribute->lists);
+                         name.entity == Entity::kSpan || (name.attribute && name.attribute->lists);
     if (!allowed) return error(only_these_take_lists(), open);
     std::vector<std::string> texts;
     bool comma = true;
@@ -603,7 +630,7 @@ class Parser {
   std::size_t next_ = 0;
 };
 
-// --- the five tables ----------------------------------------------------------------------------
+// --- the six tables -----------------------------------------------------------------------------
 
 constexpr EntityRule kRunEntities[] = {
     {"metric", Entity::kMetric},
@@ -688,8 +715,44 @@ constexpr AttributeRule kLoggedModelAttributes[] = {
     {.name = "last_updated_time", .kind = Kind::kNumber, .stands_for = "last_updated_timestamp_ms"},
 };
 
+constexpr EntityRule kTraceEntities[] = {
+    {"attribute", Entity::kAttribute},
+    {"attributes", Entity::kAttribute},
+    {"trace", Entity::kAttribute},
+    {"tag", Entity::kTag},
+    {"tags", Entity::kTag},
+    {"request_metadata", Entity::kMetadata},
+    {"metadata", Entity::kMetadata},
+    {"span", Entity::kSpan},
+    {"feedback", Entity::kFeedback},
+    {"expectation", Entity::kExpectation},
+};
+constexpr AttributeRule kTraceAttributes[] = {
+    {.name = "request_id", .lists = true},
+    {.name = "experiment_id", .filters = false},
+    {.name = "timestamp_ms", .kind = Kind::kNumber},
+    {.name = "execution_time_ms", .kind = Kind::kNumber},
+    {.name = "end_time_ms", .kind = Kind::kNumber},
+    {.name = "status", .lists = true},
+    {.name = "client_request_id", .orders = false, .lists = true},
+    {.name = "name", .lists = true},
+    {.name = "run_id", .lists = true},
+    {.name = "text", .orders = false},
+    {.name = "timestamp", .kind = Kind::kNumber, .stands_for = "timestamp_ms"},
+    {.name = "execution_time", .kind = Kind::kNumber, .stands_for = "execution_time_ms"},
+    {.name = "end_time", .kind = Kind::kNumber, .stands_for = "end_time_ms"},
+};
+
 }  // namespace
 
+const SearchRules kTraceSearch = {
+    .entities = kTraceEntities,
+    .entities_message =
+        "Invalid entity type '%s'. Valid values are {'attribute', 'attributes', 'trace', 'tag', "
+        "'tags', 'request_metadata', 'metadata', 'span', 'feedback', 'expectation', 'issue'}",
+    .attributes = kTraceAttributes,
+    .nullable_tags = true,
+};
 const SearchRules kRunSearch = {
     .entities = kRunEntities,
     .entities_message =

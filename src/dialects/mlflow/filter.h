@@ -10,14 +10,25 @@
 #include "io/db/compare.h"
 
 // The grammar of MLflow's searches: clauses joined by AND, each `type.key op value`, and order
-// terms `type.key [ASC|DESC]`. One parser, five tables of rules. Errors are kInvalid in MLflow's
+// terms `type.key [ASC|DESC]`. One parser, six tables of rules. Errors are kInvalid in MLflow's
 // words, followed by where in the text they are: "(at character 17)", counted from 1.
 //
 // Beyond MLflow's: clauses may be joined by OR and grouped by parentheses; AND binds more closely.
 // Where such a filter is wrong it is refused as MLflow refuses every one with OR.
 namespace slipway::mlflow {
 
-enum class Entity { kAttribute, kMetric, kParam, kTag, kDataset };
+enum class Entity {
+  kAttribute,
+  kMetric,
+  kParam,
+  kTag,
+  kDataset,
+  // Of traces:
+  kMetadata,
+  kSpan,      // "name", "type", "status", "content", "attributes.ANY"
+  kFeedback,  // values are numbers, quoted texts, true, false
+  kExpectation,
+};
 
 struct Clause {
   Entity entity = Entity::kAttribute;
@@ -69,6 +80,7 @@ extern const SearchRules kExperimentSearch;
 extern const SearchRules kRegisteredModelSearch;
 extern const SearchRules kModelVersionSearch;
 extern const SearchRules kLoggedModelSearch;
+extern const SearchRules kTraceSearch;
 
 /// No clauses for an empty or blank text.
 Result<std::vector<Clause>> parse_filter(std::string_view filter, const SearchRules& rules);

@@ -45,8 +45,9 @@ LoggedField field_of(Entity entity, std::string_view key) {
     case Entity::kAttribute:
     case Entity::kDataset:
       return attribute_of(key);
+    default:  // of traces only
+      return LoggedField::kName;
   }
-  return LoggedField::kName;
 }
 
 /// "READY" and "LOGGED_MODEL_READY" as the registry keeps it.

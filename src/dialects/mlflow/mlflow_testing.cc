@@ -8,7 +8,9 @@
 #include "dialects/mlflow/errors.h"
 #include "dialects/mlflow/logged_models.h"
 #include "dialects/mlflow/registry.h"
+#include "dialects/mlflow/traces.h"
 #include "dialects/mlflow/tracking.h"
+#include "domain/traces/traces.h"
 #include "graph/graph.h"
 
 namespace slipway::mlflow {
@@ -67,17 +69,25 @@ wire::Json Answered::at(const std::string& path) const {
 void ApiOnEachEngine::SetUp() {
   db::OnEachEngine::SetUp();
   if (HasFatalFailure()) return;
-  pool_ = open(db::joined({graph::migrations(), tracking::migrations(), registry::migrations()}));
+  pool_ = open(db::joined({graph::migrations(), tracking::migrations(), registry::migrations(),
+                           notify::webhook_migrations(), traces::migrations()}));
   auto tracking = tracking::Tracking::open(*pool_, clock_, {.artifact_root = kArtifactRoot});
   ASSERT_TRUE(tracking.ok()) << tracking.error().message;
   tracking_ = std::move(*tracking);
   registry_ = std::make_unique<registry::Registry>(*pool_, clock_);
+  registry_->tell(webhook_witness());
   logged_models_ = std::make_unique<registry::LoggedModels>(*pool_, clock_);
   router_ = std::make_unique<http::Router>(&render_error);
   mount_tracking(*router_, *tracking_);
   mount_registry(*router_, *registry_, *logged_models_, *tracking_);
   mount_logged_models(*router_, *logged_models_, *tracking_);
   mount_artifacts(*router_, *blobs_, *registry_, *logged_models_, *tracking_);
+  WebhookOptions hooks;
+  hooks.private_allowed = true;
+  hooks.post = [this](const std::string& url, const std::string& body,
+                      const http::Headers& headers) { return post_webhook_(url, body, headers); };
+  mount_traces(*router_, *pool_, *tracking_, clock_);
+  mount_webhooks(*router_, *pool_, clock_, std::move(hooks));
 }
 
 void ApiOnEachEngine::TearDown() {

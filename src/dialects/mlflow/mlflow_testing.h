@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "dialects/mlflow/webhooks.h"
 #include "domain/registry/logged_models.h"
 #include "domain/registry/registry.h"
 #include "domain/tracking/tracking.h"
@@ -54,6 +55,8 @@ class ApiOnEachEngine : public db::OnEachEngine {
   std::unique_ptr<registry::Registry> registry_;
   std::unique_ptr<registry::LoggedModels> logged_models_;
   std::unique_ptr<http::Router> router_;
+  /// Of webhooks that are tested; they may go anywhere.
+  PostWebhook post_webhook_;
 
  private:
   Answered answer(http::Request request);

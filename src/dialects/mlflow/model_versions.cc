@@ -106,7 +106,8 @@ Result<Response> download_uri(Registry& registry, const Request& request) {
 
 Result<Response> search(Registry& registry, const Request& request) {
   const RegistrySearch call = TRY(read_search(request, kBounds));
-  const registry::Query query = TRY(to_version_query(call, kBounds));
+  registry::Query query = TRY(to_version_query(call, kBounds));
+  query.among = to_listed(request.principal.models, /*whole=*/false);
   registry::Page<registry::Version> page = TRY(registry.search_versions(query));
   VersionsAnswer found;
   if (!page.items.empty()) found.model_versions.emplace();
@@ -208,8 +209,8 @@ Result<> describe(Registry& registry, const Request& request, Reply& reply) {
   auto call = TRY(read_request<DescribeVersion>(request, kDescribe));
   TRY(registry::check_model_name(call.name));
   const std::int64_t number = TRY(to_version_number(call.version));
-  registry.describe_version(std::move(call.name), number, std::move(call.description),
-                            then_version(reply));
+  registry.describe_version(request.principal.name, std::move(call.name), number,
+                            std::move(call.description), then_version(reply));
   return {};
 }
 
@@ -242,7 +243,7 @@ Result<> set_tag(Registry& registry, const Request& request, Reply& reply) {
   TRY(registry::check_model_name(call.name));
   const std::int64_t number = TRY(to_version_number(call.version));
   TRY(check_name(call.key, "key"));
-  registry.set_version_tag(std::move(call.name), number,
+  registry.set_version_tag(request.principal.name, std::move(call.name), number,
                            {std::move(call.key), std::move(call.value)}, then_empty(reply));
   return {};
 }
@@ -252,7 +253,8 @@ Result<> delete_tag(Registry& registry, const Request& request, Reply& reply) {
   TRY(registry::check_model_name(call.name));
   const std::int64_t number = TRY(to_version_number(call.version));
   TRY(check_name(call.key, "key"));
-  registry.delete_version_tag(std::move(call.name), number, std::move(call.key), then_empty(reply));
+  registry.delete_version_tag(request.principal.name, std::move(call.name), number,
+                              std::move(call.key), then_empty(reply));
   return {};
 }
 

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "dialects/mlflow/limits.h"
 #include "dialects/mlflow/registry_messages.h"
 #include "dialects/mlflow/registry_routes.h"
@@ -88,7 +90,11 @@ Result<> check_name_is_free(Registry& registry, const CreateModel& call) {
     if (found.error().code == Code::kMissing) return {};
     return found.error();
   }
-  const bool prompt = is_prompt(call.tags), prompt_before = is_prompt(found->tags);
+  // As upstream tells them apart here: by the tag's key, whatever its value.
+  const auto has_tag = [](const auto& tags) {
+    return std::ranges::any_of(tags, [](const auto& tag) { return tag.key == kIsPromptTag; });
+  };
+  const bool prompt = has_tag(call.tags), prompt_before = has_tag(found->tags);
   if (prompt == prompt_before) return {};  // the write says it in its own words
   const char* wanted = prompt ? "prompt" : "registered model";
   const char* before = prompt ? "registered model" : "prompt";
@@ -125,7 +131,8 @@ Result<> rename(Registry& registry, const Request& request, Reply& reply) {
 Result<> describe(Registry& registry, const Request& request, Reply& reply) {
   auto call = TRY(read_request<DescribeModel>(request, kDescribe));
   TRY(registry::check_model_name(call.name));
-  registry.describe_model(std::move(call.name), std::move(call.description), then_model(reply));
+  registry.describe_model(request.principal.name, std::move(call.name), std::move(call.description),
+                          then_model(reply));
   return {};
 }
 
@@ -138,7 +145,8 @@ Result<> remove(Registry& registry, const Request& request, Reply& reply) {
 
 Result<Response> search(Registry& registry, const Request& request) {
   const RegistrySearch call = TRY(read_search(request, kBounds));
-  const registry::Query query = TRY(to_model_query(call, kBounds));
+  registry::Query query = TRY(to_model_query(call, kBounds));
+  query.among = to_listed(request.principal.models, /*whole=*/false);
   registry::Page<registry::Model> page = TRY(registry.search_models(query));
   ModelsAnswer found;
   if (!page.items.empty()) found.registered_models.emplace();
@@ -171,8 +179,8 @@ Result<> set_tag(Registry& registry, const Request& request, Reply& reply) {
   auto call = TRY(read_request<TagModel>(request, kTag));
   TRY(registry::check_model_name(call.name));
   TRY(check_name(call.key, "key"));
-  registry.set_model_tag(std::move(call.name), {std::move(call.key), std::move(call.value)},
-                         then_empty(reply));
+  registry.set_model_tag(request.principal.name, std::move(call.name),
+                         {std::move(call.key), std::move(call.value)}, then_empty(reply));
   return {};
 }
 
@@ -180,7 +188,8 @@ Result<> delete_tag(Registry& registry, const Request& request, Reply& reply) {
   auto call = TRY(read_request<TagModel>(request, kTag));
   TRY(registry::check_model_name(call.name));
   TRY(check_name(call.key, "key"));
-  registry.delete_model_tag(std::move(call.name), std::move(call.key), then_empty(reply));
+  registry.delete_model_tag(request.principal.name, std::move(call.name), std::move(call.key),
+                            then_empty(reply));
   return {};
 }
 

@@ -150,8 +150,13 @@ Result<> check_arguments(const Json& arguments, Parameters parameters, bool type
     const bool none = value == nullptr || value->is_null();
     if (none && parameter.name == "run_id") value = arguments.find("run_uuid");
     if (is_absent(value)) {
+      const bool is_nothing = value == nullptr || value->is_null();
+      // In a call that can't be read as a whole MLflow asks for the type first.
+      if (is_nothing && parameter.required && !types_fit && parameter.type != Type::kAny) {
+        return invalid_parameter(parameter.name, Json());
+      }
       if (parameter.required) return missing_parameter(parameter.name);
-      if (value == nullptr || value->is_null()) continue;
+      if (is_nothing) continue;
     }
     if (!types_fit && !has_type(*value, parameter.type)) {
       return invalid_parameter(parameter.name, *value);
@@ -163,6 +168,15 @@ Result<> check_arguments(const Json& arguments, Parameters parameters, bool type
 Error unreadable(const Error& error) {
   return invalid("Invalid value for a request parameter: " + error.message +
                  ". See the API docs for more information about request parameters.");
+}
+
+std::optional<db::Listed> to_listed(const std::shared_ptr<const http::Sight>& sight, bool whole) {
+  if (sight == nullptr) return std::nullopt;
+  db::Listed listed{!sight->all_but, {}};
+  for (const std::string& name : sight->names) {
+    if (!whole || to_int64(name)) listed.values.push_back(name);
+  }
+  return listed;
 }
 
 std::string to_base64(std::string_view bytes) {

@@ -1,10 +1,13 @@
 #pragma once
 
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "base/result.h"
+#include "io/db/compare.h"
 #include "io/http/message.h"
 #include "io/wire/codec.h"
 #include "io/wire/json.h"
@@ -72,6 +75,10 @@ Result<T> read_body(const http::Request& request, Parameters parameters,
   if (decoded.ok() && is_complete(*decoded)) return decoded;
   return read_request<T>(request, parameters);
 }
+
+/// What a caller may see, as a search is held to it; nothing for everything. `whole`: ids that are
+/// numbers; others are left out, since nothing has them.
+std::optional<db::Listed> to_listed(const std::shared_ptr<const http::Sight>& sight, bool whole);
 
 /// {"offset": N} in base64, and back: 0 for an empty token. kInvalid for a token that we did not
 /// make.

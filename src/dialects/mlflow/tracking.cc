@@ -36,15 +36,29 @@ WIRE(ServerInfo, store_type, workspaces_enabled, trace_archival_enabled, multipa
 
 /// What MLflow's server has and this one has not yet, by the word after ".../mlflow/".
 constexpr std::string_view kLater[] = {
-    "datasets",       "gateway", "get-online-trace-details", "issues", "jobs",
-    "label-schemas",  "prompt-optimization", "review-queues", "scorer", "scorers",
-    "traces",         "unified-traces", "webhooks", "workspaces",
+    "datasets",
+    "demo",
+    "gateway",
+    "genai",
+    "get-online-trace-details",
+    "issues",
+    "jobs",
+    "label-schemas",
+    "prompt-optimization",
+    "review-queues",
+    "scorer",
+    "scorers",
+    "traces",
+    "ui-telemetry",
+    "unified-traces",
+    "workspaces",
 };
 bool comes_later(std::string_view path) {
   constexpr std::string_view kRoot = "/mlflow/";
   const std::size_t root = path.find(kRoot);
   if (root == std::string_view::npos) return false;
   const std::string_view rest = path.substr(root + kRoot.size());
+  if (rest == "runs/create-promptlab-run") return true;
   const std::string_view word = rest.substr(0, rest.find('/'));
   return std::find(std::begin(kLater), std::end(kLater), word) != std::end(kLater);
 }
@@ -76,10 +90,10 @@ void mount_server(http::Router& router) {
         .add({Method::kGet, "/server-info", http::kPublic, Place::kInline},
              [](Request&) -> Result<Response> { return to_response(ServerInfo{}); });
   }
-  root.add({Method::kPost, "/v1/traces", http::kPublic, Place::kInline},
-           [](Request&) -> Result<Response> { return not_implemented("POST /v1/traces"); });
-  root.add({Method::kGet, "/ajax-api/2.0/mlflow/gateway-proxy", http::kPublic, Place::kInline},
-           [](Request&) -> Result<Response> { return Response::json("{\"endpoints\": []}"); });
+  for (const Method method : {Method::kGet, Method::kPost}) {
+    root.add({method, "/ajax-api/2.0/mlflow/gateway-proxy", http::kPublic, Place::kInline},
+             [](Request&) -> Result<Response> { return Response::json("{\"endpoints\": []}"); });
+  }
   for (const char* prefix : {"/api/2.0", "/api/3.0", "/ajax-api/2.0", "/ajax-api/3.0"}) {
     router.group(prefix, render_error).otherwise(no_endpoint);
   }

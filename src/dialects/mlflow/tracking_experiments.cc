@@ -145,6 +145,7 @@ Result<Response> search(Tracking& tracking, Request& request) {
     if (ordering.field == tracking::Field::kTag) return invalid("Invalid order_by entity: tag");
   }
   query.view = TRY(to_view(call.view_type, "view_type"));
+  query.among = to_listed(request.principal.experiments, /*whole=*/true);
   query.limit = static_cast<int>(call.max_results);
   query.offset = TRY(page_offset(call.page_token));
   tracking::ExperimentPage page = TRY(tracking.search(query));

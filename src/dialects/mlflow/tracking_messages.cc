@@ -85,6 +85,8 @@ Field field_of(Entity entity) {
       return Field::kTag;
     case Entity::kDataset:
       return Field::kDataset;
+    default:  // of traces only
+      break;
   }
   return Field::kAttribute;
 }

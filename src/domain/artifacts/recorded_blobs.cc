@@ -20,6 +20,15 @@ create table artifacts (
 create index artifacts_by_sha256 on artifacts (sha256);
 )sql";
 
+constexpr char kHome[] = R"sql(
+create table artifact_home (
+  only_one bigint primary key,
+  identity text not null,
+  place text not null,
+  server text not null,
+  since_ms bigint not null) without rowid;
+)sql";
+
 constexpr int kForgottenAtOnce = 2'000;  // rows in one transaction
 
 Result<> put(db::Tx& tx, const Record& record) {
@@ -161,6 +170,7 @@ class RecordedBlobs final : public blob::Blobs {
   Result<> drop_parts(const std::string& key, const std::string& upload) override {
     return store_->drop_parts(key, upload);
   }
+  std::string identity() const override { return store_->identity(); }
   Result<std::optional<std::string>> direct_url(const blob::DirectUse& use) override {
     return store_->direct_url(use);
   }
@@ -201,7 +211,8 @@ class RecordedBlobs final : public blob::Blobs {
 }  // namespace
 
 std::vector<db::Migration> migrations() {
-  return {db::portable("artifacts/0001_records", kTables)};
+  return {db::portable("artifacts/0001_records", kTables),
+          db::portable("artifacts/0002_home", kHome)};
 }
 
 Result<std::optional<Record>> record_of(db::Tx& tx, const std::string& key) {

@@ -7,6 +7,7 @@
 
 #include "domain/checks/pattern.h"
 #include "domain/checks/plan.h"
+#include "domain/checks/profile_text.h"
 #include "io/table/table_testing.h"
 
 namespace slipway::checks {
@@ -249,6 +250,22 @@ TEST(ProfileTable, OfAFileHasBinsOfEqualMassAndExactCounts) {
   EXPECT_EQ(profile->find("i")->order->descents, 0);
   EXPECT_EQ(profile->find("s")->frequent->size(), 3u);
   EXPECT_TRUE(profile->find("i")->frequent->abandoned());
+}
+
+TEST(ProfileTable, IsALineAColumnForPeople) {
+  table::TestFolder folder;
+  auto path = folder.write("t.csv",
+                           "id,day,x,town\n1,2011-01-01,0.5,Bern\n2,2011-01-02,,Bern\n"
+                           "3,2011-01-03,1.5,Z\xC3\xBCrich\n4,2011-01-04,2.5,Bern\n");
+  auto profile = profile_fully(path);
+  ASSERT_TRUE(profile.ok()) << profile.error().message;
+  EXPECT_EQ(to_table(*profile),
+            "4 rows, 4 columns\n"
+            "column  type     missing  distinct  smallest    mean  largest     most frequent\n"
+            "id      integer  -        4         1           2.5   4           -\n"
+            "day     date     -        4         2011-01-01  -     2011-01-04  -\n"
+            "x       real     25.0 %   3         0.5         1.5   2.5         -\n"
+            "town    text     -        2         4 letters   -     6 letters   Bern (75.0 %)\n");
 }
 
 TEST(ProfileTable, IsTheSameForAnyNumberOfThreads) {

@@ -136,9 +136,9 @@ Result<> restore_previous(db::Tx& tx, const std::string& deployment, const std::
   d.step_id = TRY(step_at(tx, deployment, d.stable, now_ms)).value_or("");
   TRY(rows::update_deployment(tx, d));
   TRY(
-      tx.run("insert into quarantine (model, version, rollout, reason, since_ms) "
-             "values (?, ?, '', ?, ?) on conflict (model, version) do nothing",
-             d.model, bad, "rolled back by " + by(actor, reason), now_ms));
+      tx.run("insert into deployment_quarantine (deployment, version, rollout, reason, since_ms) "
+             "values (?, ?, '', ?, ?) on conflict (deployment, version) do nothing",
+             d.name, bad, "rolled back by " + by(actor, reason), now_ms));
   TRY(tell(
       tx, "deployment.rolled_back", d.name, actor, 0,
       Json(Json::Object{{"model", d.model}, {"from", bad}, {"to", d.stable}, {"reason", reason}}),
@@ -151,31 +151,35 @@ Result<> restore_previous(db::Tx& tx, const std::string& deployment, const std::
   return {};
 }
 
-Result<bool> is_quarantined(db::Tx& tx, const std::string& model, std::int64_t version) {
-  return TRY(tx.one<std::int64_t>("select 1 from quarantine where model = ? and version = ?", model,
-                                  version))
+Result<bool> is_quarantined(db::Tx& tx, const std::string& deployment, std::int64_t version) {
+  return TRY(tx.one<std::int64_t>(
+                 "select 1 from deployment_quarantine where deployment = ? and version = ?",
+                 deployment, version))
       .has_value();
 }
 
-Result<std::vector<Quarantined>> quarantine_of(db::Tx& tx, const std::string& model) {
+Result<std::vector<Quarantined>> quarantine_of(db::Tx& tx, const std::string& deployment) {
   return tx.all<Quarantined>(
-      "select version, rollout, reason, since_ms from quarantine where model = ? order by version",
-      model);
+      "select version, rollout, reason, since_ms from deployment_quarantine where deployment = ? "
+      "order by version",
+      deployment);
 }
 
-Result<> release(db::Tx& tx, const std::string& model, std::int64_t version,
+Result<> release(db::Tx& tx, const std::string& deployment, std::int64_t version,
                  const std::string& actor, UnixMs now_ms) {
   TRY(check_person(actor, ""));
+  const Deployment d = TRY(rows::get_deployment(tx, deployment));
   const std::int64_t gone =
-      TRY(tx.run("delete from quarantine where model = ? and version = ?", model, version));
-  const std::string name = model + "/" + std::to_string(version);
-  if (gone == 0) return missing(name + " is not in quarantine");
+      TRY(tx.run("delete from deployment_quarantine where deployment = ? and version = ?",
+                 deployment, version));
+  const std::string name = d.model + "/" + std::to_string(version);
+  if (gone == 0) return missing(name + " is not in quarantine of deployment " + deployment);
   TRY(graph::append_event(tx,
                           {"model_version.released",
                            {graph::kind::kModelVersion, name},
                            actor,
                            0,
-                           Json(Json::Object{})},
+                           Json(Json::Object{{"deployment", deployment}})},
                           now_ms));
   return {};
 }

@@ -75,9 +75,9 @@ Result<std::string> start_waiting(db::Tx& tx, const Deployment& deployment, Unix
 Result<> put_in_quarantine(db::Tx& tx, const Rollout& rollout, const std::string& reason,
                            UnixMs now_ms) {
   TRY(
-      tx.run("insert into quarantine (model, version, rollout, reason, since_ms) "
-             "values (?, ?, ?, ?, ?) on conflict (model, version) do nothing",
-             rollout.model, rollout.version, rollout.id, reason, now_ms));
+      tx.run("insert into deployment_quarantine (deployment, version, rollout, reason, since_ms) "
+             "values (?, ?, ?, ?, ?) on conflict (deployment, version) do nothing",
+             rollout.deployment, rollout.version, rollout.id, reason, now_ms));
   return {};
 }
 

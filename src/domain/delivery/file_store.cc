@@ -21,4 +21,11 @@ Result<std::vector<RecordedFile>> version_files(db::Tx& tx, const std::string& m
       model, version, made_ms);
 }
 
+Result<bool> was_recorded(db::Tx& tx, const std::string& model, std::int64_t version) {
+  return TRY(tx.one<std::int64_t>(
+                 "select 1 from version_files where model = ? and version = ? limit 1", model,
+                 version))
+      .has_value();
+}
+
 }  // namespace slipway::delivery

@@ -50,7 +50,8 @@ struct Replay {
   std::string fault;  // why it could not; else empty
   std::vector<float> values, margins;
 };
-/// Margins to the bit, values within one unit in the last place, all of them finite.
+/// Margins to the bit, values within one unit in the last place, all of them finite; of enough rows
+/// that are not copies of each other.
 GateVerdict judge_parity(const GoldenRows& golden, const Replay& replay);
 
 /// A metric as a mean over rows, so that two models can be compared row by row.
@@ -64,6 +65,7 @@ struct QualityInput {
   std::vector<double> candidate_losses;  // per row of the hold-out
   std::vector<double> live_losses;       // of the same rows; empty: nothing is served, or it failed
   std::vector<double> targets;           // for relative metrics
+  std::optional<std::size_t> different;  // rows that are no copies; nothing: all of them
   std::vector<std::int64_t> clusters;    // rows of one entity stay together; empty: each its own
   bool has_live = false;                 // whether a version is served
   double margin = 0.1;                   // of the live metric: how much worse is still no worse

@@ -304,6 +304,45 @@ TEST(Parity, WithoutEnoughRowsHasNoData) {
   EXPECT_EQ(judge_parity(golden, {}).status, GateStatus::kNoData);
 }
 
+/// The same rows, but only `count` of them again and again.
+GoldenRows repeated(const GoldenRows& golden, std::size_t count) {
+  GoldenRows copies = golden;
+  const auto repeat = [&](auto& all, std::size_t width) {
+    for (std::size_t i = count * width; i < all.size(); ++i) all[i] = all[i % (count * width)];
+  };
+  repeat(copies.cells, golden.features);
+  repeat(copies.values, golden.width);
+  repeat(copies.margin_values, golden.margins);
+  repeat(copies.targets, 1);
+  return copies;
+}
+
+TEST(Parity, OfCopiesOfAFewRowsHasNoData) {
+  const auto model = model_of("regressor");
+  const GoldenRows golden = golden_of("regressor");
+  const GoldenRows copies = repeated(golden, 1);
+  const GateVerdict v = judge_parity(copies, replay(*model, copies));
+  EXPECT_EQ(v.status, GateStatus::kNoData) << v.words;
+  EXPECT_EQ(v.words.find("256 golden rows, but only 1 different one, at least 128 are needed: log"),
+            0u)
+      << v.words;
+  EXPECT_EQ(v.evidence.find("different_rows")->as_int64(), 1);
+  EXPECT_EQ(too_few_golden(golden), "");
+  EXPECT_NE(too_few_golden(repeated(golden, 100)), "");
+}
+
+TEST(GoldenRows, AlikeIsWhatNoModelTellsApart) {
+  GoldenRows rows;
+  rows.features = 2;
+  rows.rows = 4;
+  rows.cells = {0.0f, kNan, -0.0f, -kNan, 0.0f, 1.0f, 0.0f, 1.0f};
+  EXPECT_EQ(different_rows(rows, Alike::kInCells), 2u);
+  EXPECT_EQ(different_rows(rows, Alike::kInCellsAndTarget), 2u);
+  rows.targets = {1, 2, 3, 3};
+  EXPECT_EQ(different_rows(rows, Alike::kInCells), 2u);
+  EXPECT_EQ(different_rows(rows, Alike::kInCellsAndTarget), 3u);
+}
+
 TEST(Parity, OfAnotherModelFails) {
   const GoldenRows golden = golden_of("regressor");
   EXPECT_EQ(judge_parity(golden, replay(*model_of("binary"), golden)).status, GateStatus::kFail);
@@ -381,7 +420,9 @@ TEST(Quality, KeepsTheRequirementAndIsNoWorseThanTheLiveVersion) {
     const char* words;
   };
   QualityInput unscored = quality(0.2, 0.3), first = quality(0.2, 0.3), few = quality(0.2, 0.3, 29),
-               unknown = quality(0.2, 0.3), broken = quality(0.2, 0.3), bare = quality(0.2, 0.3);
+               unknown = quality(0.2, 0.3), broken = quality(0.2, 0.3), bare = quality(0.2, 0.3),
+               copied = quality(0.2, 0.3);
+  copied.different = 1;
   unscored.live_losses.clear();
   first.live_losses.clear();
   first.has_live = false;
@@ -400,6 +441,7 @@ TEST(Quality, KeepsTheRequirementAndIsNoWorseThanTheLiveVersion) {
       {unknown, GateStatus::kError, "vibes"},
       {broken, GateStatus::kFail, "not finite"},
       {bare, GateStatus::kNoData, "no targets"},
+      {copied, GateStatus::kNoData, "200 rows were held out, but only 1 different one"},
   };
   for (const Row& row : rows) {
     const GateVerdict v = judge_quality(row.input);

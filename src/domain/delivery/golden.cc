@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
+#include <unordered_set>
 
 #include "base/text.h"
 #include "io/wire/codec.h"
@@ -95,6 +97,13 @@ Result<> read_row(const Json& row, std::size_t line, GoldenRows& golden) {
   return {};
 }
 
+/// One representation of what is the same.
+template <class T>
+T plain(T value) {
+  if (std::isnan(value)) return std::numeric_limits<T>::quiet_NaN();
+  return value == 0 ? T{0} : value;
+}
+
 Json numbers(std::span<const float> values) {
   Json::Array list;
   for (const float v : values) {
@@ -161,6 +170,40 @@ GoldenRows held_out(const GoldenRows& golden) {
     held.targets.push_back(golden.targets[row]);
   }
   return held;
+}
+
+std::size_t different_rows(const GoldenRows& golden, Alike alike) {
+  const bool with_target = alike == Alike::kInCellsAndTarget && !golden.targets.empty();
+  const std::size_t cells = golden.features * sizeof(float);
+  const std::size_t width = cells + (with_target ? sizeof(double) : 0);
+  std::string bytes(golden.rows * width, '\0');
+  std::unordered_set<std::string_view> seen;
+  for (std::size_t row = 0; row < golden.rows; ++row) {
+    char* at = bytes.data() + row * width;
+    for (std::size_t i = 0; i < golden.features; ++i) {
+      const float cell = plain(golden.cells[row * golden.features + i]);
+      std::memcpy(at + i * sizeof cell, &cell, sizeof cell);
+    }
+    if (with_target) {
+      const double target = plain(golden.targets[row]);
+      std::memcpy(at + cells, &target, sizeof target);
+    }
+    seen.emplace(at, width);
+  }
+  return seen.size();
+}
+
+std::string too_few_golden(const GoldenRows& golden) {
+  if (golden.rows == 0) return "there are no golden rows";
+  const std::string found = std::to_string(golden.rows) + " golden rows";
+  if (golden.rows < kGoldenRowsMin)
+    return found + ", at least " + std::to_string(kGoldenRowsMin) + " are needed";
+  const std::size_t different = different_rows(golden, Alike::kInCells);
+  if (different >= kGoldenDifferentMin) return {};
+  return found + ", but only " + std::to_string(different) + " different " +
+         (different == 1 ? "one" : "ones") + ", at least " + std::to_string(kGoldenDifferentMin) +
+         " are needed: log golden.jsonl anew with more rows of the data that the model is for "
+         "(python -m slipway.golden makes it from a table)";
 }
 
 std::string to_text(const GoldenRows& golden) {

@@ -14,8 +14,8 @@ namespace slipway::delivery {
 
 /// Where it lies in the version's folder.
 inline constexpr char kGoldenFile[] = "golden.jsonl";
-/// Fewer prove nothing.
-inline constexpr std::size_t kGoldenRowsMin = 256;
+/// Fewer prove nothing; nor do copies of a few: gaps and extremes may repeat, the half may not.
+inline constexpr std::size_t kGoldenRowsMin = 256, kGoldenDifferentMin = 128;
 
 struct GoldenRows {
   std::vector<std::string> columns;  // in the order of the cells; empty: the model has no names
@@ -35,6 +35,14 @@ struct GoldenRows {
 Result<GoldenRows> parse_golden(std::string_view text);
 /// The rows that have a target: what quality is measured on.
 GoldenRows held_out(const GoldenRows& golden);
+
+enum class Alike { kInCells, kInCellsAndTarget };
+/// How many rows there are when those that are alike count once. Missing cells are alike, and so
+/// are both zeros.
+std::size_t different_rows(const GoldenRows& golden, Alike alike);
+/// What keeps the rows from proving anything about the engine, and what helps: too few, or too few
+/// different ones. Empty when there are enough.
+std::string too_few_golden(const GoldenRows& golden);
 /// Precondition: the sizes fit.
 std::string to_text(const GoldenRows& rows);
 

@@ -40,9 +40,10 @@ Result<> check_candidate(db::Tx& tx, const Request& request, const Deployment& d
   if (deployment.stable == request.version)
     return Error{Code::kConflict, name + " is live in " + deployment.name + " already",
                  "already_live"};
-  if (request.force || !TRY(is_quarantined(tx, deployment.model, request.version))) return {};
+  if (request.force || !TRY(is_quarantined(tx, deployment.name, request.version))) return {};
   return Error{Code::kConflict,
-               name + " is in quarantine: it was rolled back before. Release it, or force it",
+               name + " is in quarantine: " + deployment.name +
+                   " went back from it before. Release it, or force it",
                "quarantined"};
 }
 

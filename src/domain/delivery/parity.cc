@@ -108,12 +108,10 @@ std::vector<float> reordered(const GoldenRows& golden, const std::vector<std::si
 GateVerdict judge_parity(const GoldenRows& golden, const Replay& replay) {
   Json evidence(
       Json::Object{{"rows", static_cast<std::int64_t>(golden.rows)}, {"made_by", golden.made_by}});
-  if (golden.rows < kGoldenRowsMin)
-    return parity(GateStatus::kNoData,
-                  golden.rows == 0 ? "there are no golden rows"
-                                   : std::to_string(golden.rows) + " golden rows, at least " +
-                                         std::to_string(kGoldenRowsMin) + " are needed",
-                  std::move(evidence));
+  evidence.set("different_rows",
+               static_cast<std::int64_t>(different_rows(golden, Alike::kInCells)));
+  if (std::string few = too_few_golden(golden); !few.empty())
+    return parity(GateStatus::kNoData, std::move(few), std::move(evidence));
   if (!replay.fault.empty()) return parity(GateStatus::kFail, replay.fault, std::move(evidence));
   if (replay.values.size() != golden.values.size() ||
       replay.margins.size() != golden.margin_values.size())

@@ -250,6 +250,17 @@ GateVerdict judge_quality(const QualityInput& in) {
                    std::to_string(rows) + " rows were held out, at least " +
                        std::to_string(kRowsMin) + " are needed",
                    std::move(evidence));
+  const std::size_t different = in.different.value_or(rows);
+  evidence.set("different_rows", static_cast<std::int64_t>(different));
+  if (different < kRowsMin)
+    return quality(GateStatus::kNoData,
+                   std::to_string(rows) + " rows were held out, but only " +
+                       std::to_string(different) + " different " +
+                       (different == 1 ? "one" : "ones") + ", at least " +
+                       std::to_string(kRowsMin) +
+                       " are needed: log golden.jsonl anew with more rows that the model was not "
+                       "trained on and what came true of them",
+                   std::move(evidence));
   const bool relative = *metric == Metric::kMaeRelative;
   if (relative && in.targets.size() != rows)
     return quality(GateStatus::kNoData, "the hold-out has no targets to relate errors to",

@@ -2,6 +2,8 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -41,19 +43,34 @@ std::int64_t middle_requests(std::vector<Outcome> outcomes) {
   return middle->requests;
 }
 
-void report(int rollouts) {
-  const auto failing = run_all(failing_canary(), rollouts);
-  const auto healthy = run_all(healthy_rollout(), rollouts);
+/// The guard that rolled most of them back, with how many: "score_mean: 12"; "" when none did.
+std::string main_guard(const std::vector<Outcome>& outcomes) {
+  std::map<std::string, int> guards;
+  for (const Outcome& outcome : outcomes)
+    if (outcome.last == Action::Kind::kRollBack)
+      ++guards[outcome.reason.substr(0, outcome.reason.find(':'))];
+  const auto most =
+      std::max_element(guards.begin(), guards.end(),
+                       [](const auto& a, const auto& b) { return a.second < b.second; });
+  return most == guards.end() ? "" : most->first + ": " + std::to_string(most->second);
+}
+
+/// `name` begins the keys: "" of answers that are drawn independently, "callers_" of those of
+/// callers who stay.
+void report(const char* name, const Scenario& harmful, const Scenario& harmless, int rollouts) {
+  const auto failing = run_all(harmful, rollouts);
+  const auto healthy = run_all(harmless, rollouts);
   constexpr std::int64_t kAny = INT64_MAX;
   std::printf(
-      "{\"rollouts\": %d, \"failing_back_within_2000\": %d, \"failing_back\": %d, "
-      "\"failing_middle_requests\": %lld, \"healthy_back\": %d, \"healthy_promoted\": %d, "
-      "\"healthy_middle_requests\": %lld}\n",
-      rollouts, count(failing, Action::Kind::kRollBack, 2000),
-      count(failing, Action::Kind::kRollBack, kAny),
-      static_cast<long long>(middle_requests(failing)),
-      count(healthy, Action::Kind::kRollBack, kAny), count(healthy, Action::Kind::kPromote, kAny),
-      static_cast<long long>(middle_requests(healthy)));
+      "\"%sfailing_back_within_2000\": %d, \"%sfailing_back\": %d, "
+      "\"%sfailing_middle_requests\": %lld, \"%shealthy_back\": %d, \"%shealthy_promoted\": %d, "
+      "\"%shealthy_middle_requests\": %lld, \"%shealthy_back_by\": \"%s\"",
+      name, count(failing, Action::Kind::kRollBack, 2000), name,
+      count(failing, Action::Kind::kRollBack, kAny), name,
+      static_cast<long long>(middle_requests(failing)), name,
+      count(healthy, Action::Kind::kRollBack, kAny), name,
+      count(healthy, Action::Kind::kPromote, kAny), name,
+      static_cast<long long>(middle_requests(healthy)), name, main_guard(healthy).c_str());
 }
 
 }  // namespace
@@ -65,6 +82,11 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: rollout_bench [ROLLOUTS]\n");
     return 2;
   }
-  slipway::delivery::simulation::report(rollouts);
+  using namespace slipway::delivery::simulation;
+  std::printf("{\"rollouts\": %d, ", rollouts);
+  report("", failing_canary(), healthy_rollout(), rollouts);
+  std::printf(", ");
+  report("callers_", of_callers(failing_canary()), of_callers(healthy_rollout()), rollouts);
+  std::printf("}\n");
   return 0;
 }

@@ -110,11 +110,30 @@ create table version_files (
   primary key (model, version, made_ms, path)) without rowid;
 )sql";
 
+// What one deployment went back from says nothing of another's callers. A person's rollback told
+// no rollout: what it quarantined stays away from every deployment of the model that there is.
+constexpr char kQuarantineOfDeployments[] = R"sql(
+create table deployment_quarantine (
+  deployment text not null references deployments (name),
+  version bigint not null,
+  rollout text not null,
+  reason text not null,
+  since_ms bigint not null,
+  primary key (deployment, version)) without rowid;
+insert into deployment_quarantine (deployment, version, rollout, reason, since_ms)
+  select d.name, q.version, q.rollout, q.reason, q.since_ms from quarantine q
+  join deployments d on d.model = q.model
+  where q.rollout = '' or exists (
+    select 1 from rollouts r where r.id = q.rollout and r.deployment = d.name);
+drop table quarantine;
+)sql";
+
 }  // namespace
 
 std::vector<db::Migration> migrations() {
   return {db::portable("delivery/0001_deployments", kTables),
-          db::portable("delivery/0002_version_files", kFiles)};
+          db::portable("delivery/0002_version_files", kFiles),
+          db::portable("delivery/0003_quarantine_of_deployments", kQuarantineOfDeployments)};
 }
 
 namespace rows {
@@ -388,7 +407,8 @@ Result<std::string> unserved_words(db::Tx& tx, const Deployment& deployment) {
                      : r.phase == Phase::kRolledBack ? " was rolled back, "
                                                      : nullptr;
   if (fate == nullptr) return std::string();
-  return "version " + std::to_string(r.version) + " of model " + r.model + fate + r.reason;
+  return "version " + std::to_string(r.version) + " of model " + r.model + fate + r.reason +
+         "; `slipway gates show " + deployment.name + "` says what they found";
 }
 
 Result<std::vector<DeploymentRoute>> routes(db::Tx& tx) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <random>
 #include <utility>
@@ -21,6 +22,10 @@ struct Scenario {
   Behaviour stable, candidate;
   double pair_deviation = 0.1;  // of the difference of two scores of one request
   double flip_rate = 0.02;
+  /// Callers who stay: each comes in bursts, always gets the same version, and is one for whom all
+  /// goes well or much goes wrong. 0: every request is a caller of its own.
+  std::int64_t callers = 0;
+  double burst_requests = 10;  // of one caller, on average
   std::int64_t requests_max = 100'000;
   std::int64_t look_every = 50;  // requests
 };
@@ -33,7 +38,8 @@ struct Outcome {
 
 class Rollout {
  public:
-  Rollout(const Scenario& scenario, std::uint64_t seed) : scenario_(scenario), random_(seed) {
+  Rollout(const Scenario& scenario, std::uint64_t seed)
+      : scenario_(scenario), seed_(seed), random_(seed) {
     snapshot_.plan = scenario.plan;
     snapshot_.phase = phase_of(0);
     snapshot_.counts.resize(scenario.plan.steps.size());
@@ -67,8 +73,10 @@ class Rollout {
 
   void answer() {
     const auto step = static_cast<std::size_t>(snapshot_.step);
-    const bool chosen = happens(scenario_.plan.steps[step].percent / 100);
+    const double share = scenario_.plan.steps[step].percent / 100;
     StepCounts& counts = snapshot_.counts[step];
+    if (scenario_.callers > 0) return answer_caller(counts, share);
+    const bool chosen = happens(share);
     if (snapshot_.phase == Phase::kShadowing) {
       if (chosen) answer_both(counts);
     } else {
@@ -76,6 +84,74 @@ class Rollout {
       count(chosen ? counts.candidate : counts.stable, happens(b.error_rate), happens(b.slow_rate),
             b.score_mean + b.score_deviation * normal_(random_));
     }
+  }
+
+  /// A number from 0 to 1 of this caller in this rollout, always the same; another for each `what`.
+  double trait(std::uint64_t what) const {
+    std::uint64_t x = (seed_ * 1'000'003 + static_cast<std::uint64_t>(caller_)) * 8 + what;
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
+    return static_cast<double>((x ^ (x >> 31)) >> 11) * 0x1p-53;
+  }
+
+  /// The caller whose burst goes on, or another one's that begins.
+  void next_caller() {
+    if (!happens(1 / scenario_.burst_requests)) return;
+    caller_ = static_cast<std::int64_t>(uniform_(random_) * static_cast<double>(scenario_.callers));
+  }
+
+  /// Half of what callers ask goes wrong for those of whom any does, by the same draw for both
+  /// versions: such a request is wrong for whichever version is asked, if it is wrong for that.
+  struct Answers {
+    bool stable_error = false, candidate_error = false, stable_slow = false, candidate_slow = false;
+    double score = 0;
+  };
+  Answers ask_both() {
+    constexpr double kOften = 0.5;
+    const Behaviour& s = scenario_.stable;
+    const Behaviour& c = scenario_.candidate;
+    const bool wrong = happens(kOften), slow = happens(kOften);
+    Answers a;
+    a.stable_error = wrong && trait(1) < s.error_rate / kOften;
+    a.candidate_error = wrong && trait(1) < c.error_rate / kOften;
+    a.stable_slow = slow && trait(2) < s.slow_rate / kOften;
+    a.candidate_slow = slow && trait(2) < c.slow_rate / kOften;
+    const double own = 2 * std::sqrt(3.0) * (trait(3) - 0.5);  // of this caller: deviation 1
+    a.score = std::sqrt(0.5) * (own + normal_(random_));
+    return a;
+  }
+
+  void answer_caller(StepCounts& counts, double share) {
+    next_caller();
+    const Answers a = ask_both();
+    const Behaviour& s = scenario_.stable;
+    const Behaviour& c = scenario_.candidate;
+    const double stable_score = s.score_mean + s.score_deviation * a.score;
+    const double candidate_score = c.score_mean + c.score_deviation * a.score;
+    if (snapshot_.phase == Phase::kShadowing) {  // a sample of requests, not of callers
+      if (!happens(share)) return;
+      const double difference =
+          candidate_score - stable_score + scenario_.pair_deviation * normal_(random_);
+      count(counts.stable, a.stable_error, a.stable_slow, stable_score);
+      count(counts.candidate, a.candidate_error, a.candidate_slow, stable_score + difference);
+      return count_pair(counts.pairs, a, difference);
+    }
+    const bool chosen = trait(0) < share;
+    // What neither can answer counts for neither.
+    if (a.stable_error && a.candidate_error) return;
+    count(chosen ? counts.candidate : counts.stable, chosen ? a.candidate_error : a.stable_error,
+          chosen ? a.candidate_slow : a.stable_slow, chosen ? candidate_score : stable_score);
+  }
+
+  void count_pair(PairCounts& pairs, const Answers& a, double difference) {
+    ++pairs.pairs;
+    pairs.errors_candidate_only += a.candidate_error && !a.stable_error;
+    pairs.errors_stable_only += a.stable_error && !a.candidate_error;
+    pairs.slow_candidate_only += a.candidate_slow && !a.stable_slow;
+    pairs.slow_stable_only += a.stable_slow && !a.candidate_slow;
+    // Labels flip for those callers who are near the border.
+    pairs.flips += trait(4) < 2 * scenario_.flip_rate && happens(0.5);
+    if (!a.stable_error && !a.candidate_error) pairs.differences.add(difference);
   }
 
   static void count(ArmCounts& arm, bool error, bool slow, double score) {
@@ -106,7 +182,9 @@ class Rollout {
   }
 
   const Scenario& scenario_;
+  const std::uint64_t seed_;
   std::mt19937_64 random_;
+  std::int64_t caller_ = 0;
   std::uniform_real_distribution<double> uniform_;
   std::normal_distribution<double> normal_;
   RolloutSnapshot snapshot_;
@@ -148,6 +226,12 @@ inline Scenario healthy_rollout() {
                           {"score_mean", Measure::kScoreMean, {}, true, 0},
                           {"label_flips", Measure::kLabelFlips, 0.05, true, 0}};
   scenario.requests_max = 200'000;
+  return scenario;
+}
+
+/// The same of ten thousand callers, who come in bursts and stay with their version.
+inline Scenario of_callers(Scenario scenario) {
+  scenario.callers = 10'000;
   return scenario;
 }
 

@@ -181,10 +181,11 @@ Result<> ask_promotion(db::Tx& tx, const std::string& deployment, const std::str
 Result<> restore_previous(db::Tx& tx, const std::string& deployment, const std::string& actor,
                           const std::string& reason, UnixMs now_ms);
 
-/// Whether it may not serve by itself.
-Result<bool> is_quarantined(db::Tx& tx, const std::string& model, std::int64_t version);
+/// Whether the deployment went back from it, so that it may not serve by itself there. Of another
+/// deployment of the model that says nothing: others ask there.
+Result<bool> is_quarantined(db::Tx& tx, const std::string& deployment, std::int64_t version);
 /// kMissing when it is not in quarantine.
-Result<> release(db::Tx& tx, const std::string& model, std::int64_t version,
+Result<> release(db::Tx& tx, const std::string& deployment, std::int64_t version,
                  const std::string& actor, UnixMs now_ms);
 
 struct Quarantined {
@@ -193,7 +194,22 @@ struct Quarantined {
   UnixMs since_ms = 0;
 };
 WIRE(Quarantined, version, rollout, reason, since_ms)
-Result<std::vector<Quarantined>> quarantine_of(db::Tx& tx, const std::string& model);
+Result<std::vector<Quarantined>> quarantine_of(db::Tx& tx, const std::string& deployment);
+
+// --- what must stay -----------------------------------------------------------------------------
+
+/// How a deployment needs a version, the gravest first.
+enum class Need { kServes, kTries, kGoesBackTo, kServed };
+struct Needed {
+  std::int64_t version = 0;
+  std::string deployment;
+  Need how = Need::kServed;
+};
+/// Every version of the model that a deployment has answered with, or would: what answered must be
+/// found again for as long as anybody may ask. By `how`, then by the version.
+Result<std::vector<Needed>> needed_versions(db::Tx& tx, const std::string& model);
+/// "deployment live serves it".
+std::string to_words(const Needed& needed);
 
 // --- files of versions --------------------------------------------------------------------------
 
@@ -211,6 +227,8 @@ Result<> put_version_files(db::Tx& tx, const std::string& model, std::int64_t ve
 /// By path; empty when nobody has looked.
 Result<std::vector<RecordedFile>> version_files(db::Tx& tx, const std::string& model,
                                                 std::int64_t version, UnixMs made_ms);
+/// Whether there are any of a version of that number, whenever it was made.
+Result<bool> was_recorded(db::Tx& tx, const std::string& model, std::int64_t version);
 
 /// Where a step began later than `now_ms` the clock was put back, and the step begins anew: it must
 /// not take as much longer as the clock had run ahead.

@@ -171,7 +171,7 @@ Result<> check_consistent(db::Tx& tx) {
       EXPECT_EQ(history.back().to_phase, to_string(r.phase));
       EXPECT_EQ(history.back().event_seq, r.last_seq);
       EXPECT_EQ(is_over(r.phase), r.ended_ms != 0);
-      const bool quarantined = TRY(is_quarantined(tx, r.model, r.version));
+      const bool quarantined = TRY(is_quarantined(tx, r.deployment, r.version));
       EXPECT_EQ(quarantined, r.phase == Phase::kAborting || r.phase == Phase::kRolledBack);
       const bool stepping = r.phase == Phase::kShadowing || r.phase == Phase::kCanarying;
       EXPECT_TRUE(!stepping || d.stable != r.version) << r.id;
@@ -352,7 +352,7 @@ TEST_P(DeliveryStore, HarmRollsBackAndQuarantines) {
     TRY(j.judge("parity"));
     TRY(ask_promotion(tx, "bikes", "ann", "found the cause", j.now));
     EXPECT_EQ(TRY(j.decide()).phase, Phase::kPromoting);
-    EXPECT_FALSE(TRY(is_quarantined(tx, "rides", 2))) << "it stood the test";
+    EXPECT_FALSE(TRY(is_quarantined(tx, "bikes", 2))) << "it stood the test";
     return {};
   });
 }
@@ -364,11 +364,11 @@ TEST_P(DeliveryStore, AReleasedVersionMayTryAgain) {
     TRY(ask_rollback(tx, "bikes", "ann", "wrong data", j.now));
     TRY(j.decide());
     TRY(j.decide(settled()));
-    EXPECT_TRUE(TRY(is_quarantined(tx, "rides", 2)));
-    TRY(release(tx, "rides", 2, "ann", j.now));
+    EXPECT_TRUE(TRY(is_quarantined(tx, "bikes", 2)));
+    TRY(release(tx, "bikes", 2, "ann", j.now));
     return ignore(j.request(2));
   });
-  EXPECT_EQ(code_of([](db::Tx& tx) { return release(tx, "rides", 2, "ann", kStart); }),
+  EXPECT_EQ(code_of([](db::Tx& tx) { return release(tx, "bikes", 2, "ann", kStart); }),
             Code::kMissing);
 }
 
@@ -381,7 +381,7 @@ TEST_P(DeliveryStore, AGateStopsACandidateWithoutQuarantine) {
     TRY(j.judge("parity", GateStatus::kNoData));
     const Transition t = TRY(j.decide());
     EXPECT_EQ(t.phase, Phase::kStopped);
-    EXPECT_FALSE(TRY(is_quarantined(tx, "rides", 2)));
+    EXPECT_FALSE(TRY(is_quarantined(tx, "bikes", 2)));
     return ignore(j.request(2));
   });
 }
@@ -598,9 +598,9 @@ TEST_P(DeliveryStore, ThePreviousVersionComesBackByOneCommand) {
     TRY(j.decide(settled()));
     TRY(j.request(3));
     TRY(restore_previous(tx, "bikes", "ann", "complaints", j.now));
-    EXPECT_TRUE(TRY(is_quarantined(tx, "rides", 2)));
+    EXPECT_TRUE(TRY(is_quarantined(tx, "bikes", 2)));
     EXPECT_EQ(TRY(active_rollout(tx, "bikes"))->phase, Phase::kAborting);
-    EXPECT_FALSE(TRY(is_quarantined(tx, "rides", 3))) << "it has done nothing";
+    EXPECT_FALSE(TRY(is_quarantined(tx, "bikes", 3))) << "it has done nothing";
     return {};
   });
   EXPECT_EQ(deployment().stable, 1);
@@ -706,7 +706,7 @@ TEST_P(DeliveryStore, AnUndecidedOneMakesWayForANewer) {
     const Requested third = TRY(j.request(3));
     EXPECT_EQ(TRY(j.decide()).phase, Phase::kAborting);
     EXPECT_EQ(TRY(j.decide(settled())).started, third.rollout);
-    EXPECT_FALSE(TRY(is_quarantined(tx, "rides", 2)));
+    EXPECT_FALSE(TRY(is_quarantined(tx, "bikes", 2)));
     return {};
   });
 }
@@ -730,11 +730,54 @@ TEST_P(DeliveryStore, EveryDeploymentOfAModelIsAsked) {
     TRY(j.decide(settled()));
     asked = TRY(request_rollouts(tx, file, "rides", 1, "ann", 6, j.now));
     EXPECT_NE(asked[0].refused.find("quarantine"), std::string::npos);
+    EXPECT_EQ(asked[1].refused, "") << "the other deployment has not gone back from it";
+    EXPECT_FALSE(TRY(is_quarantined(tx, "bikes-eu", 1)));
     const auto told = TRY(graph::events_about(tx, {graph::kind::kDeployment, "bikes"}, 1));
     EXPECT_EQ(told[0].event.type, "rollout.refused");
     EXPECT_EQ(told[0].event.cause_seq, 6);
     return {};
   });
+}
+
+class DeliveryUpgrade : public db::OnEachEngine {};
+INSTANTIATE_TEST_SUITE_P(Engines, DeliveryUpgrade, db::every_engine(), db::engine_name);
+
+TEST_P(DeliveryUpgrade, QuarantineOfBeforeIsThatOfTheDeploymentThatWentBack) {
+  const std::vector<db::Migration> before = {migrations()[0], migrations()[1]};
+  auto pool = open(db::joined({graph::migrations(), before}));
+  const std::string kMade =
+      "insert into deployments (name, model, stable, previous, salt, step_id, frozen_by, "
+      "frozen_reason, revision, created_ms, updated_ms) "
+      "values (?, ?, 0, 0, '', '', '', '', 0, 0, 0)";
+  const Result<> made = pool->write([&](db::Tx& tx) -> Result<> {
+    for (const auto& [name, model] : {std::pair("us", "rides"), {"eu", "rides"}, {"vans", "vans"}})
+      TRY(tx.run(kMade, name, model));
+    TRY(tx.run(
+        "insert into rollouts (id, deployment, slot, model, version, replaces, phase, step, "
+        "paused, undecided, forced, reason, plan, gates, asked_by, cause_seq, last_seq, "
+        "abort_asked, "
+        "promote_asked, revision, created_ms, step_started_ms, waiting_since_ms, ended_ms) values "
+        "('r', 'eu', 'r', 'rides', 3, 0, 'rolled_back', 0, '', 0, 0, '', '', '', '', 0, 0, '', '', "
+        "0, 0, 0, 0, 0)"));
+    const std::string kept =
+        "insert into quarantine (model, version, rollout, reason, since_ms) "
+        "values ('rides', ?, ?, 'harm', 7)";
+    TRY(tx.run(kept, 3, "r"));
+    TRY(tx.run(kept, 4, ""));
+    return {};
+  });
+  ASSERT_TRUE(made.ok()) << made.error().message;
+  pool.reset();
+  pool = open(all_migrations());
+  const auto versions = [&](const std::string& deployment) {
+    std::vector<std::int64_t> found;
+    const auto kept = pool->read([&](db::Tx& tx) { return quarantine_of(tx, deployment); });
+    for (const Quarantined& one : *kept) found.push_back(one.version);
+    return found;
+  };
+  EXPECT_EQ(versions("eu"), (std::vector<std::int64_t>{3, 4}));
+  EXPECT_EQ(versions("us"), (std::vector<std::int64_t>{4})) << "nobody told where a person was";
+  EXPECT_EQ(versions("vans"), (std::vector<std::int64_t>{}));
 }
 
 TEST_P(DeliveryStore, ADeploymentKeepsItsModel) {
@@ -794,12 +837,50 @@ TEST_P(DeliveryStore, TheFirstRecordOfAFileStays) {
   });
 }
 
+/// "2: deployment bikes serves it", a line each.
+std::string needed_words(db::Tx& tx, const std::string& model) {
+  std::string words;
+  const auto all = needed_versions(tx, model);
+  EXPECT_TRUE(all.ok());
+  for (const Needed& needed : *all)
+    words += std::to_string(needed.version) + ": " + to_words(needed) + "\n";
+  return words;
+}
+
+TEST_P(DeliveryStore, WhatAnswersHasAnsweredOrIsTriedIsNeeded) {
+  const std::string answered =
+      "2: deployment bikes serves it\n1: deployment bikes would go back to it\n"
+      "3: it has answered for deployment bikes, and what has answered is kept\n";
+  write([&](db::Tx& tx, Journey& j) -> Result<> {
+    EXPECT_EQ(needed_words(tx, "rides"), "");
+    const std::vector<Step> steps = whole_life();
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+      j.now = time_of(i);
+      TRY(steps[i](j));
+    }
+    EXPECT_EQ(needed_words(tx, "rides"), answered);
+    EXPECT_EQ(needed_words(tx, "other"), "");
+    TRY(j.request(4, 104));
+    EXPECT_EQ(needed_words(tx, "rides"),
+              "2: deployment bikes serves it\n"
+              "4: a rollout of deployment bikes tries it (`slipway rollback bikes` ends that)\n"
+              "1: deployment bikes would go back to it\n"
+              "3: it has answered for deployment bikes, and what has answered is kept\n");
+    // It ends before it answered anybody: nothing asks for it.
+    TRY(ask_rollback(tx, "bikes", "ann", "", j.now));
+    TRY(j.decide());
+    TRY(j.decide(settled()));
+    EXPECT_EQ(needed_words(tx, "rides"), answered);
+    return {};
+  });
+}
+
 TEST_P(DeliveryStore, QuarantineAndWaiversAreListed) {
   write([](db::Tx& tx, Journey& j) -> Result<> {
     TRY(j.request(3));
     TRY(ask_rollback(tx, "bikes", "ann", "wrong", j.now));
     TRY(j.decide());
-    const auto kept = TRY(quarantine_of(tx, "rides"));
+    const auto kept = TRY(quarantine_of(tx, "bikes"));
     EXPECT_EQ(kept.size(), 1u);
     if (kept.size() == 1) {
       EXPECT_EQ(kept[0].version, 3);

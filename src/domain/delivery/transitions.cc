@@ -183,7 +183,8 @@ Result<Transition> apply(db::Tx& tx, const std::string& rollout, std::int64_t re
     TRY(put_in_quarantine(tx, r, action.reason, now_ms));
   // A person let it try again, and it stood the test.
   if (action.kind == Kind::kPromote && r.forced)
-    TRY(tx.run("delete from quarantine where model = ? and version = ?", r.model, r.version));
+    TRY(tx.run("delete from deployment_quarantine where deployment = ? and version = ?",
+               r.deployment, r.version));
 
   Deployment deployment = TRY(rows::get_deployment(tx, r.deployment));
   if (change_deployment(deployment, r, from, action.kind)) {
@@ -219,7 +220,7 @@ Result<Decidable> load_snapshot(db::Tx& tx, const std::string& rollout, const Ob
   s.paused = !r.paused.empty() || r.waiting;
   s.undecided = r.undecided;
   s.newer_waits = TRY(rows::in_slot(tx, r.deployment, "waiting")).has_value() && !r.waiting;
-  s.quarantined = !r.forced && TRY(is_quarantined(tx, r.model, r.version));
+  s.quarantined = !r.forced && TRY(is_quarantined(tx, r.deployment, r.version));
   s.frozen_by = deployment.frozen_by;
   s.abort_asked = r.abort_asked;
   s.promote_asked = r.promote_asked;

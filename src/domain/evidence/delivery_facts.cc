@@ -47,6 +47,24 @@ Result<std::optional<NodeRef>> pipeline_run_of(db::Tx& tx, const NodeRef& versio
   return newest;
 }
 
+/// Of a version that no pipeline run made: when the run or the attempt began that did.
+Result<> find_start(db::Tx& tx, const NodeRef& version, Release& release) {
+  const auto note = [&](const NodeRef& maker) -> Result<> {
+    const auto node = TRY(graph::find_node(tx, maker));
+    if (!node || node->created_ms == 0) return {};
+    const bool is_first = release.caused_ms == 0 || node->created_ms < release.caused_ms;
+    if (is_first) release.caused_ms = node->created_ms;
+    return {};
+  };
+  for (const NodeRef& run : TRY(causes_by(tx, version, relation::kProducedBy))) {
+    if (run.kind != kind::kRun) continue;
+    TRY(note(run));
+    for (const NodeRef& attempt : TRY(causes_by(tx, run, relation::kProducedBy)))
+      TRY(note(attempt));
+  }
+  return {};
+}
+
 Result<> find_origin(db::Tx& tx, Release& release) {
   const NodeRef version{kind::kModelVersion, release.model + "/" + std::to_string(release.version)};
   if (const auto node = TRY(graph::find_node(tx, version))) {
@@ -54,7 +72,7 @@ Result<> find_origin(db::Tx& tx, Release& release) {
     if (release.made_ms == 0) release.made_ms = node->created_ms;
   }
   const auto run = TRY(pipeline_run_of(tx, version));
-  if (!run) return {};
+  if (!run) return find_start(tx, version, release);
   release.origin = Origin::kPerson;
   if (const auto node = TRY(graph::find_node(tx, *run))) release.caused_ms = node->created_ms;
   for (const NodeRef& firing : TRY(causes_by(tx, *run, relation::kStartedBy))) {

@@ -49,7 +49,8 @@ struct Spans {
   void add(const Release& release) {
     const UnixMs begun = release.caused_ms != 0 ? release.caused_ms : release.made_ms;
     add(lead, begun, release.live_ms);
-    add(training, begun, release.made_ms);
+    // Of a version that nothing is known to have begun with, nobody knows how long it took.
+    add(training, release.caused_ms, release.made_ms);
     add(gates, release.requested_ms,
         release.traffic_ms != 0 ? release.traffic_ms : release.live_ms);
     add(rollout, release.traffic_ms, release.live_ms);
@@ -300,7 +301,9 @@ std::string to_text(const DeliveryReport& report) {
   if (report.promotions > 0) text += " (" + text_of(report.promotions_by_origin) + ")";
   text += "\nlead time             " + text_of(report.lead);
   if (report.lead.count > 0) {
-    text += "\n  until registered    " + text_of(report.training);
+    text += "\n  until registered    " + (report.training.count == 0
+                                              ? "not known: no run is known to have made them"
+                                              : text_of(report.training));
     text += "\n  gates               " + text_of(report.gates);
     text += "\n  shadow and canary   " + text_of(report.rollout);
   }

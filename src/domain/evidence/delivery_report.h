@@ -35,7 +35,7 @@ struct Release {
   std::string rollout, deployment, model;
   std::int64_t version = 0, replaces = 0;
   Origin origin = Origin::kByHand;
-  UnixMs caused_ms = 0;     // the incident, commit, tick, ... that all began with
+  UnixMs caused_ms = 0;     // the incident, commit, tick, run, ... that all began with
   UnixMs made_ms = 0;       // the version was registered
   UnixMs requested_ms = 0;  // its rollout
   UnixMs traffic_ms = 0;    // the gates let it pass

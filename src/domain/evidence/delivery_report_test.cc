@@ -99,6 +99,17 @@ TEST(DeliveryReport, RepairsAreMeasuredByTheirRemedy) {
   EXPECT_DOUBLE_EQ(report.restore_by_remedy.at("none").p90_ms, kDay);
 }
 
+TEST(DeliveryReport, NobodyKnowsHowLongAVersionTookThatNoRunMade) {
+  DeliveryFacts facts;
+  facts.releases = {release(1, Origin::kByHand, 0, 10 * kDay)};
+  const DeliveryReport report = summarize(facts, 0, 30 * kDay, kDay);
+  EXPECT_EQ(report.training.count, 0);
+  EXPECT_EQ(report.lead.count, 1) << "from its registration";
+  EXPECT_DOUBLE_EQ(report.lead.median_ms, 9 * kDay);
+  EXPECT_NE(to_text(report).find("until registered    not known"), std::string::npos)
+      << to_text(report);
+}
+
 TEST(DeliveryReport, LevelsNeedTheirEvidence) {
   DeliveryFacts facts;
   facts.releases = {release(1, Origin::kPerson, 1, kDay)};
@@ -197,6 +208,19 @@ TEST_P(DeliveryFactsTest, AReleaseIsFollowedBackToItsIncident) {
   EXPECT_EQ(found.gates.at("bikes"), std::vector<std::string>{"parity"});
   ASSERT_EQ(found.repairs.size(), 1u);
   EXPECT_EQ(found.repairs[0].opened_ms, 100);
+}
+
+TEST_P(DeliveryFactsTest, AVersionOfAScriptBeginsWithItsAttemptOrRun) {
+  edge({"rollout_step", "r2/1"}, "of", {"deployment", "bikes"});
+  node({"attempt", "at"}, Json(Json::Object{}), 100);
+  node({"run", "abc"}, Json(Json::Object{}), 200);
+  node({"model_version", "bikes/2"}, Json(Json::Object{{"created_ms", 500}}), 500);
+  edge({"model_version", "bikes/2"}, "produced_by", {"run", "abc"});
+  event("rollout.requested", 2, 600);
+  EXPECT_EQ(facts().releases.at(0).caused_ms, 200);
+  edge({"run", "abc"}, "produced_by", {"attempt", "at"});
+  EXPECT_EQ(facts().releases.at(0).caused_ms, 100);
+  EXPECT_EQ(facts().releases.at(0).origin, Origin::kByHand);
 }
 
 }  // namespace

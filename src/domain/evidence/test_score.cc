@@ -19,10 +19,6 @@ struct Finding {
   std::vector<std::string> links = {};
 };
 
-Finding not_yet(const char* needs) {
-  return {Points::kNotMeasurable, std::string("needs ") + needs};
-}
-
 std::string counted(std::size_t count, const char* one, const char* many) {
   return std::to_string(count) + " " + (count == 1 ? one : many);
 }
@@ -146,78 +142,82 @@ Finding watched(const ScoreFacts& facts, const char* what, const char* lacking, 
 struct Test {
   const char* id;
   const char* title;
-  Finding (*find)(const ScoreFacts&);
+  Finding (*find)(const ScoreFacts&);  // null: this version does not measure it
+  const char* how;                     // how to come by the point; else what it would take
 };
 
 const Test kTests[] = {
-    {"D1", "expectations on features are captured in a schema", schema},
-    {"D2", "every feature is beneficial",
-     [](const ScoreFacts&) { return not_yet("importances of this version's inputs"); }},
-    {"D3", "no feature costs too much",
-     [](const ScoreFacts&) { return not_yet("costs of its inputs"); }},
-    {"D4", "features obey rules on sources, licences and privacy",
-     [](const ScoreFacts&) { return not_yet("policies on sources"); }},
-    {"D5", "the data pipeline has privacy controls",
-     [](const ScoreFacts&) { return not_yet("access and erasure drills"); }},
-    {"D6", "new features can be added quickly",
-     [](const ScoreFacts&) { return not_yet("times from an idea to a feature in use"); }},
-    {"D7", "all code of features is tested",
-     [](const ScoreFacts&) { return not_yet("tests of feature views at the served commit"); }},
+    {"D1", "expectations on features are captured in a schema", schema,
+     "bind a contract to the table that its stages read (contracts:), name the gate contract and a "
+     "monitor without a requirement"},
+    {"D2", "every feature is beneficial", nullptr, "importances of this version's inputs"},
+    {"D3", "no feature costs too much", nullptr, "costs of its inputs"},
+    {"D4", "features obey rules on sources, licences and privacy", nullptr, "policies on sources"},
+    {"D5", "the data pipeline has privacy controls", nullptr, "access and erasure drills"},
+    {"D6", "new features can be added quickly", nullptr, "times from an idea to a feature in use"},
+    {"D7", "all code of features is tested", nullptr,
+     "tests of feature views at the served commit"},
 
-    {"M1", "model code is reviewed and submitted",
-     [](const ScoreFacts&) { return not_yet("reviews of the training commit"); }},
-    {"M2", "offline and online metrics correlate",
-     [](const ScoreFacts&) { return not_yet("business metrics beside hold-out metrics"); }},
-    {"M3", "all hyper-parameters are tuned",
-     [](const ScoreFacts&) { return not_yet("studies of hyper-parameters"); }},
-    {"M4", "the effect of staleness is known", staleness},
-    {"M5", "a simpler model is not better",
-     [](const ScoreFacts&) { return not_yet("a baseline in the quality gate"); }},
-    {"M6", "quality is sufficient on important slices",
-     [](const ScoreFacts&) { return not_yet("slices in the quality gate"); }},
-    {"M7", "the model is tested for inclusion",
-     [](const ScoreFacts&) { return not_yet("fairness in the gates"); }},
+    {"M1", "model code is reviewed and submitted", nullptr, "reviews of the training commit"},
+    {"M2", "offline and online metrics correlate", nullptr,
+     "business metrics beside hold-out metrics"},
+    {"M3", "all hyper-parameters are tuned", nullptr, "studies of hyper-parameters"},
+    {"M4", "the effect of staleness is known", staleness,
+     "tell what turned out true (`slipway feedback`), for a monitor with \"labels: delayed\""},
+    {"M5", "a simpler model is not better", nullptr, "a baseline in the quality gate"},
+    {"M6", "quality is sufficient on important slices", nullptr, "slices in the quality gate"},
+    {"M7", "the model is tested for inclusion", nullptr, "fairness in the gates"},
 
-    {"I1", "training is reproducible",
-     [](const ScoreFacts&) { return not_yet("a run of this version made again, byte for byte"); }},
-    {"I2", "model code is unit tested",
-     [](const ScoreFacts&) { return not_yet("reports of tests at the training commit"); }},
-    {"I3", "the whole pipeline is integration tested", integration},
-    {"I4", "quality is validated before serving", promotion_gate},
-    {"I5", "single answers can be debugged step by step",
-     [](const ScoreFacts&) { return not_yet("explanations of sampled live answers"); }},
-    {"I6", "models go through a canary before they serve", canary},
-    {"I7", "models can be rolled back quickly", rollback},
+    {"I1", "training is reproducible", nullptr, "a run of this version made again, byte for byte"},
+    {"I2", "model code is unit tested", nullptr, "reports of tests at the training commit"},
+    {"I3", "the whole pipeline is integration tested", integration,
+     "`slipway run PIPELINE`, or a trigger that runs it every week"},
+    {"I4", "quality is validated before serving", promotion_gate,
+     "a requirement on holdout, and quality in the deployment's gates"},
+    {"I5", "single answers can be debugged step by step", nullptr,
+     "explanations of sampled live answers"},
+    {"I6", "models go through a canary before they serve", canary,
+     "steps under rollout: in the deployment"},
+    {"I7", "models can be rolled back quickly", rollback,
+     "`slipway rollback DEPLOYMENT` as a drill"},
 
-    {"N1", "changes of dependencies are told",
-     [](const ScoreFacts&) { return not_yet("subscriptions to changes of dependencies"); }},
+    {"N1", "changes of dependencies are told", nullptr, "subscriptions to changes of dependencies"},
     {"N2", "invariants hold in training and serving inputs",
      [](const ScoreFacts& facts) {
        return watched(facts, "its requests are judged window by window: ",
                       "no window of its requests was judged", [](const Window&) { return true; });
-     }},
+     },
+     "a monitor in the deployment"},
     {"N3", "training and serving features do not differ",
      [](const ScoreFacts& facts) {
        return watched(facts, "requests are compared with a reference: ",
                       "no window was compared with the training data",
                       [](const Window& w) { return w.has_reference; });
-     }},
+     },
+     "a monitor with \"against: training\""},
     {"N4", "models are not too stale",
      [](const ScoreFacts& facts) {
        return watched(facts, "its age is judged against a requirement: ",
                       "no monitor has a requirement on model_age",
                       [](const Window& w) { return w.metric == "model_age"; });
-     }},
-    {"N5", "the model is numerically stable",
-     [](const ScoreFacts&) { return not_yet("counts of NaN and infinity in training"); }},
-    {"N6", "speed, throughput and memory have not become worse",
-     [](const ScoreFacts&) { return not_yet("tests of these over versions"); }},
+     },
+     "a requirement on model_age, and a monitor of it"},
+    {"N5", "the model is numerically stable", nullptr, "counts of NaN and infinity in training"},
+    {"N6", "speed, throughput and memory have not become worse", nullptr,
+     "tests of these over versions"},
     {"N7", "quality has not become worse on served data",
      [](const ScoreFacts& facts) {
        return watched(facts, "its quality is judged from labels: ", "no window had labels",
                       [](const Window& w) { return w.labelled > 0 && !w.metric.empty(); });
-     }},
+     },
+     "a monitor of a requirement on quality with \"labels: delayed\", and `slipway feedback`"},
 };
+
+Finding found_by(const Test& test, const ScoreFacts& facts) {
+  if (test.find != nullptr) return test.find(facts);
+  return {Points::kNotMeasurable,
+          std::string("not measured by this version, it would take ") + test.how};
+}
 
 std::string section_of(std::string_view test) {
   switch (test.front()) {
@@ -272,11 +272,13 @@ TestScore score_of(const ScoreFacts& facts) {
   score.model = facts.model;
   score.version = facts.version;
   for (const Test& test : kTests) {
-    Finding finding = test.find(facts);
+    Finding finding = found_by(test, facts);
+    const bool is_wanting = finding.points == Points::kNone || finding.points == Points::kHalf;
+    score.measured += test.find != nullptr;
     score.sections[section_of(test.id)] += value_of(finding.points);
     if (finding.links.size() > kLinksMax) finding.links.resize(kLinksMax);
-    score.probes.push_back(
-        {test.id, test.title, finding.points, std::move(finding.why), std::move(finding.links)});
+    score.probes.push_back({test.id, test.title, finding.points, std::move(finding.why),
+                            is_wanting ? test.how : "", std::move(finding.links)});
   }
   score.score = 7;
   for (const auto& [section, sum] : score.sections) score.score = std::min(score.score, sum);
@@ -293,13 +295,17 @@ Json to_json(const TestScore& score) {
   Json sections(Json::Object{});
   for (const auto& [section, sum] : score.sections) sections.set(section, sum);
   json.set("sections", std::move(sections));
+  json.set("measured", score.measured);
+  json.set("not_measured", static_cast<std::int64_t>(score.probes.size()) - score.measured);
   Json::Array tests;
   for (const Probe& probe : score.probes) {
     Json one;
     one.set("test", probe.test);
     one.set("title", probe.title);
     one.set("points", to_string(probe.points));
+    one.set("measured", probe.points != Points::kNotMeasurable);
     one.set("why", probe.why);
+    if (!probe.how.empty()) one.set("how", probe.how);
     one.set("evidence", Json::Array(probe.links.begin(), probe.links.end()));
     tests.push_back(std::move(one));
   }
@@ -311,20 +317,26 @@ std::string to_text(const TestScore& score) {
   std::string text = "ML Test Score of " + score.model;
   text += score.version != 0 ? " version " + std::to_string(score.version) : ", without versions";
   text += ": " + number(score.score) + ", " + score.reading + "\n";
-  std::string section;
+  std::string section, unmeasured;
   for (const Probe& probe : score.probes) {
     if (std::string next = section_of(probe.test); next != section) {
       section = next;
       text += section + "  " + number(score.sections.at(section)) + " of 7\n";
     }
+    if (probe.points == Points::kNotMeasurable) {
+      unmeasured += "  " + probe.test + " " + probe.title + "\n";
+      continue;
+    }
     const char* mark = probe.points == Points::kFull   ? "1  "
                        : probe.points == Points::kHalf ? "1/2"
-                       : probe.points == Points::kNone ? "0  "
-                                                       : "-  ";
+                                                       : "0  ";
     text += "  " + probe.test + " " + mark + " " + probe.title + ": " + probe.why + "\n";
+    if (!probe.how.empty()) text += "         to have it: " + probe.how + "\n";
     for (const std::string& link : probe.links) text += "           " + link + "\n";
   }
-  return text;
+  if (unmeasured.empty()) return text;
+  return text + "not measured by this version, whatever you do; they count as nothing\n" +
+         unmeasured;
 }
 
 }  // namespace slipway::evidence

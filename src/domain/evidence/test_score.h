@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -18,8 +19,8 @@ namespace slipway::evidence {
 enum class Points {
   kFull,           // a machine runs it, again and again, and the evidence is fresh
   kHalf,           // the evidence was made by hand
-  kNone,           // it could be had, and is not there
-  kNotMeasurable,  // nothing in this program can show it yet; counts as nothing
+  kNone,           // it could be had, and is not there: the probe says how
+  kNotMeasurable,  // this version cannot show it, whatever the user does; counts as nothing
 };
 /// "full", "half", "none", "not_measurable".
 const char* to_string(Points points);
@@ -61,12 +62,14 @@ struct Probe {
   std::string test, title;  // "D1", "expectations on features are captured in a schema"
   Points points = Points::kNone;
   std::string why;
+  std::string how;  // to come by the whole point; "" where it is there, or not measurable
   std::vector<std::string> links;
 };
 struct TestScore {
   std::string model;
   std::int64_t version = 0;
   std::vector<Probe> probes;               // 28, by section
+  std::int64_t measured = 0;               // of them, by this version
   std::map<std::string, double> sections;  // "data", "model", "infrastructure", "monitoring"
   double score = 0;                        // the least of them
   std::string reading;

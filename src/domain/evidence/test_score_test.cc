@@ -50,6 +50,31 @@ TEST(TestScoreTest, HasTwentyEightTestsInFourSections) {
   }
 }
 
+TEST(TestScoreTest, TellsWhatTheUserCanSupplyFromWhatThisVersionDoesNotMeasure) {
+  ScoreFacts known = facts();
+  known.gates = {{"quality", "pass", "verdict:r/quality"}};
+  const TestScore score = score_of(known);
+  EXPECT_EQ(score.measured, 10);
+  for (const Probe& one : score.probes) {
+    if (one.points == Points::kNotMeasurable) {
+      EXPECT_TRUE(one.how.empty()) << one.test;
+      EXPECT_TRUE(one.why.starts_with("not measured by this version")) << one.test;
+    } else {
+      EXPECT_EQ(one.how.empty(), one.points == Points::kFull) << one.test;
+    }
+  }
+  EXPECT_NE(probe(score, "I7").how.find("`slipway rollback DEPLOYMENT`"), std::string::npos);
+  const Json json = to_json(score);
+  EXPECT_EQ(json.find("measured")->as_int64(), 10);
+  EXPECT_EQ(json.find("not_measured")->as_int64(), 18);
+  const std::string text = to_text(score);
+  const std::size_t apart = text.find("not measured by this version, whatever you do");
+  ASSERT_NE(apart, std::string::npos) << text;
+  EXPECT_LT(text.find("  N7 0  "), apart);
+  EXPECT_GT(text.find("  D2 every feature is beneficial"), apart);
+  EXPECT_NE(text.find("to have it: "), std::string::npos);
+}
+
 TEST(TestScoreTest, TheSchemaCountsWhereTrainingAndServingAreJudged) {
   ScoreFacts known = facts();
   known.checks_by_hand = {"verdict:v"};

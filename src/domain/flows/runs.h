@@ -72,6 +72,7 @@ struct PipelineRun {
   std::int64_t spent_ms = 0;            // by ended attempts, as a clock that never jumps has it
   std::string cancel_asked;             // by whom; ""
   std::string ref;                      // of its dvc.lock: "refs/slipway/runs/ID"; ""
+  std::string server;                   // whose folder its attempts are in; "": of the only one
   std::int64_t cause_seq = 0, last_seq = 0;
   std::int64_t revision = 0;
   UnixMs created_ms = 0, started_ms = 0, ended_ms = 0;

@@ -88,10 +88,12 @@ create table pipeline_run_attempts (
   primary key (run, number)) without rowid;
 )sql";
 
+constexpr char kServer[] = "alter table pipeline_runs add column server text not null default ''";
+
 constexpr char kSelect[] =
     "select id, trigger_name, firing, plan, state, reason, attempts, lost, failures, due_ms, "
-    "spent_ms, cancel_asked, ref, cause_seq, last_seq, revision, created_ms, started_ms, ended_ms "
-    "from pipeline_runs";
+    "spent_ms, cancel_asked, ref, cause_seq, last_seq, revision, created_ms, started_ms, ended_ms, "
+    "server from pipeline_runs";
 
 struct RunRow {
   std::string id, trigger, firing, plan, state, reason;
@@ -101,9 +103,10 @@ struct RunRow {
   std::string cancel_asked, ref;
   std::int64_t cause_seq = 0, last_seq = 0, revision = 0;
   std::int64_t created_ms = 0, started_ms = 0, ended_ms = 0;
+  std::string server;
 };
 WIRE(RunRow, id, trigger, firing, plan, state, reason, attempts, lost, failures, due_ms, spent_ms,
-     cancel_asked, ref, cause_seq, last_seq, revision, created_ms, started_ms, ended_ms)
+     cancel_asked, ref, cause_seq, last_seq, revision, created_ms, started_ms, ended_ms, server)
 
 Json json_of(const std::map<std::string, int>& failures) {
   Json::Object members;
@@ -136,6 +139,7 @@ Result<PipelineRun> value_of(RunRow row) {
   run.created_ms = row.created_ms;
   run.started_ms = row.started_ms;
   run.ended_ms = row.ended_ms;
+  run.server = std::move(row.server);
   return run;
 }
 
@@ -156,11 +160,11 @@ Result<> save(db::Tx& tx, PipelineRun& run) {
   const std::int64_t changed = TRY(tx.run(
       "update pipeline_runs set plan = ?, state = ?, is_open = ?, reason = ?, attempts = ?, "
       "lost = ?, failures = ?, due_ms = ?, spent_ms = ?, cancel_asked = ?, ref = ?, last_seq = ?, "
-      "revision = ?, started_ms = ?, ended_ms = ? where id = ? and revision = ?",
+      "revision = ?, started_ms = ?, ended_ms = ?, server = ? where id = ? and revision = ?",
       wire::dump(to_json(run.plan)), to_string(run.state), !is_over(run.state), run.reason,
       run.attempts, run.lost, wire::dump(json_of(run.failures)), run.due_ms, run.spent_ms,
-      run.cancel_asked, run.ref, run.last_seq, run.revision, run.started_ms, run.ended_ms, run.id,
-      run.revision - 1));
+      run.cancel_asked, run.ref, run.last_seq, run.revision, run.started_ms, run.ended_ms,
+      run.server, run.id, run.revision - 1));
   if (changed == 1) return {};
   return Error{Code::kConflict, "run " + run.id + " has changed meanwhile", "stale"};
 }
@@ -235,7 +239,7 @@ const char* word_of(RunOutcome::Kind kind) {
 }  // namespace
 
 std::vector<db::Migration> migrations() {
-  return {db::portable("flows/0001_runs", kTables)};
+  return {db::portable("flows/0001_runs", kTables), db::portable("flows/0002_servers", kServer)};
 }
 
 Result<PipelineRun> request_run(db::Tx& tx, const WishedRun& wish, UnixMs now_ms) {
@@ -340,11 +344,13 @@ Result<PipelineRun> keep_drawn(db::Tx& tx, const PipelineRun& from,
   return run;
 }
 
-Result<PipelineRun> begin_attempt(db::Tx& tx, const PipelineRun& from, UnixMs now_ms) {
+Result<PipelineRun> begin_attempt(db::Tx& tx, const PipelineRun& from, UnixMs now_ms,
+                                  const std::string& server) {
   if (from.state != RunState::kQueued && from.state != RunState::kRetryWait)
     return stale_state(from);
   PipelineRun run = from;
   run.state = RunState::kRunning;
+  run.server = server;
   run.reason.clear();
   run.attempts += 1;
   if (run.started_ms == 0) run.started_ms = now_ms;

@@ -54,8 +54,10 @@ Result<std::vector<RunAttempt>> attempts_of(db::Tx& tx, const std::string& run);
 Result<PipelineRun> keep_drawn(db::Tx& tx, const PipelineRun& run,
                                const std::vector<DataFact>& drawn, UnixMs now_ms);
 /// From kQueued or kRetryWait: the intent, before the process is started. Event
-/// "pipeline_run.attempt_started".
-Result<PipelineRun> begin_attempt(db::Tx& tx, const PipelineRun& run, UnixMs now_ms);
+/// "pipeline_run.attempt_started". `server`: whose folder has the attempt, where several share the
+/// catalogue.
+Result<PipelineRun> begin_attempt(db::Tx& tx, const PipelineRun& run, UnixMs now_ms,
+                                  const std::string& server = {});
 /// From kRunning, by after_attempt(). Event "pipeline_run.succeeded" and so on; of a retry
 /// "pipeline_run.retry_wait". The firing of one that was skipped counts no more for its trigger.
 Result<PipelineRun> end_attempt(db::Tx& tx, const PipelineRun& run, const RunOutcome& outcome,

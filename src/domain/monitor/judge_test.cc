@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 
 #include "domain/monitor/scan.h"
+#include "domain/project/outlook.h"
 
 namespace slipway::monitor {
 namespace {
@@ -47,6 +49,21 @@ VersionFacts labelled(int rows, double answer, double outcome, Metric metric) {
   facts.answers.requests = facts.answers.rows = facts.outcomes.rows = rows;
   for (int i = 0; i < rows; ++i) facts.outcomes.add(metric, answer, outcome);
   return facts;
+}
+
+TEST(Metrics, ThatADeclarationMayNameAreThoseThatAWindowCanTell) {
+  const VersionFacts facts = labelled(150, 60, 100, Metric::kMae);
+  const auto cannot_tell = [&](const std::string& metric) {
+    const WindowVerdict found = judge_by(requirement(metric.c_str(), 1), facts);
+    return std::ranges::any_of(found.deciding, [&](const checks::Verdict& verdict) {
+      return verdict.words == "a window cannot tell " + metric;
+    });
+  };
+  for (const std::string& metric : project::window_metrics())
+    EXPECT_FALSE(cannot_tell(metric)) << metric;
+  EXPECT_TRUE(cannot_tell("f1"));
+  for (const std::string& metric : project::holdout_metrics())
+    EXPECT_TRUE(delivery::metric_from(metric)) << metric;
 }
 
 TEST(Quality, IsTheErrorInSharesOfTheMeanOutcome) {

@@ -14,6 +14,7 @@ namespace {
 constexpr char kReader[] = "monitors";
 constexpr int kEventsMax = 500;            // looked at in one transaction
 constexpr std::size_t kTrainingsMax = 64;  // kept in memory
+constexpr std::size_t kSpansMax = 20'000;  // of files, kept in memory
 
 /// Midnight of "2011-05-01", UTC.
 UnixMs start_of_day(const std::string& day) {
@@ -189,8 +190,11 @@ Result<std::optional<UnixMs>> Monitors::beginning_of(const project::DeploymentSp
   flush_log();
   const auto days = serving::days_in(predictions_root_ / serving::folder_of(deployment.name));
   if (days.empty()) return std::optional<UnixMs>();
-  // On the grid that begins with the first day; of a long past only what an incident would need.
-  const UnixMs first = first_window(start_of_day(days.front()), span).start_ms;
+  // On the grid that begins with the first day, or before it where answers are about the past; of a
+  // long past only what an incident would need.
+  const UnixMs given = start_of_day(days.front());
+  const UnixMs about = TRY(next_answer(deployment.name, 0)).value_or(given);
+  const UnixMs first = first_window(std::min(given, about), span).start_ms;
   const UnixMs wanted = now - grace_of(monitor).count() - span.count() * (monitor.persist + 1);
   if (wanted <= first) return std::optional<UnixMs>(first);
   return std::optional<UnixMs>(first + (wanted - first) / span.count() * span.count());
@@ -409,14 +413,17 @@ Result<> Monitors::gather(const std::vector<std::unique_ptr<Job>>& jobs, const W
 
 Result<> Monitors::judge_together(const std::vector<Monitor*>& monitors, const Window& window,
                                   UnixMs now) {
+  const std::string& deployment = monitors.front()->deployment->name;
+  flush_log();
+  // Before the answers are read: what comes meanwhile is looked for again.
+  const std::vector<LabelDay> labels = TRY(label_days(deployment));
   std::vector<std::unique_ptr<Job>> jobs;
   for (Monitor* monitor : monitors) {
     jobs.push_back(std::make_unique<Job>());
     jobs.back()->monitor = monitor;
-    late_[monitor->key()].bytes[window.start_ms] = label_files(*monitor, window).bytes;
+    late_[monitor->key()].bytes[window.start_ms] = labels_of(labels, window).bytes;
   }
   TRY(gather(jobs, window));
-  const std::string& deployment = monitors.front()->deployment->name;
   const auto live = TRY(pool_.read([&](db::Tx& tx) { return surroundings_.live(tx, deployment); }));
   std::vector<JudgedSpan> spans;
   for (const auto& job : jobs) spans.push_back(TRY(judged(*job, window, live)));
@@ -431,24 +438,59 @@ Result<> Monitors::judge_together(const std::vector<Monitor*>& monitors, const W
 
 // --- labels that come late -----------------------------------------------------------------------
 
-/// Of the journals of the window's days. They only grow; who labels an answer of another day than
-/// its event time may be overlooked here.
-Monitors::LabelFiles Monitors::label_files(const Monitor& monitor, const Window& window) const {
-  constexpr UnixMs kDayMs = 24 * 3'600'000;
-  const auto folder = labels_root_ / serving::folder_of(monitor.deployment->name);
-  LabelFiles labels;
-  for (UnixMs day = window.start_ms / kDayMs * kDayMs; day < window.end_ms; day += kDayMs) {
-    for (const auto& file : serving::files_in(folder / serving::day_of(day))) {
+Result<Monitors::EventSpan> Monitors::event_span(const std::string& deployment,
+                                                 const std::filesystem::path& file) {
+  std::error_code gone;
+  const std::uintmax_t bytes = std::filesystem::file_size(file, gone);
+  if (gone) return EventSpan();
+  const auto known = spans_.find(file.string());
+  if (known != spans_.end() && known->second.bytes == bytes) return known->second.span;
+  const EventSpan span = TRY(predictions_.event_span(deployment, file));
+  if (spans_.size() >= kSpansMax) spans_.clear();
+  spans_[file.string()] = {bytes, span};
+  return span;
+}
+
+/// By the days on which the answers were given; what they were about may lie on any other day, a
+/// week ahead where they are forecasts. The journals of labels only grow.
+Result<std::vector<Monitors::LabelDay>> Monitors::label_days(const std::string& deployment) {
+  const auto folder = labels_root_ / serving::folder_of(deployment);
+  const auto answers = predictions_root_ / serving::folder_of(deployment);
+  std::vector<LabelDay> days;
+  for (const std::string& name : serving::days_in(folder)) {
+    LabelDay day;
+    for (const auto& file : serving::files_in(folder / name)) {
       std::error_code gone;
       const std::uintmax_t size = std::filesystem::file_size(file, gone);
       const auto changed = std::filesystem::last_write_time(file, gone);
       if (gone) continue;
-      labels.bytes += size;
-      labels.changed_ms = std::max(
-          labels.changed_ms, UnixMs{std::chrono::duration_cast<std::chrono::milliseconds>(
-                                        std::chrono::file_clock::to_sys(changed).time_since_epoch())
-                                        .count()});
+      day.files.bytes += size;
+      day.files.changed_ms =
+          std::max(day.files.changed_ms,
+                   UnixMs{std::chrono::duration_cast<std::chrono::milliseconds>(
+                              std::chrono::file_clock::to_sys(changed).time_since_epoch())
+                              .count()});
     }
+    if (day.files.bytes == 0) continue;
+    for (const auto& file : serving::files_in(answers / name)) {
+      if (const EventSpan span = TRY(event_span(deployment, file))) day.answers.push_back(*span);
+    }
+    days.push_back(std::move(day));
+  }
+  return days;
+}
+
+/// Of all days on which an answer about a time in the window may have been given.
+Monitors::LabelFiles Monitors::labels_of(const std::vector<LabelDay>& days, const Window& window) {
+  LabelFiles labels;
+  for (const LabelDay& day : days) {
+    const bool has_any =
+        std::any_of(day.answers.begin(), day.answers.end(), [&](const serving::EventSpan& span) {
+          return span.first_ms < window.end_ms && span.last_ms >= window.start_ms;
+        });
+    if (!has_any) continue;
+    labels.bytes += day.files.bytes;
+    labels.changed_ms = std::max(labels.changed_ms, day.files.changed_ms);
   }
   return labels;
 }
@@ -484,10 +526,11 @@ Result<bool> Monitors::restate_late(Monitor& monitor, UnixMs now) {
   std::erase_if(late.bytes, [&](const auto& one) {
     return one.first < monitor.state->next_ms - kRestatedWindows * span;
   });
+  const std::vector<LabelDay> days = TRY(label_days(monitor.deployment->name));
   bool restated = false;
   for (int back = kRestatedWindows; back > 0; --back) {
     const Window window = window_from(monitor.state->next_ms - back * span, Span(span));
-    const LabelFiles labels = label_files(monitor, window);
+    const LabelFiles labels = labels_of(days, window);
     const auto seen = late.bytes.find(window.start_ms);
     const bool is_new = seen == late.bytes.end();
     const bool is_worth_it = labels.bytes > 0 && (is_new ? TRY(may_be_late(monitor, window, labels))
@@ -554,15 +597,29 @@ Result<JudgedSpan> Monitors::judged(Job& job, const Window& window,
   return span;
 }
 
+/// The first time from `from_ms` on that an answer may be about, whenever it was given.
+Result<std::optional<UnixMs>> Monitors::next_answer(const std::string& deployment, UnixMs from_ms) {
+  const auto folder = predictions_root_ / serving::folder_of(deployment);
+  std::optional<UnixMs> next;
+  for (const std::string& day : serving::days_in(folder)) {
+    for (const auto& file : serving::files_in(folder / day)) {
+      const EventSpan span = TRY(event_span(deployment, file));
+      if (!span || span->last_ms < from_ms) continue;
+      const UnixMs first = std::max(span->first_ms, from_ms);
+      next = std::min(next.value_or(first), first);
+    }
+  }
+  return next;
+}
+
 /// Where nobody was answered any more, the windows up to now need not be looked at one by one.
 Result<> Monitors::skip_silence(const Monitor& monitor, UnixMs now) {
   const auto& name = monitor.deployment->name;
-  const auto days = serving::days_in(predictions_root_ / serving::folder_of(name));
   const Span span = span_of(*monitor.spec);
   const UnixMs next = monitor.window().end_ms;
-  constexpr UnixMs kDayMs = 24 * 3'600'000;
-  if (!days.empty() && start_of_day(days.back()) + kDayMs > next) return {};
-  const UnixMs silent = now - grace_of(*monitor.spec).count() - next;
+  UnixMs silent = now - grace_of(*monitor.spec).count() - next;
+  if (silent < span.count()) return {};
+  if (const auto answer = TRY(next_answer(name, next))) silent = std::min(silent, *answer - next);
   if (silent < span.count()) return {};
   const UnixMs to = next + silent / span.count() * span.count();
   return pool_.write(

@@ -97,11 +97,20 @@ class Monitors {
   Result<bool> look_for_late_labels(UnixMs now);
   Result<bool> restate_late(Monitor& monitor, UnixMs now);
   Result<bool> restate_window(Monitor& monitor, const Window& window, UnixMs now);
+  using EventSpan = std::optional<serving::EventSpan>;
+  Result<EventSpan> event_span(const std::string& deployment, const std::filesystem::path& file);
   struct LabelFiles {
     std::uint64_t bytes = 0;
     UnixMs changed_ms = 0;  // the newest, by the clock of the file system
   };
-  LabelFiles label_files(const Monitor& monitor, const Window& window) const;
+  /// Those of the answers of one day, and what times these answers were about.
+  struct LabelDay {
+    LabelFiles files;
+    std::vector<serving::EventSpan> answers;
+  };
+  Result<std::vector<LabelDay>> label_days(const std::string& deployment);
+  static LabelFiles labels_of(const std::vector<LabelDay>& days, const Window& window);
+  Result<std::optional<UnixMs>> next_answer(const std::string& deployment, UnixMs from_ms);
   Result<bool> may_be_late(const Monitor& monitor, const Window& window, const LabelFiles& labels);
   Result<> skip_silence(const Monitor& monitor, UnixMs now);
   Result<const Training*> training_of(const std::string& deployment, const std::string& model,
@@ -119,9 +128,15 @@ class Monitors {
   /// What was seen of labels, by deployment and monitor.
   struct Late {
     std::optional<UnixMs> looked_ms;
-    std::map<UnixMs, std::uint64_t> bytes;  // of a window's days, by its start
+    std::map<UnixMs, std::uint64_t> bytes;  // of a window's answers, by its start
   };
   std::map<std::pair<std::string, std::string>, Late> late_;
+  /// Of files of the prediction log, by path: as long as they are as large.
+  struct KnownSpan {
+    std::uintmax_t bytes = 0;
+    EventSpan span;
+  };
+  std::map<std::string, KnownSpan> spans_;
   std::optional<UnixMs> next_due_;
   std::int64_t seen_ = -1;  // newest event that was looked at; -1: the cursor says
   UnixMs last_turn_ms_ = 0;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <random>
@@ -136,6 +137,61 @@ TEST(Monitors, JudgeAnewWhatLabelsComeLateFor) {
   world.restart();
   EXPECT_EQ(world.turn_all(kMay1 + 4 * kDay + 13 * kHour), 0);
   EXPECT_EQ(world.events("incident."), std::vector<std::string>{"incident.opened"});
+}
+
+/// One answer an hour about the day that begins a week later.
+std::vector<serving::PredictionId> forecast_a_day(World& world, UnixMs day, float output) {
+  std::vector<serving::PredictionId> ids;
+  for (int hour = 0; hour < 24; ++hour) {
+    const UnixMs at = day + hour * kHour;
+    ids.push_back(world.forecast(at, at + 7 * kDay, "1", {1, 1}, output));
+  }
+  return ids;
+}
+
+/// "undecided, 24 rows"; "" when there is no such window.
+std::string window_of(World& world, const std::string& monitor, UnixMs start_ms) {
+  for (const WindowRow& row : world.windows(monitor)) {
+    if (row.start_ms == start_ms) return row.status + ", " + std::to_string(row.rows) + " rows";
+  }
+  return "";
+}
+
+TEST(Monitors, JudgeAnewForecastsThatLabelsComeLateFor) {
+  World world(project_with(kQuality));
+  std::vector<std::vector<serving::PredictionId>> days;
+  for (int day = 0; day < 2; ++day) days.push_back(forecast_a_day(world, kMay1 + day * kDay, 10));
+  world.turn_all(kMay1 + kHour);
+  for (int day = 1; day <= 11; ++day) world.turn_all(kMay1 + day * kDay);
+  const UnixMs about = kMay1 + 7 * kDay;
+  EXPECT_EQ(window_of(world, "quality", about), "undecided, 24 rows");
+  EXPECT_EQ(window_of(world, "quality", about + kDay), "undecided, 24 rows");
+  for (const auto& ids : days) label_all(world, ids, kMay1 + 11 * kDay + kHour);
+  world.turn_all(kMay1 + 11 * kDay + 12 * kHour);
+  EXPECT_EQ(world.events("window.restated").size(), 2u);
+  EXPECT_EQ(window_of(world, "quality", about), "bad, 24 rows");
+  EXPECT_EQ(window_of(world, "quality", about + kDay), "bad, 24 rows");
+  EXPECT_EQ(world.incidents().size(), 1u);
+  world.restart();
+  EXPECT_EQ(world.turn_all(kMay1 + 11 * kDay + 13 * kHour), 0);
+}
+
+TEST(Monitors, DoNotPassOverWhatWasForecastForLater) {
+  World world(project_with(kHealth));
+  live_a_day(world, kMay1, true);
+  for (int hour = 0; hour < 24; ++hour)
+    world.forecast(kMay1 + 23 * kHour, kMay1 + 12 * kDay + hour * kHour, "1", {1, 0.1F}, 100);
+  // The server was away for a month.
+  world.turn_all(kMay1 + 30 * kDay);
+  EXPECT_EQ(window_of(world, "health", kMay1 + 12 * kDay), "good, 24 rows");
+}
+
+TEST(Monitors, BeginWithWhatTheFirstAnswersAreAbout) {
+  World world(project_with(kHealth));
+  for (int hour = 0; hour < 24; ++hour)
+    world.forecast(kMay1, kMay1 - kDay + hour * kHour, "1", {1, 0.1F}, 100);
+  world.turn_all(kMay1 + kHour);
+  EXPECT_EQ(window_of(world, "health", kMay1 - kDay), "good, 24 rows") << "scored the day after";
 }
 
 TEST(Monitors, JudgeAnewWhatLabelsAreCorrectedFor) {

@@ -73,6 +73,11 @@ Surroundings World::surroundings() {
 
 serving::PredictionId World::answer(UnixMs at, const std::string& version, std::vector<float> cells,
                                     float output, serving::Role role) {
+  return forecast(at, at, version, std::move(cells), output, role);
+}
+
+serving::PredictionId World::forecast(UnixMs at, UnixMs about, const std::string& version,
+                                      std::vector<float> cells, float output, serving::Role role) {
   auto& layout = layouts_[version];
   if (!layout) {
     serving::Layout made;
@@ -84,7 +89,7 @@ serving::PredictionId World::answer(UnixMs at, const std::string& version, std::
   }
   serving::Prediction p;
   p.id = serving::make_prediction_id("bikes", at);
-  p.event_time_ms = at;
+  p.event_time_ms = about;
   p.role = role;
   p.latency_us = 100;
   p.rows = 1;

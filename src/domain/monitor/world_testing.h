@@ -32,6 +32,10 @@ class World {
   /// One request with one row, answered at `at`.
   serving::PredictionId answer(UnixMs at, const std::string& version, std::vector<float> cells,
                                float output, serving::Role role = serving::Role::kLive);
+  /// The same, about the time `about`.
+  serving::PredictionId forecast(UnixMs at, UnixMs about, const std::string& version,
+                                 std::vector<float> cells, float output,
+                                 serving::Role role = serving::Role::kLive);
   void label(const serving::PredictionId& id, double value, UnixMs at);
   void label(std::vector<std::pair<serving::PredictionId, double>> values, UnixMs at);
   /// Everything that is due at `now`. How many turns did something; -1 when one failed.

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/text.h"
+#include "domain/project/reader.h"
 #include "io/wire/codec.h"
 
 namespace slipway::project {
@@ -18,6 +19,21 @@ Result<> check_document(const std::string& path, const std::string& text) {
     return invalid(path + " is no text (UTF-8)");
   }
   return {};
+}
+
+/// A document that is named and not there, at each place that names it.
+void add_absent(const ProjectFile& file, const std::string& path, Faults& faults) {
+  for (const ContractBinding& contract : file.contracts) {
+    if (contract.file != path) continue;
+    faults.add(contract.file_at, "found no file " + in_quotes(path) +
+                                     ", expected the contract of " + in_quotes(contract.path) +
+                                     "; `slipway infer` drafts one");
+  }
+  for (std::size_t i = 0; i < file.feature_views.size(); ++i) {
+    if (file.feature_views[i] != path) continue;
+    faults.add(file.feature_views_at[i],
+               "found no file " + in_quotes(path) + ", expected a feature view");
+  }
 }
 
 /// A link may not lead what is read, and kept, out of the repository.
@@ -46,21 +62,19 @@ Result<Declared> declare(std::string text, std::map<std::string, std::string> do
   Declared declared;
   declared.file = TRY(parse_project(text));
   declared.text = std::move(text);
-  std::vector<std::string> absent;
+  Faults absent(kProjectFile);
   std::size_t bytes = 0;
   for (const std::string& path : document_paths(declared.file)) {
     auto found = documents.find(path);
     if (found == documents.end()) {
-      absent.push_back(path);
+      add_absent(declared.file, path, absent);
       continue;
     }
     TRY(check_document(path, found->second));
     bytes += found->second.size();
     declared.documents.insert(*found);
   }
-  if (!absent.empty()) {
-    return invalid("slipway.yaml names files that are not there: " + join(absent, ", "));
-  }
+  if (absent.any()) return absent.error();
   if (bytes > kDocumentsBytesMax) {
     return invalid("contracts and feature views are longer than " +
                    std::to_string(kDocumentsBytesMax) + " bytes together");
@@ -70,7 +84,7 @@ Result<Declared> declare(std::string text, std::map<std::string, std::string> do
 
 Result<Declared> read_declared(const std::filesystem::path& root) {
   ProjectFile file = TRY(read_project(root));
-  std::string text = TRY(read_file(root / kProjectFile));
+  std::string text = TRY(read_file(root / kProjectFile, kFileBytesMax));
   std::map<std::string, std::string> documents;
   for (const std::string& path : document_paths(file)) {
     if (!is_inside(root, path)) return invalid(path + " is a link that leaves the repository");

@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <cctype>
 #include <limits>
 
+#include "base/text.h"
 #include "domain/project/sections.h"
 
 namespace slipway::project {
@@ -65,7 +67,10 @@ const Keys<GuardDraft>& guard_keys() {
       {"metric", [](Reader& r, const Node& n,
                     GuardDraft& g) { r.choice(n, guard_metrics(), g.spec.metric); }},
       {"requirement",
-       [](Reader& r, const Node& n, GuardDraft& g) { r.name(n, g.spec.requirement); }},
+       [](Reader& r, const Node& n, GuardDraft& g) {
+         g.spec.requirement_at = n.at;
+         r.name(n, g.spec.requirement);
+       }},
       {"margin", [](Reader&, const Node& n, GuardDraft& g) { g.margin = &n; }},
       {"critical", [](Reader& r, const Node& n, GuardDraft& g) { r.truth(n, g.spec.critical); }},
   };
@@ -111,7 +116,11 @@ const Keys<MonitorSpec>& monitor_keys() {
        [](Reader& r, const Node& n, MonitorSpec& m) {
          r.choice(n, {"training", "previous"}, m.against);
        }},
-      {"requirement", [](Reader& r, const Node& n, MonitorSpec& m) { r.name(n, m.requirement); }},
+      {"requirement",
+       [](Reader& r, const Node& n, MonitorSpec& m) {
+         m.requirement_at = n.at;
+         r.name(n, m.requirement);
+       }},
       {"labels",
        [](Reader& r, const Node& n, MonitorSpec& m) {
          std::string labels;
@@ -175,13 +184,38 @@ void read_gates(Reader& reader, const Node& node, DeploymentSpec& spec) {
                           "found the gate " + in_quotes(gate) + " a second time, expected it once");
     }
     spec.gates.push_back(gate);
+    spec.gates_at.push_back(item.at);
   });
+}
+
+/// "none" for none: whoever has that alias has to name it otherwise.
+void read_alias(Reader& reader, const Node& node, DeploymentSpec& spec) {
+  constexpr std::size_t kAliasMax = 255;
+  const std::string& text = node.text;
+  const bool is_text = node.is_scalar() && !text.empty() && text.size() <= kAliasMax &&
+                       std::all_of(text.begin(), text.end(), [](unsigned char c) {
+                         return std::isalnum(c) != 0 || c == '_' || c == '-';
+                       });
+  const bool is_number = is_text && (text[0] == 'v' || text[0] == 'V') && text.size() > 1 &&
+                         text.find_first_not_of("0123456789", 1) == std::string::npos;
+  if (!is_text || is_number || to_lower(text) == "latest") {
+    return reader.expected(node,
+                           "an alias of letters, digits, '_' and '-', neither latest nor v1, "
+                           "or none");
+  }
+  spec.alias = text == "none" ? "" : text;
 }
 
 const Keys<DeploymentSpec>& deployment_keys() {
   using D = DeploymentSpec;
   static const Keys<D> keys = {
-      {"model", [](Reader& r, const Node& n, D& d) { r.model(n, d.model); }, true},
+      {"model",
+       [](Reader& r, const Node& n, D& d) {
+         d.model_at = n.at;
+         r.model(n, d.model);
+       },
+       true},
+      {"alias", read_alias},
       {"gates", read_gates},
       {"traffic", [](Reader& r, const Node& n, D& d) { r.rate(n, d.traffic); }},
       {"rollout",
@@ -199,7 +233,11 @@ const Keys<DeploymentSpec>& deployment_keys() {
          r.members(n, "monitors", [&](const yaml::Entry& entry) { read_monitor(r, entry, d); });
        },
        false, [] { return paths_of(monitor_keys(), ".NAME."); }},
-      {"features", [](Reader& r, const Node& n, D& d) { r.name(n, d.features); }},
+      {"features",
+       [](Reader& r, const Node& n, D& d) {
+         d.features_at = n.at;
+         r.name(n, d.features);
+       }},
       {"log",
        [](Reader& r, const Node& n, D& d) { read_map(r, n, n.at, "\"log\"", log_keys(), d.log); },
        false, [] { return paths_of(log_keys(), "."); }},

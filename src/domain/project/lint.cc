@@ -41,6 +41,14 @@ void lint_use_case(const UseCase& use_case, Findings& out) {
   }
 }
 
+/// Why there is no text of a file: it is not there, or is none.
+std::string absence(const RepositoryView& repository, const std::string& path) {
+  const bool is_there = repository.files.count(path) > 0;
+  return is_there ? "found what cannot be read as a text (a pipe, a device, a folder behind a "
+                    "link, no permission, or more than 4 MiB)"
+                  : "found no file";
+}
+
 /// The position that a message of the parser begins with, and the rest.
 Finding finding_of(std::string_view line) {
   std::size_t space = line.find(": ");
@@ -51,6 +59,12 @@ Finding finding_of(std::string_view line) {
 
 std::optional<ProjectFile> lint_project(const RepositoryView& repository, Findings& out) {
   std::optional<std::string> text = repository.text(kProjectFile);
+  if (!text && repository.files.count(kProjectFile) > 0) {
+    out.push_back(
+        {"slipway.yaml", kProjectFile,
+         absence(repository, kProjectFile) + ", expected the declaration of the project"});
+    return {};
+  }
   if (!text) {
     out.push_back({"slipway.yaml", "",
                    "found no slipway.yaml, expected one; `" +
@@ -165,8 +179,8 @@ void lint_contracts(const RepositoryView& repository, const ProjectFile& file, F
       lint_contract(binding.file, *text, out);
     } else {
       out.push_back({"contract", binding.file,
-                     "found no file, expected the contract of " + binding.path +
-                         "; `slipway infer` makes a first one"});
+                     absence(repository, binding.file) + ", expected the contract of " +
+                         binding.path + "; `slipway infer` makes a first one"});
     }
   }
 }
@@ -193,10 +207,11 @@ void lint_pipelines(const RepositoryView& repository, const ProjectFile& file, F
   std::vector<std::string> known;
   for (const Stage& stage : stages->stages) known.push_back(stage.name);
   for (const PipelineSpec& pipeline : file.pipelines) {
-    for (const std::string& stage : pipeline.stages) {
+    for (std::size_t i = 0; i < pipeline.stages.size(); ++i) {
+      const std::string& stage = pipeline.stages[i];
       bool elsewhere = stage.find(':') != std::string::npos;
       if (elsewhere || std::find(known.begin(), known.end(), stage) != known.end()) continue;
-      std::string where = yaml::error_at(kProjectFile, pipeline.at, "").message;
+      std::string where = yaml::error_at(kProjectFile, pipeline.stages_at[i], "").message;
       out.push_back({"stages", where.substr(0, where.rfind(':')),
                      "found the stage " + in_quotes(stage) + " in the pipeline " +
                          in_quotes(pipeline.name) + ", expected " + one_of(known) +

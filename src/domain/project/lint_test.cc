@@ -158,7 +158,7 @@ TEST(Lint, KnowsTheStagesOfDvcYaml) {
   repository.put("slipway.yaml", replace_all(kSketch, "[prepare, train,", "[prepare, trian,"));
   ASSERT_EQ(repository.lint().size(), 1u);
   EXPECT_EQ(to_text(repository.lint()[0]),
-            "slipway.yaml:13:3: found the stage \"trian\" in the pipeline \"train\", expected "
+            "slipway.yaml:13:29: found the stage \"trian\" in the pipeline \"train\", expected "
             "prepare, train, evaluate or build-app; did you mean \"train\"? (stages)");
 }
 

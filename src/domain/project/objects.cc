@@ -151,6 +151,7 @@ Json json_of(const LogPolicy& log) {
 Json json_of(const DeploymentSpec& deployment) {
   Json json;
   json.set("model", deployment.model);
+  if (deployment.alias != kDefaultAlias) json.set("alias", deployment.alias);
   json.set("gates", list_of(deployment.gates));
   set_rate(json, "traffic", deployment.traffic);
   Json::Array rollout;

@@ -17,8 +17,8 @@ const Keys<PipelineSpec>& register_keys() {
 
 const Keys<PipelineSpec>& pipeline_keys() {
   static const Keys<PipelineSpec> keys = {
-      {"stages",
-       [](Reader& r, const Node& n, PipelineSpec& p) { r.texts(n, &Reader::text, p.stages); }},
+      {"stages", [](Reader& r, const Node& n,
+                    PipelineSpec& p) { r.texts(n, &Reader::text, p.stages, &p.stages_at); }},
       {"register",
        [](Reader& r, const Node& n, PipelineSpec& p) {
          read_map(r, n, n.at, "\"register\"", register_keys(), p);
@@ -44,6 +44,7 @@ void read_contracts(Reader& reader, const Node& node, ProjectFile& file) {
                                      " a second time, expected one contract a table");
     }
     reader.key = binding.path;
+    binding.file_at = entry.value.at;
     reader.path(entry.value, binding.file);
     file.contracts.push_back(std::move(binding));
   });

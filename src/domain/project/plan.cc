@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "base/text.h"
 #include "domain/project/reader.h"
@@ -195,6 +196,37 @@ void judge_takeover(const DeploymentSpec& deployment, const DeploymentFacts& fac
                             " (`slipway gates show " + deployment.name + "`)"));
 }
 
+/// What one gives its stable version, the other would take away again.
+void judge_aliases(const ProjectFile& file, Plan& plan) {
+  std::map<std::pair<std::string, std::string>, const DeploymentSpec*> first;
+  for (const DeploymentSpec& deployment : file.deployments) {
+    if (deployment.alias.empty()) continue;
+    const auto [known, is_new] =
+        first.try_emplace({deployment.model, deployment.alias}, &deployment);
+    if (is_new) continue;
+    plan.refusals.push_back(
+        at(deployment.at, "deployment " + deployment.name + " would move the alias " +
+                              deployment.alias + " of model " + deployment.model + ", as " +
+                              known->second->name +
+                              " does: give one of them another (alias: NAME), or none (alias: "
+                              "none)"));
+  }
+}
+
+/// Whoever is answered by what is taken away.
+void judge_departures(const ProjectFile& before, const ProjectFile& next, const Facts& facts,
+                      Plan& plan) {
+  for (const DeploymentSpec& deployment : before.deployments) {
+    const DeploymentSpec* successor = next.find_deployment(deployment.name);
+    if (successor != nullptr && successor->model == deployment.model) continue;
+    const auto served = facts.served.find(deployment.name);
+    const auto known = facts.deployments.find(deployment.name);
+    plan.warnings.push_back(
+        farewell(deployment, next, served == facts.served.end() ? Served() : served->second,
+                 known == facts.deployments.end() ? std::nullopt : known->second.traffic));
+  }
+}
+
 void add(Remarks remarks, Plan& plan) {
   for (std::string& warning : remarks.warnings) plan.warnings.push_back(std::move(warning));
   for (std::string& refusal : remarks.refusals) plan.refusals.push_back(std::move(refusal));
@@ -216,7 +248,15 @@ Plan plan(const Declared* applied, const Declared& next, const Facts& facts,
     judge_takeover(deployment, of_it, result);
     judge_windows(deployment, result.rollouts.back().traffic, result);
   }
+  judge_aliases(next.file, result);
+  add(unworkable(next.file), result);
   if (facts.workspace) add(judge(next.file, *facts.workspace), result);
+  if (facts.models) {
+    Prospects found = prospects(next.file, *facts.models);
+    for (std::string& note : found.notes) result.notes.push_back(std::move(note));
+    add({std::move(found.warnings), {}}, result);
+  }
+  if (applied != nullptr) judge_departures(applied->file, next.file, facts, result);
   return result;
 }
 

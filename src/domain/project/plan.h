@@ -10,6 +10,7 @@
 #include "domain/project/answers.h"
 #include "domain/project/bindings.h"
 #include "domain/project/declared.h"
+#include "domain/project/outlook.h"
 #include "domain/project/workspace.h"
 
 // What applying a project file would do, as a value: what changes, whether its rollouts can get the
@@ -27,6 +28,8 @@ struct DeploymentFacts {
 struct Facts {
   std::map<std::string, DeploymentFacts> deployments;  // by name
   std::optional<Workspace> workspace;                  // nothing: not looked at
+  std::optional<ModelsKnown> models;                   // likewise
+  ServedKnown served;                                  // what was applied, and has a version
 };
 
 struct GuardNeed {

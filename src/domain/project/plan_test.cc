@@ -41,7 +41,17 @@ TEST(Declare, NamesTheFilesThatAreNotThere) {
   Result<Declared> result = declare(kSketch, {});
   EXPECT_EQ(result.error().code, Code::kInvalid);
   EXPECT_EQ(result.error().message,
-            "slipway.yaml names files that are not there: contracts/hour.odcs.yaml");
+            "slipway.yaml:11:28: found no file \"contracts/hour.odcs.yaml\", expected the contract "
+            "of \"data/hour.csv\"; `slipway infer` drafts one\n"
+            "slipway.yaml:11:73: found no file \"contracts/hour.odcs.yaml\", expected the contract "
+            "of \"data/live.parquet\"; `slipway infer` drafts one");
+}
+
+TEST(Declare, NamesTheFeatureViewsThatAreNotThere) {
+  EXPECT_EQ(declare("version: 1\nproject: tiny\nfeatures: [a.yaml, b.yaml]\n", {{"a.yaml", ""}})
+                .error()
+                .message,
+            "slipway.yaml:3:20: found no file \"b.yaml\", expected a feature view");
 }
 
 TEST(Declare, TakesTextsOnly) {
@@ -63,8 +73,9 @@ TEST(ReadDeclared, FollowsNoLinkOutOfTheRepository) {
   EXPECT_EQ(read_declared(root / "p").error().message,
             "contracts/hour.odcs.yaml is a link that leaves the repository");
   std::filesystem::remove(root / "p/contracts/hour.odcs.yaml");
-  EXPECT_EQ(read_declared(root / "p").error().message,
-            "slipway.yaml names files that are not there: contracts/hour.odcs.yaml");
+  EXPECT_NE(
+      read_declared(root / "p").error().message.find("found no file \"contracts/hour.odcs.yaml\""),
+      std::string::npos);
   ASSERT_TRUE(write_file_quick(root / "p/contracts/hour.odcs.yaml", "a: 1\n").ok());
   EXPECT_EQ(read_declared(root / "p")->documents, kDocuments);
   std::filesystem::remove_all(root);
@@ -181,6 +192,32 @@ TEST(Plan, RefusesAMinimumThatCannotCome) {
   Plan result = first_plan(sketch_with("min_requests: 120", "min_requests: 337"));
   ASSERT_EQ(result.refusals.size(), 1u);
   EXPECT_NE(result.refusals[0].find("min_requests needs 337 answers"), std::string::npos);
+}
+
+std::string two_deployments(const std::string& first, const std::string& second) {
+  return "version: 1\nproject: bikes\ndeployments:\n  us: {model: bikes" + first +
+         "}\n  eu: {model: bikes" + second + "}\n  vans: {model: vans}\n";
+}
+
+TEST(Plan, RefusesTwoDeploymentsThatMoveOneAlias) {
+  const auto refusals = [](const std::string& first, const std::string& second) {
+    return plan(nullptr, declared(two_deployments(first, second), {}), {}).refusals;
+  };
+  EXPECT_EQ(refusals("", ""),
+            (std::vector<std::string>{
+                "slipway.yaml:5:3: deployment eu would move the alias champion of model bikes, as "
+                "us does: give one of them another (alias: NAME), or none (alias: none)"}));
+  EXPECT_EQ(refusals(", alias: best", ", alias: best").size(), 1u);
+  EXPECT_TRUE(refusals("", ", alias: champion-eu").empty());
+  EXPECT_TRUE(refusals(", alias: none", ", alias: none").empty());
+}
+
+TEST(Changes, OfADefaultAliasAreNone) {
+  const Declared plain = declared(two_deployments("", ", alias: none"), {});
+  const Declared said = declared(two_deployments(", alias: champion", ", alias: none"), {});
+  EXPECT_TRUE(changes_between(&plain, said).empty());
+  const Declared other = declared(two_deployments(", alias: best", ", alias: none"), {});
+  EXPECT_EQ(changes_between(&plain, other).size(), 1u);
 }
 
 TEST(Plan, TakesTheMeasuredRateBeforeTheDeclaredOne) {

@@ -34,6 +34,7 @@ struct Requirement {
   double share = 1;                         // of the answers that have to meet it
   std::string on = "holdout";               // "holdout" or "serving"
   yaml::Position at;
+  yaml::Position metric_at;
 };
 
 struct UseCase {
@@ -45,11 +46,13 @@ struct UseCase {
 struct ContractBinding {
   std::string path, file;
   yaml::Position at;
+  yaml::Position file_at = {};
 };
 
 struct PipelineSpec {
   std::string name;
   std::vector<std::string> stages;  // of dvc.yaml; empty: all
+  std::vector<yaml::Position> stages_at;
   std::string register_model;       // registers the run's model under this name; "" for nothing
   int attempts_max = 1;             // per stage
   Span timeout{0};                  // of the whole run; 0: none
@@ -60,6 +63,7 @@ struct PipelineSpec {
 struct CronSource {
   std::string expression, tz = "UTC";
   std::string catchup = "latest";  // "none", "latest", "all"
+  yaml::Position expression_at = {}, tz_at = {};
 };
 struct DataSource {
   std::string path;
@@ -80,6 +84,7 @@ struct AlertSource {  // Alertmanager
 struct IncidentSource {
   std::string monitor;     // "": any
   std::string deployment;  // "": any
+  yaml::Position monitor_at = {}, deployment_at = {};
 };
 using TriggerSource =
     std::variant<CronSource, DataSource, GitSource, MessageSource, AlertSource, IncidentSource>;
@@ -95,6 +100,7 @@ struct DataMapping {
   bool labelled = false;
   std::string to;  // path in the run's work tree
   yaml::Position at;
+  yaml::Position from_at = {}, to_at = {};
 };
 
 struct TriggerSpec {
@@ -107,6 +113,7 @@ struct TriggerSpec {
   std::optional<Rate> at_most;   // firings
   std::string overlap = "skip";  // "skip", "buffer_one", "allow"
   yaml::Position at;
+  yaml::Position pipeline_at;
 };
 
 enum class StepKind { kShadow, kCanary };
@@ -129,6 +136,7 @@ struct GuardSpec {
   std::optional<double> margin;
   bool critical = false;  // harmful: back at once
   yaml::Position at;
+  yaml::Position requirement_at;
 };
 
 struct MonitorSpec {
@@ -141,6 +149,7 @@ struct MonitorSpec {
   std::int64_t min_rows = 100;
   int persist = 2;  // bad windows in a row before an incident opens
   yaml::Position at;
+  yaml::Position requirement_at;
 };
 
 enum class ColumnPolicy { kKeep, kDrop, kHash };
@@ -150,8 +159,13 @@ struct LogPolicy {
   std::vector<std::pair<std::string, ColumnPolicy>> columns;
 };
 
+/// The alias that a stable version has, unless another is declared; also what a model's bare name
+/// means first.
+inline constexpr char kDefaultAlias[] = "champion";
+
 struct DeploymentSpec {
   std::string name, model;
+  std::string alias = kDefaultAlias;  // of the model, that the stable version has; "": none
   std::vector<std::string> gates;
   std::optional<Rate> traffic;  // expected requests, until a week has been measured
   std::vector<RolloutStep> rollout;
@@ -160,6 +174,8 @@ struct DeploymentSpec {
   std::string features;  // feature view that the server fills in by entity key, or ""
   LogPolicy log;
   yaml::Position at;
+  yaml::Position model_at, features_at;
+  std::vector<yaml::Position> gates_at;
 };
 
 struct Notification {
@@ -175,6 +191,7 @@ struct ProjectFile {
   UseCase use_case;
   std::vector<ContractBinding> contracts;
   std::vector<std::string> feature_views;  // files
+  std::vector<yaml::Position> feature_views_at;
   std::vector<PipelineSpec> pipelines;
   std::vector<TriggerSpec> triggers;
   std::vector<DeploymentSpec> deployments;

@@ -202,7 +202,7 @@ const Bad kBad[] = {
      "'/' and ':') for \"model\""},
     {"TriggerPipeline",
      with_head("pipelines: {train: {}, package: {}}\ntriggers: {n: {pipeline: trian, data: x}}\n"),
-     "slipway.yaml:4:12: found the pipeline \"trian\", expected train or package; did you mean "
+     "slipway.yaml:4:26: found the pipeline \"trian\", expected train or package; did you mean "
      "\"train\"?"},
     {"TriggerWithoutSource", with_head("pipelines: {t: }\ntriggers: {n: {pipeline: t}}\n"),
      "slipway.yaml:4:12: found no source in the trigger \"n\", expected cron, data, git, alert, "
@@ -236,11 +236,11 @@ const Bad kBad[] = {
     {"TriggerDataFrom",
      with_head("pipelines: {t: }\ntriggers: {n: {pipeline: t, data: x, with: {data: {from: "
                "deployments/x, to: y}}}}\n"),
-     "slipway.yaml:4:51: found the deployment \"x\", expected none, as none is declared"},
+     "slipway.yaml:4:58: found the deployment \"x\", expected none, as none is declared"},
     {"TriggerMonitor",
      deployment("    monitors: {quality: {window: 7d}}\npipelines: {t: }\ntriggers: {n: {pipeline: "
                 "t, incident: {monitor: qualty}}}\n"),
-     "slipway.yaml:8:12: found the monitor \"qualty\", expected quality; did you mean "
+     "slipway.yaml:8:49: found the monitor \"qualty\", expected quality; did you mean "
      "\"quality\"?"},
     {"DeploymentModel", with_head("deployments: {d: {}}\n"),
      "slipway.yaml:3:15: found no \"model\" in the deployment \"d\", expected one"},
@@ -272,11 +272,11 @@ const Bad kBad[] = {
     {"GuardTwice", deployment("    guards: [{metric: error_rate}, {metric: error_rate}]\n"),
      "slipway.yaml:6:36: found a second guard of \"error_rate\" (first in line 6), expected one"},
     {"GuardRequirement", deployment("    guards: [{requirement: latency}]\n"),
-     "slipway.yaml:6:14: found the requirement \"latency\", expected none, as none is declared"},
+     "slipway.yaml:6:28: found the requirement \"latency\", expected none, as none is declared"},
     {"GuardOnHoldout",
      deployment("    guards: [{requirement: q}]\nuse_case: {requirements: [{id: q, metric: mae, "
                 "at_most: 1}]}\n"),
-     "slipway.yaml:6:14: found a guard of \"q\", which is on holdout, expected a requirement on "
+     "slipway.yaml:6:28: found a guard of \"q\", which is on holdout, expected a requirement on "
      "serving; the gate \"quality\" enforces those on holdout"},
     {"MonitorWindow", deployment("    monitors: {drift: {against: training}}\n"),
      "slipway.yaml:6:16: found no \"window\" in the monitor \"drift\", expected a span such as 7d"},
@@ -314,7 +314,7 @@ TEST(ProjectFile, ReportsEveryFaultInTheOrderOfTheText) {
     places.push_back(std::string(line.substr(0, line.find(": "))));
   }
   EXPECT_EQ(places,
-            (std::vector<std::string>{"slipway.yaml:4:3", "slipway.yaml:4:3", "slipway.yaml:5:17",
+            (std::vector<std::string>{"slipway.yaml:4:3", "slipway.yaml:4:17", "slipway.yaml:5:17",
                                       "slipway.yaml:6:15", "slipway.yaml:6:26"}));
 }
 

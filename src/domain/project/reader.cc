@@ -312,7 +312,7 @@ void Reader::members(const Node& node, const std::string& what, const Member& me
 }
 
 void Reader::texts(const Node& node, bool (Reader::*one)(const Node&, std::string&),
-                   std::vector<std::string>& out) {
+                   std::vector<std::string>& out, std::vector<yaml::Position>* places) {
   list(node, "texts", [&](const Node& item) {
     std::string value;
     if (!(this->*one)(item, value)) return;
@@ -321,6 +321,7 @@ void Reader::texts(const Node& node, bool (Reader::*one)(const Node&, std::strin
                                 in_quotes(key));
     }
     out.push_back(std::move(value));
+    if (places != nullptr) places->push_back(item.at);
   });
 }
 

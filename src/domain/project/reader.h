@@ -94,7 +94,7 @@ class Reader {
   void members(const yaml::Node& node, const std::string& what, const Member& member);
   /// A list of values that each may stand there once.
   void texts(const yaml::Node& node, bool (Reader::*one)(const yaml::Node&, std::string&),
-             std::vector<std::string>& out);
+             std::vector<std::string>& out, std::vector<yaml::Position>* places = nullptr);
 
   /// What "for" in messages names.
   std::string key;

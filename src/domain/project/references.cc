@@ -43,34 +43,39 @@ std::vector<std::string> monitors_of(const ProjectFile& file, const std::string&
 }
 
 void check_trigger(Reader& reader, const ProjectFile& file, const TriggerSpec& trigger) {
-  check(reader, trigger.at, "pipeline", trigger.pipeline, names_of(file.pipelines));
+  check(reader, trigger.pipeline_at, "pipeline", trigger.pipeline, names_of(file.pipelines));
   if (const auto* incident = std::get_if<IncidentSource>(&trigger.source)) {
     const std::string& deployment = incident->deployment;
-    bool known = deployment.empty() ||
-                 check(reader, trigger.at, "deployment", deployment, names_of(file.deployments));
+    bool known = deployment.empty() || check(reader, incident->deployment_at, "deployment",
+                                             deployment, names_of(file.deployments));
     if (known) {
-      check(reader, trigger.at, "monitor", incident->monitor, monitors_of(file, deployment));
+      check(reader, incident->monitor_at, "monitor", incident->monitor,
+            monitors_of(file, deployment));
     }
   }
   if (trigger.data) {
     constexpr std::size_t kPrefix = sizeof("deployments/") - 1;
     if (trigger.data->from.size() > kPrefix) {
-      check(reader, trigger.data->at, "deployment", trigger.data->from.substr(kPrefix),
+      check(reader, trigger.data->from_at, "deployment", trigger.data->from.substr(kPrefix),
             names_of(file.deployments));
     }
   }
 }
 
 void check_guard(Reader& reader, const ProjectFile& file, const GuardSpec& guard) {
-  if (!check(reader, guard.at, "requirement", guard.requirement, requirement_ids(file))) return;
+  const bool is_known =
+      check(reader, guard.requirement_at, "requirement", guard.requirement, requirement_ids(file));
+  if (!is_known) return;
   if (file.find_requirement(guard.requirement)->on == "serving") return;
-  reader.fault(guard.at, "found a guard of " + in_quotes(guard.requirement) +
-                             ", which is on holdout, expected a requirement on serving; the gate "
-                             "\"quality\" enforces those on holdout");
+  reader.fault(guard.requirement_at,
+               "found a guard of " + in_quotes(guard.requirement) +
+                   ", which is on holdout, expected a requirement on serving; the gate "
+                   "\"quality\" enforces those on holdout");
 }
 
 void check_monitor(Reader& reader, const ProjectFile& file, const MonitorSpec& monitor) {
-  bool known = check(reader, monitor.at, "requirement", monitor.requirement, requirement_ids(file));
+  bool known = check(reader, monitor.requirement_at, "requirement", monitor.requirement,
+                     requirement_ids(file));
   bool timeless = known && is_span_metric(file.find_requirement(monitor.requirement)->metric);
   if (monitor.window.count() > 0 || timeless) return;
   if (!known && !monitor.requirement.empty()) return;  // said already

@@ -15,7 +15,12 @@ struct Draft {
 const Keys<Draft>& requirement_keys() {
   static const Keys<Draft> keys = {
       {"id", [](Reader& r, const Node& n, Draft& d) { r.name(n, d.requirement.id); }, true},
-      {"metric", [](Reader& r, const Node& n, Draft& d) { r.name(n, d.requirement.metric); }, true},
+      {"metric",
+       [](Reader& r, const Node& n, Draft& d) {
+         d.requirement.metric_at = n.at;
+         r.name(n, d.requirement.metric);
+       },
+       true},
       {"at_most", [](Reader&, const Node& n, Draft& d) { d.at_most = &n; }},
       {"at_least", [](Reader&, const Node& n, Draft& d) { d.at_least = &n; }},
       {"share", [](Reader& r, const Node& n,

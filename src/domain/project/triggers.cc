@@ -22,6 +22,7 @@ Source& begin(Reader& reader, Draft& draft) {
 
 void read_cron(Reader& reader, const Node& node, Draft& draft) {
   CronSource& source = begin<CronSource>(reader, draft);
+  source.expression_at = node.at;
   int fields = 0;
   for (std::string_view field : split(node.is_string() ? node.text : "", ' ')) {
     fields += field.empty() ? 0 : 1;
@@ -83,8 +84,16 @@ const Keys<MessageSource>& message_keys() {
 
 const Keys<IncidentSource>& incident_keys() {
   static const Keys<IncidentSource> keys = {
-      {"monitor", [](Reader& r, const Node& n, IncidentSource& s) { r.name(n, s.monitor); }},
-      {"deployment", [](Reader& r, const Node& n, IncidentSource& s) { r.name(n, s.deployment); }},
+      {"monitor",
+       [](Reader& r, const Node& n, IncidentSource& s) {
+         s.monitor_at = n.at;
+         r.name(n, s.monitor);
+       }},
+      {"deployment",
+       [](Reader& r, const Node& n, IncidentSource& s) {
+         s.deployment_at = n.at;
+         r.name(n, s.deployment);
+       }},
   };
   return keys;
 }
@@ -136,10 +145,16 @@ const Keys<DataMapping>& data_mapping_keys() {
          bool fits = n.is_string() && n.text.starts_with(kBegin) && n.text.size() > kBegin.size();
          if (!fits) return r.expected(n, "deployments/NAME");
          m.from = n.text;
+         m.from_at = n.at;
        },
        true},
       {"labelled", [](Reader& r, const Node& n, DataMapping& m) { r.truth(n, m.labelled); }},
-      {"to", [](Reader& r, const Node& n, DataMapping& m) { r.path(n, m.to); }, true},
+      {"to",
+       [](Reader& r, const Node& n, DataMapping& m) {
+         m.to_at = n.at;
+         r.path(n, m.to);
+       },
+       true},
   };
   return keys;
 }
@@ -168,7 +183,12 @@ void read_source(Reader& reader, const Node& node, const Keys<Source>& keys, Dra
 
 const Keys<Draft>& trigger_keys() {
   static const Keys<Draft> keys = {
-      {"pipeline", [](Reader& r, const Node& n, Draft& d) { r.name(n, d.spec.pipeline); }, true},
+      {"pipeline",
+       [](Reader& r, const Node& n, Draft& d) {
+         d.spec.pipeline_at = n.at;
+         r.name(n, d.spec.pipeline);
+       },
+       true},
       {"cron", read_cron},
       {"tz", [](Reader&, const Node& n, Draft& d) { d.tz = &n; }},
       {"catchup", [](Reader&, const Node& n, Draft& d) { d.catchup = &n; }},
@@ -231,7 +251,10 @@ bool belongs(Reader& reader, const Node* node, const char* key, bool fits, const
 void refine_source(Reader& reader, Draft& draft) {
   auto* cron = std::get_if<CronSource>(&draft.spec.source);
   bool is_cron = cron != nullptr && !draft.sources.empty();
-  if (belongs(reader, draft.tz, "tz", is_cron, "cron")) reader.text(*draft.tz, cron->tz);
+  if (belongs(reader, draft.tz, "tz", is_cron, "cron")) {
+    cron->tz_at = draft.tz->at;
+    reader.text(*draft.tz, cron->tz);
+  }
   if (belongs(reader, draft.catchup, "catchup", is_cron, "cron")) {
     reader.choice(*draft.catchup, {"none", "latest", "all"}, cron->catchup);
   }

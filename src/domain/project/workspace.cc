@@ -1,6 +1,7 @@
 #include "domain/project/workspace.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/text.h"
 
@@ -61,14 +62,16 @@ class Judging {
     const std::vector<std::string>& unknown = workspace_.unknown_stages;
     std::vector<std::string> known;
     for (const StageRead& stage : workspace_.stages) known.push_back(stage.name);
-    for (const std::string& name : pipeline.stages) {
+    for (std::size_t i = 0; i < pipeline.stages.size(); ++i) {
+      const std::string& name = pipeline.stages[i];
       if (std::find(unknown.begin(), unknown.end(), name) == unknown.end()) continue;
+      const yaml::Position place = pipeline.stages_at[i];
       const std::string what = "the pipeline " + pipeline.name + " names the stage " + name;
       if (known.empty()) {
-        remarks_.warnings.push_back(at(pipeline.at, what + ", and there are no stages yet"));
+        remarks_.warnings.push_back(at(place, what + ", and there are no stages yet"));
       } else {
         remarks_.refusals.push_back(
-            at(pipeline.at, what + ", which is in no dvc.yaml" + hint(name, known)));
+            at(place, what + ", which is in no dvc.yaml" + hint(name, known)));
       }
     }
   }
@@ -76,11 +79,11 @@ class Judging {
   void judge_inputs(const TriggerSpec& trigger) {
     for (const ParamMapping& mapping : trigger.params) judge_param(trigger, mapping);
     if (!trigger.data || reads_data(trigger.data->to)) return;
-    remarks_.warnings.push_back(at(
-        trigger.data->at, "no stage depends on " + trigger.data->to + ": what the trigger " +
-                              trigger.name +
-                              " draws would change nothing, and its runs would be skipped; "
-                              "name it in the deps of the stage that trains, and read it there"));
+    remarks_.warnings.push_back(
+        at(trigger.data->to_at,
+           "no stage depends on " + trigger.data->to + ": what the trigger " + trigger.name +
+               " draws would change nothing, and its runs would be skipped; "
+               "name it in the deps of the stage that trains, and read it there"));
   }
 
   Remarks take() { return std::move(remarks_); }
@@ -137,6 +140,34 @@ std::optional<std::string> fault_of(const ParamName& name, const ParamsFile& fil
   return "there is no " + name.key + " in " + name.file + hint(name.key, file.keys);
 }
 
+Remarks unread_contracts(const ProjectFile& file, const Workspace& workspace) {
+  Remarks remarks;
+  if (!workspace.unreadable.empty() || workspace.stages.empty()) return remarks;
+  std::vector<std::string> deps;
+  for (const StageRead& stage : workspace.stages)
+    deps.insert(deps.end(), stage.deps.begin(), stage.deps.end());
+  for (const ContractBinding& contract : file.contracts) {
+    // What a trigger draws is judged by it before the run starts.
+    const bool is_drawn =
+        std::any_of(file.triggers.begin(), file.triggers.end(), [&](const TriggerSpec& trigger) {
+          return trigger.data && trigger.data->to == contract.path;
+        });
+    const bool is_read = std::find(deps.begin(), deps.end(), contract.path) != deps.end();
+    if (is_drawn || is_read) continue;
+    const auto outer = std::find_if(deps.begin(), deps.end(), [&](const std::string& dep) {
+      return contract.path.starts_with(dep + "/");
+    });
+    const std::string rest = outer == deps.end() ? "no stage depends on " + contract.path
+                                                 : "a stage depends on the folder " + *outer +
+                                                       ", and none on " + contract.path + " itself";
+    remarks.warnings.push_back(
+        at(contract.at, rest + ": the gate \"contract\" judges nothing by " + contract.file +
+                            "; name the table in the deps of the stage that reads it" +
+                            (outer == deps.end() ? hint(contract.path, deps) : "")));
+  }
+  return remarks;
+}
+
 Remarks judge(const ProjectFile& file, const Workspace& workspace) {
   Judging judging(workspace);
   if (!workspace.unreadable.empty()) {
@@ -148,7 +179,10 @@ Remarks judge(const ProjectFile& file, const Workspace& workspace) {
   for (const PipelineSpec& pipeline : file.pipelines) judging.judge_stages(pipeline);
   if (workspace.stages.empty()) return judging.take();
   for (const TriggerSpec& trigger : file.triggers) judging.judge_inputs(trigger);
-  return judging.take();
+  Remarks remarks = judging.take();
+  Remarks unread = unread_contracts(file, workspace);
+  std::move(unread.warnings.begin(), unread.warnings.end(), std::back_inserter(remarks.warnings));
+  return remarks;
 }
 
 }  // namespace slipway::project

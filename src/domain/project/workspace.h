@@ -63,4 +63,8 @@ struct Remarks {
 };
 Remarks judge(const ProjectFile& file, const Workspace& workspace);
 
+/// Of that the contracts whose table no stage reads and no trigger draws: warnings. Nothing where
+/// the stages are not known, or there are none yet.
+Remarks unread_contracts(const ProjectFile& file, const Workspace& workspace);
+
 }  // namespace slipway::project

@@ -39,7 +39,7 @@ Workspace whole() {
 TEST(Workspace, RefusesNamesThatNothingHas) {
   const Remarks remarks = judge(parsed(), whole());
   EXPECT_EQ(join(remarks.refusals, "\n"),
-            "slipway.yaml:4:3: the pipeline train names the stage trian, which is in no dvc.yaml; "
+            "slipway.yaml:4:27: the pipeline train names the stage trian, which is in no dvc.yaml; "
             "did you mean 'train'?\n"
             "slipway.yaml:9:21: the trigger decay sets a parameter: there is no train.tree in "
             "params.yaml; did you mean 'train.trees'?");
@@ -52,8 +52,29 @@ TEST(Workspace, WarnsOfWhatARunWouldNotNotice) {
       "slipway.yaml:9:38: no stage has the parameter seed of params.yaml in its params"))
       << remarks.warnings[0];
   EXPECT_TRUE(
-      remarks.warnings[1].starts_with("slipway.yaml:9:56: no stage depends on data/live.csv"))
+      remarks.warnings[1].starts_with("slipway.yaml:9:86: no stage depends on data/live.csv"))
       << remarks.warnings[1];
+}
+
+TEST(Workspace, WarnsOfContractsWhoseTableNobodyReads) {
+  Result<ProjectFile> file = parse_project(
+      "version: 1\nproject: rides\n"
+      "contracts:\n  data/rides.csv: a.yaml\n  data/ride.csv: b.yaml\n"
+      "  data/split/train.csv: c.yaml\n  data/live.csv: d.yaml\n"
+      "pipelines: {train: }\n"
+      "triggers:\n  t: {pipeline: train, cron: \"0 3 * * *\", with: {data: {from: "
+      "deployments/rides, to: data/live.csv}}}\n"
+      "deployments: {rides: {model: rides}}\n");
+  ASSERT_TRUE(file.ok()) << file.error().message;
+  const Remarks remarks = unread_contracts(*file, whole());
+  EXPECT_EQ(join(remarks.warnings, "\n"),
+            "slipway.yaml:5:3: no stage depends on data/ride.csv: the gate \"contract\" judges "
+            "nothing by b.yaml; name the table in the deps of the stage that reads it; did you "
+            "mean 'data/rides.csv'?\n"
+            "slipway.yaml:6:3: a stage depends on the folder data/split, and none on "
+            "data/split/train.csv itself: the gate \"contract\" judges nothing by c.yaml; name "
+            "the table in the deps of the stage that reads it");
+  EXPECT_TRUE(unread_contracts(*file, Workspace()).warnings.empty()) << "there are no stages yet";
 }
 
 TEST(Workspace, IsContentWithDataInAFolderThatAStageReads) {
@@ -81,7 +102,7 @@ TEST(Workspace, BeforeTheFirstStageNothingIsRefused) {
   EXPECT_TRUE(remarks.refusals.empty());
   ASSERT_EQ(remarks.warnings.size(), 2u);
   EXPECT_EQ(remarks.warnings[0],
-            "slipway.yaml:4:3: the pipeline train names the stage split, and there are no stages "
+            "slipway.yaml:4:20: the pipeline train names the stage split, and there are no stages "
             "yet");
 }
 

@@ -117,7 +117,7 @@ Result<> add_condition(Sql& sql, db::Engine engine, const Target& target,
   }
   const char* column = target.column(condition.field);
   if (column == nullptr) return invalid("that attribute can't be searched for");
-  return db::append_comparison(sql, engine, column, condition.op, condition.operand);
+  return db::append_whole_comparison(sql, engine, column, condition.op, condition.operand);
 }
 
 Result<> add_order(Sql& sql, const Target& target, const std::vector<Order>& orders) {
@@ -147,6 +147,7 @@ Result<Sql> search_sql(db::Engine engine, const Target& target, const Query& que
             " and h.key = ? and h.value = ?)");
     sql.bind(query.without->key).bind(query.without->value);
   }
+  if (query.among) db::append_listed(sql, engine, "m.name", *query.among, /*whole=*/false);
   TRY(add_order(sql, target, query.order));
   add_page(sql, query.limit, query.offset);
   return sql;
@@ -229,8 +230,8 @@ Result<> add_condition(Sql& sql, db::Engine engine, const LoggedCondition& condi
       return add_pair_condition(sql, engine, "logged_model_tags t where t.model_id = l.id",
                                 condition.key, condition.op, condition.operand);
     default:
-      return db::append_comparison(sql, engine, logged_column(condition.field), condition.op,
-                                   condition.operand);
+      return db::append_whole_comparison(sql, engine, logged_column(condition.field), condition.op,
+                                         condition.operand);
   }
 }
 

@@ -32,6 +32,7 @@ struct Query {
   std::vector<Order> order;
   /// Models with this tag are left out, and versions of models of which any version has it.
   std::optional<Tag> without;
+  std::optional<db::Listed> among = {};  // names of models; beside all conditions
   int limit = 100;
   std::int64_t offset = 0;
 };

@@ -86,6 +86,79 @@ Result<> log(db::Tx& tx, const char* type, graph::NodeRef subject, const std::st
   return {};
 }
 
+// --- what is held -------------------------------------------------------------------------------
+
+constexpr std::size_t kHoldsNamed = 5;
+
+std::string words_of(const std::vector<Hold>& holds, bool with_version) {
+  std::string words;
+  for (std::size_t i = 0; i < std::min(holds.size(), kHoldsNamed); ++i) {
+    words += words.empty() ? "" : "; ";
+    if (with_version) words += "version " + std::to_string(holds[i].version) + ": ";
+    words += holds[i].why;
+  }
+  const std::size_t more = holds.size() - std::min(holds.size(), kHoldsNamed);
+  return words + (more > 0 ? "; and " + std::to_string(more) + " more" : "");
+}
+
+/// Of one version; 0: of all of the model.
+Result<std::vector<Hold>> holds_of(db::Tx& tx, const Holds& holds, const std::string& model,
+                                   std::int64_t number) {
+  std::vector<Hold> found;
+  if (holds) found = TRY(holds(tx, model));
+  std::erase_if(found, [&](const Hold& hold) { return number != 0 && hold.version != number; });
+  return found;
+}
+
+Error held(const std::string& what, const std::string& done, const std::string& by,
+           const std::string& whose, const std::string& name) {
+  return Error{Code::kConflict,
+               what + " can't be " + done + ": " + by + ". For it to be " + done +
+                   " nevertheless, set the " + whose + "'s tag '" + kReleaseTag + "' to '" + name +
+                   "' and ask again.",
+               "held"};
+}
+
+/// What the event says of it: nothing, or what was overruled.
+Json overruled(const std::vector<Hold>& holds, bool with_version) {
+  return holds.empty() ? Json() : object({{"held", words_of(holds, with_version)}});
+}
+
+/// May it go? What was overruled by name for it.
+Result<Json> release_model(db::Tx& tx, const Holds& holds, const ModelRow& row, const char* done) {
+  const auto found = TRY(holds_of(tx, holds, row.name, 0));
+  if (found.empty()) return Json();
+  const auto tag = TRY(tx.one<std::string>(
+      "select value from registered_model_tags where model = ? and key = ?", row.id, kReleaseTag));
+  if (tag == row.name) return overruled(found, true);
+  return held("Registered Model (name=" + row.name + ")", done, words_of(found, true), "model",
+              row.name);
+}
+
+Result<Json> release_version(db::Tx& tx, const Holds& holds, const VersionRow& row) {
+  const auto found = TRY(holds_of(tx, holds, row.model, row.number));
+  if (found.empty()) return Json();
+  const std::string name = node_id(row.model, row.number);
+  const auto tag = TRY(tx.one<std::string>(
+      "select value from model_version_tags where version = ? and key = ?", row.id, kReleaseTag));
+  if (tag == name) return overruled(found, false);
+  return held("Model Version (name=" + row.model + ", version=" + std::to_string(row.number) + ")",
+              "deleted", words_of(found, false), "version", name);
+}
+
+/// A value that was another one before, or was not there; nothing for a change that changes
+/// nothing.
+Result<> log_change(db::Tx& tx, const char* type, graph::NodeRef subject, const std::string& actor,
+                    const std::string& key, const std::optional<std::string>& before,
+                    const std::optional<std::string>& after, UnixMs now) {
+  if (before == after) return {};
+  Json data = object({});
+  if (!key.empty()) data.set("key", key);
+  if (before) data.set("from", *before);
+  if (after) data.set("to", *after);
+  return log(tx, type, std::move(subject), actor, std::move(data), now);
+}
+
 // --- writes -------------------------------------------------------------------------------------
 
 Result<> touch_model(db::Tx& tx, const std::string& name, UnixMs now) {
@@ -111,14 +184,19 @@ Result<Model> insert_model(db::Tx& tx, const std::string& actor, const NewModel&
   return rows::load_model(tx, *id);
 }
 
-Result<Model> rename(db::Tx& tx, const std::string& actor, const std::string& name,
-                     const std::string& new_name, UnixMs now) {
+Result<Model> rename(db::Tx& tx, const Holds& holds, const std::string& actor,
+                     const std::string& name, const std::string& new_name, UnixMs now) {
   const ModelRow row = TRY(rows::find_model(tx, name));
+  Json told = object({{"from", name}});
   auto taken =
       TRY(tx.one<std::int64_t>("select id from registered_models where name = ?", new_name));
   if (taken && *taken != row.id) {
     return Error{Code::kConflict, "Registered Model (name=" + new_name + ") already exists.",
                  "already_exists"};
+  }
+  if (new_name != name) {
+    const Json gone = TRY(release_model(tx, holds, row, "renamed"));
+    if (const Json* what = gone.find("held")) told.set("held", *what);
   }
   TRY(tx.run("update registered_models set name = ?, updated_ms = ? where id = ?", new_name, now,
              row.id));
@@ -128,12 +206,14 @@ Result<Model> rename(db::Tx& tx, const std::string& actor, const std::string& na
   for (std::int64_t number : numbers) {
     TRY(put_version(tx, TRY(rows::find_version(tx, new_name, number)), now));
   }
-  TRY(log(tx, "registered_model.renamed", node_of(new_name), actor, object({{"from", name}}), now));
+  TRY(log(tx, "registered_model.renamed", node_of(new_name), actor, std::move(told), now));
   return rows::load_model(tx, row.id);
 }
 
-Result<> erase_model(db::Tx& tx, const std::string& actor, const std::string& name, UnixMs now) {
+Result<> erase_model(db::Tx& tx, const Holds& holds, const std::string& actor,
+                     const std::string& name, UnixMs now) {
   const ModelRow row = TRY(rows::find_model(tx, name));
+  Json told = TRY(release_model(tx, holds, row, "deleted"));
   TRY(
       tx.run("delete from model_version_tags where version in "
              "(select id from model_versions where model = ?)",
@@ -142,7 +222,7 @@ Result<> erase_model(db::Tx& tx, const std::string& actor, const std::string& na
   TRY(tx.run("delete from model_aliases where model = ?", row.id));
   TRY(tx.run("delete from registered_model_tags where model = ?", row.id));
   TRY(tx.run("delete from registered_models where id = ?", row.id));
-  return log(tx, "registered_model.deleted", node_of(name), actor, {}, now);
+  return log(tx, "registered_model.deleted", node_of(name), actor, std::move(told), now);
 }
 
 /// What a version is made from, once the names in it are resolved.
@@ -297,9 +377,10 @@ Result<> remove_alias(db::Tx& tx, const std::string& actor, const ModelRow& mode
              now);
 }
 
-Result<> erase_version(db::Tx& tx, const std::string& actor, const std::string& name,
-                       std::int64_t number, UnixMs now) {
+Result<> erase_version(db::Tx& tx, const Holds& holds, const std::string& actor,
+                       const std::string& name, std::int64_t number, UnixMs now) {
   const VersionRow row = TRY(rows::find_version(tx, name, number));
+  Json told = TRY(release_version(tx, holds, row));
   const ModelRow model = TRY(rows::find_model(tx, name));
   auto aliases = TRY(tx.all<std::string>(
       "select alias from model_aliases where model = ? and number = ? order by alias", model.id,
@@ -313,10 +394,14 @@ Result<> erase_version(db::Tx& tx, const std::string& actor, const std::string& 
              now, now, row.id));
   TRY(tx.run("delete from model_version_tags where version = ?", row.id));
   TRY(touch_model(tx, name, now));
-  return log(tx, "model_version.deleted", node_of(name, number), actor, {}, now);
+  return log(tx, "model_version.deleted", node_of(name, number), actor, std::move(told), now);
 }
 
 }  // namespace
+
+Result<> rows::put_facts(db::Tx& tx, const VersionRow& row, UnixMs now) {
+  return put_version(tx, row, now);
+}
 
 Result<> put_alias(db::Tx& tx, const std::string& actor, const std::string& name,
                    const std::string& alias, std::int64_t number, std::int64_t cause_seq,
@@ -337,6 +422,14 @@ Result<> put_alias(db::Tx& tx, const std::string& actor, const std::string& name
   return {};
 }
 
+Result<std::optional<std::int64_t>> aliased_version(db::Tx& tx, const std::string& model,
+                                                    const std::string& alias) {
+  return tx.one<std::int64_t>(
+      "select a.number from model_aliases a join registered_models m on m.id = a.model "
+      "where m.name = ? and a.alias = ?",
+      model, alias);
+}
+
 Result<std::optional<std::int64_t>> meant_version(db::Tx& tx, const std::string& name) {
   const Model model = TRY(rows::load_model(tx, TRY(rows::find_model(tx, name)).id));
   for (const Alias& alias : model.aliases)
@@ -350,8 +443,21 @@ Result<std::optional<std::int64_t>> meant_version(db::Tx& tx, const std::string&
   return std::optional(production != 0 ? production : newest);
 }
 
-Registry::Registry(db::Pool& pool, const Clock& clock, std::function<void()> changed)
-    : pool_(pool), clock_(clock), changed_(std::move(changed)) {}
+Result<std::string> model_tag(db::Tx& tx, const std::string& model, const std::string& key) {
+  const auto value = TRY(tx.one<std::string>(
+      "select t.value from registered_model_tags t join registered_models m on m.id = t.model "
+      "where m.name = ? and t.key = ?",
+      model, key));
+  return value.value_or("");
+}
+
+Result<> Registry::told(db::Tx& tx, const Change& change, UnixMs now) const {
+  if (!witness_) return {};
+  return witness_(tx, change, now);
+}
+
+Registry::Registry(db::Pool& pool, const Clock& clock, std::function<void()> changed, Holds holds)
+    : pool_(pool), clock_(clock), changed_(std::move(changed)), holds_(std::move(holds)) {}
 
 template <class F, class T>
 void Registry::write(F f, Done<T> done) {
@@ -485,9 +591,17 @@ Result<> check_new_version(const NewVersion& version) {
 
 void Registry::create_model(std::string actor, NewModel model, Done<Model> done) {
   if (auto checked = check_new_model(model); !checked.ok()) return done(checked.error());
-  write([actor = std::move(actor), model = std::move(model)](
-            db::Tx& tx, UnixMs now) { return insert_model(tx, actor, model, now); },
-        std::move(done));
+  write(
+      [this, actor = std::move(actor), model = std::move(model)](db::Tx& tx,
+                                                                 UnixMs now) -> Result<Model> {
+        Model made = TRY(insert_model(tx, actor, model, now));
+        Change change{Change::Kind::kModelCreated, model.name};
+        change.new_model = &model;
+        TRY(told(tx, change, now));
+        if (account_.making) TRY(account_.making(tx, actor, model.name, now));
+        return made;
+      },
+      std::move(done));
 }
 
 void Registry::rename_model(std::string actor, std::string name, std::string new_name,
@@ -496,17 +610,25 @@ void Registry::rename_model(std::string actor, std::string name, std::string new
   if (auto checked = check_model_name(new_name, "new_name"); !checked.ok()) {
     return done(checked.error());
   }
-  write([actor = std::move(actor), name = std::move(name), new_name = std::move(new_name)](
-            db::Tx& tx, UnixMs now) { return rename(tx, actor, name, new_name, now); },
-        std::move(done));
+  write(
+      [this, actor = std::move(actor), name = std::move(name), new_name = std::move(new_name)](
+          db::Tx& tx, UnixMs now) -> Result<Model> {
+        Model renamed = TRY(rename(tx, holds_, actor, name, new_name, now));
+        if (account_.renaming && name != new_name) TRY(account_.renaming(tx, name, new_name));
+        return renamed;
+      },
+      std::move(done));
 }
 
-void Registry::describe_model(std::string name, std::string description, Done<Model> done) {
+void Registry::describe_model(std::string actor, std::string name, std::string description,
+                              Done<Model> done) {
   if (auto checked = check_description(description); !checked.ok()) return done(checked.error());
   write(
-      [name = std::move(name), description = std::move(description)](db::Tx& tx,
-                                                                     UnixMs now) -> Result<Model> {
+      [actor = std::move(actor), name = std::move(name), description = std::move(description)](
+          db::Tx& tx, UnixMs now) -> Result<Model> {
         const ModelRow row = TRY(rows::find_model(tx, name));
+        TRY(log_change(tx, "registered_model.described", node_of(name), actor, "", row.description,
+                       description, now));
         TRY(tx.run("update registered_models set description = ?, updated_ms = ? where id = ?",
                    description, now, row.id));
         return rows::load_model(tx, row.id);
@@ -515,32 +637,47 @@ void Registry::describe_model(std::string name, std::string description, Done<Mo
 }
 
 void Registry::delete_model(std::string actor, std::string name, Done<> done) {
-  write([actor = std::move(actor), name = std::move(name)](
-            db::Tx& tx, UnixMs now) { return erase_model(tx, actor, name, now); },
-        std::move(done));
-}
-
-void Registry::set_model_tag(std::string name, Tag tag, Done<> done) {
-  if (auto checked = check_tag(tag); !checked.ok()) return done(checked.error());
   write(
-      [name = std::move(name), tag = std::move(tag)](db::Tx& tx, UnixMs) -> Result<> {
-        const ModelRow row = TRY(rows::find_model(tx, name));
-        TRY(
-            tx.run("insert into registered_model_tags (model, key, value) values (?, ?, ?) "
-                   "on conflict (model, key) do update set value = excluded.value",
-                   row.id, tag.key, tag.value));
+      [this, actor = std::move(actor), name = std::move(name)](db::Tx& tx, UnixMs now) -> Result<> {
+        TRY(erase_model(tx, holds_, actor, name, now));
+        if (account_.deleting) TRY(account_.deleting(tx, name));
         return {};
       },
       std::move(done));
 }
 
-void Registry::delete_model_tag(std::string name, std::string key, Done<> done) {
+void Registry::set_model_tag(std::string actor, std::string name, Tag tag, Done<> done) {
+  if (auto checked = check_tag(tag); !checked.ok()) return done(checked.error());
+  write(
+      [this, actor = std::move(actor), name = std::move(name), tag = std::move(tag)](
+          db::Tx& tx, UnixMs now) -> Result<> {
+        const ModelRow row = TRY(rows::find_model(tx, name));
+        const auto before = TRY(tx.one<std::string>(
+            "select value from registered_model_tags where model = ? and key = ?", row.id,
+            tag.key));
+        TRY(log_change(tx, "registered_model.tag_set", node_of(name), actor, tag.key, before,
+                       tag.value, now));
+        TRY(
+            tx.run("insert into registered_model_tags (model, key, value) values (?, ?, ?) "
+                   "on conflict (model, key) do update set value = excluded.value",
+                   row.id, tag.key, tag.value));
+        return told(tx, {Change::Kind::kModelTagSet, name, 0, tag}, now);
+      },
+      std::move(done));
+}
+
+void Registry::delete_model_tag(std::string actor, std::string name, std::string key, Done<> done) {
   if (auto checked = check_tag_key(key); !checked.ok()) return done(checked.error());
   write(
-      [name = std::move(name), key = std::move(key)](db::Tx& tx, UnixMs) -> Result<> {
+      [this, actor = std::move(actor), name = std::move(name), key = std::move(key)](
+          db::Tx& tx, UnixMs now) -> Result<> {
         const ModelRow row = TRY(rows::find_model(tx, name));
-        TRY(tx.run("delete from registered_model_tags where model = ? and key = ?", row.id, key));
-        return {};
+        const auto before = TRY(tx.one<std::string>(
+            "delete from registered_model_tags where model = ? and key = ? returning value", row.id,
+            key));
+        TRY(log_change(tx, "registered_model.tag_deleted", node_of(name), actor, key, before,
+                       std::nullopt, now));
+        return told(tx, {Change::Kind::kModelTagDeleted, name, 0, {key, ""}}, now);
       },
       std::move(done));
 }
@@ -549,18 +686,27 @@ void Registry::delete_model_tag(std::string name, std::string key, Done<> done) 
 
 void Registry::create_version(std::string actor, NewVersion version, Done<Version> done) {
   if (auto checked = check_new_version(version); !checked.ok()) return done(checked.error());
-  write([actor = std::move(actor), version = std::move(version)](
-            db::Tx& tx, UnixMs now) { return insert_version(tx, actor, version, now); },
-        std::move(done));
+  write(
+      [this, actor = std::move(actor), version = std::move(version)](
+          db::Tx& tx, UnixMs now) -> Result<Version> {
+        Version made = TRY(insert_version(tx, actor, version, now));
+        Change change{Change::Kind::kVersionCreated, made.model, made.number};
+        change.new_version = &version;
+        TRY(told(tx, change, now));
+        return made;
+      },
+      std::move(done));
 }
 
-void Registry::describe_version(std::string name, std::int64_t number, std::string description,
-                                Done<Version> done) {
+void Registry::describe_version(std::string actor, std::string name, std::int64_t number,
+                                std::string description, Done<Version> done) {
   if (auto checked = check_description(description); !checked.ok()) return done(checked.error());
   write(
-      [name = std::move(name), number, description = std::move(description)](
-          db::Tx& tx, UnixMs now) -> Result<Version> {
+      [actor = std::move(actor), name = std::move(name), number,
+       description = std::move(description)](db::Tx& tx, UnixMs now) -> Result<Version> {
         const VersionRow row = TRY(rows::find_version(tx, name, number));
+        TRY(log_change(tx, "model_version.described", node_of(name, number), actor, "",
+                       row.description, description, now));
         TRY(tx.run("update model_versions set description = ?, updated_ms = ? where id = ?",
                    description, now, row.id));
         return rows::load_version(tx, row.id);
@@ -584,33 +730,44 @@ void Registry::set_stage(std::string actor, std::string name, std::int64_t numbe
 
 void Registry::delete_version(std::string actor, std::string name, std::int64_t number,
                               Done<> done) {
-  write([actor = std::move(actor), name = std::move(name), number](
-            db::Tx& tx, UnixMs now) { return erase_version(tx, actor, name, number, now); },
+  write([this, actor = std::move(actor), name = std::move(name), number](
+            db::Tx& tx, UnixMs now) { return erase_version(tx, holds_, actor, name, number, now); },
         std::move(done));
 }
 
-void Registry::set_version_tag(std::string name, std::int64_t number, Tag tag, Done<> done) {
+void Registry::set_version_tag(std::string actor, std::string name, std::int64_t number, Tag tag,
+                               Done<> done) {
   if (auto checked = check_tag(tag); !checked.ok()) return done(checked.error());
   write(
-      [name = std::move(name), number, tag = std::move(tag)](db::Tx& tx, UnixMs) -> Result<> {
+      [this, actor = std::move(actor), name = std::move(name), number, tag = std::move(tag)](
+          db::Tx& tx, UnixMs now) -> Result<> {
         const VersionRow row = TRY(rows::find_version(tx, name, number));
+        const auto before = TRY(tx.one<std::string>(
+            "select value from model_version_tags where version = ? and key = ?", row.id, tag.key));
+        TRY(log_change(tx, "model_version.tag_set", node_of(name, number), actor, tag.key, before,
+                       tag.value, now));
         TRY(
             tx.run("insert into model_version_tags (version, key, value) values (?, ?, ?) "
                    "on conflict (version, key) do update set value = excluded.value",
                    row.id, tag.key, tag.value));
-        return {};
+        return told(tx, {Change::Kind::kVersionTagSet, name, number, tag}, now);
       },
       std::move(done));
 }
 
-void Registry::delete_version_tag(std::string name, std::int64_t number, std::string key,
-                                  Done<> done) {
+void Registry::delete_version_tag(std::string actor, std::string name, std::int64_t number,
+                                  std::string key, Done<> done) {
   if (auto checked = check_tag_key(key); !checked.ok()) return done(checked.error());
   write(
-      [name = std::move(name), number, key = std::move(key)](db::Tx& tx, UnixMs) -> Result<> {
+      [this, actor = std::move(actor), name = std::move(name), number, key = std::move(key)](
+          db::Tx& tx, UnixMs now) -> Result<> {
         const VersionRow row = TRY(rows::find_version(tx, name, number));
-        TRY(tx.run("delete from model_version_tags where version = ? and key = ?", row.id, key));
-        return {};
+        const auto before = TRY(tx.one<std::string>(
+            "delete from model_version_tags where version = ? and key = ? returning value", row.id,
+            key));
+        TRY(log_change(tx, "model_version.tag_deleted", node_of(name, number), actor, key, before,
+                       std::nullopt, now));
+        return told(tx, {Change::Kind::kVersionTagDeleted, name, number, {key, ""}}, now);
       },
       std::move(done));
 }
@@ -622,9 +779,13 @@ void Registry::set_alias(std::string actor, std::string name, std::string alias,
   if (auto checked = check_alias(alias, /*to_set=*/true); !checked.ok()) {
     return done(checked.error());
   }
-  write([actor = std::move(actor), name = std::move(name), alias = std::move(alias), number](
-            db::Tx& tx, UnixMs now) { return put_alias(tx, actor, name, alias, number, 0, now); },
-        std::move(done));
+  write(
+      [this, actor = std::move(actor), name = std::move(name), alias = std::move(alias), number](
+          db::Tx& tx, UnixMs now) -> Result<> {
+        TRY(put_alias(tx, actor, name, alias, number, 0, now));
+        return told(tx, {Change::Kind::kAliasSet, name, number, {}, alias}, now);
+      },
+      std::move(done));
 }
 
 void Registry::delete_alias(std::string actor, std::string name, std::string alias, Done<> done) {
@@ -632,9 +793,10 @@ void Registry::delete_alias(std::string actor, std::string name, std::string ali
     return done(checked.error());
   }
   write(
-      [actor = std::move(actor), name = std::move(name), alias = std::move(alias)](
+      [this, actor = std::move(actor), name = std::move(name), alias = std::move(alias)](
           db::Tx& tx, UnixMs now) -> Result<> {
-        return remove_alias(tx, actor, TRY(rows::find_model(tx, name)), alias, now);
+        TRY(remove_alias(tx, actor, TRY(rows::find_model(tx, name)), alias, now));
+        return told(tx, {Change::Kind::kAliasDeleted, name, 0, {}, alias}, now);
       },
       std::move(done));
 }

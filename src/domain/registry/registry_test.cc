@@ -299,41 +299,120 @@ TEST_P(RegistryTest, ADeletedModelIsGoneAndItsNameFree) {
   EXPECT_TRUE(registry_->version("bikes", 1)->aliases.empty());
 }
 
+/// A registry of which a version is held.
+class HeldVersionTest : public RegistryTest {
+ protected:
+  void SetUp() override {
+    RegistryTest::SetUp();
+    if (HasFatalFailure()) return;
+    registry_ = std::make_unique<Registry>(
+        *pool_, clock_, [] {},
+        [this](db::Tx&, const std::string& model) -> Result<std::vector<Hold>> {
+          return model == "bikes" ? holds_ : std::vector<Hold>{};
+        });
+    ASSERT_TRUE(create("bikes").ok());
+    for (int i = 0; i < 3; ++i) published("bikes");
+  }
+  Result<> remove_model(const std::string& name) {
+    return wait_for([&](Done<> done) { registry_->delete_model("ann", name, std::move(done)); });
+  }
+  Result<Model> rename(const std::string& name, const std::string& to) {
+    return wait_for<Model>(
+        [&](Done<Model> done) { registry_->rename_model("ann", name, to, std::move(done)); });
+  }
+  void tag(std::int64_t number, const std::string& value) {
+    EXPECT_TRUE(
+        wait_for([&](Done<> done) {
+          registry_->set_version_tag("ann", "bikes", number, {kReleaseTag, value},
+                                     std::move(done));
+        }).ok());
+  }
+
+  std::vector<Hold> holds_ = {{2, "deployment live serves it"},
+                              {1, "it has answered for deployment live"}};
+};
+INSTANTIATE_TEST_SUITE_P(Engines, HeldVersionTest, db::every_engine(), db::engine_name);
+
+TEST_P(HeldVersionTest, IsNotDeletedUnlessItIsNamed) {
+  const Result<> refused = remove("bikes", 2);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, Code::kConflict);
+  EXPECT_EQ(refused.error().tag, "held");
+  EXPECT_EQ(refused.error().message,
+            "Model Version (name=bikes, version=2) can't be deleted: deployment live serves it. "
+            "For it to be deleted nevertheless, set the version's tag 'slipway.delete' to "
+            "'bikes/2' and ask again.");
+  EXPECT_TRUE(registry_->version("bikes", 2).ok());
+  EXPECT_TRUE(remove("bikes", 3).ok()) << "nothing holds it";
+  tag(2, "bikes/1");
+  EXPECT_FALSE(remove("bikes", 2).ok()) << "another one's name";
+  tag(2, "bikes/2");
+  EXPECT_TRUE(remove("bikes", 2).ok());
+  const auto events = pool_->read([&](db::Tx& tx) {
+    return graph::events_about(tx, {graph::kind::kModelVersion, "bikes/2"}, 100);
+  });
+  EXPECT_EQ(events->back().event.data.find("held")->as_string(), "deployment live serves it");
+}
+
+TEST_P(HeldVersionTest, KeepsItsModelAndItsName) {
+  const Result<> refused = remove_model("bikes");
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().message,
+            "Registered Model (name=bikes) can't be deleted: version 2: deployment live serves it; "
+            "version 1: it has answered for deployment live. For it to be deleted nevertheless, "
+            "set the model's tag 'slipway.delete' to 'bikes' and ask again.");
+  const Result<Model> renamed = rename("bikes", "trikes");
+  ASSERT_FALSE(renamed.ok());
+  EXPECT_NE(renamed.error().message.find("can't be renamed: version 2"), std::string::npos);
+  EXPECT_TRUE(rename("bikes", "bikes").ok()) << "that takes nothing away";
+  ASSERT_TRUE(wait_for([&](Done<> done) {
+                registry_->set_model_tag("ann", "bikes", {kReleaseTag, "bikes"}, std::move(done));
+              }).ok());
+  EXPECT_TRUE(rename("bikes", "trikes").ok());
+  EXPECT_TRUE(remove_model("trikes").ok()) << "under this name nobody needs it";
+}
+
+TEST_P(HeldVersionTest, OfManyHoldsTheFirstAreNamed) {
+  holds_.assign(9, {2, "it is needed"});
+  EXPECT_NE(remove("bikes", 2).error().message.find("; and 4 more."), std::string::npos);
+}
+
 TEST_P(RegistryTest, DescriptionsAndTagsAreReplaced) {
   ASSERT_TRUE(create("bikes").ok());
   published("bikes");
   clock_.advance(std::chrono::milliseconds(5));
-  Result<Model> model = wait_for<Model>(
-      [&](Done<Model> done) { registry_->describe_model("bikes", "hourly", std::move(done)); });
+  Result<Model> model = wait_for<Model>([&](Done<Model> done) {
+    registry_->describe_model("ann", "bikes", "hourly", std::move(done));
+  });
   EXPECT_EQ(model->description, "hourly");
   EXPECT_EQ(model->updated_ms, clock_.now_ms());
   Result<Version> version = wait_for<Version>([&](Done<Version> done) {
-    registry_->describe_version("bikes", 1, "first", std::move(done));
+    registry_->describe_version("ann", "bikes", 1, "first", std::move(done));
   });
   EXPECT_EQ(version->description, "first");
 
   for (const char* value : {"1", "2"}) {
     ASSERT_TRUE(wait_for([&](Done<> done) {
-                  registry_->set_version_tag("bikes", 1, {"k", value}, std::move(done));
+                  registry_->set_version_tag("ann", "bikes", 1, {"k", value}, std::move(done));
                 }).ok());
     ASSERT_TRUE(wait_for([&](Done<> done) {
-                  registry_->set_model_tag("bikes", {"k", value}, std::move(done));
+                  registry_->set_model_tag("ann", "bikes", {"k", value}, std::move(done));
                 }).ok());
   }
   EXPECT_EQ(registry_->version("bikes", 1)->tags, (Tags{{"k", "2"}}));
   EXPECT_EQ(registry_->model("bikes")->tags, (Tags{{"k", "2"}}));
   for (int i = 0; i < 2; ++i) {
     ASSERT_TRUE(wait_for([&](Done<> done) {
-                  registry_->delete_version_tag("bikes", 1, "k", std::move(done));
+                  registry_->delete_version_tag("ann", "bikes", 1, "k", std::move(done));
                 }).ok());
     ASSERT_TRUE(wait_for([&](Done<> done) {
-                  registry_->delete_model_tag("bikes", "k", std::move(done));
+                  registry_->delete_model_tag("ann", "bikes", "k", std::move(done));
                 }).ok());
   }
   EXPECT_TRUE(registry_->version("bikes", 1)->tags.empty());
   EXPECT_TRUE(registry_->model("bikes")->tags.empty());
   Result<> bad = wait_for([&](Done<> done) {
-    registry_->set_model_tag("bikes", {"../x", ""}, std::move(done));
+    registry_->set_model_tag("ann", "bikes", {"../x", ""}, std::move(done));
   });
   EXPECT_EQ(bad.error().code, Code::kInvalid);
 }

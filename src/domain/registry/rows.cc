@@ -190,4 +190,15 @@ Result<Model> load_model(db::Tx& tx, std::int64_t id) {
   return std::move(models.front());
 }
 
+Result<std::vector<std::string>> model_names(db::Tx& tx, int limit) {
+  std::vector<std::string> names;
+  const auto take = [&](const db::Columns& row) -> Result<> {
+    names.emplace_back(row.text(0));
+    return {};
+  };
+  TRY(tx.query("select name from registered_models order by name limit ?",
+               std::vector<db::Value>{std::int64_t{limit}}, take));
+  return names;
+}
+
 }  // namespace slipway::registry::rows

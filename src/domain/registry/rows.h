@@ -33,6 +33,9 @@ Result<ModelRow> find_model(db::Tx& tx, const std::string& name);
 Result<VersionRow> find_version(db::Tx& tx, const std::string& name, std::int64_t number);
 Error no_version(const std::string& name, std::int64_t number);
 
+/// The version in the graph, with what it was made from.
+Result<> put_facts(db::Tx& tx, const VersionRow& row, UnixMs now_ms);
+
 /// With tags, aliases and the newest versions, in the order of `ids`.
 Result<std::vector<Model>> load_models(db::Tx& tx, const std::vector<std::int64_t>& ids);
 Result<Model> load_model(db::Tx& tx, std::int64_t id);
@@ -42,5 +45,7 @@ Result<std::vector<Version>> load_versions(db::Tx& tx, const std::vector<std::in
 Result<Version> load_version(db::Tx& tx, std::int64_t id);
 /// The newest version of each stage of a model, with tags and aliases, by number.
 Result<std::vector<Version>> load_latest(db::Tx& tx, std::int64_t model_id);
+/// At most so many names of models, in alphabetical order.
+Result<std::vector<std::string>> model_names(db::Tx& tx, int limit);
 
 }  // namespace slipway::registry::rows

@@ -91,14 +91,20 @@ std::string served_by(const Deployed& deployed) {
   return text.empty() ? "no version serves yet" : text;
 }
 
-/// What became of the newest version, where one came; else what makes it serve.
+/// Why the version that should can't, or what became of the newest; else what makes one serve.
 Error unserved(const delivery::DeploymentRoute& route) {
-  const std::string why = route.unserved.empty() ? "; register a version of model " + route.model +
-                                                       ", and it will once it has passed its gates"
-                                                 : ": " + route.unserved;
-  return Error{Code::kUnavailable,
-               "deployment " + route.deployment + " serves no version yet" + why +
-                   "; `slipway gates show " + route.deployment + "` says what they found",
+  if (!route.elsewhere.empty()) {
+    return Error{Code::kUnavailable,
+                 "deployment " + route.deployment + " is not served here: " + route.elsewhere,
+                 "not_ready"};
+  }
+  const std::string why = route.unserved.empty()
+                              ? " yet; register a version of model " + route.model +
+                                    ", and it will once it has passed its "
+                                    "gates; `slipway gates show " +
+                                    route.deployment + "` says what they found"
+                              : ": " + route.unserved;
+  return Error{Code::kUnavailable, "deployment " + route.deployment + " serves no version" + why,
                "not_ready"};
 }
 

@@ -121,9 +121,8 @@ TEST_F(DeploymentsTest, WithoutAnyVersionNothingIsAnswered) {
   stopped.unserved = "version 1 of model bikes was stopped at its gates, parity: two rows differ";
   ASSERT_TRUE(apply(stopped).ok());
   EXPECT_EQ(deployments_->assign(deployments_->find("bikes-live"), "").error().message,
-            "deployment bikes-live serves no version yet: version 1 of model bikes was stopped at "
-            "its gates, parity: two rows differ; `slipway gates show bikes-live` says what they "
-            "found");
+            "deployment bikes-live serves no version: version 1 of model bikes was stopped at its "
+            "gates, parity: two rows differ");
 }
 
 TEST_F(DeploymentsTest, AVersionThatCannotBeLoadedChangesNothing) {

@@ -133,6 +133,13 @@ bool PredictionLog::Stream::is_kept(const PredictionView& p) const {
          draw_of(p.uuid) < rules_.sample;
 }
 
+void PredictionLog::Stream::count(const PredictionView& p) {
+  constexpr int kErrorStatus = 500;  // below it the caller was wrong
+  if (p.role == Role::kShadow) return;
+  answered_.fetch_add(1, std::memory_order_relaxed);
+  if (p.status >= kErrorStatus) failed_.fetch_add(1, std::memory_order_relaxed);
+}
+
 std::uint32_t PredictionLog::Stream::Pending::kind_of(const std::shared_ptr<const Layout>& layout,
                                                       std::int64_t day) {
   const std::size_t end = kinds.size() - std::min(kinds.size(), kKindsLookedAt);
@@ -155,6 +162,7 @@ void PredictionLog::Stream::Pending::clear() {
 
 void PredictionLog::Stream::log(const PredictionView& p,
                                 const std::shared_ptr<const Layout>& layout) {
+  count(p);
   if (!is_kept(p)) return;
   const std::size_t bytes = bytes_of(p);
   // What no reader could read again must not stand before what comes later.

@@ -52,6 +52,10 @@ class PredictionLog {
     /// that does not fit it is lost.
     void log(const PredictionView& prediction, const std::shared_ptr<const Layout>& layout);
     const std::string& deployment() const { return deployment_; }
+    /// Of answers that were given, kept or not, since it began: all, and those that failed on the
+    /// server's side. Not those in the shadow.
+    std::uint64_t answered() const { return answered_.load(std::memory_order_relaxed); }
+    std::uint64_t failed() const { return failed_.load(std::memory_order_relaxed); }
 
    private:
     friend class PredictionLog;
@@ -80,6 +84,7 @@ class PredictionLog {
 
     Stream(PredictionLog& log, std::string deployment, LogRules rules);
     bool is_kept(const PredictionView& prediction) const;
+    void count(const PredictionView& prediction);
     Result<> flush();
     /// Entries that share a day, in order, and their frames.
     Result<> write(std::int64_t day, std::span<const Kind> kinds, std::span<const Entry> entries,
@@ -97,6 +102,7 @@ class PredictionLog {
     PredictionLog& log_;
     const std::string deployment_;
     const LogRules rules_;
+    std::atomic<std::uint64_t> answered_{0}, failed_{0};
     Guarded<Pending> pending_;
     Pending taken_;                            // its memory is used again; under flush_mutex_
     std::deque<std::unique_ptr<File>> files_;  // open ones; under flush_mutex_

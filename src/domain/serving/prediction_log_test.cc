@@ -14,6 +14,7 @@
 #include "base/ids.h"
 #include "domain/serving/day_files.h"
 #include "domain/serving/predictions.h"
+#include "domain/serving/recent.h"
 #include "io/blob/blob_testing.h"
 
 namespace slipway::serving {
@@ -98,6 +99,72 @@ class PredictionLogTest : public testing::Test {
   blob::Disk disk_;
   Metrics metrics_;
 };
+
+TEST_F(PredictionLogTest, TheNewestAnswersComeFirstOverFilesAndDays) {
+  file_max_ = 2000;  // a few answers each
+  auto log = open();
+  const auto stream = log->stream("bikes");
+  std::vector<std::string> ids;
+  for (int i = 0; i < 60; ++i) {
+    Prediction p = make(kMay1 + i * 3'600'000LL, static_cast<float>(i),
+                        i % 3 == 0 ? Role::kShadow : Role::kLive);
+    if (i % 10 == 9) p.status = 500, p.outputs.clear(), p.error = "it broke";
+    if (i % 10 == 7) p.status = 400, p.outputs.clear();
+    ids.push_back(p.id.text());
+    stream->log(p, layout(i % 2 == 0 ? "1" : "2"));
+    ASSERT_TRUE(log->flush().ok());
+  }
+  log->stop();
+  std::reverse(ids.begin(), ids.end());
+  const auto ids_of = [](const Recent& recent) {
+    std::vector<std::string> found;
+    for (const RecentAnswer& one : recent.answers) found.push_back(one.id.text());
+    return found;
+  };
+  RecentQuery query;
+  query.limit = 60;
+  const Recent all = *recent_answers(root_, "bikes", query);
+  EXPECT_EQ(ids_of(all), ids);
+  EXPECT_TRUE(all.complete);
+  EXPECT_EQ(all.answers[1].outputs, (std::vector<std::pair<std::string, float>>{{"predict", 580}}));
+  query.limit = 7;
+  EXPECT_EQ(ids_of(*recent_answers(root_, "bikes", query)),
+            std::vector<std::string>(ids.begin(), ids.begin() + 7));
+  query.limit = 60;
+  query.version = "2";
+  query.role = Role::kLive;
+  const Recent chosen = *recent_answers(root_, "bikes", query);
+  for (const RecentAnswer& one : chosen.answers)
+    EXPECT_TRUE(one.version == "2" && one.role == Role::kLive);
+  query = {};
+  query.outcome = RecentQuery::Outcome::kFailed;
+  const Recent failed = *recent_answers(root_, "bikes", query);
+  ASSERT_EQ(failed.answers.size(), 6u);
+  EXPECT_EQ(failed.answers[0].error, "it broke");
+  query.outcome = RecentQuery::Outcome::kRefused;
+  EXPECT_EQ(recent_answers(root_, "bikes", query)->answers.size(), 6u);
+  query = {};
+  query.bytes_max = 1;
+  const Recent cut = *recent_answers(root_, "bikes", query);
+  EXPECT_FALSE(cut.complete);
+  EXPECT_FALSE(cut.answers.empty()) << "the newest file is read whatever its size";
+  EXPECT_TRUE(recent_answers(root_, "nothing", query)->answers.empty());
+}
+
+TEST_F(PredictionLogTest, CountsWhatWasAnsweredKeptOrNot) {
+  auto log = open();
+  LogRules rules;
+  rules.sample = 0.01;
+  const auto stream = log->stream("bikes", rules);
+  for (int i = 0; i < 100; ++i) stream->log(make(kMay1 + i), layout());
+  stream->log(make(kMay1, 1, Role::kShadow), layout());
+  Prediction broken = make(kMay1);
+  broken.status = 500;
+  broken.outputs.clear();
+  stream->log(broken, layout());
+  EXPECT_EQ(stream->answered(), 101u) << "without the one in the shadow";
+  EXPECT_EQ(stream->failed(), 1u);
+}
 
 TEST_F(PredictionLogTest, AnAnswerIsFoundByItsIdAsItWas) {
   auto log = open();

@@ -112,6 +112,27 @@ Result<ScanEnd> Predictions::scan_labelled(const std::string& deployment, UnixMs
   return end;
 }
 
+Result<std::optional<EventSpan>> Predictions::event_span(const std::string& deployment,
+                                                         const std::filesystem::path& file) const {
+  std::optional<EventSpan> span;
+  if (const std::optional<FileSummary> summary = TRY(summary_of(file))) {
+    if (summary->requests > 0) span = EventSpan{summary->first_event_ms, summary->last_event_ms};
+    return span;
+  }
+  ScanEnd end;
+  TRY(read_file(
+      file, deployment,
+      [&](const Prediction& prediction, const Layout&) {
+        const UnixMs at = prediction.event_time_ms;
+        if (!span) span = EventSpan{at, at};
+        span->first_ms = std::min(span->first_ms, at);
+        span->last_ms = std::max(span->last_ms, at);
+        return true;
+      },
+      end));
+  return span;
+}
+
 Result<int> Predictions::expire(const std::string& deployment, const std::string& day) const {
   int gone = 0;
   for (const auto& root : {root_, labels_root_}) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,11 @@ struct ScanEnd {
   std::uint64_t lost_requests = 0;
 };
 
+/// From the first to the last.
+struct EventSpan {
+  UnixMs first_ms = 0, last_ms = 0;
+};
+
 class Predictions {
  public:
   /// The root of the log, and that of the labels; neither need be there. What is lost of either is
@@ -53,6 +59,11 @@ class Predictions {
                                            const std::vector<const Label*>& labels)>;
   Result<ScanEnd> scan_labelled(const std::string& deployment, UnixMs from_ms, UnixMs to_ms,
                                 const VisitLabelled& visit, UnixMs known_by_ms = kEver) const;
+
+  /// The event times of one file's requests; nothing when it has none. Reads all of a journal,
+  /// which does not say.
+  Result<std::optional<EventSpan>> event_span(const std::string& deployment,
+                                              const std::filesystem::path& file) const;
 
   /// Removes the predictions and labels of whole days before `day` ("2011-05-01"). Returns how many
   /// days went.

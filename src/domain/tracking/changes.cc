@@ -1,6 +1,7 @@
 #include <boost/describe.hpp>
 
 #include "domain/tracking/store.h"
+#include "io/db/put.h"
 
 namespace slipway::tracking {
 namespace {
@@ -14,13 +15,11 @@ BOOST_DESCRIBE_STRUCT(ChangeRow, (), (seq, run, experiment))
 }  // namespace
 
 Result<> note_run(db::Tx& tx, std::int64_t run) {
-  TRY(tx.run("insert into run_changes (run) values (?)", run));
-  return {};
+  return db::put(tx, "insert into run_changes (run) values (?)", run);
 }
 
 Result<> note_experiment(db::Tx& tx, std::int64_t experiment) {
-  TRY(tx.run("insert into run_changes (experiment) values (?)", experiment));
-  return {};
+  return db::put(tx, "insert into run_changes (experiment) values (?)", experiment);
 }
 
 Result<> forget_old_changes(db::Tx& tx) {

@@ -1,7 +1,9 @@
+#include <map>
 #include <string_view>
 
 #include "base/text.h"
 #include "domain/tracking/store.h"
+#include "io/db/put.h"
 
 namespace slipway::tracking {
 namespace {
@@ -55,7 +57,14 @@ constexpr char kAddSeries[] = "insert into metric_series (run, key, " SERIES_COL
 constexpr char kChangeSeries[] =
     "update metric_series set points = ?, value = ?, is_nan = ?, timestamp_ms = ?, step = ?, "
     "min_value = ?, max_value = ?, first_step = ?, last_step = ? where id = ?";
-#undef SERIES_COLUMNS
+
+/// A row of a series with the run that it is of.
+struct FoundRow : SeriesRow {
+  std::int64_t run = 0;
+};
+BOOST_DESCRIBE_STRUCT(FoundRow, (),
+                      (id, key, points, value, is_nan, timestamp_ms, step, min_value, max_value,
+                       first_step, last_step, run))
 
 using SeriesByKey = std::unordered_map<std::string_view, SeriesRow*>;
 
@@ -89,12 +98,12 @@ Result<> find_series(db::Tx& tx, std::int64_t run, std::span<SeriesRow> rows) {
 
 Result<> put_series(db::Tx& tx, std::int64_t run, const SeriesRow& row) {
   if (row.id == 0) {
-    TRY(tx.run(kAddSeries, run, row.key, row.points, row.value, row.is_nan, row.timestamp_ms,
-               row.step, row.min_value, row.max_value, row.first_step, row.last_step));
+    TRY(db::put(tx, kAddSeries, run, row.key, row.points, row.value, row.is_nan, row.timestamp_ms,
+                row.step, row.min_value, row.max_value, row.first_step, row.last_step));
     return {};
   }
-  TRY(tx.run(kChangeSeries, row.points, row.value, row.is_nan, row.timestamp_ms, row.step,
-             row.min_value, row.max_value, row.first_step, row.last_step, row.id));
+  TRY(db::put(tx, kChangeSeries, row.points, row.value, row.is_nan, row.timestamp_ms, row.step,
+              row.min_value, row.max_value, row.first_step, row.last_step, row.id));
   return {};
 }
 
@@ -114,7 +123,14 @@ Result<std::vector<SeriesRow>> add_to_series(db::Tx& tx, std::int64_t run,
   return rows;
 }
 
-/// How many of the points are in a batch, not in chunks of their own.
+Result<> put_batch(db::Tx& tx, std::int64_t run, std::size_t points,
+                   const std::vector<SeriesView>& batch) {
+  return db::put(tx, "insert into metric_batches (run, points, data) values (?, ?, ?)", run,
+                 static_cast<std::int64_t>(points), db::Blob{encode_batch(batch)});
+}
+
+}  // namespace
+
 Result<std::size_t> put_metrics(db::Tx& tx, std::int64_t run, std::span<const Addition> additions) {
   if (additions.empty()) return std::size_t{0};
   const std::vector<SeriesRow> rows = TRY(add_to_series(tx, run, additions));
@@ -130,12 +146,106 @@ Result<std::size_t> put_metrics(db::Tx& tx, std::int64_t run, std::span<const Ad
     batch.push_back({rows[i].id, additions[i].points});
   }
   if (batch.empty()) return points;
-  TRY(tx.run("insert into metric_batches (run, points, data) values (?, ?, ?)", run,
-             static_cast<std::int64_t>(points), db::Blob{encode_batch(batch)}));
+  TRY(put_batch(tx, run, points, batch));
   return points;
 }
 
+// --- many requests at once ---
+
+namespace {
+
+/// Rows of series of several runs, by run and key.
+class SeriesOfMany {
+ public:
+  using Place = std::pair<std::int64_t, std::string_view>;
+
+  SeriesRow& operator[](const Place& place) {
+    auto [found, is_new] = rows_.try_emplace(place);
+    if (is_new) found->second.key = place.second;
+    return found->second;
+  }
+  /// Fills in those that are there, of the ones that have no id.
+  Result<> find(db::Tx& tx) {
+    std::vector<Place> unknown;
+    for (const auto& [place, row] : rows_)
+      if (row.id == 0) unknown.push_back(place);
+    for (std::size_t at = 0; at < unknown.size(); at += kAtOnce) TRY(find_some(tx, unknown, at));
+    return {};
+  }
+  Result<> put(db::Tx& tx) const {
+    for (const auto& [place, row] : rows_) TRY(put_series(tx, place.first, row));
+    return {};
+  }
+
+ private:
+  static constexpr std::size_t kAtOnce = 64;
+
+  Result<> find_some(db::Tx& tx, const std::vector<Place>& unknown, std::size_t at) {
+    static const std::string kFind = "select id, key, " SERIES_COLUMNS
+                                     ", run from metric_series where (run, key) in ((?, ?)" +
+                                     repeated(", (?, ?)", kAtOnce - 1) + ")";
+    std::vector<db::Value> values;
+    for (std::size_t i = at; i < at + kAtOnce; ++i) {
+      const Place& place = unknown[std::min(i, unknown.size() - 1)];
+      values.emplace_back(place.first);
+      values.emplace_back(std::string(place.second));
+    }
+    return tx.query(kFind, values, [&](const db::Columns& columns) -> Result<> {
+      FoundRow row;
+      TRY(db::read_row(columns, row));
+      auto found = rows_.find({row.run, row.key});
+      if (found == rows_.end()) return internal("a series that was not asked for");
+      // What was added to it meanwhile stays; only a row that is new here is taken whole.
+      if (found->second.points == 0)
+        static_cast<SeriesRow&>(found->second) = std::move(row);
+      else
+        found->second.id = row.id;
+      return {};
+    });
+  }
+
+  std::map<Place, SeriesRow> rows_;
+};
+
+#undef SERIES_COLUMNS
+
 }  // namespace
+
+Result<std::vector<Result<Logged>>> write_points(db::Tx& tx,
+                                                 const std::vector<const PointsLog*>& logs) {
+  std::vector<std::string> run_ids;
+  for (const PointsLog* log : logs) run_ids.push_back(log->run_id);
+  const std::vector<Result<RunKey>> runs = TRY(find_live_runs(tx, run_ids));
+  SeriesOfMany series;
+  for (std::size_t i = 0; i < logs.size(); ++i) {
+    if (!runs[i].ok()) continue;
+    for (const Addition& addition : logs[i]->additions) series[{runs[i]->key, addition.sum.key}];
+  }
+  TRY(series.find(tx));
+  for (std::size_t i = 0; i < logs.size(); ++i) {
+    if (!runs[i].ok()) continue;
+    for (const Addition& addition : logs[i]->additions)
+      add_sum(series[{runs[i]->key, addition.sum.key}], addition.sum);
+  }
+  TRY(series.put(tx));
+  TRY(series.find(tx));  // those that are new have ids now
+  std::vector<Result<Logged>> outcomes;
+  for (std::size_t i = 0; i < logs.size(); ++i) {
+    if (!runs[i].ok()) {
+      outcomes.emplace_back(runs[i].error());
+      continue;
+    }
+    std::vector<SeriesView> batch;
+    std::size_t points = 0;
+    for (const Addition& addition : logs[i]->additions) {
+      batch.push_back({series[{runs[i]->key, addition.sum.key}].id, addition.points});
+      points += addition.points.size();
+    }
+    TRY(put_batch(tx, runs[i]->key, points, batch));
+    outcomes.emplace_back(Logged{runs[i]->key, points});
+  }
+  return outcomes;
+}
 
 Result<> write_param(db::Tx& tx, const std::string& run_id, const Param& param) {
   RunKey run = TRY(find_live_run(tx, run_id));
@@ -163,10 +273,10 @@ Result<Logged> write_batch(db::Tx& tx, const std::string& run_id, const Batch& b
 Result<> write_tags(db::Tx& tx, std::int64_t run, const std::string& run_id,
                     std::span<const Tag> tags, UnixMs now_ms) {
   for (const Tag& tag : tags) {
-    TRY(
-        tx.run("insert into run_tags (run, key, value) values (?, ?, ?) "
-               "on conflict (run, key) do update set value = excluded.value",
-               run, tag.key, tag.value));
+    TRY(db::put(tx,
+                "insert into run_tags (run, key, value) values (?, ?, ?) "
+                "on conflict (run, key) do update set value = excluded.value",
+                run, tag.key, tag.value));
   }
   return put_tag_facts(tx, run_id, tags, now_ms);
 }

@@ -493,6 +493,7 @@ Result<Sql> experiment_search_sql(db::Engine engine, const ExperimentQuery& quer
   TRY(db::append_joined(sql, query.where, [&](const Condition& condition) {
     return append_experiment_condition(sql, engine, condition);
   }));
+  if (query.among) db::append_listed(sql, engine, "experiments.id", *query.among, /*whole=*/true);
   sql.add(" order by ");
   for (const Ordering& ordering : query.order) {
     if (ordering.field != Field::kAttribute) {

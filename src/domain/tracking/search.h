@@ -84,6 +84,7 @@ RunPlace place_of(const Run& run, const RunQuery& query);
 /// Ordered by `order`, or the newest first.
 struct ExperimentQuery {
   std::vector<Condition> where;
+  std::optional<db::Listed> among;  // ids; beside all conditions
   std::vector<Ordering> order;
   View view = View::kActive;
   int limit = 1000;

@@ -24,6 +24,15 @@ struct RunKey {
 Result<RunKey> find_run(db::Tx& tx, const std::string& run_id);
 /// The same; kConflict when it is deleted.
 Result<RunKey> find_live_run(db::Tx& tx, const std::string& run_id);
+/// "x, x, x" of ", x": for lists of placeholders.
+inline std::string repeated(std::string_view text, std::size_t times) {
+  std::string all;
+  for (std::size_t i = 0; i < times; ++i) all += text;
+  return all;
+}
+/// The same of many, in their order.
+Result<std::vector<Result<RunKey>>> find_live_runs(db::Tx& tx,
+                                                   const std::vector<std::string>& run_ids);
 
 // experiments.cc
 Result<Experiment> read_experiment(db::Tx& tx, std::int64_t id);
@@ -60,6 +69,17 @@ struct Logged {
   std::int64_t run = 0;
   std::size_t points = 0;
 };
+/// Points of a run that is there. How many of them are in a batch, not in chunks of their own.
+Result<std::size_t> put_metrics(db::Tx& tx, std::int64_t run, std::span<const Addition> additions);
+/// What one request logs: points for a batch, nothing else.
+struct PointsLog {
+  std::string run_id;
+  std::vector<Addition> additions;
+};
+/// Several of them, as if one after the other by write_batch(); each has its own outcome. An error
+/// is one of the database, and nothing was written.
+Result<std::vector<Result<Logged>>> write_points(db::Tx& tx,
+                                                 const std::vector<const PointsLog*>& logs);
 /// `batch` without its metrics, which are the additions.
 Result<Logged> write_batch(db::Tx& tx, const std::string& run_id, const Batch& batch,
                            std::span<const Addition> additions, UnixMs now_ms);

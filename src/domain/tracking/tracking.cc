@@ -7,6 +7,7 @@
 
 #include "base/guarded.h"
 #include "base/ids.h"
+#include "domain/tracking/log_queue.h"
 #include "domain/tracking/run_images.h"
 #include "domain/tracking/store.h"
 
@@ -141,7 +142,10 @@ Tracking::Tracking(db::Pool& pool, const Clock& clock, TrackingOptions options)
       clock_(clock),
       options_(std::move(options)),
       compactor_(std::make_shared<Compactor>(pool)),
-      images_(std::make_unique<RunImages>(pool)) {}
+      images_(std::make_unique<RunImages>(pool)) {
+  // A file is asked so fast that there is nothing to save.
+  if (pool.engine() == db::Engine::kPostgres) log_queue_ = std::make_shared<LogQueue>(pool);
+}
 Tracking::~Tracking() = default;
 
 Result<Experiment> Tracking::experiment(std::int64_t id) {
@@ -149,6 +153,14 @@ Result<Experiment> Tracking::experiment(std::int64_t id) {
 }
 Result<std::optional<Experiment>> Tracking::experiment_named(const std::string& name) {
   return pool_.read([&](db::Tx& tx) { return read_experiment_named(tx, name); });
+}
+Result<std::vector<OwnPlace>> Tracking::own_places() {
+  return pool_.read([&](db::Tx& tx) {
+    return tx.all<OwnPlace>(
+        "select id, artifact_location from experiments "
+        "where artifact_location <> ? || cast(id as text)",
+        append_to_location(options_.artifact_root, ""));
+  });
 }
 Result<ExperimentPage> Tracking::search(const ExperimentQuery& query) {
   return pool_.read([&](db::Tx& tx) -> Result<ExperimentPage> {
@@ -191,11 +203,17 @@ Result<std::vector<DatasetUse>> Tracking::dataset_uses(const std::vector<std::in
 
 void Tracking::create_experiment(NewExperiment experiment, Actor actor, Done<Experiment> done) {
   pool_.write_later(
-      [experiment = std::move(experiment), actor = std::move(actor), root = options_.artifact_root,
-       now_ms = clock_.now_ms()](db::Tx& tx) {
-        return tracking::create_experiment(tx, experiment, root, actor, now_ms);
+      [experiment = std::move(experiment), actor, root = options_.artifact_root,
+       making = options_.making, now_ms = clock_.now_ms()](db::Tx& tx) -> Result<Experiment> {
+        Experiment fresh = TRY(tracking::create_experiment(tx, experiment, root, actor, now_ms));
+        if (making) TRY(making(tx, actor, fresh.id, now_ms));
+        return fresh;
       },
-      std::move(done));
+      Done<Experiment>([made = options_.made, actor,
+                        done = std::move(done)](Result<Experiment> created) mutable {
+        if (created.ok() && made) made(actor, created->id);
+        done(std::move(created));
+      }));
 }
 void Tracking::rename_experiment(std::int64_t id, std::string name, Actor actor, Done<> done) {
   pool_.write_later(
@@ -269,6 +287,15 @@ void Tracking::log_param(std::string run_id, Param param, Done<> done) {
 void Tracking::log(std::string run_id, Batch batch, Done<> done) {
   std::vector<Addition> additions = to_additions(batch.metrics);
   batch.metrics = {};
+  if (log_queue_ && LogQueue::takes(batch, additions)) {
+    return log_queue_->log(
+        std::move(run_id), std::move(additions),
+        [compactor = compactor_, done = std::move(done)](Result<Logged> logged) mutable {
+          if (!logged.ok()) return done(std::move(logged).error());
+          compactor->logged(*logged);
+          done({});
+        });
+  }
   pool_.write_later(
       [run_id = std::move(run_id), batch = std::move(batch), additions = std::move(additions),
        now_ms = clock_.now_ms()](db::Tx& tx) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <boost/describe.hpp>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -106,7 +107,18 @@ struct ExperimentPage {
   bool more = false;
 };
 
+/// Where an experiment keeps artifacts that was told a place.
+struct OwnPlace {
+  std::int64_t experiment = 0;
+  std::string location;
+};
+BOOST_DESCRIBE_STRUCT(OwnPlace, (), (experiment, location))
+
 struct TrackingOptions {
+  /// In the transaction that makes an experiment, and after its commit, before the Done: for
+  /// whoever keeps account of who made it. Neither may block.
+  std::function<Result<>(db::Tx&, const Actor&, std::int64_t id, UnixMs now_ms)> making = {};
+  std::function<void(const Actor&, std::int64_t id)> made = {};
   /// Where artifacts of experiments lie that name no place of their own; a URI, perhaps with a
   /// query.
   std::string artifact_root = "artifacts:";
@@ -117,6 +129,7 @@ std::string append_to_location(std::string_view location, std::string_view path)
 /// "amber-heron-417", from random bits.
 std::string random_run_name(std::uint64_t bits);
 
+class LogQueue;
 class RunImages;
 
 /// Any thread. `pool` and `clock` must outlive it and everything it was asked to write.
@@ -131,6 +144,8 @@ class Tracking {
   Result<Experiment> experiment(std::int64_t id);
   Result<std::optional<Experiment>> experiment_named(const std::string& name);
   Result<ExperimentPage> search(const ExperimentQuery& query);
+  /// Those whose artifacts do not lie below the root of all, with where they lie.
+  Result<std::vector<OwnPlace>> own_places();
   Result<Run> run(const std::string& run_id);
   Result<RunInfo> run_info(const std::string& run_id);
   Result<RunPage> search(const RunQuery& query);
@@ -179,6 +194,7 @@ class Tracking {
   TrackingOptions options_;
   std::shared_ptr<Compactor> compactor_;
   std::unique_ptr<RunImages> images_;
+  std::shared_ptr<LogQueue> log_queue_;  // where trips to the database count, else null
 };
 
 }  // namespace slipway::tracking

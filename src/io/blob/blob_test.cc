@@ -202,11 +202,33 @@ TEST(FolderBlobs, SweepsWhatACrashLeft) {
   EXPECT_EQ(leftovers(folder.path()), 0u);
 }
 
-TEST(FolderBlobs, RefusesASecondStoreOnItsFolder) {
+TEST(FolderBlobs, AreOneStoreForSeveralPrograms) {
   TemporaryFolder folder;
   Disk disk;
-  auto blobs = open_at(disk, folder.path());
-  EXPECT_EQ(open_folder_on(disk, folder.path()).error().code, Code::kConflict);
+  auto first = open_at(disk, folder.path());
+  auto growing = std::move(*first->create("x"));
+  ASSERT_TRUE(growing->write("half ").ok());
+  fs::create_directory_symlink(folder.path(), folder.path().string() + "-link");
+  auto second = open_at(disk, folder.path().string() + "-link");
+  EXPECT_EQ(second->identity(), first->identity());
+  ASSERT_TRUE(growing->write("and half").ok());
+  ASSERT_TRUE(growing->commit().ok());
+  EXPECT_EQ(*get(*second, "x"), "half and half");
+  ASSERT_TRUE(second->remove("x").ok());
+  EXPECT_FALSE(first->open("x").ok());
+  second.reset();
+  EXPECT_TRUE(put(*first, "y", "on").ok());
+  first.reset();
+  EXPECT_EQ(leftovers(folder.path()), 0u);
+  fs::remove(folder.path().string() + "-link");
+}
+
+TEST(FolderBlobs, HaveAnIdentityThatStaysAndThatNoOtherHas) {
+  TemporaryFolder folder, other;
+  Disk disk;
+  const std::string id = open_at(disk, folder.path())->identity();
+  EXPECT_EQ(open_at(disk, folder.path())->identity(), id);
+  EXPECT_NE(open_at(disk, other.path())->identity(), id);
 }
 
 TEST(FolderBlobs, LosesNothingAcknowledgedWhenAnyCallFails) {

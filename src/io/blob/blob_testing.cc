@@ -114,8 +114,14 @@ std::unique_ptr<Blobs> open_at(Disk& disk, const std::filesystem::path& root) {
 }
 
 std::size_t leftovers(const std::filesystem::path& root) {
-  using Entries = std::filesystem::directory_iterator;
-  return static_cast<std::size_t>(std::distance(Entries(root / kIncomingFolder), Entries()));
+  std::size_t found = 0;
+  const std::filesystem::path incoming = root / kIncomingFolder;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(incoming)) {
+    const std::filesystem::path& path = entry.path();
+    const bool is_own = std::filesystem::exists(path.string() + ".lock");
+    if (path != incoming / "id" && path.extension() != ".lock" && !is_own) ++found;
+  }
+  return found;
 }
 
 }  // namespace slipway::blob

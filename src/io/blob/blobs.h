@@ -105,6 +105,10 @@ class Blobs {
 
   /// An address for that use; nothing where the store is not one that clients can reach.
   virtual Result<std::optional<std::string>> direct_url(const DirectUse& use) = 0;
+
+  /// Tells this store from all others: two programs whose stores have the same one see the same
+  /// objects.
+  virtual std::string identity() const = 0;
 };
 
 /// kInvalid unless an object of `size` bytes has those.
@@ -113,9 +117,9 @@ Result<> check_selection(std::uint64_t size, std::uint64_t at, std::uint64_t byt
 /// kInvalid with a message that names what is wrong with `key`.
 Result<> check_key(std::string_view key);
 
-/// Plain files under `root`, which is made if need be. Writes go to a private temporary file in the
-/// same file system, are synced, renamed into place, and the folder is synced. Paths are resolved
-/// with openat2(RESOLVE_BENEATH).
+/// Plain files under `root`, which is made; several programs may. Writes go to a private file in
+/// the same file system, are synced, renamed into place, and the folder is synced. Paths are
+/// resolved with openat2(RESOLVE_BENEATH).
 Result<std::unique_ptr<Blobs>> open_folder(const std::filesystem::path& root);
 
 /// For tests.

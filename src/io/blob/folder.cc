@@ -49,6 +49,7 @@ namespace {
 
 constexpr int kParentAttempts =
     8;  // a remove() may take the folder away between making and using it
+constexpr char kIdFile[] = "id";  // in kIncomingFolder
 constexpr int kFolderFlags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
 
 struct Place {
@@ -235,12 +236,75 @@ class DurableFolders {
 };
 
 /// What writers share with their store; it lives as long as any of them.
+/// The folder in which one program's objects grow, beside those of others that use the same store.
+/// A locked file says that it is in use, as long as the program lives; what has none is swept.
+class Own {
+ public:
+  static Result<Own> make(int shared) {
+    for (int tries = 0; tries < kOwnAttempts; ++tries) {
+      Own own(shared, random_hex32());
+      own.lock_ = Fd(openat(shared, (own.name_ + kLockEnding).c_str(),
+                            O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+      if (!own.lock_) return system_error("cannot create a file for growing objects", errno);
+      // Somebody who sweeps may have been faster than the lock.
+      struct stat status {};
+      const bool is_locked = flock(own.lock_.get(), LOCK_EX | LOCK_NB) == 0;
+      if (!is_locked || fstat(own.lock_.get(), &status) != 0 || status.st_nlink == 0) continue;
+      if (mkdirat(shared, own.name_.c_str(), 0777) != 0)
+        return system_error("cannot make a folder for growing objects", errno);
+      own.folder_ = Fd(openat(shared, own.name_.c_str(), kFolderFlags | O_NOFOLLOW));
+      if (!own.folder_) return system_error("cannot open the folder of growing objects", errno);
+      return own;
+    }
+    return unavailable("the folder of growing objects is being swept by others all the time");
+  }
+  ~Own() {
+    if (!lock_) return;
+    delete_tree(shared_, name_);
+    unlinkat(shared_, (name_ + kLockEnding).c_str(), 0);
+  }
+  Own(Own&&) = default;
+  Own& operator=(Own&&) = delete;
+  int get() const { return folder_.get(); }
+
+  /// What programs left that are gone.
+  static void sweep(int shared) {
+    for (const std::string& name : names_in(shared)) {
+      if (name == kIdFile) continue;
+      const bool is_lock = name.ends_with(kLockEnding);
+      const std::string stem = is_lock ? name.substr(0, name.size() - kLockBytes) : name;
+      const std::string lock_name = stem + kLockEnding;
+      Fd lock(openat(shared, lock_name.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+      if (lock && flock(lock.get(), LOCK_EX | LOCK_NB) != 0) continue;
+      if (!lock && errno != ENOENT) continue;
+      delete_tree(shared, stem);
+      if (lock) unlinkat(shared, lock_name.c_str(), 0);
+    }
+  }
+
+ private:
+  static constexpr int kOwnAttempts = 100;
+  static constexpr char kLockEnding[] = ".lock";
+  static constexpr std::size_t kLockBytes = sizeof(kLockEnding) - 1;
+  Own(int shared, std::string name) : shared_(shared), name_(std::move(name)) {}
+
+  int shared_;
+  std::string name_;
+  Fd lock_, folder_;
+};
+
 struct Roots {
-  Roots(Disk& on, Fd at, Fd growing)
-      : disk(on), root(std::move(at)), incoming(std::move(growing)) {}
+  Roots(Disk& on, Fd at, Fd shared, Own growing, std::string name)
+      : disk(on),
+        root(std::move(at)),
+        all_incoming(std::move(shared)),
+        incoming(std::move(growing)),
+        id(std::move(name)) {}
   Disk& disk;
   Fd root;
-  Fd incoming;
+  Fd all_incoming;
+  Own incoming;
+  const std::string id;
   DurableFolders durable;
 };
 
@@ -449,11 +513,41 @@ class FolderBlobs final : public Blobs {
   Result<std::optional<std::string>> direct_url(const DirectUse&) override {
     return std::optional<std::string>();
   }
+  std::string identity() const override { return roots_->id; }
 
  private:
   std::shared_ptr<Roots> roots_;
   Uploads uploads_;
 };
+
+/// What tells this folder from all others, by whatever path it is reached: made once.
+Result<std::string> id_in(int incoming) {
+  constexpr std::size_t kIdBytes = 32;
+  const std::string fresh = random_hex32();
+  for (int tries = 0; tries < 2; ++tries) {
+    if (Fd file{openat(incoming, kIdFile, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)}) {
+      char text[kIdBytes];
+      const ssize_t got = ::read(file.get(), text, sizeof text);
+      if (got == static_cast<ssize_t>(sizeof text)) return std::string(text, sizeof text);
+      return conflict(std::string("the file ") + kIncomingFolder + "/" + kIdFile +
+                      " of the artifact folder is damaged; remove it, and a new one is made");
+    }
+    if (errno != ENOENT) return system_error("cannot read the artifact folder's id", errno);
+    // Under another name first, so that nobody finds half of one.
+    Fd file(openat(incoming, fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+    if (!file) return system_error("cannot write the artifact folder's id", errno);
+    Disk disk;
+    Result<> written = disk.write(file.get(), fresh);
+    if (written.ok()) written = disk.sync(file.get());
+    const int linked = written.ok() ? linkat(incoming, fresh.c_str(), incoming, kIdFile, 0) : 0;
+    const int reason = errno;
+    unlinkat(incoming, fresh.c_str(), 0);
+    TRY(std::move(written));
+    if (linked != 0 && reason != EEXIST)
+      return system_error("cannot write the artifact folder's id", reason);
+  }
+  return unavailable("the artifact folder's id cannot be read");
+}
 
 }  // namespace
 
@@ -468,14 +562,13 @@ Result<std::unique_ptr<Blobs>> open_folder_on(Disk& disk, const std::filesystem:
   }
   Fd incoming(openat(fd.get(), kIncomingFolder, kFolderFlags | O_NOFOLLOW));
   if (!incoming) return system_error("cannot open a folder in " + root.string(), errno);
-  // Two stores on one folder would sweep each other's growing objects.
-  if (flock(incoming.get(), LOCK_EX | LOCK_NB) != 0) {
-    return conflict("another program uses the artifact folder " + root.string());
-  }
-  for (const std::string& name : names_in(incoming.get())) delete_tree(incoming.get(), name);
+  Own::sweep(incoming.get());
+  std::string id = TRY(id_in(incoming.get()));
+  Own own = TRY(Own::make(incoming.get()));
   TRY(disk.sync(fd.get()));
   TRY(sync_folder(root.parent_path()));
-  auto roots = std::make_shared<Roots>(disk, std::move(fd), std::move(incoming));
+  auto roots = std::make_shared<Roots>(disk, std::move(fd), std::move(incoming), std::move(own),
+                                       std::move(id));
   return std::unique_ptr<Blobs>(std::make_unique<FolderBlobs>(std::move(roots)));
 }
 

@@ -214,6 +214,7 @@ class MemoryBlobs final : public Blobs {
     content_->with([&](Content& content) { content.uploads.erase(upload); });
     return {};
   }
+  std::string identity() const override { return "memory"; }
   Result<std::optional<std::string>> direct_url(const DirectUse&) override {
     return std::optional<std::string>();
   }

@@ -443,6 +443,11 @@ class S3Blobs final : public Blobs {
     return std::optional<std::string>(TRY(shared_->bucket.presign(ask, use.lasts)));
   }
 
+  std::string identity() const override {
+    const s3::Place& place = shared_->bucket.place();
+    return "s3 " + place.host + " " + place.bucket + "/" + place.prefix;
+  }
+
  private:
   /// What names of objects in a folder begin with.
   std::string below(const std::string& folder) const {

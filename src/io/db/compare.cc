@@ -1,5 +1,7 @@
 #include "io/db/compare.h"
 
+#include "io/wire/json.h"
+
 namespace slipway::db {
 namespace {
 
@@ -64,6 +66,30 @@ Result<> append_comparison(Sql& sql, Engine engine, std::string_view column, Op 
   else
     return wrong_operand(column, op);
   return {};
+}
+
+void append_listed(Sql& sql, Engine engine, std::string_view column, const Listed& listed,
+                   bool whole) {
+  const std::string type = whole ? "bigint" : "text";
+  const std::string as_type = whole ? "integer" : "text";
+  sql.add(" and ").add(column).add(listed.inside ? " in (" : " not in (");
+  if (engine == Engine::kSqlite) {
+    sql.add("select cast(value as " + as_type + ") from json_each(?))");
+  } else {
+    sql.add("select cast(value as " + type +
+            ") from json_array_elements_text(cast(? as json)) as listed (value))");
+  }
+  wire::Json::Array values(listed.values.begin(), listed.values.end());
+  sql.bind(Value(wire::dump(wire::Json(std::move(values)))));
+}
+
+Result<> append_whole_comparison(Sql& sql, Engine engine, std::string_view column, Op op,
+                                 const Operand& operand) {
+  if (!std::holds_alternative<double>(operand)) {
+    return append_comparison(sql, engine, column, op, operand);
+  }
+  const std::string real = "cast(" + std::string(column) + " as double precision)";
+  return append_comparison(sql, engine, real, op, operand);
 }
 
 }  // namespace slipway::db

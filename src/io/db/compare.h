@@ -70,9 +70,24 @@ Result<> append_joined(Sql& sql, const Conditions& conditions, Append append) {
   return {};
 }
 
+/// Those rows whose column is one of `values`, or is none of them.
+struct Listed {
+  bool inside = true;
+  std::vector<std::string> values = {};
+  bool operator==(const Listed&) const = default;
+};
+/// Appends " and column in (...)" or its opposite, with one parameter however long the list is;
+/// `whole`: of whole numbers written as texts.
+void append_listed(Sql& sql, Engine engine, std::string_view column, const Listed& listed,
+                   bool whole);
+
 /// Appends `column op operand`. kIn and kNotIn take a list (an empty one matches nothing and
 /// everything), the other comparisons one value, kIsNull and kIsNotNull none; kInternal otherwise.
 Result<> append_comparison(Sql& sql, Engine engine, std::string_view column, Op op,
                            const Operand& operand);
+/// The same of a column of whole numbers, whose operand may be a real one: that must not be read
+/// as one of the column's type.
+Result<> append_whole_comparison(Sql& sql, Engine engine, std::string_view column, Op op,
+                                 const Operand& operand);
 
 }  // namespace slipway::db

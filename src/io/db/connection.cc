@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/text.h"
+#include "io/db/put.h"
 
 namespace slipway::db {
 
@@ -11,6 +12,20 @@ Result<std::int64_t> Connection::execute(std::string_view sql, const std::vector
   Result<std::int64_t> changed = execute_statement(sql, values);
   if (!changed.ok()) failure_ = changed.error();
   return changed;
+}
+
+Result<> Connection::defer(std::string_view sql, std::vector<Value> values) {
+  if (failure_) return *failure_;
+  Result<> deferred = defer_statement(sql, std::move(values));
+  if (!deferred.ok()) failure_ = deferred.error();
+  return deferred;
+}
+
+Result<> defer(Tx& tx, std::string_view sql, std::vector<Value> values) {
+  if (auto* connection = dynamic_cast<Connection*>(&tx))
+    return connection->defer(sql, std::move(values));
+  TRY(tx.execute(sql, values));
+  return {};
 }
 
 Result<> Connection::query(std::string_view sql, const std::vector<Value>& values,

@@ -39,6 +39,10 @@ class Connection : public Tx {
   virtual bool usable() const = 0;
   /// The last commit() failed in a way that leaves open whether it was done.
   virtual bool outcome_unknown() const { return false; }
+  /// Whether the last error was that of an earlier statement, which nobody had waited for: of one
+  /// that was deferred, or of the begin itself.
+  enum class Late { kNo, kStatement, kBegin };
+  virtual Late failed_late() const { return Late::kNo; }
   /// kUnavailable (tag "moved") when what is written here is not what the database's name leads to
   /// any more: nobody would find it.
   virtual Result<> check_place() { return {}; }
@@ -53,12 +57,18 @@ class Connection : public Tx {
   Result<std::int64_t> execute(std::string_view sql, const std::vector<Value>& values) final;
   Result<> query(std::string_view sql, const std::vector<Value>& values,
                  const std::function<Result<>(const Columns&)>& each, bool cache) final;
+  /// See put.h.
+  Result<> defer(std::string_view sql, std::vector<Value> values);
   /// The first failed statement since begin() or since the savepoint was set.
   const std::optional<Error>& failure() const { return failure_; }
 
  protected:
   virtual Result<std::int64_t> execute_statement(std::string_view sql,
                                                  const std::vector<Value>& values) = 0;
+  virtual Result<> defer_statement(std::string_view sql, std::vector<Value> values) {
+    TRY(execute_statement(sql, values));
+    return {};
+  }
   /// `row_error` receives an error that `each` gave: it is the caller's, not the statement's.
   virtual Result<> query_statement(std::string_view sql, const std::vector<Value>& values,
                                    const std::function<Result<>(const Columns&)>& each, bool cache,

@@ -33,8 +33,17 @@ Result<Libpq> load() {
       find(library, "PQgetlength", pq.getlength) && find(library, "PQgetisnull", pq.getisnull) &&
       find(library, "PQcmdTuples", pq.cmd_tuples) && find(library, "PQcmdStatus", pq.cmd_status) &&
       find(library, "PQtransactionStatus", pq.transaction_status) &&
-      find(library, "PQserverVersion", pq.server_version);
-  if (!complete) return unavailable("libpq.so.5 lacks a function that Slipway needs");
+      find(library, "PQserverVersion", pq.server_version) &&
+      find(library, "PQenterPipelineMode", pq.enter_pipeline_mode) &&
+      find(library, "PQexitPipelineMode", pq.exit_pipeline_mode) &&
+      find(library, "PQpipelineSync", pq.pipeline_sync) &&
+      find(library, "PQsendQueryPrepared", pq.send_query_prepared) &&
+      find(library, "PQsendQueryParams", pq.send_query_params) &&
+      find(library, "PQgetResult", pq.get_result);
+  if (!complete) {
+    return unavailable(
+        "libpq.so.5 lacks a function that Slipway needs: it must be of version 14 or later");
+  }
   return pq;
 }
 

@@ -29,6 +29,12 @@ struct Libpq {
   decltype(&PQcmdStatus) cmd_status;
   decltype(&PQtransactionStatus) transaction_status;
   decltype(&PQserverVersion) server_version;
+  decltype(&PQenterPipelineMode) enter_pipeline_mode;
+  decltype(&PQexitPipelineMode) exit_pipeline_mode;
+  decltype(&PQpipelineSync) pipeline_sync;
+  decltype(&PQsendQueryPrepared) send_query_prepared;
+  decltype(&PQsendQueryParams) send_query_params;
+  decltype(&PQgetResult) get_result;
 };
 
 /// Opens libpq.so.5 on the first call: a program that never meets PostgreSQL starts without it. Any

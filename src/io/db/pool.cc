@@ -2,6 +2,7 @@
 #include <mutex>
 
 #include "io/db/connection.h"
+#include "io/db/foreign.h"
 #include "io/db/migrate.h"
 #include "io/db/writer.h"
 
@@ -20,7 +21,8 @@ class Readers {
     if (connection) {
       Result<> begun = connection->begin(Connection::Access::kRead);
       if (begun.ok()) return connection;
-      if (connection->usable()) {
+      // PostgreSQL may say that it ends a connection before the end of it is seen.
+      if (connection->usable() && begun.error().code != Code::kUnavailable) {
         give(std::move(connection));
         return begun.error();
       }
@@ -146,6 +148,16 @@ Result<std::unique_ptr<Pool>> Pool::open(const std::string& uri,
   }
   return std::unique_ptr<Pool>(
       std::make_unique<SharedPool>(std::move(source), std::move(connection), metrics, options));
+}
+
+Result<std::unique_ptr<Pool>> open_foreign(const std::string& uri, Metrics& metrics) {
+  PoolOptions options;
+  options.read_only = true;
+  options.readers_max = 1;
+  std::unique_ptr<Source> source = TRY(source_of(uri, options));
+  TRY(source->connect(Connection::Access::kRead));  // says at once what is wrong with it
+  return std::unique_ptr<Pool>(
+      std::make_unique<SharedPool>(std::move(source), nullptr, metrics, options));
 }
 
 std::string like_sql(Engine engine, std::string_view column, bool ignore_case, bool negated) {

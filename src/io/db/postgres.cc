@@ -12,18 +12,24 @@ namespace {
 // Every writer of a database (of a schema, strictly) holds this lock from begin to commit, so that
 // write transactions are serial as on SQLite. The first number only keeps clear of locks that
 // others may take in the same database.
-constexpr char kBeginWrite[] =
-    "begin isolation level read committed read write; "
+constexpr char kBeginWrite[] = "begin isolation level read committed read write";
+constexpr char kLockWrites[] =
     "select pg_advisory_xact_lock(1936288112, hashtext(current_schema()))";
 constexpr char kBeginRead[] = "begin isolation level repeatable read read only";
 
-// A server that keeps others from writing gives up; an acknowledged commit is on disk.
+// A server that keeps others from writing gives up, or is given up when its machine is gone; an
+// acknowledged commit is on disk.
 constexpr char kConfigure[] =
-    "set client_min_messages = warning; set lock_timeout = '30s'; "
-    "set idle_in_transaction_session_timeout = '60s'; set bytea_output = hex; "
+    "set client_min_messages = warning; set lock_timeout = '30s'; set bytea_output = hex; "
+    "set tcp_keepalives_idle = 2; set tcp_keepalives_interval = 1; set tcp_keepalives_count = 3; "
+    "set tcp_user_timeout = 5000; "
     "set extra_float_digits = 1; set standard_conforming_strings = on; "
     "select set_config('synchronous_commit', 'on', false) "
     "  where current_setting('synchronous_commit') = 'off'";
+
+// A transaction that reads is in nobody's way.
+constexpr char kIdleReader[] = "set idle_in_transaction_session_timeout = '60s'";
+constexpr char kIdleWriter[] = "set idle_in_transaction_session_timeout = '10s'";
 
 struct ClearResult {
   const Libpq* pq;
@@ -59,11 +65,21 @@ constexpr Kind kKinds[] = {
     {"08", Code::kUnavailable, ""},
     {"25P03", Code::kUnavailable, ""},
     {"28", Code::kUnavailable, ""},
+    {"42501", Code::kDenied, "rights"},
 };
+
+constexpr char kHowToCreate[] =
+    "; create it with: create database slipway template template0 encoding 'UTF8' lc_collate 'C' "
+    "lc_ctype 'C'";
+constexpr char kHowToGrant[] =
+    "; the user of the URI makes and changes tables: as the database's owner say `grant usage, "
+    "create on schema NAME to USER`, or let that user own it";
 
 Error error_of_state(std::string_view state, std::string message) {
   for (const Kind& kind : kKinds) {
-    if (state.starts_with(kind.state)) return {kind.code, std::move(message), kind.tag};
+    if (!state.starts_with(kind.state)) continue;
+    if (kind.code == Code::kDenied) message += kHowToGrant;
+    return {kind.code, std::move(message), kind.tag};
   }
   return internal(std::move(message));
 }
@@ -149,14 +165,22 @@ class PostgresConnection final : public Connection {
 
   Result<> begin(Access access) override {
     forget_failure();
+    forget_deferred();
     savepoint_released_ = false;
-    Result<> begun = script(access == Access::kWrite ? kBeginWrite : kBeginRead);
+    if (access == Access::kWrite) {
+      // Sent with the first statement that is waited for.
+      begins_ = true;
+      TRY(defer_command(kBeginWrite));
+      return defer_command(kLockWrites);
+    }
+    Result<> begun = script(kBeginRead);
     if (!begun.ok()) rollback();
     return begun;
   }
   Result<> commit() override {
     outcome_unknown_ = false;
-    Result<ResultSet> committed = exec("commit");
+    failed_late_ = Late::kNo;
+    Result<ResultSet> committed = command("commit");
     if (!usable()) {
       outcome_unknown_ = true;
       return Error{Code::kUnavailable,
@@ -177,6 +201,7 @@ class PostgresConnection final : public Connection {
   }
   void rollback() override {
     forget_failure();
+    forget_deferred();
     if (!usable() || !in_transaction()) return;
     Result<ResultSet> ignored = exec("rollback");  // an error shows in usable()
   }
@@ -184,8 +209,8 @@ class PostgresConnection final : public Connection {
   // Released lazily, together with the next one: one round trip per write.
   Result<> savepoint() override {
     forget_failure();
-    bool release = std::exchange(savepoint_released_, false);
-    return script(release ? "release savepoint w; savepoint w" : "savepoint w");
+    if (std::exchange(savepoint_released_, false)) TRY(defer_command("release savepoint w"));
+    return defer_command("savepoint w");
   }
   Result<> release_savepoint() override {
     savepoint_released_ = true;
@@ -193,28 +218,38 @@ class PostgresConnection final : public Connection {
   }
   Result<> rollback_to_savepoint() override {
     forget_failure();
-    return script("rollback to savepoint w; release savepoint w");
+    TRY(command("rollback to savepoint w"));
+    return defer_command("release savepoint w");
   }
 
   Result<> script(std::string_view sql) override {
+    TRY(send_deferred());
     TRY(exec(std::string(sql)));
     return {};
   }
   bool in_transaction() const override {
+    if (begins_) return true;
     PGTransactionStatusType status = pq_.transaction_status(session_.get());
     return status == PQTRANS_INTRANS || status == PQTRANS_INERROR || status == PQTRANS_ACTIVE;
   }
-  bool usable() const override { return pq_.status(session_.get()) == CONNECTION_OK; }
+  bool usable() const override { return !broken_ && pq_.status(session_.get()) == CONNECTION_OK; }
   bool outcome_unknown() const override { return outcome_unknown_; }
+  Late failed_late() const override { return failed_late_; }
   Result<> check(bool) override { return script("select 1"); }
 
-  Result<> configure();
+  Result<> configure(Access access);
 
  protected:
   Result<std::int64_t> execute_statement(std::string_view sql,
                                          const std::vector<Value>& values) override {
     ResultSet result = TRY(run_statement(sql, values, true));
     return to_int64(pq_.cmd_tuples(result.get())).value_or(0);
+  }
+
+  Result<> defer_statement(std::string_view sql, std::vector<Value> values) override {
+    const Prepared statement = TRY(prepared(sql));
+    TRY(check_values(sql, values, statement.placeholders));
+    return defer_one({statement.name, std::string(sql), std::move(values)});
   }
 
   Result<> query_statement(std::string_view sql, const std::vector<Value>& values,
@@ -237,6 +272,103 @@ class PostgresConnection final : public Connection {
     std::string name;
     int placeholders = 0;
   };
+  /// What is sent with the next statement that is waited for.
+  struct Deferred {
+    std::string name;  // of a prepared statement; empty: `sql` itself
+    std::string sql;
+    std::vector<Value> values;
+  };
+  static constexpr std::size_t kDeferredMax = 400;
+  static constexpr std::size_t kDeferredBytesMax = 4u << 20;
+
+  Result<> defer_command(const char* sql) { return defer_one({"", sql, {}}); }
+  Result<> defer_one(Deferred one) {
+    failed_late_ = Late::kNo;
+    for (const Value& value : one.values) deferred_bytes_ += bytes_of(value);
+    deferred_.push_back(std::move(one));
+    const bool fits = deferred_.size() < kDeferredMax && deferred_bytes_ < kDeferredBytesMax;
+    return fits ? Result<>() : send_deferred();
+  }
+  static std::size_t bytes_of(const Value& value) {
+    if (const auto* text = std::get_if<std::string>(&value.get())) return text->size();
+    if (const auto* blob = std::get_if<Blob>(&value.get())) return blob->bytes.size();
+    return sizeof(double);
+  }
+  void forget_deferred() {
+    deferred_.clear();
+    deferred_bytes_ = 0;
+    begins_ = false;
+  }
+  Result<> send_deferred() {
+    if (deferred_.empty()) return {};
+    TRY(command(""));
+    return {};
+  }
+  /// What was deferred, then `sql` (if any), without values.
+  Result<ResultSet> command(const char* sql) {
+    if (deferred_.empty()) return exec(sql);
+    const bool has_last = *sql != '\0';
+    return send_all(has_last ? std::optional<Deferred>({"", sql, {}}) : std::nullopt);
+  }
+
+  /// What was deferred, then `last`, in one go; the result of `last`, or the first error.
+  Result<ResultSet> send_all(std::optional<Deferred> last) {
+    std::vector<Deferred> all = std::exchange(deferred_, {});
+    const std::size_t beginning = begins_ ? 2 : 0;  // the begin and the lock
+    forget_deferred();
+    failed_late_ = Late::kNo;
+    if (last) all.push_back(std::move(*last));
+    if (pq_.enter_pipeline_mode(session_.get()) == 0) return lost("cannot send statements at once");
+    bool sent = true;
+    for (const Deferred& one : all) sent = sent && send(one);
+    sent = sent && pq_.pipeline_sync(session_.get()) != 0;
+    if (!sent) return lost("cannot send statements");
+    std::optional<Error> first_error;
+    ResultSet result(nullptr, ClearResult{&pq_});
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      Result<ResultSet> taken = take(all[i].sql);
+      if (taken.ok()) {
+        result = std::move(*taken);
+        continue;
+      }
+      if (!usable()) return taken.error();
+      // What follows is not carried out.
+      if (first_error) continue;
+      first_error = taken.error();
+      if (!last || i + 1 < all.size())
+        failed_late_ = i < beginning ? Late::kBegin : Late::kStatement;
+    }
+    ResultSet sync(pq_.get_result(session_.get()), ClearResult{&pq_});
+    if (!sync || pq_.exit_pipeline_mode(session_.get()) == 0) return lost("cannot end a pipeline");
+    if (first_error) return *first_error;
+    return result;
+  }
+  bool send(const Deferred& one) {
+    const Parameters parameters(one.values);
+    const int count = static_cast<int>(one.values.size());
+    if (one.name.empty()) {
+      return pq_.send_query_params(session_.get(), one.sql.c_str(), count, nullptr,
+                                   parameters.values.data(), parameters.lengths.data(),
+                                   parameters.formats.data(), 0) != 0;
+    }
+    return pq_.send_query_prepared(session_.get(), one.name.c_str(), count,
+                                   parameters.values.data(), parameters.lengths.data(),
+                                   parameters.formats.data(), 0) != 0;
+  }
+  /// The next result of a pipeline.
+  Result<ResultSet> take(std::string_view sql) {
+    PGresult* first = pq_.get_result(session_.get());
+    if (first == nullptr) return lost(sql);
+    Result<ResultSet> result = checked(first, sql);
+    while (PGresult* more = pq_.get_result(session_.get())) pq_.clear(more);
+    return result;
+  }
+  /// Where the protocol is nobody knows: such a connection can only be ended.
+  Error lost(std::string_view what) {
+    std::string why(trim(pq_.error_message(session_.get())));
+    broken_ = true;
+    return unavailable("PostgreSQL: " + std::string(what) + ": " + why);
+  }
 
   /// The result, or the error in it.
   Result<ResultSet> checked(PGresult* raw, std::string_view sql) {
@@ -245,10 +377,13 @@ class PostgresConnection final : public Connection {
     if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) return result;
     const char* state = raw ? pq_.result_error_field(raw, PG_DIAG_SQLSTATE) : nullptr;
     const char* primary = raw ? pq_.result_error_field(raw, PG_DIAG_MESSAGE_PRIMARY) : nullptr;
-    std::string message = std::string(sql) + ": " +
-                          std::string(trim(primary ? primary : pq_.error_message(session_.get())));
-    if (!usable() || !state) return unavailable("PostgreSQL: " + message);
-    return error_of_state(state, message);
+    const std::string why(trim(primary ? primary : pq_.error_message(session_.get())));
+    // What the server, or its disk, is to blame for is not about the statement that met with it.
+    if (!usable() || !state) return unavailable("PostgreSQL: " + why);
+    Error error = error_of_state(state, std::string(sql) + ": " + why);
+    if (error.code == Code::kUnavailable || error.code == Code::kBusy)
+      error.message = "PostgreSQL: " + why;
+    return error;
   }
   Result<ResultSet> exec(const std::string& sql) {
     return checked(pq_.exec(session_.get(), sql.c_str()), sql);
@@ -257,6 +392,7 @@ class PostgresConnection final : public Connection {
   Result<Prepared> prepared(std::string_view sql) {
     if (auto found = statements_.find(sql); found != statements_.end()) return found->second;
     if (statements_.size() >= kStatementsMax) {
+      TRY(send_deferred());  // they name what goes
       TRY(exec("deallocate all"));
       statements_.clear();
     }
@@ -281,6 +417,7 @@ class PostgresConnection final : public Connection {
     if (!cache) return run_once(sql, values);
     Prepared statement = TRY(prepared(sql));
     TRY(check_values(sql, values, statement.placeholders));
+    if (!deferred_.empty()) return send_all(Deferred{statement.name, std::string(sql), values});
     Parameters parameters(values);
     return checked(pq_.exec_prepared(session_.get(), statement.name.c_str(), statement.placeholders,
                                      parameters.values.data(), parameters.lengths.data(),
@@ -290,6 +427,7 @@ class PostgresConnection final : public Connection {
   Result<ResultSet> run_once(std::string_view sql, const std::vector<Value>& values) {
     Numbered numbered = number_placeholders(sql);
     TRY(check_values(sql, values, numbered.placeholders));
+    if (!deferred_.empty()) return send_all(Deferred{"", numbered.sql, values});
     Parameters parameters(values);
     return checked(pq_.exec_params(session_.get(), numbered.sql.c_str(), numbered.placeholders,
                                    nullptr, parameters.values.data(), parameters.lengths.data(),
@@ -301,8 +439,13 @@ class PostgresConnection final : public Connection {
   Session session_;
   Statements<Prepared> statements_;
   std::int64_t prepared_count_ = 0;
+  std::vector<Deferred> deferred_;
+  std::size_t deferred_bytes_ = 0;
+  bool begins_ = false;  // the begin of the transaction is among them
   bool savepoint_released_ = false;
   bool outcome_unknown_ = false;
+  Late failed_late_ = Late::kNo;
+  bool broken_ = false;
 };
 
 struct DatabaseTraits {
@@ -311,18 +454,15 @@ struct DatabaseTraits {
 BOOST_DESCRIBE_STRUCT(DatabaseTraits, (), (collation, encoding, schema))
 
 Result<> check_traits(const DatabaseTraits& traits) {
-  constexpr char kHow[] =
-      "; create it with: create database slipway template template0 encoding 'UTF8' lc_collate 'C' "
-      "lc_ctype 'C'";
   std::string collation = to_lower(traits.collation);
   bool by_bytes = collation == "c" || collation == "posix" || collation.starts_with("c.utf");
   if (!by_bytes) {
     return invalid("the PostgreSQL database orders text by " + traits.collation +
-                   ", Slipway needs C" + kHow);
+                   ", Slipway needs C" + kHowToCreate);
   }
   if (traits.encoding != "UTF8") {
     return invalid("the PostgreSQL database is encoded in " + traits.encoding +
-                   ", Slipway needs UTF8" + kHow);
+                   ", Slipway needs UTF8" + kHowToCreate);
   }
   if (traits.schema.empty()) {
     return invalid("the schema in the search_path of the PostgreSQL URI does not exist");
@@ -330,11 +470,14 @@ Result<> check_traits(const DatabaseTraits& traits) {
   return {};
 }
 
-Result<> PostgresConnection::configure() {
+Result<> PostgresConnection::configure(Access access) {
   if (pq_.server_version(session_.get()) < 120000) {
-    return invalid("the PostgreSQL server is older than version 12");
+    return invalid("the PostgreSQL server is of version " +
+                   std::to_string(pq_.server_version(session_.get()) / 10000) +
+                   ", Slipway needs 12 or later: upgrade it, or name another with --store");
   }
   TRY(script(kConfigure));
+  TRY(script(access == Access::kWrite ? kIdleWriter : kIdleReader));
   std::optional<DatabaseTraits> traits =
       TRY(one<DatabaseTraits>("select datcollate, pg_encoding_to_char(encoding), current_schema() "
                               "from pg_database where datname = current_database()"));
@@ -348,22 +491,31 @@ class PostgresSource final : public Source {
 
   Engine engine() const override { return Engine::kPostgres; }
 
-  Result<std::unique_ptr<Connection>> connect(Connection::Access) override {
+  Result<std::unique_ptr<Connection>> connect(Connection::Access access) override {
     // Later ones win, so the URI may set them too.
-    const char* keys[] = {"connect_timeout", "fallback_application_name", "dbname",
-                          "client_encoding", nullptr};
-    const char* values[] = {"10", "slipway", uri_.c_str(), "UTF8", nullptr};
+    const char* keys[] = {"connect_timeout",
+                          "fallback_application_name",
+                          "keepalives_idle",
+                          "keepalives_interval",
+                          "keepalives_count",
+                          "tcp_user_timeout",
+                          "dbname",
+                          "client_encoding",
+                          nullptr};
+    const char* values[] = {"10", "slipway", "5", "2", "3", "10000", uri_.c_str(), "UTF8", nullptr};
     Session session(pq_.connectdb_params(keys, values, /*expand_dbname=*/1),
                     FinishConnection{&pq_});
     if (pq_.status(session.get()) != CONNECTION_OK) {
-      return unavailable(
-          "cannot connect to PostgreSQL: " +
-          without_secrets(std::string(trim(pq_.error_message(session.get()))), uri_));
+      const std::string why(trim(pq_.error_message(session.get())));
+      const bool is_missing =
+          why.find("database \"") != std::string::npos && why.ends_with("does not exist");
+      return unavailable("cannot connect to PostgreSQL: " + without_secrets(why, uri_) +
+                         (is_missing ? kHowToCreate : ""));
     }
     pq_.set_notice_processor(
         session.get(), [](void*, const char*) {}, nullptr);
     auto connection = std::make_unique<PostgresConnection>(pq_, std::move(session));
-    TRY(connection->configure());
+    TRY(connection->configure(access));
     return std::unique_ptr<Connection>(std::move(connection));
   }
 

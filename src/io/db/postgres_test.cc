@@ -6,6 +6,7 @@
 
 #include "base/ids.h"
 #include "io/db/db_testing.h"
+#include "io/db/put.h"
 
 // What only PostgreSQL can do to us.
 namespace slipway::db {
@@ -71,7 +72,18 @@ TEST_F(PostgresTest, AConnectionLostWhileIdleIsReplacedUnnoticed) {
   EXPECT_EQ(stored(), (std::vector<std::int64_t>{1}));
 }
 
-TEST_F(PostgresTest, AConnectionLostInsideAWriteFailsItAndTheNextWorks) {
+TEST_F(PostgresTest, AWriteWhoseConnectionIsLostBeforeTheCommitIsDoneAgain) {
+  bool killed = false;
+  Result<> written = pool_->write([&](Tx& tx) -> Result<> {
+    if (!std::exchange(killed, true)) end_connection(TRY(own_process(tx)));
+    TRY(tx.run("insert into items values (1)"));
+    return {};
+  });
+  EXPECT_TRUE(written.ok()) << written.error().message;
+  EXPECT_EQ(stored(), (std::vector<std::int64_t>{1}));
+}
+
+TEST_F(PostgresTest, AConnectionLostInEveryTryOfAWriteFailsItAndTheNextWorks) {
   Result<> lost = pool_->write([&](Tx& tx) -> Result<> {
     end_connection(TRY(own_process(tx)));
     TRY(tx.run("insert into items values (1)"));
@@ -170,6 +182,53 @@ TEST_F(PostgresTest, AGroupWhoseConnectionIsLostIsRunAgain) {
   EXPECT_EQ(stored(), (std::vector<std::int64_t>{1, 2, 3}));
 }
 
+TEST_F(PostgresTest, WhatWasPutAndFailsFailsTheWriteThatPutIt) {
+  const auto putting = [](std::int64_t id, std::int64_t other) {
+    return [=](Tx& tx) -> Result<> {
+      TRY(put(tx, "insert into items values (?)", id));
+      return put(tx, "insert into items values (?)", other);
+    };
+  };
+  EXPECT_EQ(pool_->write(putting(7, 7)).error().tag, "unique");
+  EXPECT_TRUE(stored().empty());
+  // In a group it is told to the next one, or at the commit; none of them pays for it.
+  for (const bool is_last : {false, true}) {
+    const std::int64_t first = is_last ? 10 : 20;
+    std::vector<std::function<Result<>(Tx&)>> writes = {
+        putting(first, first + 1), putting(first + 2, first + 2), inserting(first + 3)};
+    if (is_last) std::swap(writes[1], writes[2]);
+    const std::vector<Result<>> outcomes = run_as_group(*pool_, writes);
+    const std::size_t wrong = is_last ? 2 : 1;
+    for (std::size_t i = 0; i < outcomes.size(); ++i) EXPECT_EQ(outcomes[i].ok(), i != wrong) << i;
+    EXPECT_EQ(outcomes[wrong].error().tag, "unique") << outcomes[wrong].error().message;
+  }
+  EXPECT_EQ(stored(), (std::vector<std::int64_t>{10, 11, 13, 20, 21, 23}));
+}
+
+TEST_F(PostgresTest, WhatWasPutIsSeenByWhatIsAskedAfterIt) {
+  const auto counted = pool_->write([](Tx& tx) -> Result<std::int64_t> {
+    for (std::int64_t id = 0; id < 1000; ++id) TRY(put(tx, "insert into items values (?)", id));
+    return *TRY(tx.one<std::int64_t>("select count(*) from items"));
+  });
+  ASSERT_TRUE(counted.ok()) << counted.error().message;
+  EXPECT_EQ(*counted, 1000);
+}
+
+TEST_F(PostgresTest, OfAWriteThatFailsNothingThatItPutStays) {
+  std::vector<std::function<Result<>(Tx&)>> writes = {
+      inserting(1),
+      [](Tx& tx) -> Result<> {
+        TRY(put(tx, "insert into items values (2)"));
+        return conflict("on second thoughts");
+      },
+      inserting(3)};
+  const std::vector<Result<>> outcomes = run_as_group(*pool_, writes);
+  EXPECT_TRUE(outcomes[0].ok() && outcomes[2].ok());
+  EXPECT_EQ(outcomes[1].error().message, "on second thoughts");
+  EXPECT_EQ(pool_->write(writes[1]).error().message, "on second thoughts");
+  EXPECT_EQ(stored(), (std::vector<std::int64_t>{1, 3}));
+}
+
 TEST_F(PostgresTest, WritesOfTwoServersAreSerial) {
   // Each reads the highest number and adds one: without the lock they would collide.
   auto next = [](Tx& tx) -> Result<> {
@@ -203,6 +262,32 @@ TEST(PostgresDatabase, ThatIsNotUtf8IsRefusedWithTheCommandThatMakesOne) {
     EXPECT_NE(refused.error().message.find("create database"), std::string::npos);
   }
   EXPECT_TRUE(run_on_test_server("drop database " + name).ok());
+}
+
+TEST(PostgresDatabase, ThatIsNotThereOrLacksRightsIsToldWithWhatToDo) {
+  Metrics metrics;
+  const auto missing_one = Pool::open(*uri_on_test_server("no_such_database"), kItems, metrics);
+  ASSERT_FALSE(missing_one.ok());
+  EXPECT_NE(missing_one.error().message.find("create database"), std::string::npos)
+      << missing_one.error().message;
+
+  const std::string name = "slipway_test_rights_" + random_hex32().substr(0, 12);
+  ASSERT_TRUE(run_on_test_server("create database " + name +
+                                 " template template0 encoding 'UTF8' lc_collate 'C' lc_ctype 'C'")
+                  .ok());
+  ASSERT_TRUE(run_on_test_server("create role " + name + " login password 'hush-hush'").ok());
+  std::string uri = *uri_on_test_server(name);
+  const std::size_t user = uri.find("user=");
+  ASSERT_NE(user, std::string::npos);
+  uri.replace(user, uri.find_first_of("&", user) - user, "user=" + name + "&password=hush-hush");
+  const auto refused = Pool::open(uri, kItems, metrics);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, Code::kDenied);
+  EXPECT_NE(refused.error().message.find("grant usage, create on schema"), std::string::npos)
+      << refused.error().message;
+  EXPECT_EQ(refused.error().message.find("hush"), std::string::npos);
+  EXPECT_TRUE(run_on_test_server("drop database " + name).ok());
+  EXPECT_TRUE(run_on_test_server("drop role " + name).ok());
 }
 
 }  // namespace

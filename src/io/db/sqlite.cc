@@ -93,6 +93,18 @@ Error error_of(sqlite3* database, int sqlite_code, std::string_view what) {
   return {error.code, system.message, system.tag};
 }
 
+/// Of a statement. What the disk, or another process, is to blame for says which database it is:
+/// the statement that met with it is of no use to whoever frees some space.
+Error error_of_statement(sqlite3* database, int sqlite_code, std::string_view sql) {
+  const Kind* kind = find_kind(sqlite_code);
+  if (!kind) kind = find_kind(sqlite_code & 0xff);
+  const bool is_outside = kind && (kind->code == Code::kUnavailable || kind->code == Code::kBusy);
+  if (!is_outside) return error_of(database, sqlite_code, sql);
+  const char* file = sqlite3_db_filename(database, "main");
+  const bool has_file = file != nullptr && *file != '\0';
+  return error_of(database, sqlite_code, has_file ? "the database " + shown(file) : "the database");
+}
+
 class CurrentRow final : public Columns {
  public:
   explicit CurrentRow(sqlite3_stmt* statement) : statement_(statement) {}
@@ -257,7 +269,7 @@ class SqliteConnection final : public Connection {
     Lease lease = TRY(bound(sql, values, true));
     int code = SQLITE_ROW;
     while (code == SQLITE_ROW) code = sqlite3_step(lease.statement);
-    if (code != SQLITE_DONE) return error_of(database_.get(), code, sql);
+    if (code != SQLITE_DONE) return error_of_statement(database_.get(), code, sql);
     // changes() keeps the number of the last insert, update or delete.
     if (sqlite3_total_changes64(database_.get()) == before) return std::int64_t{0};
     return static_cast<std::int64_t>(sqlite3_changes64(database_.get()));
@@ -271,7 +283,7 @@ class SqliteConnection final : public Connection {
     while (true) {
       int code = sqlite3_step(lease.statement);
       if (code == SQLITE_DONE) return {};
-      if (code != SQLITE_ROW) return error_of(database_.get(), code, sql);
+      if (code != SQLITE_ROW) return error_of_statement(database_.get(), code, sql);
       Result<> taken = each(row);
       if (taken.ok()) continue;
       row_error = taken.error();
@@ -334,7 +346,7 @@ class SqliteConnection final : public Connection {
     sqlite3_stmt* statement = nullptr;
     int code = sqlite3_prepare_v3(database_.get(), sql.data(), static_cast<int>(sql.size()), flags,
                                   &statement, rest);
-    if (code != SQLITE_OK) return error_of(database_.get(), code, sql);
+    if (code != SQLITE_OK) return error_of_statement(database_.get(), code, sql);
     return Statement(statement);
   }
 
@@ -363,7 +375,7 @@ class SqliteConnection final : public Connection {
     int index = 0;
     for (const Value& value : values) {
       int code = std::visit(Bind{taken.statement, ++index}, value.get());
-      if (code != SQLITE_OK) return error_of(database_.get(), code, sql);
+      if (code != SQLITE_OK) return error_of_statement(database_.get(), code, sql);
     }
     return taken;
   }
@@ -372,7 +384,7 @@ class SqliteConnection final : public Connection {
   Result<> control(std::string_view sql) {
     Lease taken = TRY(lease(sql, true));
     int code = sqlite3_step(taken.statement);
-    if (code != SQLITE_DONE) return error_of(database_.get(), code, sql);
+    if (code != SQLITE_DONE) return error_of_statement(database_.get(), code, sql);
     return {};
   }
 
@@ -380,7 +392,7 @@ class SqliteConnection final : public Connection {
     Statement statement = TRY(prepare(sql, 0, nullptr));
     int code = sqlite3_step(statement.get());
     if (code == SQLITE_DONE) return std::string();
-    if (code != SQLITE_ROW) return error_of(database_.get(), code, sql);
+    if (code != SQLITE_ROW) return error_of_statement(database_.get(), code, sql);
     return std::string(CurrentRow(statement.get()).text(0));
   }
 

@@ -18,6 +18,8 @@ const std::vector<double> kSecondsBounds = {0.0005, 0.001, 0.0025, 0.005, 0.01, 
 constexpr std::chrono::seconds kIdleCheck{1};
 constexpr std::int64_t kStallLimitMs = 10'000;  // a database that is silent for longer is away
 
+using Late = Connection::Late;
+
 Result<> call(UniqueFunction<Result<>(Tx&)>& f, Tx& tx) {
   try {
     return f(tx);
@@ -226,9 +228,18 @@ Writer::Ended Writer::run_in_transaction(Write* first, std::size_t count) {
     const bool lost = !connection_->usable() || !connection_->in_transaction();
     if (alone && !write.outcome.ok()) {
       connection_->rollback();
-      return gave_way(write.outcome) ? Ended::kRetryAlone : Ended::kFailed;
+      // Nothing was committed: on another connection the same may succeed.
+      return gave_way(write.outcome) || !connection_->usable() ? Ended::kRetryAlone
+                                                               : Ended::kFailed;
     }
-    if (!lost && !gave_way(write.outcome)) continue;
+    const Late late = write.outcome.ok() ? Late::kNo : connection_->failed_late();
+    if (late == Late::kBegin && connection_->usable()) {
+      connection_->rollback();
+      fail_all(first, count, write.outcome.error());
+      return Ended::kFailed;
+    }
+    const bool is_anothers = late == Late::kStatement;
+    if (!lost && !is_anothers && !gave_way(write.outcome)) continue;
     // Nothing of the group was committed: the others may succeed without this one.
     connection_->rollback();
     if (!alone) return Ended::kRetryAlone;
@@ -249,6 +260,8 @@ Result<> Writer::run_one(Write& write, bool alone) {
   Result<> outcome = call(write.f, *connection_);
   if (outcome.ok() && connection_->failure()) outcome = *connection_->failure();
   if (alone || gave_way(outcome) || !connection_->in_transaction()) return outcome;
+  // Of an earlier write: the savepoint may not be there.
+  if (!outcome.ok() && connection_->failed_late() != Late::kNo) return outcome;
   Result<> closed =
       outcome.ok() ? connection_->release_savepoint() : connection_->rollback_to_savepoint();
   if (!closed.ok()) connection_->rollback();
@@ -267,7 +280,8 @@ Writer::Ended Writer::commit(Write* first, std::size_t count) {
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   if (committed.ok()) return Ended::kCommitted;
   fail_all(first, count, committed.error());
-  return gave_way(committed) ? Ended::kRetryAlone : Ended::kFailed;
+  const bool is_one_of_many = count > 1 && connection_->failed_late() == Late::kStatement;
+  return gave_way(committed) || is_one_of_many ? Ended::kRetryAlone : Ended::kFailed;
 }
 
 /// What the outcomes say about the database; before they are told to anybody.

@@ -1,7 +1,11 @@
 #include "io/http/client.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <dlfcn.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include <array>
 #include <exception>
@@ -98,6 +102,7 @@ struct Receiver {
   const char* refused = nullptr;
   bool head_ended = false;
   bool paused = false;
+  std::string not_public = {};  // an address that was not connected to
 
   std::size_t take_body(std::string_view bytes) {
     if (ahead_bytes && response.body.size() >= *ahead_bytes) {
@@ -156,6 +161,42 @@ std::size_t receive(char* data, std::size_t size, std::size_t count, void* recei
 /// Called by libcurl about once a second, and whenever something comes: not 0 gives up.
 int is_stopped(void* request, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
   return static_cast<const ClientRequest*>(request)->stop->stop_requested() ? 1 : 0;
+}
+
+/// The bytes of an IPv4 or IPv6 address; none of any other family.
+std::vector<std::uint8_t> address_bytes(const sockaddr& address) {
+  const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
+  const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
+  const void* from = address.sa_family == AF_INET ? static_cast<const void*>(&v4.sin_addr)
+                                                  : static_cast<const void*>(&v6.sin6_addr);
+  const std::size_t size = address.sa_family == AF_INET    ? 4
+                           : address.sa_family == AF_INET6 ? 16
+                                                           : 0;
+  const auto* bytes = static_cast<const std::uint8_t*>(from);
+  return {bytes, bytes + size};
+}
+
+std::string address_text(const sockaddr& address) {
+  const std::vector<std::uint8_t> bytes = address_bytes(address);
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (bytes.empty() ||
+      inet_ntop(address.sa_family, bytes.data(), text.data(), text.size()) == nullptr) {
+    return "an address of an unknown kind";
+  }
+  return text.data();
+}
+
+/// Called by libcurl for each address that it is about to connect to.
+curl_socket_t open_public_socket(void* receiver, curlsocktype, curl_sockaddr* target) {
+  try {
+    if (!is_public_address(address_bytes(target->addr))) {
+      static_cast<Receiver*>(receiver)->not_public = address_text(target->addr);
+      return CURL_SOCKET_BAD;
+    }
+  } catch (const std::exception&) {
+    return CURL_SOCKET_BAD;
+  }
+  return socket(target->family, target->socktype | SOCK_CLOEXEC, target->protocol);
 }
 
 /// "host:80" of "http://user@host:80/path".
@@ -225,7 +266,13 @@ class Transfer {
     set(CURLOPT_USERAGENT, "slipway/" SLIPWAY_VERSION);
     set(CURLOPT_HTTPHEADER, fields_.get());
     // A proxy of the environment has no way to this machine and its network.
-    if (is_allowed_host(authority_of(request_.url), {})) set(CURLOPT_NOPROXY, "*");
+    if (request_.public_only || is_allowed_host(authority_of(request_.url), {})) {
+      set(CURLOPT_NOPROXY, "*");
+    }
+    if (request_.public_only) {
+      set(CURLOPT_OPENSOCKETFUNCTION, &open_public_socket);
+      set(CURLOPT_OPENSOCKETDATA, static_cast<void*>(&receiver_));
+    }
   }
 
   void set_patience() {
@@ -292,9 +339,14 @@ class Transfer {
     if (code == CURLE_ABORTED_BY_CALLBACK)
       return unavailable(what + ": given up, this server ends");
     if (receiver_.refused != nullptr) return unavailable(what + ": " + receiver_.refused);
+    if (!receiver_.not_public.empty()) {
+      return denied(what + ": " + receiver_.not_public + " is no address of the public internet");
+    }
     const std::string why = why_[0] != '\0' ? why_.data() : curl_.easy_strerror(code);
     const bool wrong = code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL;
-    return wrong ? invalid(what + ": " + why) : unavailable(what + ": " + why);
+    if (wrong) return invalid(what + ": " + why);
+    const Error failed = unavailable(what + ": " + why);
+    return code == CURLE_OPERATION_TIMEDOUT ? with_tag(failed, "timeout") : failed;
   }
 
   const Libcurl& curl_;
@@ -493,6 +545,19 @@ Result<Response> fetch(const ClientRequest& request) {
   TRY(transfer.prepare());
   TRY(transfer.ended(curl->easy_perform(easy.get())));
   return std::move(transfer.response());
+}
+
+Result<std::string> non_public_address(const std::string& host) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  const int failed = getaddrinfo(host.c_str(), nullptr, &hints, &found);
+  if (failed != 0) return invalid(gai_strerror(failed));
+  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> addresses(found, &freeaddrinfo);
+  for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
+    if (!is_public_address(address_bytes(*one->ai_addr))) return address_text(*one->ai_addr);
+  }
+  return std::string();
 }
 
 std::unique_ptr<Client> make_client() {

@@ -19,14 +19,22 @@ struct ClientRequest {
   std::string body;
   std::chrono::milliseconds timeout{60'000};
   std::uint64_t response_bytes_max = 64u << 20;
+  /// For addresses that strangers name: connects only to addresses of the public internet, by no
+  /// proxy. What is judged is the address that is connected to, not an earlier answer of the name
+  /// service. kDenied.
+  bool public_only = false;
   /// Ends the request with kUnavailable about a second after a stop was requested.
   std::optional<StopToken> stop = {};
 };
 
 /// One request, whole answer in memory, no redirects. libcurl is opened on first use; kUnavailable
-/// says how to get it when it is missing, or what failed on the way. A status of any kind is a
-/// success here. Any thread.
+/// says how to get it when it is missing, or what failed on the way, with the tag "timeout" where
+/// the time was over. A status of any kind is a success here. Any thread.
 Result<Response> fetch(const ClientRequest& request);
+
+/// The first address of a host that is none of the public internet; empty when all are. Asks the
+/// name service: kInvalid when it knows none. For a first look, `public_only` above is what holds.
+Result<std::string> non_public_address(const std::string& host);
 
 /// An answer whose body comes piece by piece: read() fails with kUnavailable when it breaks off.
 /// One thread at a time. Dropped before its end, its connection is given up.

@@ -171,6 +171,38 @@ void mount_streams(Router& router) {
   }
 }
 
+TEST(Fetch, GoesToThePublicInternetOnlyWhenToldSo) {
+  TestServer server(mount);
+  ClientRequest request = to(Method::kGet, server.url("/echo"));
+  request.public_only = true;
+  const Result<Response> response = fetch(request);
+  ASSERT_FALSE(response.ok());
+  EXPECT_EQ(response.error().code, Code::kDenied);
+  EXPECT_NE(response.error().message.find("127.0.0.1 is no address of the public internet"),
+            std::string::npos)
+      << response.error().message;
+}
+
+TEST(Fetch, NamesOfThisMachineAreNoWayAroundThat) {
+  TestServer server(mount);
+  std::string url = server.url("/echo");
+  const std::string port = url.substr(url.rfind(':'));
+  for (const char* host : {"localhost", "[::1]", "[::ffff:127.0.0.1]", "0x7f.1", "2130706433"}) {
+    ClientRequest request = to(Method::kGet, std::string("http://") + host + port);
+    request.public_only = true;
+    const Result<Response> response = fetch(request);
+    ASSERT_FALSE(response.ok()) << host;
+    EXPECT_NE(response.error().code, Code::kInternal) << host;
+  }
+}
+
+TEST(Host, OfThisMachineHasAnAddressThatIsNotPublic) {
+  const Result<std::string> inner = non_public_address("127.0.0.1");
+  ASSERT_TRUE(inner.ok()) << inner.error().message;
+  EXPECT_EQ(*inner, "127.0.0.1");
+  EXPECT_EQ(*non_public_address("1.1.1.1"), "");
+}
+
 TEST(Client, ReadsAnAnswerPieceByPieceInBoundedMemory) {
   TestServer server(mount_streams);
   std::unique_ptr<Client> client = make_client();

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "io/http/guard.h"
+#include "io/http/tags.h"
 
 namespace slipway::http {
 namespace {
@@ -50,10 +51,10 @@ bool is_exempt_from_host_check(std::string_view path) {
 }  // namespace
 
 Site::Site(const ServerOptions& server_options, const Router& server_router, Metrics& registry,
-           Authenticate who)
+           std::shared_ptr<Doorkeeper> who)
     : options(server_options),
       router(server_router),
-      authenticate(std::move(who)),
+      doorkeeper(std::move(who)),
       limits(to_limits(server_options)),
       metrics(server_router, registry),
       buffered(std::make_shared<std::atomic<std::int64_t>>(0)),
@@ -95,10 +96,12 @@ void Exchange::answer(Response response) {
 
 // ---- Conversation
 
-Conversation::Conversation(Site& site, LoopState& loop, std::function<void()> nudge)
+Conversation::Conversation(Site& site, LoopState& loop, std::function<void()> nudge,
+                           std::function<std::string()> peer)
     : site_(site),
       loop_(loop),
       nudge_(std::move(nudge)),
+      peer_(std::move(peer)),
       scanner_(site.limits),
       chunks_(site.limits),
       progress_ms_(loop.now_ms),
@@ -144,6 +147,8 @@ void Conversation::lost() {
   broken_ = true;
   if (pipe_ != nullptr) pipe_->fail(unavailable("the peer went away"));
   pipe_.reset();
+  if (proof_ != nullptr) proof_->conversation = nullptr;
+  proof_.reset();
   drop_turns();
 }
 
@@ -187,7 +192,7 @@ void Conversation::tick() {
   const bool reads_body = reading_ == Reading::kBody && !paused_ && !body_broken_;
   if (broken_ || (closing_ && output_.empty())) return;
   if (reads_body && is_too_slow()) {
-    fail_body(408, unavailable("the body comes too slowly"));
+    fail_body(408, with_tag(unavailable("the body comes too slowly"), kSlowSender));
   } else if (!output_.empty()) {
     if (!stalled(progress_ms_, site_.options.body_timeout)) return;
     broken_ = true;
@@ -240,8 +245,8 @@ void Conversation::settle_end() {
     else
       closing_ = true;
   }
-  // Ahead of the peer, what it has asked waits for it; sent() goes on.
-  if (turns_.empty() && !is_ahead()) closing_ = true;
+  // Ahead of the peer, what it has asked waits for it; sent() goes on, as does a proof.
+  if (turns_.empty() && !is_ahead() && proof_ == nullptr) closing_ = true;
 }
 
 void Conversation::after_outside_event() {
@@ -295,6 +300,8 @@ void Conversation::begin_request() {
   request_.body_stream.reset();
   request_.body_length.reset();
   request_.principal = {};
+  request_.peer.clear();
+  request_.cleared = false;
   framing_ = {};
   turn_ = {};
   turn_.started = std::chrono::steady_clock::now();
@@ -305,14 +312,66 @@ bool Conversation::runs_beside_others() const {
 }
 
 bool Conversation::admit() {
-  if (!runs_beside_others()) return false;
+  if (proof_ != nullptr || !runs_beside_others()) return false;
   std::optional<Response> refused = refused_by_guard();
   if (!refused) refused = refused_by_route();
+  if (!refused) refused = refused_by_doorkeeper();
+  if (proof_ != nullptr) return false;
+  go_on(std::move(refused));
+  return true;
+}
+
+void Conversation::go_on(std::optional<Response> refused) {
+  if (!refused) refused = refused_by_bounds();
   if (refused)
     answer_early(std::move(*refused));
   else
     start_body();
-  return true;
+}
+
+std::optional<Response> Conversation::refused_by_doorkeeper() {
+  if (site_.doorkeeper == nullptr) return std::nullopt;
+  std::optional<Result<Principal>> caller = site_.doorkeeper->recognise(request_, *turn_.entry);
+  if (caller) return take_caller(std::move(*caller));
+  Workers::Task task = [self = proof_ = std::make_shared<Proof>(Proof{this}), inbox = loop_.inbox,
+                        keeper = site_.doorkeeper, entry = turn_.entry, head = request_,
+                        peer = peer_ ? peer_() : std::string()]() mutable {
+    head.peer = std::move(peer);
+    inbox->post([self, caller = keeper->prove(head, *entry)]() mutable {
+      if (self->conversation != nullptr) self->conversation->proved(std::move(caller));
+    });
+  };
+  if (site_.workers.push(task)) return std::nullopt;
+  proof_.reset();
+  site_.metrics.refused_requests.add();
+  return with_retry(turn_.entry->errors(unavailable("too many requests wait already")));
+}
+
+void Conversation::proved(Result<Principal> caller) {
+  proof_.reset();
+  if (broken_ || closing_) return;
+  advancing_ = true;  // advance() follows
+  go_on(take_caller(std::move(caller)));
+  advancing_ = false;
+  after_outside_event();
+}
+
+std::optional<Response> Conversation::take_caller(Result<Principal> caller) {
+  if (caller.ok()) {
+    request_.principal = std::move(*caller);
+    return std::nullopt;
+  }
+  const Error& error = caller.error();
+  Response response = turn_.entry->errors(error);
+  if (error.code == Code::kBusy) response.headers.set("Retry-After", "10");
+  if (error.tag != kUnauthenticated) return response;
+  response.status = 401;
+  // A page asks by itself, in its own words; any other caller is to send a name and a password.
+  const std::string_view mode = request_.headers.get("Sec-Fetch-Mode");
+  const bool page = !mode.empty() && mode != "navigate";
+  response.headers.set("WWW-Authenticate", page ? "Bearer realm=\"slipway\""
+                                                : "Basic realm=\"slipway\", charset=\"UTF-8\"");
+  return response;
 }
 
 std::optional<Response> Conversation::refused_by_guard() {
@@ -325,6 +384,7 @@ std::optional<Response> Conversation::refused_by_guard() {
   }
   const bool has_origin = framing_.origin.data() != nullptr;
   if (has_origin && changes_state(request_.method) &&
+      !is_same_origin(framing_.origin, framing_.host) &&
       !is_allowed_origin(framing_.origin, site_.options.allowed_origins)) {
     return Response::text("Cross-origin request blocked", 403);
   }
@@ -349,11 +409,11 @@ std::optional<Response> Conversation::refused_by_route() {
   turn_.entry = &entry;
   if (match.bad_escape) return entry.errors(invalid("the path has a malformed %-escape"));
   request_.captures = std::move(match.captures);
-  if (site_.authenticate) {
-    Result<Principal> principal = site_.authenticate(request_);
-    if (!principal.ok()) return entry.errors(principal.error());
-    request_.principal = std::move(*principal);
-  }
+  return std::nullopt;
+}
+
+std::optional<Response> Conversation::refused_by_bounds() const {
+  const Router::Entry& entry = *turn_.entry;
   if (framing_.content_length.value_or(0) > entry.route.body_bytes_max) {
     Response response = entry.errors(invalid(
         "the body is larger than " + std::to_string(entry.route.body_bytes_max) + " bytes"));
@@ -578,7 +638,12 @@ void Conversation::resume_body(const Exchange& exchange) {
 
 void Conversation::dispatch() {
   const Router::Entry& entry = *turn_.entry;
+  if (entry.route.tells_peer && peer_) request_.peer = peer_();
   if (entry.route.place == Place::kBlocking) return run_on_worker(entry, new_exchange());
+  Router::Guard* guard = site_.router.guard();
+  if (guard != nullptr && guard->may_wait(entry, request_)) {
+    return run_on_worker(entry, new_exchange());
+  }
   if (entry.answer) return answer_now(entry);
   run_late(entry);
 }

@@ -28,11 +28,11 @@ namespace slipway::http {
 /// What all conversations of a server share.
 struct Site {
   Site(const ServerOptions& server_options, const Router& server_router, Metrics& metrics,
-       Authenticate who);
+       std::shared_ptr<Doorkeeper> who);
 
   const ServerOptions options;
   const Router& router;
-  const Authenticate authenticate;
+  const std::shared_ptr<Doorkeeper> doorkeeper;
   const ParseLimits limits;
   ServerMetrics metrics;
   std::shared_ptr<std::atomic<std::int64_t>> buffered;  // bytes of bodies held in memory
@@ -113,8 +113,10 @@ class Exchange final : public Reply::Sink, public std::enable_shared_from_this<E
 ///   room() -> read -> received(n);  output() -> send -> sent(n);  then room() and output() again.
 class Conversation {
  public:
-  /// `nudge` is called when, outside the driver's own calls, there may be output, room or an end.
-  Conversation(Site& site, LoopState& loop, std::function<void()> nudge);
+  /// `nudge` is called when, outside the driver's own calls, there may be output, room or an end;
+  /// `peer` says the address of who is at the other end.
+  Conversation(Site& site, LoopState& loop, std::function<void()> nudge,
+               std::function<std::string()> peer = {});
   ~Conversation();
   Conversation(const Conversation&) = delete;
 
@@ -162,6 +164,11 @@ class Conversation {
   bool runs_beside_others() const;
   std::optional<Response> refused_by_guard();
   std::optional<Response> refused_by_route();
+  std::optional<Response> refused_by_bounds() const;
+  std::optional<Response> refused_by_doorkeeper();
+  std::optional<Response> take_caller(Result<Principal> caller);
+  void proved(Result<Principal> caller);
+  void go_on(std::optional<Response> refused);
   void refuse(int status, const char* why);
   void answer_early(Response response);
   void reject(int status, Response response);
@@ -201,9 +208,16 @@ class Conversation {
   void drop_turns();
   void cut_stream(const char* why);
 
+  /// Who asks is being found out on a worker; the request waits, parked.
+  struct Proof {
+    Conversation* conversation;  // null once the connection is gone
+  };
+
   Site& site_;
   LoopState& loop_;
   std::function<void()> nudge_;
+  std::function<std::string()> peer_;
+  std::shared_ptr<Proof> proof_;
   Output output_;
 
   std::unique_ptr<char[]> in_;

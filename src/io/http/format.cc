@@ -152,10 +152,11 @@ void append_head(std::string& out, const Response& response, const Delivery& del
     append_number(out, static_cast<std::uint64_t>(response.status));
     out.append(" ").append(reason_of(response.status)).append("\r\n");
   }
-  bool framed = false;
+  bool framed = false, says_when = response.status != 503 && response.status != 429;
   for (const auto& [name, value] : response.headers.all()) {
     if (is_servers_own(name)) continue;
     framed |= name.size() == 15 && same_name(name, "x-frame-options");
+    says_when |= name.size() == 11 && same_name(name, "retry-after");
     out.append(name).append(": ").append(value).append("\r\n");
   }
   if (delivery.length) {
@@ -170,6 +171,8 @@ void append_head(std::string& out, const Response& response, const Delivery& del
   else if (delivery.say_keep_alive)
     out.append("Connection: keep-alive\r\n");
   out.append(date_line);
+  // Whatever is not there now is worth another try.
+  if (!says_when) out.append("Retry-After: 1\r\n");
   if (!framed) out.append("X-Frame-Options: SAMEORIGIN\r\n");
   out.append("X-Content-Type-Options: nosniff\r\n\r\n");
 }

@@ -70,7 +70,62 @@ bool is_private(std::string_view name) {
   return v6 && ((*v6)[0] & 0xFE) == 0xFC;
 }
 
+struct Network {
+  std::array<std::uint8_t, 16> prefix;
+  int bits;
+};
+
+bool lies_in(std::span<const std::uint8_t> address, const Network& network) {
+  for (int bit = 0; bit < network.bits; ++bit) {
+    const std::size_t at = static_cast<std::size_t>(bit) / 8;
+    const int mask = 0x80 >> (bit % 8);
+    if ((address[at] & mask) != (network.prefix[at] & mask)) return false;
+  }
+  return true;
+}
+
+bool lies_in_any(std::span<const std::uint8_t> address, std::span<const Network> networks) {
+  return std::any_of(networks.begin(), networks.end(),
+                     [&](const Network& network) { return lies_in(address, network); });
+}
+
+// What IANA's registries of special-purpose addresses call not globally reachable.
+constexpr Network kSpecialV4[] = {
+    {{0}, 8},
+    {{10}, 8},
+    {{100, 64}, 10},
+    {{127}, 8},
+    {{169, 254}, 16},
+    {{172, 16}, 12},
+    {{192, 0, 0}, 24},
+    {{192, 0, 2}, 24},
+    {{192, 88, 99}, 24},
+    {{192, 168}, 16},
+    {{198, 18}, 15},
+    {{198, 51, 100}, 24},
+    {{203, 0, 113}, 24},
+    {{224}, 4},
+    {{240}, 4},
+};
+// All that is given out is in 2000::/3.
+constexpr Network kGlobalV6{{0x20}, 3};
+constexpr Network kSpecialV6[] = {
+    {{0x20, 0x01}, 23}, {{0x20, 0x01, 0x0D, 0xB8}, 32}, {{0x3F, 0xFF}, 20}};
+constexpr Network kMapped{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF}, 96};
+constexpr Network kNat64{{0, 0x64, 0xFF, 0x9B}, 96};
+constexpr Network kSixToFour{{0x20, 0x02}, 16};
+
 }  // namespace
+
+bool is_public_address(std::span<const std::uint8_t> bytes) {
+  if (bytes.size() == 4) return !lies_in_any(bytes, kSpecialV4);
+  if (bytes.size() != 16) return false;
+  if (lies_in(bytes, kMapped) || lies_in(bytes, kNat64)) {
+    return is_public_address(bytes.subspan(12, 4));
+  }
+  if (lies_in(bytes, kSixToFour)) return is_public_address(bytes.subspan(2, 4));
+  return lies_in(bytes, kGlobalV6) && !lies_in_any(bytes, kSpecialV6);
+}
 
 bool matches_wildcards(std::string_view text, std::string_view pattern) {
   // On a mismatch the last star takes one more character; earlier stars never need to be tried
@@ -111,6 +166,14 @@ bool is_allowed_origin(std::string_view origin, const std::vector<std::string>& 
   return std::any_of(allowed.begin(), allowed.end(), [&](const std::string& pattern) {
     return matches_wildcards(origin, pattern);
   });
+}
+
+bool is_same_origin(std::string_view origin, std::string_view host) {
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    if (!same_name(origin.substr(0, scheme.size()), scheme)) continue;
+    return !host.empty() && same_name(origin.substr(scheme.size()), host);
+  }
+  return false;
 }
 
 bool changes_state(Method method) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +18,13 @@ namespace slipway::http {
 bool is_allowed_host(std::string_view host, const std::vector<std::string>& allowed);
 /// Whether an Origin may change state: a page of this machine, or one of `allowed` ("*" wildcards).
 bool is_allowed_origin(std::string_view origin, const std::vector<std::string>& allowed);
+/// Whether an address (4 or 16 bytes, as on the wire) is one of the public internet: none of this
+/// machine, of a private network, of a link (where clouds keep their metadata), and none reserved;
+/// of an IPv6 address that carries an IPv4 one, that one counts.
+bool is_public_address(std::span<const std::uint8_t> bytes);
+/// Whether an Origin is the host that was asked, by http or https: a page that this server gave out
+/// itself. Only where the Host was found allowed.
+bool is_same_origin(std::string_view origin, std::string_view host);
 /// POST, PUT, PATCH, DELETE.
 bool changes_state(Method method);
 

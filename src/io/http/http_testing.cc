@@ -174,11 +174,12 @@ std::string post(std::string_view target, std::string_view body, std::string_vie
   return text.append("\r\n").append(body);
 }
 
-TestServer::TestServer(const Mount& mount, ServerOptions options, Authenticate authenticate) {
+TestServer::TestServer(const Mount& mount, ServerOptions options,
+                       std::shared_ptr<Doorkeeper> doorkeeper) {
   mount(router_);
   options.port = 0;
   Result<std::unique_ptr<Server>> opened =
-      Server::open(std::move(options), router_, metrics, std::move(authenticate));
+      Server::open(std::move(options), router_, metrics, std::move(doorkeeper));
   must(opened.ok(), "the test server cannot listen");
   server_ = std::move(*opened);
   server_->start();

@@ -66,7 +66,7 @@ class TestServer {
  public:
   using Mount = std::function<void(Router&)>;
   explicit TestServer(const Mount& mount, ServerOptions options = {},
-                      Authenticate authenticate = {});
+                      std::shared_ptr<Doorkeeper> doorkeeper = nullptr);
   ~TestServer();
 
   int port() const { return server_->port(); }

@@ -1,5 +1,7 @@
 #include "io/http/loop.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -37,6 +39,24 @@ std::int64_t tick_of(const ServerOptions& options) {
   return std::clamp<std::int64_t>(shortest.count() / 4, 5, 1000);
 }
 
+/// "192.0.2.7"; an IPv4 address that came over IPv6 is one of IPv4.
+std::string peer_address(int fd) {
+  sockaddr_storage peer{};
+  socklen_t size = sizeof(peer);
+  char text[INET6_ADDRSTRLEN] = "";
+  if (getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) != 0) return "";
+  if (peer.ss_family == AF_INET) {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(peer);
+    inet_ntop(AF_INET, &v4.sin_addr, text, sizeof(text));
+  } else if (peer.ss_family == AF_INET6) {
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(peer);
+    inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof(text));
+  }
+  constexpr std::string_view kMapped = "::ffff:";
+  const std::string_view address = text;
+  return std::string(address.starts_with(kMapped) ? address.substr(kMapped.size()) : address);
+}
+
 bool would_block() {
   return errno == EAGAIN || errno == EWOULDBLOCK;
 }
@@ -46,7 +66,9 @@ bool would_block() {
 // ---- Connection
 
 Connection::Connection(Loop& loop, Fd socket) : loop_(loop), socket_(std::move(socket)) {
-  conversation_.emplace(loop.site, loop.state, [this] { loop_.touch(*this); });
+  conversation_.emplace(
+      loop.site, loop.state, [this] { loop_.touch(*this); },
+      [this] { return peer_address(socket_.get()); });
   loop_.site.metrics.connections.add(1);
 }
 

@@ -56,11 +56,21 @@ Result<Query> parse_query(std::string_view encoded);
 Result<std::string> percent_decode(std::string_view text);
 std::string percent_encode(std::string_view text, std::string_view keep = "");
 
-/// Who asks: filled before the handler runs. Until users exist everybody on a loopback address may
-/// do everything; `attempt` is set when the request carried the token of a running attempt.
+/// Which things of a kind a caller may see: all but these, or these only.
+struct Sight {
+  bool all_but = true;
+  std::vector<std::string> names = {};
+};
+
+/// Who asks: filled before the handler runs. Where nobody is asked who he is, everybody may do
+/// everything; `attempt` is set when the request carried the token of a running attempt.
 struct Principal {
-  std::string name;     // "" for an anonymous local caller
-  std::string attempt;  // id of the attempt whose token was sent, else ""
+  std::string name = {};     // "" for an anonymous local caller
+  std::string attempt = {};  // id of the attempt whose token was sent, else ""
+  std::string scope = {};    // what the token that was sent is good for; "" for everything
+  std::string session = {};  // the key of the token or session that was sent, else ""
+  /// For searches, filled by the router's guard; null: everything.
+  std::shared_ptr<const Sight> experiments = nullptr, models = nullptr;
 };
 
 struct Request {
@@ -75,6 +85,8 @@ struct Request {
   std::shared_ptr<BodyReader> body_stream;   // set when the route streams
   std::optional<std::uint64_t> body_length;  // as declared by Content-Length
   Principal principal;
+  std::string peer;  // the address that it comes from; where a Doorkeeper or the route asks for it
+  bool cleared = false;  // the router's guard has permitted this very request already
 
   /// Precondition: the pattern has {name}.
   const std::string& capture(std::string_view name) const;

@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "base/text.h"
+#include "io/http/tags.h"
 #include "io/wire/json.h"
 
 namespace slipway::http {
@@ -178,12 +179,27 @@ Router::Router(Reply::RenderError fallback)
     : fallback_errors_(fallback), index_(std::make_shared<Index>()) {}
 
 void Router::Group::add(Route route, Handler handler) {
-  auto late = [handler](Request request, Reply reply) { reply.finish(handler(request)); };
-  router_.add_entry(prefix_, {std::move(route), errors_, std::move(late), std::move(handler)});
+  Handler guarded = [router = &router_, index = router_.entries_.size(),
+                     handler = std::move(handler)](Request& request) -> Result<Response> {
+    TRY(router->permit(index, request));
+    return handler(request);
+  };
+  auto late = [guarded](Request request, Reply reply) { reply.finish(guarded(request)); };
+  router_.add_entry(prefix_, {std::move(route), errors_, std::move(late), std::move(guarded)});
 }
 
 void Router::Group::add_late(Route route, LateHandler handler) {
-  router_.add_entry(prefix_, {std::move(route), errors_, std::move(handler), {}});
+  LateHandler guarded = [router = &router_, index = router_.entries_.size(),
+                         handler = std::move(handler)](Request request, Reply reply) {
+    if (Result<> may = router->permit(index, request); !may.ok()) return reply.finish(may.error());
+    handler(std::move(request), std::move(reply));
+  };
+  router_.add_entry(prefix_, {std::move(route), errors_, std::move(guarded), {}});
+}
+
+Result<> Router::permit(std::size_t index, Request& request) const {
+  if (guard_ == nullptr) return {};
+  return guard_->permit(*entries_[index], request);
 }
 
 void Router::Group::otherwise(std::function<Response(const Request&, bool)> respond) {
@@ -279,7 +295,8 @@ Response render_plain_error(const Error& error) {
   std::string body = "{\"error\": ";
   wire::append_quoted(body, error.message);
   body += "}";
-  return Response::json(std::move(body), status_of(error.code));
+  const int status = error.tag == kSlowSender ? 408 : status_of(error.code);
+  return Response::json(std::move(body), status);
 }
 
 int status_of(Code code) {

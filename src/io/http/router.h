@@ -87,6 +87,7 @@ struct Route {
   Place place;
   std::uint64_t body_bytes_max = 64u << 20;
   bool streams_body = false;  // the handler gets Request::body_stream and must be kBlocking
+  bool tells_peer = false;    // the handler gets Request::peer
 };
 
 /// Routes whose errors are rendered alike. Patterns are literal prefix + Route::pattern.
@@ -138,6 +139,22 @@ class Router {
   /// Methods that some route takes at this path, in the enum's order; HEAD comes with GET.
   std::vector<Method> allowed(std::string_view path) const;
 
+  /// Whether the caller of a request may make it. Any thread.
+  class Guard {
+   public:
+    virtual ~Guard() = default;
+    /// On a loop, so in memory only. True: permit() may wait, or refuse, so the request goes to a
+    /// worker first.
+    virtual bool may_wait(const Entry& entry, Request& request) = 0;
+    /// Right before the handler runs, on its thread. May narrow the request to what its caller may
+    /// see. An error is the answer.
+    virtual Result<> permit(const Entry& entry, Request& request) = 0;
+  };
+  /// Asked from now on for every request, also for those that one handler makes of another's
+  /// routes. Once, before anything is served.
+  void set_guard(std::shared_ptr<Guard> guard) { guard_ = std::move(guard); }
+  Guard* guard() const { return guard_.get(); }
+
   /// Every route, for the permission table test and the generated reference.
   std::vector<const Entry*> entries() const;
 
@@ -148,11 +165,13 @@ class Router {
   };
   struct Index;  // segments to entries
   void add_entry(std::string prefix, Entry entry);
+  Result<> permit(std::size_t index, Request& request) const;
 
   Reply::RenderError fallback_errors_;
   std::vector<std::unique_ptr<Entry>> entries_;
   std::vector<Otherwise> otherwise_;
   std::shared_ptr<Index> index_;
+  std::shared_ptr<Guard> guard_;
 };
 
 /// {"error": "<message>"} with the status of the code.

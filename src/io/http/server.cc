@@ -90,8 +90,8 @@ class Acceptor final : public Source {
 class EpollServer final : public Server {
  public:
   EpollServer(const ServerOptions& options, const Router& router, Metrics& metrics,
-              Authenticate authenticate)
-      : site_(options, router, metrics, std::move(authenticate)) {}
+              std::shared_ptr<Doorkeeper> doorkeeper)
+      : site_(options, router, metrics, std::move(doorkeeper)) {}
   ~EpollServer() override { abort(); }
 
   Result<> listen();
@@ -157,8 +157,9 @@ void EpollServer::stop_accepting() {
 }  // namespace
 
 Result<std::unique_ptr<Server>> Server::open(ServerOptions options, const Router& router,
-                                             Metrics& metrics, Authenticate authenticate) {
-  auto server = std::make_unique<EpollServer>(options, router, metrics, std::move(authenticate));
+                                             Metrics& metrics,
+                                             std::shared_ptr<Doorkeeper> doorkeeper) {
+  auto server = std::make_unique<EpollServer>(options, router, metrics, std::move(doorkeeper));
   TRY(server->listen());
   return std::unique_ptr<Server>(std::move(server));
 }

@@ -9,6 +9,7 @@
 
 #include "base/metrics.h"
 #include "base/result.h"
+#include "io/http/doorkeeper.h"
 #include "io/http/router.h"
 
 namespace slipway::http {
@@ -42,9 +43,6 @@ struct ServerOptions {
   std::vector<std::string> allowed_origins;
 };
 
-/// Says who asks, from the request's headers. kDenied ends the request.
-using Authenticate = std::function<Result<Principal>(const Request&)>;
-
 /// HTTP/1.1: keep-alive, pipelining, chunked bodies both ways, HEAD, Expect: 100-continue. Each
 /// loop owns its connections; inline handlers run on it, blocking ones on the pool. Host and Origin
 /// are checked for every route. Pipelined GET, HEAD and OPTIONS without a body run at the same
@@ -54,7 +52,8 @@ class Server {
   /// Listens, does not accept yet. `router` must outlive the server. kUnavailable if the address is
   /// taken.
   static Result<std::unique_ptr<Server>> open(ServerOptions options, const Router& router,
-                                              Metrics& metrics, Authenticate authenticate = {});
+                                              Metrics& metrics,
+                                              std::shared_ptr<Doorkeeper> doorkeeper = nullptr);
   virtual ~Server() = default;
 
   virtual int port() const = 0;

@@ -14,6 +14,7 @@
 #include <mutex>
 #include <thread>
 
+#include "io/http/doorkeeper.h"
 #include "io/http/http_testing.h"
 
 namespace slipway::http {
@@ -436,14 +437,34 @@ TEST(Server, RefusesChangesByPagesOfOthers) {
   EXPECT_EQ(socket.ask(get("/hello", "Origin: http://evil.example.org\r\n")).status, 200);
 }
 
+/// Knows one token by heart; what begins with "Slow" it has to look up.
+class Porter : public Doorkeeper {
+ public:
+  std::optional<Result<Principal>> recognise(const Request& head, const Router::Entry&) override {
+    const std::string_view said = head.headers.get("Authorization");
+    if (said == "Bearer good") return Principal{"me", ""};
+    if (said.starts_with("Slow ")) return std::nullopt;
+    if (said.empty()) return Error{Code::kDenied, "who are you?", kUnauthenticated};
+    return Error{Code::kDenied, "not you"};
+  }
+  Result<Principal> prove(const Request& head, const Router::Entry&) override {
+    if (head.headers.get("Authorization") == "Slow good") return Principal{"me", ""};
+    return Error{Code::kDenied, "not you", kUnauthenticated};
+  }
+};
+
 TEST(Server, AsksWhoItIs) {
-  TestServer server(mount_basics, {}, [](const Request& request) -> Result<Principal> {
-    if (request.headers.get("Authorization") == "Bearer good") return Principal{"me", ""};
-    return denied("who are you?");
-  });
+  TestServer server(mount_basics, {}, std::make_shared<Porter>());
   Socket socket = server.connect();
-  EXPECT_EQ(socket.ask(get("/hello")).status, 403);
-  EXPECT_EQ(socket.ask(get("/hello", "Authorization: Bearer good\r\n")).status, 200);
+  const auto asked_by = [&](const std::string& who) {
+    return socket.ask(get("/hello", "Authorization: " + who + "\r\n")).status;
+  };
+  EXPECT_EQ(socket.ask(get("/hello")).status, 401);
+  EXPECT_EQ(asked_by("Bearer good"), 200);
+  EXPECT_EQ(asked_by("Bearer bad"), 403);
+  EXPECT_EQ(asked_by("Slow good"), 200);
+  EXPECT_EQ(asked_by("Slow bad"), 401);
+  EXPECT_EQ(socket.ask(post("/echo", "x", "Authorization: Slow good\r\n")).status, 200);
 }
 
 // ---- hostile input

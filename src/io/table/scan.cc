@@ -35,9 +35,9 @@ Result<Format> format_of(const std::filesystem::path& path) {
 }
 
 /// The file is opened here and named to DuckDB by its descriptor: its path may hold anything, and
-/// what is checked is what is read.
+/// what is checked is what is read. A pipe without a writer is not waited for.
 Result<Fd> open_file(const std::filesystem::path& path) {
-  Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file) {
     if (errno == ENOENT) return missing("there is no file " + path.string());
     return system_error("cannot open " + path.string(), errno);
@@ -129,8 +129,10 @@ Result<> run(Handles& handles, const std::string& sql) {
   return invalid(text != nullptr ? text : "DuckDB refuses a query");
 }
 
-/// From here on the database reads the one file, and no statement can change that.
+/// From here on the database reads the one file, and no statement can change that. A time without a
+/// zone is one of UTC, wherever this runs.
 Result<> lock(Handles& handles, const std::string& file) {
+  TRY(run(handles, "set TimeZone = 'UTC'"));
   TRY(run(handles, "set allowed_paths = ['" + file + "']"));
   TRY(run(handles, "set enable_external_access = false"));
   return run(handles, "set lock_configuration = true");
@@ -182,17 +184,34 @@ std::string whole_number(const std::string& name) {
          " || '\" is no whole number') else cast(" + name + " as bigint) end";
 }
 
+/// A date of a text. DuckDB itself would drop what follows it, a time of day or anything else.
+/// Years beyond 9999 are longer, and read as they are written.
+std::string plain_date(const std::string& name) {
+  const std::string text = "trim(" + name + ")", date = "cast(" + text + " as date)";
+  return "case when contains(" + name + ", ':') or (length(" + text + ") > 10 and cast(" + date +
+         " as varchar) <> " + text + ") then error('Conversion Error: \"' || " + name +
+         " || '\" is more than a date') else epoch_us(" + date + ") end";
+}
+
+/// How a CSV file's columns are read.
+struct Reading {
+  bool texts = false;        // whole numbers come as texts, to be checked
+  bool dates = false;        // and so do dates
+  bool zoned_times = false;  // times may have a zone, though those looked at have none
+};
+
 /// The column in one of the four representations of ColumnView.
-std::string selected(const Field& field, bool parquet) {
+std::string selected(const Field& field, const Reading& reading) {
   const std::string name = sql_name(field.name);
   switch (field.type) {
     case Type::kBool:
       return name;
     case Type::kInteger:
-      return parquet ? "cast(" + name + " as bigint)" : whole_number(name);
+      return reading.texts ? whole_number(name) : "cast(" + name + " as bigint)";
     case Type::kReal:
       return "cast(" + name + " as double)";
     case Type::kDate:
+      return reading.dates ? plain_date(name) : "epoch_us(" + name + ")";
     case Type::kTimestamp:
       return "epoch_us(" + name + ")";
     case Type::kText:
@@ -300,9 +319,11 @@ class DuckScan final : public Scan {
       return wrong_cell(path_, handles_->duck.answer_error(&handles_->answer));
     }
     std::vector<Field> all = described();
-    const std::string numbers = format.parquet ? "" : numbers_as_texts(all);
+    const Reading reading =
+        format.parquet ? Reading() : TRY(reading_of(all, format, file, options));
+    const std::string types = types_of(all, reading);
     fields_ = TRY(chosen(std::move(all), options.columns));
-    return stream(source_of(format, file, options, numbers), format.parquet);
+    return stream(source_of(format, file, options, types), reading);
   }
 
   const std::vector<Field>& fields() const override { return fields_; }
@@ -321,22 +342,65 @@ class DuckScan final : public Scan {
   }
 
  private:
-  /// Whole numbers of CSV are checked while they are read: their type was found from some rows.
-  static std::string numbers_as_texts(const std::vector<Field>& fields) {
+  static bool has(const std::vector<Field>& fields, Type type) {
+    return std::any_of(fields.begin(), fields.end(),
+                       [&](const Field& field) { return field.type == type; });
+  }
+
+  /// What was found from some rows is checked while all are read. Dates and times in a format of
+  /// their own ("31/12/2024") are read by it and by nothing else; those of ISO 8601 are cut to
+  /// size.
+  Result<Reading> reading_of(const std::vector<Field>& fields, const Format& format,
+                             const std::string& file, const ScanOptions& options) {
+    Reading reading;
+    reading.texts = true;
+    if (!has(fields, Type::kDate) && !has(fields, Type::kTimestamp)) return reading;
+    std::string date, time;
+    if (!run(*handles_, "select coalesce(DateFormat, ''), coalesce(TimestampFormat, '') from " +
+                            call(format, "sniff_csv", file, options))
+             .ok())
+      return wrong_cell(path_, handles_->duck.answer_error(&handles_->answer));
+    TRY(read_formats(date, time));
+    reading.dates = date.empty() || date == "%Y-%m-%d";
+    reading.zoned_times = time.empty();
+    return reading;
+  }
+
+  Result<> read_formats(std::string& date, std::string& time) {
+    duck::Chunk chunk = handles_->duck.fetch_chunk(handles_->answer);
+    if (chunk == nullptr)
+      return internal("DuckDB says nothing of the formats in " + path_.string());
+    const DuckChunk row(handles_, chunk, {{"date", Type::kText}, {"time", Type::kText}});
+    if (row.rows == 0) return internal("DuckDB says nothing of the formats in " + path_.string());
+    date = row.columns[0].texts[0];
+    time = row.columns[1].texts[0];
+    return {};
+  }
+
+  static std::string types_of(const std::vector<Field>& fields, const Reading& reading) {
     std::string types;
     for (const Field& field : fields) {
-      if (field.type != Type::kInteger) continue;
-      types += (types.empty() ? "" : ", ") + sql_text(field.name) + ": 'VARCHAR'";
+      const bool as_text = (field.type == Type::kInteger && reading.texts) ||
+                           (field.type == Type::kDate && reading.dates);
+      const bool as_zoned = field.type == Type::kTimestamp && reading.zoned_times;
+      if (!as_text && !as_zoned) continue;
+      types += (types.empty() ? "" : ", ") + sql_text(field.name) +
+               (as_text ? ": 'VARCHAR'" : ": 'TIMESTAMPTZ'");
     }
     return types.empty() ? "" : ", types = {" + types + "}";
+  }
+
+  static std::string call(const Format& format, const char* function, const std::string& file,
+                          const ScanOptions& options, const std::string& more = "") {
+    return std::string(function) + "('" + file + "', header = true, compression = '" +
+           (format.gzip ? "gzip" : "none") +
+           "', sample_size = " + (options.types_from_all_rows ? "-1" : "20480") + more + ")";
   }
 
   static std::string source_of(const Format& format, const std::string& file,
                                const ScanOptions& options, const std::string& more = "") {
     if (format.parquet) return "read_parquet('" + file + "')";
-    return "read_csv('" + file + "', header = true, compression = '" +
-           (format.gzip ? "gzip" : "none") +
-           "', sample_size = " + (options.types_from_all_rows ? "-1" : "20480") + more + ")";
+    return call(format, "read_csv", file, options, more);
   }
 
   std::vector<Field> described() {
@@ -367,9 +431,9 @@ class DuckScan final : public Scan {
     return some;
   }
 
-  Result<> stream(const std::string& source, bool parquet) {
+  Result<> stream(const std::string& source, const Reading& reading) {
     std::string sql = "select ";
-    for (const Field& field : fields_) sql += selected(field, parquet) + ", ";
+    for (const Field& field : fields_) sql += selected(field, reading) + ", ";
     sql.resize(sql.size() - 2);
     sql += " from " + source;
     handles_->end_answer();

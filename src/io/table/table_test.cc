@@ -149,6 +149,105 @@ TEST(Scan, ALateFractionAmongWholeNumbersIsNotRounded) {
   }
 }
 
+/// A column of so many cells and then another one.
+std::string cells(const std::string& usual, const std::string& late) {
+  std::string text = "t,n\n";
+  for (int i = 0; i < 30'000; ++i) text += usual + "," + std::to_string(i) + "\n";
+  return text + late + ",0\n";
+}
+
+/// The last cell of the first column.
+Result<std::int64_t> last_integer(const std::filesystem::path& path, const ScanOptions& options) {
+  auto scan = TRY(Scan::open(path, options));
+  std::int64_t last = 0;
+  while (const Chunk* chunk = TRY(scan->next())) {
+    const std::int64_t* integers = chunk->columns[0].integers;
+    if (integers == nullptr)
+      return internal("it is " + std::string(to_string(scan->fields()[0].type)));
+    last = integers[chunk->rows - 1];
+  }
+  return last;
+}
+
+constexpr std::int64_t kSecond = 1'000'000, kDay = 86'400 * kSecond;
+constexpr std::int64_t kJan3 = 19'725 * kDay;  // 2024-01-03
+
+TEST(Scan, WhatComesLateBehindADateIsNotDropped) {
+  struct Row {
+    const char* late;
+    Type type;
+    std::int64_t micros;
+  };
+  const Row rows[] = {
+      {"2024-01-03 13:00", Type::kTimestamp, kJan3 + 13 * 3600 * kSecond},
+      {"2024-01-03T00:00:30", Type::kTimestamp, kJan3 + 30 * kSecond},
+      {"2024-01-03 00:00:00", Type::kTimestamp, kJan3},
+      {"2024-01-03T01:00:00+02:00", Type::kTimestamp, kJan3 - 3600 * kSecond},
+      {"2024-01-03 or so", Type::kText, 0},
+  };
+  for (const Row& row : rows) {
+    TestFolder folder;
+    const auto path = folder.write("late.csv", cells("2024-01-02", row.late));
+    const Result<> read = read_all(path);
+    ASSERT_FALSE(read.ok()) << row.late;
+    EXPECT_EQ(read.error().tag, "cell_type") << read.error().message;
+    EXPECT_NE(read.error().message.find(row.late), std::string::npos) << read.error().message;
+    ScanOptions options;
+    options.types_from_all_rows = true;
+    auto whole = open(path, options);
+    ASSERT_NE(whole, nullptr);
+    EXPECT_EQ(whole->fields()[0].type, row.type) << row.late;
+    if (row.type == Type::kTimestamp) {
+      EXPECT_EQ(*last_integer(path, options), row.micros) << row.late;
+    }
+  }
+}
+
+TEST(Scan, DatesAreReadAsTheyAre) {
+  struct Row {
+    const char *usual, *late;
+    std::int64_t micros;
+  };
+  const Row rows[] = {
+      {"2024-01-02", "2024-01-03", kJan3}, {"2024-01-02", " 2024-01-03 ", kJan3},
+      {"31/12/2023", "03/01/2024", kJan3}, {"2024/01/02", "2024/01/03", kJan3},
+      {"2024-01-02", "1969-12-31", -kDay}, {"2024-01-02", "12024-01-02", 317'273'673'600 * kSecond},
+  };
+  for (const Row& row : rows) {
+    TestFolder folder;
+    const auto path = folder.write("dates.csv", cells(row.usual, row.late));
+    for (const bool all : {false, true}) {
+      ScanOptions options;
+      options.types_from_all_rows = all;
+      auto scan = open(path, options);
+      ASSERT_NE(scan, nullptr);
+      EXPECT_EQ(scan->fields()[0].type, Type::kDate) << row.late;
+      const auto last = last_integer(path, options);
+      ASSERT_TRUE(last.ok()) << last.error().message;
+      EXPECT_EQ(*last, row.micros) << row.late;
+    }
+  }
+}
+
+TEST(Scan, ATimeKeepsItsZoneHoweverLateItComes) {
+  struct Row {
+    const char *usual, *late;
+    int hour;  // of January 3rd, UTC
+  };
+  const Row rows[] = {
+      {"2024-01-02 10:00:00", "2024-01-03 13:00:00+02:00", 11},
+      {"2024-07-02T10:00:00+02:00", "2024-01-03 13:00:00", 13},  // wherever this runs
+      {"13/01/2024 10:00:00", "03/01/2024 13:00:00", 13},
+  };
+  for (const Row& row : rows) {
+    TestFolder folder;
+    const auto path = folder.write("times.csv", cells(row.usual, row.late));
+    const auto last = last_integer(path, {});
+    ASSERT_TRUE(last.ok()) << row.late << ": " << last.error().message;
+    EXPECT_EQ(*last, kJan3 + row.hour * 3600 * kSecond) << row.late;
+  }
+}
+
 TEST(Scan, WholeNumbersOfTextAreReadAsTheyAre) {
   TestFolder folder;
   auto scan = open(folder.write(

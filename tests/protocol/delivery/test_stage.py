@@ -180,6 +180,17 @@ def test_golden_rows_are_found_in_a_folder_that_the_stage_depends_on(project):
     assert gates["parity"]["evidence"]["rows"] > 800, "of the first table with all columns"
 
 
+def test_a_table_of_few_different_rows_gives_golden_rows_that_differ(project):
+    (project.root / "data" / "held.csv").write_text("temp,hour,wet,cnt\n" + "0.5,12,0,220\n0.4,12,1,220\n" * 20)
+    project.stages(GOLDEN)
+    project.slipway("repro", "--force")
+    _, gates = project.gates()
+    assert gates["parity"]["status"] == "pass", gates["parity"]
+    assert gates["parity"]["evidence"]["different_rows"] >= 128
+    assert gates["quality"]["status"] == "no_data", "what came true is known of two different rows only"
+    assert "40 rows were held out, but only 2 different ones, at least 30 are needed" in gates["quality"]["words"]
+
+
 def test_where_no_table_has_the_columns_repro_and_the_gates_say_what_helps(project):
     in_folder(project, {"a/train.csv": hours(0, 700)})
     (project.root / "train.py").write_text((project.root / "train.py").read_text() + "os.remove('data/split/a/train.csv')\n"

@@ -10,6 +10,13 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 PYTHON = pathlib.Path(os.environ["SLIPWAY_PYTHON_MLFLOW3"])
 BLOCK = re.compile(r"(?:^`(?P<file>[\w./-]+)`:\n\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
 
+# What a page's commands say when they did what the page promises.
+WORDS = {"closed-loop": ["version 2 of rides serves", "(1 of versions made by hand, 1 for message)"],
+         "move-from-mlflow": ["3 runs", "300 points of metrics", "rate 0.1 with 100 points", "what it learned",
+                              "champion is version 1"],
+         "people-and-access": ["user ann made, an administrator", "in experiment 0", "slipway_login_failures_total",
+                               "token.revoked"]}
+
 
 def script_of(page):
     """One shell script: files are here-documents, commands stand as they are."""
@@ -23,7 +30,11 @@ def script_of(page):
     return "\n".join(parts)
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "guide").glob("*.md")), ids=lambda page: page.stem)
+ELSEWHERE = ["team-server.md"]  # tests/postgres, which has a PostgreSQL
+PAGES = sorted(page for page in (ROOT / "docs" / "guide").glob("*.md") if page.name not in ELSEWHERE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_page_works_as_it_stands(page, tmp_path):
     binaries = tmp_path / "bin"
     binaries.mkdir()
@@ -31,12 +42,12 @@ def test_the_page_works_as_it_stands(page, tmp_path):
     env = {name: value for name, value in os.environ.items() if not name.startswith(("SLIPWAY_", "MLFLOW_TRACKING"))}
     env.update(PATH=f"{binaries}:{PYTHON.parent}:{os.environ['PATH']}", PYTHONWARNINGS="ignore", GIT_PYTHON_REFRESH="quiet")
     script = script_of(page.read_text())
-    assert script.count("slipway ") > 10
+    words = WORDS[page.stem]
     log = tmp_path / "log"
     with open(log, "w") as out:
         done = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=env, stdin=subprocess.DEVNULL, stdout=out,
                               stderr=subprocess.STDOUT, timeout=600)
     said = log.read_text()
     assert done.returncode == 0, said[-4000:]
-    assert "version 2 of rides serves" in said
-    assert "(1 of versions made by hand, 1 for message)" in said
+    for said_by_it in words:
+        assert said_by_it in said, said[-4000:]

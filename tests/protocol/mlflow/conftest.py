@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import pathlib
+import subprocess
 import sys
 import urllib.error
 import urllib.parse
@@ -20,8 +21,11 @@ import mlflow
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "faults"))
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[3] / "tools"))
+from run_tests import POSTGRES  # noqa: E402
 from server import Server  # noqa: E402
 
+numbers = itertools.count(1)
 MAJOR = int(mlflow.__version__.split(".")[0])
 API = "/api/2.0/mlflow/"
 
@@ -57,10 +61,21 @@ class Peer:
         return answer
 
 
+def own_store():
+    """For the command line of a server: a fresh database, where SLIPWAY_TEST_STORE names a PostgreSQL server."""
+    store = os.environ.get("SLIPWAY_TEST_STORE")
+    if not store:
+        return []
+    name = f"mlflow{next(numbers)}"
+    subprocess.run([POSTGRES / "psql", "-Xq", "-c", f"create database {name} template template0 encoding 'UTF8' "
+                    "lc_collate 'C' lc_ctype 'C'", store], check=True)
+    return ["--store", store.replace("///postgres?", f"///{name}?")]
+
+
 @pytest.fixture(scope="session")
 def ours(tmp_path_factory):
     """One server for all tests of a session."""
-    server = Server(tmp_path_factory.mktemp("server") / "state")
+    server = Server(tmp_path_factory.mktemp("server") / "state", arguments=own_store())
     server.start()
     yield Peer(f"http://{server.address}")
     assert server.stop() == 0
@@ -78,9 +93,6 @@ def tracking_uri(ours):
 @pytest.fixture
 def client(tracking_uri):
     return mlflow.MlflowClient(tracking_uri, tracking_uri)
-
-
-numbers = itertools.count(1)
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ TIMES = {"creation_time", "last_update_time", "creation_timestamp", "last_update
 
 
 # Lists in no order of their own.
-UNORDERED = {"dataset_inputs", "model_inputs", "model_outputs", "dataset_summaries"}
+UNORDERED = {"dataset_inputs", "model_inputs", "model_outputs", "dataset_summaries", "events"}
 
 
 class Comparable:
@@ -70,6 +70,7 @@ class Comparable:
         return self.text(text)
 
     def text(self, text):
+        text = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", lambda found: self.id(found[0]), text)
         text = re.sub(r"\b(m-)?[0-9a-f]{32}\b", lambda found: self.id(found[0]), text)
         experiment = r"((?:mlflow-artifacts:/|[Ee]xperiment (?:with id=|id )?|experiment with id ))(\d+)\b"
         return re.sub(experiment, lambda found: found[1] + self.id("experiment " + found[2]), text)

@@ -14,6 +14,17 @@ NAN_KEY = "nan"  # the one metric that may be none: ours compares it otherwise
 RUN_STATUSES = ["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"]
 STAGES = ["None", "Staging", "Production", "Archived", "staging", "production"]
 PROMPT_TAG = "mlflow.prompt.is_prompt"
+# Of these none happens in a sequence, so that nothing is sent anywhere.
+EVENTS = [{"entity": "BUDGET_POLICY", "action": "EXCEEDED"}, {"entity": "PROMPT_ALIAS", "action": "DELETED"},
+          {"entity": 9, "action": 1}, {"entity": "PROMPT_VERSION_TAG", "action": "SET"}]
+WRONG_EVENTS = [{"entity": "PROMPT", "action": "DELETED"}, {"entity": "MODEL_VERSION", "action": "UPDATED"}, {}]
+HOOK_NAMES = ["hook", "A.b-c_9", "0", "x" * 63]
+WRONG_HOOK_NAMES = ["", "-a", "a-", "a b", "é", "x" * 64, "a/b"]
+HOOK_URLS = ["https://1.1.1.1/", "https://1.1.1.1:8443/x?y=z#f"]
+WRONG_HOOK_URLS = ["http://1.1.1.1/", "https://127.0.0.1/", "ftp://1.1.1.1/", "1.1.1.1", " ", "https:///x",
+                   "https://169.254.169.254/", "https://[::1]/"]
+TRACES = "/api/3.0/mlflow/traces"
+STATES = ["OK", "ERROR", "IN_PROGRESS"]
 
 
 @dataclasses.dataclass
@@ -37,6 +48,7 @@ class Sequence:
         self.random = random.Random(seed)
         self.seed, self.length, self.odd = seed, length, False
         self.experiments, self.runs, self.models, self.logged = [], [], [], []
+        self.hooks, self.traces, self.assessments = [], [], []
         self.versions = {}  # by model: how many were asked for
 
     def __iter__(self):
@@ -57,7 +69,9 @@ class Sequence:
             (self.search_runs, 14), (self.history, 4), (self.search_datasets, 1),
             (self.create_model, 4), (self.about_model, 7), (self.search_models, 6),
             (self.create_version, 5), (self.about_version, 8), (self.search_versions, 6), (self.alias, 5),
-            (self.create_logged_model, 3), (self.about_logged_model, 6), (self.search_logged_models, 6)]
+            (self.create_webhook, 3), (self.about_webhook, 4), (self.list_webhooks, 1),
+            (self.start_trace, 4), (self.about_trace, 8), (self.search_traces, 6), (self.assess, 3),
+            (self.about_assessment, 3), (self.create_logged_model, 3), (self.about_logged_model, 6), (self.search_logged_models, 6)]
 
     # --- what calls are made of ---
 
@@ -323,6 +337,150 @@ class Sequence:
         ])()
 
     # --- logged models ---
+
+    def right_or_wrong(self, right, wrong, per_cent=10):
+        if self.chance(per_cent):
+            self.odd = True
+            return self.pick(wrong)
+        return self.pick(right)
+
+    def hook_events(self):
+        if self.chance(8):
+            self.odd = True
+            return self.pick([[], [self.pick(WRONG_EVENTS)]])
+        return self.random.sample(EVENTS, self.random.randint(1, 2))
+
+    def hook(self):
+        if not self.hooks or self.chance(5):
+            return "none"
+        return "{" + self.pick(self.hooks) + "}"
+
+    def create_webhook(self):
+        name = f"w{len(self.hooks)}"
+        self.hooks.append(name)
+        body = {"name": self.right_or_wrong(HOOK_NAMES, WRONG_HOOK_NAMES),
+                "url": self.right_or_wrong(HOOK_URLS, WRONG_HOOK_URLS), "events": self.hook_events()}
+        for key, values in (("description", TEXTS), ("secret", ["s", "é"]), ("status", ["ACTIVE", "DISABLED"])):
+            if self.chance(30):
+                body[key] = self.pick(values)
+        return Call("POST", "webhooks", body, make=(name, "webhook", "webhook_id"))
+
+    def about_webhook(self):
+        path = f"webhooks/{self.hook()}"
+        if self.chance(30):
+            return Call("GET", path)
+        if self.chance(20):
+            return Call("DELETE", path, {})
+        body = {}
+        for key, value in (("name", lambda: self.right_or_wrong(HOOK_NAMES, WRONG_HOOK_NAMES)),
+                           ("url", lambda: self.right_or_wrong(HOOK_URLS, WRONG_HOOK_URLS)),
+                           ("events", self.hook_events), ("description", lambda: self.pick(TEXTS)),
+                           ("secret", lambda: self.pick(["", "t"])),
+                           ("status", lambda: self.pick(["ACTIVE", "DISABLED"]))):
+            if self.chance(40):
+                body[key] = value()
+        return Call("PATCH", path, body)
+
+    def list_webhooks(self):
+        return Call("GET", "webhooks", query={"max_results": self.pick([1, 2, 100, 1000, 0, 1001])})
+
+    def trace(self):
+        if not self.traces or self.chance(4):
+            return "none"
+        return self.pick(self.traces)
+
+    def trace_pairs(self):
+        return {self.pick(KEYS): self.pick(TEXTS) for _ in range(self.random.randint(0, 3))}
+
+    def start_trace(self):
+        if self.traces and self.chance(15):
+            id = self.pick(self.traces)
+        else:
+            id = f"tr-{self.seed}-{len(self.traces)}"
+            self.traces.append(id)
+        at = self.random.randint(0, 5)
+        info = {"trace_id": id, "state": self.pick(STATES), "request_time": f"2025-01-01T00:00:0{at}.{self.pick(['5', '25', '125'])}Z",
+                "execution_duration": self.pick(["1.5s", "0.25s", "0s", "2s"]),
+                "trace_location": {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": "{e0}"}},
+                "tags": self.trace_pairs(), "trace_metadata": self.trace_pairs()}
+        if self.chance(40):
+            info["tags"]["mlflow.traceName"] = self.pick(["n", "m"])
+        for key in ("request_preview", "response_preview", "client_request_id"):
+            if self.chance(30):
+                info[key] = self.pick(["x", "a b", "é"])
+        return Call("POST", TRACES, {"trace": {"trace_info": info}})
+
+    def about_trace(self):
+        id = self.trace()
+        kind = self.random.randint(0, 5)
+        if kind == 0:
+            return Call("GET", f"{TRACES}/{id}")
+        if kind == 1:
+            return Call("PATCH", f"{TRACES}/{id}/tags", {"key": self.key(), "value": self.text()})
+        if kind == 2:
+            return Call("DELETE", f"{TRACES}/{id}/tags", {"key": self.pick(KEYS)})
+        if kind == 3:
+            return Call("POST", f"{TRACES}/batchGetInfos", {"trace_ids": [id, self.trace()]})
+        if kind == 4 and self.chance(40):
+            return Call("POST", f"{TRACES}/delete-traces", {"experiment_id": "{e0}", **self.pick([
+                {"request_ids": [id]}, {"max_timestamp_millis": 1735689602000}, {},
+                {"max_timestamp_millis": 1735689605000, "max_traces": 1}])})
+        return Call("GET", f"{TRACES}/get", query={"trace_id": id, "allow_partial": "true"})
+
+    def trace_clause(self):
+        return self.pick([
+            lambda: f"tag.`{self.pick(KEYS)}` {self.pick(['=', '!='])} {self.quoted(self.pick(['1', 'x', 'a b']))}",
+            lambda: f"metadata.`{self.pick(KEYS)}` LIKE {self.quoted(self.pick(['%', '1%', 'x']))}",
+            lambda: f"tags.`{self.pick(KEYS)}` {self.pick(['IS NULL', 'IS NOT NULL'])}",
+            lambda: f"{self.pick(['', 'trace.', 'attributes.'])}status = '{self.pick(STATES)}'",
+            lambda: f"name {self.pick(['=', '!='])} '{self.pick(['n', 'm'])}'",
+            lambda: f"timestamp_ms {self.pick(['<', '>=', '='])} {self.pick([1735689602500, 1735689601125, 0])}",
+            lambda: f"execution_time {self.pick(['<', '>', '<='])} {self.pick([0, 1500, 250])}",
+            lambda: f"client_request_id = '{self.pick(['x', 'a b'])}'",
+            lambda: f"request_id IN ('{self.trace()}', '{self.trace()}')",
+            lambda: f"feedback.`{self.pick(['good', 'b'])}` {self.pick(['>', '<', '='])} {self.pick(['1', '0.5', '3'])}",
+            lambda: f"feedback.`{self.pick(['good', 'b'])}` = '{self.pick(['yes', 'no'])}'",
+            lambda: f"feedback.`good` {self.pick(['>', '<=', '='])} '{self.pick(['1', '0.5', '3'])}'",
+            lambda: f"expectation.`good` {self.pick(['IS NULL', 'IS NOT NULL'])}"])()
+
+    def search_traces(self):
+        body = {"locations": [{"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": "{e0}"}}],
+                "max_results": self.pick([1, 2, 100, 500])}
+        clauses = [self.trace_clause() for _ in range(self.random.randint(0, 2))]
+        if clauses:
+            body["filter"] = " AND ".join(clauses)
+        if self.chance(40):
+            field = self.pick(["timestamp", "execution_time_ms", "status", "request_id", "tag.a"])
+            body["order_by"] = [f"{field} {self.pick(['ASC', 'DESC'])}"]
+        return Call("POST", f"{TRACES}/search", body, pages=True)
+
+    def assess(self):
+        name = f"as{len(self.assessments)}"
+        id = self.trace()
+        self.assessments.append((id, name))
+        value = self.pick([True, "yes", "no", 0.5, 3, 1])
+        at = f"2025-01-01T00:00:00.{len(self.assessments):03}Z"
+        body = {"assessment_name": self.pick(["good", "b"]), "trace_id": id, "create_time": at, "last_update_time": at,
+                "source": {"source_type": self.pick(["HUMAN", "CODE", "LLM_JUDGE"]), "source_id": "me"},
+                self.pick(["feedback", "feedback", "expectation"]): {"value": value}}
+        if self.chance(30):
+            body["rationale"] = self.pick(["why", "é"])
+        if self.chance(30):
+            body["metadata"] = {"k": "v"}
+        return Call("POST", f"{TRACES}/{id}/assessments", {"assessment": body},
+                    make=(name, "assessment", "assessment_id"))
+
+    def about_assessment(self):
+        if not self.assessments:
+            return self.about_trace()
+        id, name = self.pick(self.assessments)
+        path = f"{TRACES}/{id}/assessments/" + ("none" if self.chance(10) else "{" + name + "}")
+        if self.chance(30):
+            return Call("GET", path)
+        if self.chance(30):
+            return Call("DELETE", path, {})
+        return Call("PATCH", path, {"assessment": {"feedback": {"value": self.pick([2, "no"])}, "metadata": {"z": "9"}},
+                                    "update_mask": self.pick(["feedback", "feedback,metadata"])})
 
     def create_logged_model(self):
         self.logged.append(f"l{len(self.logged)}")

@@ -225,3 +225,27 @@ def test_reserved_and_bad_aliases_are_refused(client, version, name, alias):
     with pytest.raises(MlflowException) as failure:
         client.set_registered_model_alias(name, alias, "1")
     assert code_of(failure) == "INVALID_PARAMETER_VALUE"
+
+
+def test_what_an_alias_meant_is_told_at_any_time_and_through_names(client, name, ours):
+    client.create_registered_model(name)
+    for _ in range(2):
+        client.create_model_version(name, "s3://bucket/model")
+    client.set_registered_model_alias(name, "champion", "1")
+    client.set_registered_model_tag(name, "team", "sea")
+    client.set_registered_model_tag(name, "team", "sea")
+    client.update_model_version(name, "1", "first")
+    history = f"/api/slipway/v1/models/{name}/history"
+    then = ours.ask("GET", history)["changes"][-1]["time"]
+    client.set_registered_model_alias(name, "champion", "2")
+    client.rename_registered_model(name, name + "-new")
+    told = ours.ask("GET", history.replace(name, name + "-new"), at=then)
+    assert told["as_of"]["aliases"] == {"champion": 1}
+    changes = [(c["change"], c.get("version"), c.get("from"), c.get("to")) for c in
+               ours.ask("GET", history.replace(name, name + "-new"))["changes"]]
+    assert changes == [("registered_model.created", None, None, None), ("model_version.created", 1, None, None),
+                       ("model_version.created", 2, None, None), ("alias.set", 1, None, None),
+                       ("registered_model.tag_set", None, None, "sea"), ("model_version.described", 1, "", "first"),
+                       ("alias.set", 2, "1", None), ("registered_model.renamed", None, name, name + "-new")]
+    assert ours.call("GET", "/api/slipway/v1/models/never-there/history")[0] == 404
+    assert ours.call("GET", history, at="yesterday")[0] == 400

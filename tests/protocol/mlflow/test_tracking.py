@@ -485,10 +485,8 @@ def test_what_is_not_there_is_missing(ours):
 
 
 @pytest.mark.parametrize("method, path", [
-    ("GET", "traces/tr-1/info"), ("POST", "traces/link-to-run"), ("POST", "/api/3.0/mlflow/traces/search"),
-    ("POST", "/api/3.0/mlflow/datasets/create"), ("POST", "/ajax-api/3.0/mlflow/scorers/register"),
-    ("GET", "/api/3.0/mlflow/workspaces"), ("GET", "/ajax-api/3.0/mlflow/gateway/secrets/list"),
-    ("POST", "/v1/traces")])
+    ("GET", "traces/tr-1/info"), ("POST", "/api/3.0/mlflow/datasets/create"), ("POST", "/ajax-api/3.0/mlflow/scorers/register"),
+    ("GET", "/api/3.0/mlflow/workspaces"), ("GET", "/ajax-api/3.0/mlflow/gateway/secrets/list")])
 def test_what_mlflow_has_and_this_server_not_yet_says_so(ours, method, path):
     status, answer = ours.call(method, path, {} if method == "POST" else None)
     assert (status, answer["error_code"]) == (501, "NOT_IMPLEMENTED")

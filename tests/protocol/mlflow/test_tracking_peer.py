@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from conftest import Peer
+from conftest import Peer, own_store
 from peer import Comparable, RealServer
 from server import Server
 
@@ -59,7 +59,7 @@ class Pair:
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pair")
-    ours = Server(folder / "state")
+    ours = Server(folder / "state", arguments=own_store())
     ours.start()
     theirs = RealServer(folder / "mlflow")
     yield Pair(Peer(f"http://{theirs.address}"), Peer(f"http://{ours.address}"))

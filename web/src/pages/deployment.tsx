@@ -6,7 +6,8 @@ import { Code, Empty, Facts, Loaded, Page, paths, State, When } from "../pieces"
 import { createPolled } from "../polled";
 import { Gates, RolloutNow } from "../rollout";
 import { Windows, type Mark } from "../windows";
-import { Incidents, liveSince, Measured } from "./home";
+import { createRates } from "../rates";
+import { Incidents, isDark, liveSince, Measured, Rate } from "./home";
 
 const incidentsMax = 100;
 const listedMax = 100;
@@ -22,7 +23,7 @@ export function Deployments() {
             <thead><tr><th scope="col">Name</th><th scope="col">Model</th><th scope="col">Serves</th><th scope="col">Rollout</th></tr></thead>
             <tbody><For each={list().slice(from(), from() + listedMax)}>{(d) => (
               <tr><th scope="row"><a href={paths.deployment(d.name)}>{d.name}</a></th><td><a href={paths.model(d.model)}>{d.model}</a></td>
-                <td><Show when={d.stable} fallback={<span class="quiet">nothing</span>}><a href={paths.version(d.model, String(d.stable))}>version {d.stable}</a></Show><Show when={d.frozen_by}> <span class="tag bad">frozen</span></Show></td>
+                <td><Show when={d.stable} fallback={<span class="quiet">nothing</span>}><a href={paths.version(d.model, String(d.stable))}>version {d.stable}</a></Show><Show when={d.fault}> <span class="tag bad" title={d.fault}>{isDark(d) ? "does not answer" : "deleted"}</span></Show><Show when={d.frozen_by}> <span class="tag bad">frozen</span></Show></td>
                 <td><Show when={d.rollout} fallback={<span class="quiet">none</span>}>{(r) => <><State of={r().phase} /> version {r().version}</>}</Show></td></tr>
             )}</For></tbody>
           </table></div>
@@ -55,6 +56,7 @@ export function DeploymentPage() {
   const [query] = useSearchParams<{ monitor?: string }>();
   const name = () => decodeURIComponent(params.name);
   const detail = createPolled(name, getDeployment, (d) => (d?.rollout ? 5_000 : 15_000));
+  const rate = createRates();
   const monitors = createPolled(() => 0, (_, signal) => listMonitors(signal), () => 10_000);
   const incidents = createPolled(name, (deployment, signal) => listIncidents({ deployment, limit: incidentsMax }, signal), () => 10_000);
   const mine = createMemo(() => (monitors.data() ?? []).filter((m) => m.deployment === name()));
@@ -63,12 +65,14 @@ export function DeploymentPage() {
   const marks = createMemo((): Mark[] => (detail.data()?.rollouts ?? []).flatMap((r) =>
     (r.transitions ?? []).filter((t) => t.to_phase === "promoting").map((t) => ({ at_ms: t.time_ms, text: `version ${r.version}` }))), [], { equals: (a, b) => JSON.stringify(a) === JSON.stringify(b) });
   return (
-    <Page title={name()} trail={[["Deployments", "#/deployments"]]} aside={<Show when={detail.data()?.stable}>{(v) => <span class="state good">version {v()} serves</span>}</Show>}>
+    <Page title={name()} trail={[["Deployments", "#/deployments"]]} aside={<Show when={detail.data()?.stable ? detail.data() : undefined}>{(d) => <span class={isDark(d()) ? "state bad" : "state good"}>version {d().stable} {isDark(d()) ? "should serve, and does not" : "serves"}</span>}</Show>}>
       <Loaded from={detail}>{(d) => (
         <>
           <Facts rows={[
             ["Model", <a href={paths.model(d().model)}>{d().model}</a>],
             ["Serves", d().stable ? <a href={paths.version(d().model, String(d().stable))}>version {d().stable}</a> : "nothing yet"],
+            ["Fault", d().fault ? <span class="bad">{d().fault}</span> : undefined],
+            ["Now", <><Rate of={rate(d().name)} /> · <a href={paths.predictions(d().name)}>recent predictions</a></>],
             ["Since", liveSince(d()) ? <When ms={liveSince(d())} /> : undefined],
             ["Before it", d().previous ? <a href={paths.version(d().model, String(d().previous))}>version {d().previous}</a> : undefined],
             ["Frozen", d().frozen_by ? `by ${d().frozen_by}${d().frozen_reason ? `: ${d().frozen_reason}` : ""}` : undefined],

@@ -1,16 +1,18 @@
 import { createMemo, For, Show } from "solid-js";
-import { getDeployment, getModel, listDeployments, listIncidents, listMonitors, type Deployment, type DeploymentDetail, type Incident, type Monitor } from "../api";
+import { appliedProject, getDeployment, getModel, listDeployments, listIncidents, listMonitors, listTriggers, searchModels, type Deployment, type DeploymentDetail, type Incident, type Monitor, type Trigger } from "../api";
 import { isReplay, serverNow } from "../clock";
-import { number, percent, plural, utc } from "../format";
+import { number, percent, plural, span, utc } from "../format";
 import { Nothing, StoryOf, tellNewest } from "../happened";
 import { Code, Empty, Facts, Loaded, Page, paths, State, When } from "../pieces";
 import { createPolled, share } from "../polled";
+import { createRates } from "../rates";
 import { RolloutNow } from "../rollout";
 import { storiesOf, type Story } from "../story";
 
 const shownMax = 8;
 const incidentsMax = 20;
 const storiesMax = 6;
+const triggersMax = 50;
 
 /// When the version that serves began to.
 export function liveSince(of: DeploymentDetail): number | undefined {
@@ -43,7 +45,17 @@ function Traffic(props: { monitors: Monitor[] }) {
   );
 }
 
-function Serves(props: { of: Deployment; monitors: Monitor[] }) {
+/** Nobody answers though a version should: it was deleted, or can't be loaded. */
+export function isDark(of: Deployment) {
+  return Boolean(of.fault) && !of.answers;
+}
+
+/// Answers in a minute, just now.
+export function Rate(props: { of: number | undefined }) {
+  return <Show when={props.of !== undefined} fallback={<span class="quiet">being measured</span>}>{plural(Number(props.of!.toPrecision(2)), "answer")} a minute</Show>;
+}
+
+function Serves(props: { of: Deployment; monitors: Monitor[]; rate: number | undefined }) {
   const detail = createPolled(() => props.of.name, getDeployment, (d) => (d?.rollout ? 5_000 : 15_000));
   const model = createPolled(() => props.of.model, getModel, () => 30_000);
   const now = () => detail.data() ?? props.of;
@@ -53,16 +65,18 @@ function Serves(props: { of: Deployment; monitors: Monitor[] }) {
     <article class="paper" aria-labelledby={`d-${props.of.name}`}>
       <div class="head"><h3 id={`d-${props.of.name}`}><a href={paths.deployment(props.of.name)}>{props.of.name}</a></h3>
         <Show when={now().stable} fallback={<span class="state wait">nothing serves yet</span>}>
-          <span class="state good"><a href={paths.version(now().model, String(now().stable))}>version {now().stable}</a> serves</span>
+          <span class={isDark(now()) ? "state bad" : "state good"}><a href={paths.version(now().model, String(now().stable))}>version {now().stable}</a> {isDark(now()) ? "should serve, and does not" : "serves"}</span>
           <For each={aliases()}>{(a) => <span class="tag">@{a.alias}</span>}</For>
         </Show>
         <Show when={now().frozen_by}><span class="tag bad">frozen by {now().frozen_by}</span></Show>
         <Show when={!now().declared}><span class="tag">no longer declared</span></Show>
       </div>
+      <Show when={now().fault}><p class="bad">{now().fault}</p></Show>
       <Loaded from={detail}>{(d) => (
         <Facts rows={[
           ["Model", <a href={paths.model(d().model)}>{d().model}</a>],
           ["Serves since", liveSince(d()) ? <When ms={liveSince(d())} /> : undefined],
+          ["Now", <><Rate of={props.rate} /> · <a href={paths.predictions(d().name)}>recent predictions</a></>],
           ["Asked", <Traffic monitors={props.monitors} />],
           ...props.monitors.map((m): [string, any] => [m.monitor, <a class="plainlink" href={paths.windows(m.deployment, m.monitor)}><Measured of={m} /></a>]),
         ]} />
@@ -96,11 +110,49 @@ export function Incidents(props: { of: Incident[]; caption: string; candidate: (
 
 const firstProject = `slipway init     # lays out slipway.yaml: what the model is for, how a version comes to serve
 slipway apply`;
+const firstDeployment = (model: string) => `deployments:
+  ${model.replace(/[^A-Za-z0-9._-]/g, "-")}:
+    model: ${/^[A-Za-z0-9._-]+$/.test(model) ? model : JSON.stringify(model)}
+    gates: [integrity, signature]`;
+
+/// Before anything is deployed: what to do next, by what is there already.
+function Next() {
+  const project = createPolled(() => 0, (_, signal) => appliedProject(signal).then((name) => ({ name })), () => 5_000);
+  const models = createPolled(() => 0, (_, signal) => searchModels(undefined, signal), () => 10_000);
+  const first = () => models.data()?.items[0]?.name;
+  const meanwhile = <p>Registered models answer meanwhile, too: see <a href="#/serving">Serving</a>. Experiments are <a href="#/experiments">here</a>.</p>;
+  return (
+    <Show when={project.data()?.name} fallback={
+      <Empty title="Nothing is declared yet"><p>A deployment is declared in <code>slipway.yaml</code>; then versions come to serve through gates, shadow and canary.</p><Code text={firstProject} />{meanwhile}</Empty>}>{(name) => (
+      <Empty title="No deployment is declared yet">
+        <p>The project <b>{name()}</b> is applied. The next step is a deployment: add one to <code>slipway.yaml</code>{first() ? ` for the model ${first()}` : ", named by a model that a run will register"}:</p>
+        <Code text={firstDeployment(first() ?? "my-model")} />
+        <p>Then look at what it would do, and make it hold:</p><Code text={"slipway plan\nslipway apply"} />{meanwhile}
+      </Empty>
+    )}</Show>
+  );
+}
+
+/// What starts pipelines, and which of it rests just now.
+function Triggers(props: { of: Trigger[] }) {
+  return (
+    <div class="scroll"><table><caption class="sr">Triggers</caption>
+      <thead><tr><th scope="col">Trigger</th><th scope="col">On</th><th scope="col">Starts</th><th scope="col">Fired last</th><th scope="col">Cool-down</th><th scope="col">At most</th></tr></thead>
+      <tbody><For each={props.of}>{(t) => (
+        <tr><th scope="row">{t.trigger}</th><td>{t.on}</td><td>{t.pipeline}</td><td><Show when={t.last_fired_ms} fallback={<span class="quiet">never</span>}><When ms={t.last_fired_ms} /></Show></td>
+          <td><Show when={t.rests_until_ms} fallback={<span class="quiet">{t.cooldown_ms ? `${span(t.cooldown_ms)}, not resting` : "none"}</span>}><span class="state wait">rests until {utc(t.rests_until_ms)}</span> <span class="quiet">{span(t.cooldown_ms)}</span></Show></td>
+          <td>{t.at_most ?? <span class="quiet">no limit</span>}</td></tr>
+      )}</For></tbody>
+    </table></div>
+  );
+}
 
 export function Home() {
   const deployments = createPolled(() => 0, (_, signal) => listDeployments(signal), () => 5_000);
   const monitors = createPolled(() => 0, (_, signal) => listMonitors(signal), () => 10_000);
   const incidents = createPolled(() => 0, (_, signal) => listIncidents({ open: true, limit: incidentsMax + 1 }, signal), () => 5_000);
+  const triggers = createPolled(() => 0, (_, signal) => listTriggers(signal), () => 10_000);
+  const rate = createRates();
   const tell = tellNewest();
   const told = createPolled(() => 0, (_, signal) => tell(signal), () => 5_000);
   const stories = createMemo((before: Story[]) => share(before, storiesOf(told.data()?.events ?? [])) as Story[], []);
@@ -112,8 +164,8 @@ export function Home() {
     <Page title="Home" aside={<Show when={isReplay()}><span class="tag" title="the server was started with --clock replay">replayed time: {utc(serverNow())}</span></Show>}>
       <section aria-labelledby="serves"><h2 id="serves">What serves</h2>
         <Loaded from={deployments}>{(all) => (
-          <Show when={all().length} fallback={<Empty title="Nothing is declared yet"><p>A deployment is declared in <code>slipway.yaml</code>; then versions come to serve through gates, shadow and canary.</p><Code text={firstProject} /><p>Registered models answer meanwhile, too: see <a href="#/serving">Serving</a>. Experiments are <a href="#/experiments">here</a>.</p></Empty>}>
-            <div class="sheets"><For each={ordered().slice(0, shownMax)}>{(d) => <Serves of={d} monitors={monitorsOf(d.name)} />}</For></div>
+          <Show when={all().length} fallback={<Next />}>
+            <div class="sheets"><For each={ordered().slice(0, shownMax)}>{(d) => <Serves of={d} monitors={monitorsOf(d.name)} rate={rate(d.name)} />}</For></div>
             <Show when={ordered().length > shownMax}><p><a href="#/deployments">All {ordered().length} deployments</a></p></Show>
           </Show>
         )}</Loaded>
@@ -126,6 +178,10 @@ export function Home() {
           </Show>
         )}</Loaded>
       </section>
+      <Show when={triggers.data()?.length}>
+        <section aria-labelledby="triggers"><h2 id="triggers">Triggers</h2><Triggers of={triggers.data()!.slice(0, triggersMax)} />
+          <Show when={triggers.data()!.length > triggersMax}><p class="quiet">{triggers.data()!.length} are declared; the first {triggersMax} are shown.</p></Show></section>
+      </Show>
       <section aria-labelledby="happened"><h2 id="happened">What happened, and why</h2>
         <Loaded from={told}>{(page) => (
           <Show when={stories().length} fallback={<Nothing />}>

@@ -1,6 +1,6 @@
 import { useParams } from "@solidjs/router";
 import { createMemo, For, Show } from "solid-js";
-import { getModel, searchModels, servedModels, versionsOf } from "../api";
+import { getModel, getScore, searchModels, servedModels, versionsOf, type TestScore } from "../api";
 import { Code, createPages, Empty, Facts, Loaded, Page, Pager, paths, ServedState, State, Tags, Time } from "../pieces";
 import { createPolled } from "../polled";
 
@@ -27,6 +27,31 @@ export function Models() {
         </Show>
       )}</Loaded>
     </Page>
+  );
+}
+
+const sections: [string, string][] = [["data", "D"], ["model", "M"], ["infrastructure", "I"], ["monitoring", "N"]];
+
+/// The ML Test Score: what is there, what can be had and how, and, apart, what this version of Slipway does not measure.
+function Score(props: { model: string }) {
+  const score = createPolled(() => props.model, getScore, () => 30_000);
+  const of = (s: TestScore, initial: string) => s.tests.filter((t) => t.measured && t.test.startsWith(initial));
+  const looks: Record<string, string> = { full: "good", half: "wait", none: "unsure" };
+  return (
+    <Loaded from={score}>{(s) => (
+      <>
+        <p><b>{s().score}</b> of 7 <span class="quiet">for {s().version ? `version ${s().version}` : "a model without versions"}: {s().reading}</span></p>
+        <div class="scroll"><table><caption class="sr">What this version of Slipway measures</caption>
+          <thead><tr><th scope="col">Test</th><th scope="col">Point</th><th scope="col">Why</th><th scope="col">To have it</th></tr></thead>
+          <tbody><For each={sections}>{([name, initial]) => <For each={of(s(), initial)}>{(t) => (
+            <tr><th scope="row">{t.test} {t.title} <span class="quiet">{name}</span></th><td><span class={"state " + looks[t.points]}>{t.points}</span></td>
+              <td class="words">{t.why} <For each={t.evidence}>{(link) => <a class="tag" href={paths.lineage(link)}>{link.split(":")[0].replaceAll("_", " ")}</a>}</For></td><td class="words">{t.how ?? ""}</td></tr>
+          )}</For>}</For></tbody>
+        </table></div>
+        <details><summary>{s().not_measured} tests that this version of Slipway does not measure, whatever a project does; they count as nothing</summary>
+          <ul class="plain"><For each={s().tests.filter((t) => !t.measured)}>{(t) => <li><b>{t.test}</b> {t.title}</li>}</For></ul></details>
+      </>
+    )}</Loaded>
   );
 }
 
@@ -68,6 +93,7 @@ export function ModelPage() {
               </Show>
             )}</Loaded>
           </section>
+          <section aria-labelledby="score"><h2 id="score">ML Test Score</h2><Score model={name()} /></section>
           <section aria-labelledby="tags"><h2 id="tags">Tags</h2><Tags tags={data().tags ?? []} /></section>
         </>
       )}</Loaded>

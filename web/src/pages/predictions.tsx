@@ -1,6 +1,6 @@
-import { useNavigate, useParams } from "@solidjs/router";
+import { useNavigate, useParams, useSearchParams } from "@solidjs/router";
 import { createMemo, createSignal, For, Show, type JSX, type ParentProps } from "solid-js";
-import { explain, type Answer, type Chain, type GraphEdge, type GraphNode, type Prediction } from "../api";
+import { explain, getDeployment, listDeployments, listPredictions, type Answer, type Chain, type GraphEdge, type GraphNode, type Prediction, type RecentAnswer } from "../api";
 import { duration, number, utc } from "../format";
 import { Code, Empty, Facts, Loaded, Page, paths, State, When } from "../pieces";
 import { createPolled } from "../polled";
@@ -26,7 +26,69 @@ const where = (
   <p>Every answer carries its id: in the response's <code>parameters.prediction_id</code> (Open Inference Protocol) and in the header <code>X-Slipway-Prediction-Id</code>. Row N of a batch is <code>ID/N</code>.</p>
 );
 
-export const Predictions = () => <Page title="Explain a prediction"><LookUp /><Empty title="Where does an answer come from?">{where}</Empty></Page>;
+// ---- the newest answers of a deployment
+
+const statuses: [string, string][] = [["", "any outcome"], ["answered", "answered"], ["refused", "refused: the caller was wrong"], ["failed", "failed"]];
+const firstListed = 50, mostListed = 500;
+
+function Recent(props: { deployment: string; version: string; status: string }) {
+  const [limit, setLimit] = createSignal(firstListed);
+  const asked = createMemo(() => ({ deployment: props.deployment, version: props.version, status: props.status, limit: limit() }));
+  const recent = createPolled(asked, listPredictions, () => 15_000);
+  const output = (a: RecentAnswer) => Object.values(a.outputs)[0];
+  return (
+    <Loaded from={recent}>{(data) => (
+      <Show when={data().predictions.length} fallback={<p class="quiet">{props.version || props.status ? "No answer of that kind is in the log." : "It has answered nothing yet."}{data().complete ? "" : " Older files of the log were not looked through."}</p>}>
+        <div class="scroll"><table><caption class="sr">Recent predictions of {props.deployment}</caption>
+          <thead><tr><th scope="col">Prediction</th><th scope="col">Answered</th><th scope="col">About</th><th scope="col">Version</th><th scope="col">Outcome</th><th scope="col" class="number">Rows</th><th scope="col" class="number">First output</th><th scope="col" class="number">Took</th></tr></thead>
+          <tbody><For each={data().predictions}>{(a) => (
+            <tr><th scope="row"><a href={paths.prediction(a.id)}><code>{a.id.slice(props.deployment.length + 1)}</code></a></th>
+              <td><When ms={Date.parse(a.time)} /></td><td>{a.event_time === a.time ? "" : utc(Date.parse(a.event_time))}</td>
+              <td><a href={paths.version(a.model, a.version)}>{a.version}</a> <Show when={a.role !== "live"}><span class="tag">{a.role}</span></Show></td>
+              <td><span class={a.status < 400 ? "good" : "bad"}>{a.status}</span> <span class="quiet">{a.error}</span></td>
+              <td class="number">{number(a.rows)}</td><td class="number">{cell(output(a))}</td><td class="number">{a.latency_us < 1000 ? `${a.latency_us} µs` : duration(a.latency_us / 1000)}</td></tr>
+          )}</For></tbody>
+        </table></div>
+        <Show when={data().predictions.length >= limit() && limit() < mostListed} fallback={<Show when={!data().complete}><p class="quiet">Older files of the log were not looked through.</p></Show>}>
+          <p><button onClick={() => setLimit(mostListed)}>Show up to {mostListed}</button></p>
+        </Show>
+      </Show>
+    )}</Loaded>
+  );
+}
+
+export function Predictions() {
+  const [query, setQuery] = useSearchParams<{ deployment?: string; version?: string; status?: string }>();
+  const deployments = createPolled(() => 0, (_, signal) => listDeployments(signal), () => 15_000);
+  const names = createMemo(() => (deployments.data() ?? []).map((d) => d.name), [] as string[], { equals: (a, b) => a.join() === b.join() });
+  const chosen = () => String(query.deployment ?? names()[0] ?? "");
+  const detail = createPolled(chosen, async (name, signal) => (name ? await getDeployment(name, signal) : undefined));
+  const versions = createMemo(() => [...new Set((detail.data()?.rollouts ?? []).map((r) => String(r.version)))], [] as string[], { equals: (a, b) => a.join() === b.join() });
+  return (
+    <Page title="Predictions">
+      <LookUp />
+      <Loaded from={deployments}>{() => (
+        <Show when={chosen()} fallback={<Empty title="No deployment answers yet"><p>The answers of a deployment are logged, and listed here; those of a model that is only registered are not. A deployment is declared in <code>slipway.yaml</code>.</p>{where}</Empty>}>
+          <section aria-labelledby="recent"><h2 id="recent">Recent predictions</h2>
+            <form class="bar" onSubmit={(event) => event.preventDefault()}>
+              <label for="deployment">Of</label>
+              <select id="deployment" value={chosen()} onChange={(e) => setQuery({ deployment: e.currentTarget.value, version: undefined })}>
+                <For each={names().includes(chosen()) ? names() : [chosen(), ...names()]}>{(name) => <option value={name} selected={name === chosen()}>{name}</option>}</For></select>
+              <label for="version">Version</label>
+              <select id="version" onChange={(e) => setQuery({ version: e.currentTarget.value || undefined })}>
+                <option value="">any</option><For each={versions()}>{(v) => <option value={v} selected={v === query.version}>{v}</option>}</For></select>
+              <label for="status">Outcome</label>
+              <select id="status" onChange={(e) => setQuery({ status: e.currentTarget.value || undefined })}>
+                <For each={statuses}>{([value, text]) => <option value={value} selected={value === (query.status ?? "")}>{text}</option>}</For></select>
+            </form>
+            <Recent deployment={chosen()} version={String(query.version ?? "")} status={String(query.status ?? "")} />
+          </section>
+          <section><h2>Any other one</h2>{where}</section>
+        </Show>
+      )}</Loaded>
+    </Page>
+  );
+}
 
 // ---- what was asked and answered
 

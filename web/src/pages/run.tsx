@@ -3,7 +3,7 @@ import { createEffect, createMemo, createSignal, For, onCleanup, onMount, Show }
 import { artifactUrl, getExperiment, getRun, listArtifacts, metricHistory, versionsFromRun, type FileInfo, type Metric, type Run } from "../api";
 import { Chart, type Axis } from "../chart";
 import { bytes, duration, number } from "../format";
-import { Empty, Facts, Loaded, Page, Pairs, paths, Problem, State, Tags, Time } from "../pieces";
+import { Empty, Facts, Loaded, Page, Pairs, paths, Problem, State, Tags, Dated } from "../pieces";
 import { createPolled } from "../polled";
 import { RunOrigin } from "./lineage";
 
@@ -124,7 +124,8 @@ export function RunPage() {
           <Show when={data().info.lifecycle_stage === "deleted"}><p class="problem">This run has been deleted.</p></Show>
           <Facts rows={[
             ["Run id", <code>{data().info.run_id}</code>],
-            ["Started", <Time ms={data().info.start_time} />],
+            ["Started", <Dated ms={data().info.start_time} />],
+            ["Ended", data().info.end_time ? <Dated ms={data().info.end_time} /> : undefined],
             ["Took", duration((data().info.end_time ?? now()) - (data().info.start_time ?? 0))],
             ["User", data().info.user_id || tag("mlflow.user")],
             ["Source", tag("mlflow.source.name")],

@@ -1,8 +1,17 @@
-import { createMemo, For, Show } from "solid-js";
+import { createMemo, createSignal, For, Show } from "solid-js";
 import { servedModels, type Served } from "../api";
 import { Code, Empty, Loaded, Page, paths, ServedState } from "../pieces";
 import { createPolled } from "../polled";
 import { Signature } from "./version";
+
+/// What a version takes and gives, asked for when somebody wants to see it.
+function Columns(props: { of: Served; alone: boolean }) {
+  const [open, setOpen] = createSignal(props.alone);
+  return (
+    <details open={props.alone} onToggle={(e) => setOpen(e.currentTarget.open)}><summary>what it takes and gives</summary>
+      <Show when={open()}><Signature name={props.of.name} version={props.of.version} /></Show></details>
+  );
+}
 
 export function Serving() {
   const served = createPolled(() => 0, (_, signal) => servedModels(signal), () => 3000);
@@ -21,7 +30,7 @@ export function Serving() {
                   <tr><th scope="row"><a href={paths.model(s.name)}>{s.name}</a></th><td><Show when={s.version}>{(v) => <a href={paths.version(s.name, v())}>{v()}</a>}</Show></td>
                     <td><ServedState of={s} /> <span class="quiet">{s.reason}</span></td>
                     <td><code>/v2/models/{encodeURIComponent(s.name)}{s.version ? `/versions/${s.version}` : ""}/infer</code>
-                      <Show when={s.parameters?.is_default}><br /><code>/deployments/{encodeURIComponent(s.name)}/invocations</code><br /><code>/v2/models/{encodeURIComponent(s.name)}/infer</code> <span class="quiet">the bare name means this version</span></Show></td></tr>
+                      <Columns of={s} alone={ready().length === 1} /><Show when={s.parameters?.is_default}><br /><code>/deployments/{encodeURIComponent(s.name)}/invocations</code><br /><code>/v2/models/{encodeURIComponent(s.name)}/infer</code> <span class="quiet">the bare name means this version</span></Show></td></tr>
                 )}</For></tbody>
               </table></div>
             </Show>
@@ -37,7 +46,6 @@ export function Serving() {
               </table></div>
             </section>
           </Show>
-          <Show when={ready().length === 1}><section aria-labelledby="tensors"><h2 id="tensors">What it takes and gives</h2><Signature name={ready()[0].name} version={ready()[0].version} /></section></Show>
         </Show>
       )}</Loaded>
     </Page>

@@ -7,7 +7,7 @@ import { createPolled } from "../polled";
 export function Signature(props: { name: string; version?: string }) {
   const metadata = createPolled(() => ({ name: props.name, version: props.version }), (k, signal) => servedMetadata(k.name, k.version, signal));
   return (
-    <Loaded from={metadata}>{(data) => <Tensors name={props.name} data={data()} />}</Loaded>
+    <Loaded from={metadata}>{(data) => <><Tensors name={props.name} data={data()} /><ColumnsOf data={data()} /></>}</Loaded>
   );
 }
 function Tensors(props: { name: string; data: ServedMetadata }) {
@@ -19,6 +19,20 @@ function Tensors(props: { name: string; data: ServedMetadata }) {
         <For each={props.data.outputs}>{(t) => <tr><th scope="row">{t.name}</th><td>out</td><td>{t.datatype}</td><td>[{t.shape.join(", ")}]</td></tr>}</For>
       </tbody>
     </table></div>
+  );
+}
+
+/// Of its input, where the model's files name them.
+function ColumnsOf(props: { data: ServedMetadata }) {
+  const columns = () => props.data.parameters?.columns ?? [];
+  return (
+    <Show when={columns().length} fallback={<p class="quiet">The model's files name no columns.</p>}>
+      <h3>Columns of {props.data.inputs?.[0]?.name}, in this order</h3>
+      <div class="scroll"><table class="inputs"><caption class="sr">Columns</caption>
+        <thead><tr><th scope="col">Column</th><th scope="col">Type</th><th scope="col">Required</th></tr></thead>
+        <tbody><For each={columns()}>{(c, i) => <tr><th scope="row">{c.name || `number ${i()}`}</th><td>{c.type ?? <span class="quiet">the signature says none</span>}</td><td>{c.required === false ? "no" : "yes"}</td></tr>}</For></tbody>
+      </table></div>
+    </Show>
   );
 }
 
@@ -45,7 +59,6 @@ function invocationBody(data: ServedMetadata) {
 /// What a version takes and gives, how to ask it, and which version its name alone means.
 function Asking(props: { name: string; version: string }) {
   const metadata = createPolled(() => ({ name: props.name, version: props.version }), (k, signal) => servedMetadata(k.name, k.version, signal), () => 10_000);
-  const columns = () => metadata.data()?.parameters?.columns ?? [];
   const meant = () => metadata.data()?.parameters?.default_version;
   const wide = () => (metadata.data()?.inputs?.[0]?.shape[1] ?? 0) > columnsAsked;
   const path = () => encodeURIComponent(props.name);
@@ -53,13 +66,7 @@ function Asking(props: { name: string; version: string }) {
     <Loaded from={metadata}>{(data) => (
       <>
         <Tensors name={props.name} data={data()} />
-        <Show when={columns().length} fallback={<p class="quiet">The model's files name no columns.</p>}>
-          <h3>Columns of {data().inputs?.[0]?.name}, in this order</h3>
-          <div class="scroll"><table class="inputs"><caption class="sr">Columns</caption>
-            <thead><tr><th scope="col">Column</th><th scope="col">Type</th><th scope="col">Required</th></tr></thead>
-            <tbody><For each={columns()}>{(c, i) => <tr><th scope="row">{c.name || `number ${i()}`}</th><td>{c.type ?? <span class="quiet">the signature says none</span>}</td><td>{c.required === false ? "no" : "yes"}</td></tr>}</For></tbody>
-          </table></div>
-        </Show>
+        <ColumnsOf data={data()} />
         <Show when={!wide()} fallback={<p class="quiet">Too many columns for a request to copy.</p>}>
           <h3>Ask it</h3>
           <Code text={curl(`/v2/models/${path()}/versions/${encodeURIComponent(props.version)}/infer`, v2Body(data()))} />

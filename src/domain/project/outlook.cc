@@ -1,0 +1,217 @@
+#include "domain/project/outlook.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "domain/project/reader.h"
+
+namespace slipway::project {
+namespace {
+
+std::string at(yaml::Position position, const std::string& message) {
+  return yaml::error_at(kProjectFile, position, message).message;
+}
+
+bool has(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+/// The place of a gate; nothing where the deployment does not have it.
+std::optional<yaml::Position> place_of_gate(const DeploymentSpec& spec, const std::string& gate) {
+  const auto found = std::find(spec.gates.begin(), spec.gates.end(), gate);
+  if (found == spec.gates.end()) return {};
+  return spec.gates_at[static_cast<std::size_t>(found - spec.gates.begin())];
+}
+
+/// "the requirements latency and freshness, which are on serving"
+std::string those_on_serving(const std::vector<Requirement>& requirements) {
+  std::vector<std::string> ids;
+  for (const Requirement& requirement : requirements) ids.push_back(in_quotes(requirement.id));
+  if (ids.empty()) return "none";
+  return join(ids, ", ") + (ids.size() == 1 ? " on serving" : ", all on serving");
+}
+
+void judge_quality_gate(const ProjectFile& file, const DeploymentSpec& spec, Remarks& out) {
+  const auto place = place_of_gate(spec, "quality");
+  const std::vector<Requirement>& all = file.use_case.requirements;
+  const bool has_holdout = std::any_of(all.begin(), all.end(), [](const Requirement& requirement) {
+    return requirement.on == "holdout";
+  });
+  if (!place || has_holdout) return;
+  out.refusals.push_back(at(
+      *place, "the gate \"quality\" of " + spec.name +
+                  " judges requirements with \"on: holdout\", and found " + those_on_serving(all) +
+                  ": it would have nothing to judge and let no version through; expected a "
+                  "requirement on holdout, or no such gate"));
+}
+
+void judge_monitors(const ProjectFile& file, const DeploymentSpec& spec, Remarks& out) {
+  for (const MonitorSpec& monitor : spec.monitors) {
+    const Requirement* requirement = file.find_requirement(monitor.requirement);
+    if (requirement == nullptr || is_span_metric(requirement->metric)) continue;
+    if (has(window_metrics(), requirement->metric)) continue;
+    out.refusals.push_back(
+        at(monitor.requirement_at,
+           "the monitor " + monitor.name + " of " + spec.name + " judges the requirement " +
+               in_quotes(requirement->id) + " on " + in_quotes(requirement->metric) +
+               ", which no window can tell; expected one on " + one_of(window_metrics()) +
+               " or an age" + did_you_mean(requirement->metric, window_metrics())));
+  }
+}
+
+/// An age has the metric "model_age"; another one is a slip, and would be taken for it.
+void judge_ages(const ProjectFile& file, Remarks& out) {
+  for (const Requirement& requirement : file.use_case.requirements) {
+    if (!is_span_metric(requirement.metric) || requirement.metric == "model_age") continue;
+    out.warnings.push_back(
+        at(requirement.metric_at, "found the metric " + in_quotes(requirement.metric) + " of " +
+                                      in_quotes(requirement.id) +
+                                      ": every metric that ends in \"_age\" is the age of the live "
+                                      "version; expected model_age"));
+  }
+}
+
+bool is_gated_by_quality(const ProjectFile& file, const std::string& model) {
+  return std::any_of(file.deployments.begin(), file.deployments.end(), [&](const auto& spec) {
+    return spec.model == model && place_of_gate(spec, "quality").has_value();
+  });
+}
+
+/// What the gate "quality" of a model would find no value for.
+void look_for_metrics(const ProjectFile& file, const std::string& model, const ModelFacts& facts,
+                      Prospects& out) {
+  if (!facts.metrics) return;
+  for (const Requirement& requirement : file.use_case.requirements) {
+    const bool is_known =
+        requirement.on != "holdout" || has(holdout_metrics(), requirement.metric) ||
+        has(*facts.metrics, requirement.metric) || has(*facts.metrics, requirement.id);
+    if (is_known) continue;
+    std::vector<std::string> names = *facts.metrics;
+    names.insert(names.end(), holdout_metrics().begin(), holdout_metrics().end());
+    out.warnings.push_back(
+        at(requirement.metric_at,
+           "found the metric " + in_quotes(requirement.metric) +
+               ", which the gate \"quality\" does not compute, and the run of version " +
+               std::to_string(facts.newest) + " of " + model + " did not log (it logged " +
+               (facts.metrics->empty() ? "none" : one_of(*facts.metrics)) +
+               "): no version would pass" + did_you_mean(requirement.metric, names)));
+  }
+}
+
+/// Before there is a run to look at: a slip of the fingers.
+void look_for_slips(const ProjectFile& file, Prospects& out) {
+  for (const Requirement& requirement : file.use_case.requirements) {
+    const bool is_known = requirement.on != "holdout" || is_span_metric(requirement.metric) ||
+                          has(holdout_metrics(), requirement.metric) ||
+                          has(window_metrics(), requirement.metric);
+    if (is_known) continue;
+    const std::string near = did_you_mean(requirement.metric, holdout_metrics());
+    (near.empty() ? out.notes : out.warnings)
+        .push_back(at(requirement.metric_at,
+                      "found the metric " + in_quotes(requirement.metric) +
+                          ", which the gate \"quality\" does not compute itself: it counts what "
+                          "the run logs under that name, or as " +
+                          in_quotes(requirement.id) + near));
+  }
+}
+
+void look_for_model(const ProjectFile& file, const DeploymentSpec& spec, const ModelsKnown& models,
+                    Prospects& out) {
+  const auto known = models.find(spec.model);
+  if (known != models.end() && known->second.newest > 0) return;
+  std::vector<std::string> names;
+  for (const auto& [name, facts] : models)
+    if (name != spec.model) names.push_back(name);
+  const auto maker = std::find_if(
+      file.pipelines.begin(), file.pipelines.end(),
+      [&](const PipelineSpec& pipeline) { return pipeline.register_model == spec.model; });
+  const bool is_made = maker != file.pipelines.end();
+  const std::string near = is_made || known != models.end() ? "" : did_you_mean(spec.model, names);
+  (near.empty() ? out.notes : out.warnings)
+      .push_back(at(spec.model_at,
+                    "no version of the model " + in_quotes(spec.model) + " is registered yet: " +
+                        spec.name + " answers 503 until one has passed its gates; " +
+                        (is_made ? "`slipway run " + maker->name + "` makes one"
+                                 : "a run registers it by that name, or a pipeline by "
+                                   "\"register: {model: ...}\"") +
+                        near));
+}
+
+}  // namespace
+
+const std::vector<std::string>& window_metrics() {
+  static const std::vector<std::string> names = {
+      "mae",      "mae_relative", "mse",           "rmse",       "log_loss",
+      "accuracy", "bias",         "bias_relative", "error_rate", "latency_ms"};
+  return names;
+}
+
+const std::vector<std::string>& holdout_metrics() {
+  static const std::vector<std::string> names = {"mae",      "mae_relative", "mse",     "rmse",
+                                                 "log_loss", "error_rate",   "accuracy"};
+  return names;
+}
+
+Remarks unworkable(const ProjectFile& file) {
+  Remarks remarks;
+  for (const DeploymentSpec& spec : file.deployments) {
+    judge_quality_gate(file, spec, remarks);
+    judge_monitors(file, spec, remarks);
+  }
+  judge_ages(file, remarks);
+  return remarks;
+}
+
+Prospects prospects(const ProjectFile& file, const ModelsKnown& models) {
+  Prospects found;
+  std::vector<std::string> seen;
+  bool is_measured = false, is_gated = false;
+  for (const DeploymentSpec& spec : file.deployments) {
+    look_for_model(file, spec, models, found);
+    if (!is_gated_by_quality(file, spec.model) || has(seen, spec.model)) continue;
+    seen.push_back(spec.model);
+    is_gated = true;
+    const auto known = models.find(spec.model);
+    if (known == models.end() || !known->second.metrics) continue;
+    is_measured = true;
+    look_for_metrics(file, spec.model, known->second, found);
+  }
+  if (is_gated && !is_measured) look_for_slips(file, found);
+  return found;
+}
+
+std::string farewell(const DeploymentSpec& before, const ProjectFile& next, const Served& served,
+                     const std::optional<Rate>& traffic) {
+  const DeploymentSpec* successor = next.find_deployment(before.name);
+  const std::string what =
+      successor == nullptr
+          ? "the deployment " + before.name + " is taken away: "
+          : "the deployment " + before.name + " is of the model " + successor->model + " now: ";
+  if (served.stable == 0 && served.candidate == 0)
+    return std::string(kProjectFile) + ": " + what + "no version serves there";
+  std::string text = std::string(kProjectFile) + ": " + what;
+  if (served.stable != 0) {
+    text += "version " + std::to_string(served.stable) + " of " + before.model +
+            ", which serves it" + (traffic ? " (" + to_text(*traffic) + " measured)" : "") +
+            ", answers there no more";
+  }
+  if (served.candidate != 0) {
+    text += std::string(served.stable != 0 ? "; " : "") + "the rollout of version " +
+            std::to_string(served.candidate) + " ends and goes back";
+  }
+  const bool is_deployed =
+      std::any_of(next.deployments.begin(), next.deployments.end(),
+                  [&](const DeploymentSpec& spec) { return spec.model == before.model; });
+  if (successor == nullptr) text += "; requests to " + before.name + " get 404";
+  if (is_deployed) {
+    text += "; requests for the model " + before.model + " go to its other deployment";
+  } else if (served.registry_version) {
+    text += "; requests for the model " + before.model + " are answered by version " +
+            std::to_string(*served.registry_version) +
+            ", as the registry has it, without gates, prediction ids and log";
+  }
+  if (!before.monitors.empty()) text += "; its windows are judged no more";
+  return text + "; what it answered stays in the log";
+}
+
+}  // namespace slipway::project
