@@ -25,11 +25,6 @@ using std::filesystem::path;
 
 constexpr std::uint64_t kContractBytesMax = 4u << 20;
 
-std::string flag(const Arguments& arguments, std::string_view name, const char* otherwise = "") {
-  auto found = arguments.flags.find(name);
-  return found == arguments.flags.end() ? otherwise : found->second;
-}
-
 Error wrong_flag(const std::string& message) {
   return with_tag(invalid(message), "usage");
 }

@@ -5,11 +5,23 @@
 
 #include <algorithm>
 
+#include "app/project.h"
 #include "base/text.h"
 
 namespace slipway::app {
 
 using wire::Json;
+
+std::string flag(const Arguments& arguments, std::string_view name, std::string_view otherwise) {
+  const auto found = arguments.flags.find(name);
+  return found == arguments.flags.end() ? std::string(otherwise) : found->second;
+}
+
+std::filesystem::path state_folder(const Arguments& arguments, const Surroundings& surroundings) {
+  const std::string named = flag(arguments, "state");
+  if (named.empty()) return default_state(surroundings.folder);
+  return (surroundings.folder / named).lexically_normal();
+}
 
 std::string user_name() {
   const passwd* entry = getpwuid(geteuid());

@@ -1,15 +1,23 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "app/cli/command.h"
 #include "base/result.h"
 #include "io/wire/json.h"
 
 // What several commands need alike.
 namespace slipway::app {
+
+/// What a flag was given; `otherwise` where it was not.
+std::string flag(const Arguments& arguments, std::string_view name,
+                 std::string_view otherwise = "");
+/// The folder that --state names, from where the command runs; else the project's.
+std::filesystem::path state_folder(const Arguments& arguments, const Surroundings& surroundings);
 
 /// Who runs this command: the login name, else the number of the user.
 std::string user_name();

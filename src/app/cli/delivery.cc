@@ -16,16 +16,9 @@ namespace {
 
 using wire::Json;
 
-std::string flag(const Arguments& arguments, std::string_view name) {
-  const auto found = arguments.flags.find(name);
-  return found == arguments.flags.end() ? "" : found->second;
-}
-
 ProjectPlace place_of(const Arguments& arguments, const Surroundings& surroundings) {
   ProjectPlace place;
-  const std::string state = flag(arguments, "state");
-  place.state = state.empty() ? default_state(surroundings.folder)
-                              : (surroundings.folder / state).lexically_normal();
+  place.state = state_folder(arguments, surroundings);
   place.store = flag(arguments, "store");
   return place;
 }

@@ -15,17 +15,6 @@ namespace fs = std::filesystem;
 using features::Plan;
 using wire::Json;
 
-std::string flag(const Arguments& arguments, std::string_view name) {
-  const auto found = arguments.flags.find(name);
-  return found == arguments.flags.end() ? "" : found->second;
-}
-
-fs::path state_of(const Arguments& arguments, const Surroundings& surroundings) {
-  const std::string named = flag(arguments, "state");
-  if (named.empty()) return default_state(surroundings.folder);
-  return (surroundings.folder / named).lexically_normal();
-}
-
 /// The files of all views: those that slipway.yaml names, or those in features/.
 Result<std::vector<std::string>> view_files(const fs::path& root) {
   Result<project::ProjectFile> project = project::read_project(root);
@@ -116,7 +105,7 @@ Result<int> train_set(const Arguments& arguments, const Surroundings& surroundin
   const features::TrainingFiles files{root, surroundings.folder / entities,
                                       surroundings.folder / output};
   const features::TrainingResult result = TRY(features::write_training_set(files, uses, rules));
-  TRY(record_at(state_of(arguments, surroundings), to_graph(files, result, uses, rules)));
+  TRY(record_at(state_folder(arguments, surroundings), to_graph(files, result, uses, rules)));
   if (surroundings.json)
     surroundings.out << wire::dump(report_json(result, output)) << "\n";
   else
@@ -129,7 +118,7 @@ Result<int> materialize(const Arguments& arguments, const Surroundings& surround
   if (name.empty()) return usage("found no --view, expected the name of a feature view");
   const fs::path root = project_root(surroundings.folder);
   const std::string file = TRY(file_of_view(root, name));
-  const Json report = TRY(materialize_at(state_of(arguments, surroundings),
+  const Json report = TRY(materialize_at(state_folder(arguments, surroundings),
                                          {root.string(), file, flag(arguments, "at")}));
   if (surroundings.json) {
     surroundings.out << wire::dump(report) << "\n";
@@ -170,7 +159,7 @@ Result<int> get(const Arguments& arguments, const Surroundings& surroundings) {
   request.key.assign(arguments.positional.begin() + 1, arguments.positional.end());
   request.request = TRY(request_of(flag(arguments, "request")));
   request.at = flag(arguments, "at");
-  const Json answer = TRY(look_up_at(state_of(arguments, surroundings), request));
+  const Json answer = TRY(look_up_at(state_folder(arguments, surroundings), request));
   if (surroundings.json)
     surroundings.out << wire::dump(answer) << "\n";
   else

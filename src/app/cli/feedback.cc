@@ -15,11 +15,6 @@ using wire::Json;
 
 constexpr std::uint64_t kFileBytesMax = 1u << 30;
 
-std::string flag(const Arguments& arguments, std::string_view name) {
-  const auto found = arguments.flags.find(name);
-  return found == arguments.flags.end() ? "" : found->second;
-}
-
 /// A label and where it stands: a line of a file, 0 for the command line.
 struct Placed {
   LabelRequest label;
@@ -133,12 +128,6 @@ Result<std::vector<Placed>> labels_of(const Arguments& arguments,
   return std::vector<Placed>{std::move(one)};
 }
 
-std::filesystem::path state_of(const Arguments& arguments, const Surroundings& surroundings) {
-  const std::string named = flag(arguments, "state");
-  if (named.empty()) return default_state(surroundings.folder);
-  return (surroundings.folder / named).lexically_normal();
-}
-
 /// In batches: each of them is taken as a whole, or refused as a whole.
 Result<TakenLabels> send(const std::filesystem::path& state, std::vector<Placed> labels) {
   std::size_t taken = 0;
@@ -178,7 +167,7 @@ std::string text_of(const TakenLabels& labels) {
 int run_feedback(const Arguments& arguments, const Surroundings& surroundings) {
   Result<std::vector<Placed>> labels = labels_of(arguments, surroundings);
   if (!labels.ok()) return report(labels.error(), surroundings);
-  const Result<TakenLabels> taken = send(state_of(arguments, surroundings), std::move(*labels));
+  const Result<TakenLabels> taken = send(state_folder(arguments, surroundings), std::move(*labels));
   if (!taken.ok()) return report(taken.error(), surroundings);
   if (!surroundings.json) {
     surroundings.out << text_of(*taken) << "\n";

@@ -14,11 +14,6 @@ namespace {
 
 using wire::Json;
 
-std::string flag(const Arguments& arguments, std::string_view name) {
-  const auto found = arguments.flags.find(name);
-  return found == arguments.flags.end() ? "" : found->second;
-}
-
 /// A line a second, so that nobody takes it for hanging.
 class Ticker {
  public:
@@ -47,9 +42,7 @@ Result<ImportRequest> request_of(const Arguments& arguments, const Surroundings&
   }
   ImportRequest request;
   request.source = arguments.positional[1];
-  const std::string state = flag(arguments, "state");
-  request.target.state = state.empty() ? default_state(surroundings.folder)
-                                       : (surroundings.folder / state).lexically_normal();
+  request.target.state = state_folder(arguments, surroundings);
   request.target.store = flag(arguments, "store");
   request.target.artifacts = flag(arguments, "artifacts");
   if (!request.target.artifacts.empty() &&

@@ -14,11 +14,6 @@ namespace {
 
 using wire::Json;
 
-std::string flag(const Arguments& arguments, std::string_view name) {
-  const auto found = arguments.flags.find(name);
-  return found == arguments.flags.end() ? "" : found->second;
-}
-
 std::string line_of(const Json& change) {
   std::string line =
       text_at(change, "time") + "  " + text_at(change, "who") + "  " + text_at(change, "change");

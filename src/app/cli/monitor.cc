@@ -18,11 +18,6 @@ namespace {
 
 using wire::Json;
 
-std::string flag(const Arguments& arguments, std::string_view name, const char* otherwise = "") {
-  const auto found = arguments.flags.find(name);
-  return found == arguments.flags.end() ? otherwise : found->second;
-}
-
 bool is_set(const Json& json, std::string_view key) {
   const Json* found = json.find(key);
   return found && found->is_bool() && found->as_bool();
@@ -166,9 +161,7 @@ std::string history_text(const Json& incident) {
 Result<Json> close_at_place(const Arguments& arguments, const Surroundings& surroundings,
                             const std::string& id) {
   ProjectPlace place;
-  const std::string state = flag(arguments, "state");
-  place.state = state.empty() ? default_state(surroundings.folder)
-                              : (surroundings.folder / state).lexically_normal();
+  place.state = state_folder(arguments, surroundings);
   place.store = flag(arguments, "store");
   const CloseRequest request{user_name(), flag(arguments, "reason")};
   return delivery_at(place, "/incidents/" + path_segment(id) + "/close", wire::encode(request),

@@ -18,17 +18,6 @@ namespace {
 
 using wire::Json;
 
-std::string flag(const Arguments& arguments, std::string_view name) {
-  const auto found = arguments.flags.find(name);
-  return found == arguments.flags.end() ? "" : found->second;
-}
-
-std::filesystem::path state_of(const Arguments& arguments, const Surroundings& surroundings) {
-  const std::string given = flag(arguments, "state");
-  return given.empty() ? default_state(surroundings.folder)
-                       : (surroundings.folder / given).lexically_normal();
-}
-
 Error error_of(const std::string& url, const http::Response& response) {
   const std::string message = message_of(response);
   switch (response.status) {
@@ -59,7 +48,7 @@ Result<Json> act_here(const std::string& store, const std::string& verb,
 
 Result<Json> act(const Arguments& arguments, const Surroundings& surroundings,
                  const std::string& verb, const PeopleRequest& request) {
-  const std::filesystem::path state = state_of(arguments, surroundings);
+  const std::filesystem::path state = state_folder(arguments, surroundings);
   const std::string store = flag(arguments, "store");
   return at_owner(
       state, [&] { return act_here(store.empty() ? catalogue_uri(state) : store, verb, request); },

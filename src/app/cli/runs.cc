@@ -32,11 +32,6 @@ std::filesystem::path state_of(const Arguments& arguments, const Surroundings& s
   return (surroundings.folder / state->second).lexically_normal();
 }
 
-std::string flag(const Arguments& arguments, const char* name, const char* fallback = "") {
-  auto found = arguments.flags.find(name);
-  return found == arguments.flags.end() ? fallback : found->second;
-}
-
 /// A look at the catalogue, which needs no server.
 Result<Json> look(const Arguments& arguments, const Surroundings& surroundings,
                   const std::function<Result<Json>(db::Tx&)>& show) {

@@ -4,13 +4,7 @@
 #include <array>
 #include <limits>
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_THREAD__)
-// Chosen once by the dynamic loader. (The baseline of x86-64 has vectors of two doubles.)
-#define WIDE \
-  __attribute__((target_clones("avx512f", "avx2", "default"), optimize("O3", "fp-contract=off")))
-#else
-#define WIDE
-#endif
+#include "base/wide.h"
 
 namespace slipway::checks {
 namespace {
@@ -21,7 +15,7 @@ constexpr std::size_t kLanes = 8;
 
 }  // namespace
 
-WIDE double sum_of(const double* values, std::size_t n) {
+SLIPWAY_WIDE double sum_of(const double* values, std::size_t n) {
   double lanes[kLanes] = {};
   std::size_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
@@ -33,7 +27,7 @@ WIDE double sum_of(const double* values, std::size_t n) {
   return sum;
 }
 
-WIDE Powers powers_of(const double* values, std::size_t n, double mean) {
+SLIPWAY_WIDE Powers powers_of(const double* values, std::size_t n, double mean) {
   double low[kLanes], high[kLanes], m2[kLanes] = {}, m3[kLanes] = {}, m4[kLanes] = {};
   for (std::size_t j = 0; j < kLanes; ++j) low[j] = high[j] = values[0];
   std::size_t i = 0;
@@ -69,7 +63,7 @@ WIDE Powers powers_of(const double* values, std::size_t n, double mean) {
   return all;
 }
 
-WIDE void count_bins(const double* values, std::size_t n, const double* edges,
+SLIPWAY_WIDE void count_bins(const double* values, std::size_t n, const double* edges,
                      std::int64_t* counts) {
   constexpr std::size_t kBlock = 64;
   // Two tables by turns: equal neighbours don't wait for each other's count.
@@ -89,7 +83,7 @@ WIDE void count_bins(const double* values, std::size_t n, const double* edges,
   for (std::size_t i = 0; i <= kEdgesMax; ++i) counts[i] += local[i] + local[i + kEdgesMax + 1];
 }
 
-WIDE std::int64_t count_outside(const double* values, std::size_t n, double min, double max) {
+SLIPWAY_WIDE std::int64_t count_outside(const double* values, std::size_t n, double min, double max) {
   std::int64_t outside = 0;
   for (std::size_t i = 0; i < n; ++i) outside += (values[i] < min) | (values[i] > max);
   return outside;

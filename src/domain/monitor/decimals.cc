@@ -6,16 +6,7 @@
 #include <cstdint>
 #include <limits>
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_THREAD__)
-// Chosen once by the dynamic loader. (The baseline of x86-64 has vectors of two doubles.)
-#define WIDE \
-  __attribute__((target_clones("avx512f", "avx2", "default"), \
-                 optimize("O3", "fp-contract=off")))
-#define INLINE inline __attribute__((always_inline))
-#else
-#define WIDE
-#define INLINE inline
-#endif
+#include "base/wide.h"
 
 namespace slipway::monitor {
 namespace {
@@ -67,7 +58,7 @@ constexpr std::size_t kLanes = 8;
 using Doubles = double __attribute__((vector_size(kLanes * sizeof(double))));
 using Longs = std::int64_t __attribute__((vector_size(kLanes * sizeof(double))));
 
-INLINE void select(Doubles& chosen, const Longs& is_first, const Doubles& first) {
+SLIPWAY_INLINE void select(Doubles& chosen, const Longs& is_first, const Doubles& first) {
   chosen = (Doubles)(((Longs)first & is_first) | ((Longs)chosen & ~is_first));
 }
 
@@ -77,7 +68,7 @@ struct Candidates {
   Doubles off, reach;    // its distance from the cell, and half the way to the next float, x power
 };
 
-INLINE void try_power(Candidates& tried, const Doubles& x, const Doubles& half,
+SLIPWAY_INLINE void try_power(Candidates& tried, const Doubles& x, const Doubles& half,
                       const Doubles& power) {
   const Doubles scaled = x * power;
   tried.whole = scaled + kRound - kRound;
@@ -87,7 +78,7 @@ INLINE void try_power(Candidates& tried, const Doubles& x, const Doubles& half,
   tried.reach = half * power;
 }
 
-INLINE void take_shorter(Candidates& chosen, const Candidates& fewer) {
+SLIPWAY_INLINE void take_shorter(Candidates& chosen, const Candidates& fewer) {
   const Longs is_near = fewer.off <= fewer.reach + kDoubt;
   select(chosen.whole, is_near, fewer.whole);
   select(chosen.power, is_near, fewer.power);
@@ -98,7 +89,7 @@ INLINE void take_shorter(Candidates& chosen, const Candidates& fewer) {
 /// By arithmetic instead of text, and without a branch. One with six digits tells any two floats
 /// apart that need no more; nine always do. NaN where rounding could decide, and of what is out of
 /// range.
-INLINE void by_arithmetic(const float* cells, double* decimals) {
+SLIPWAY_INLINE void by_arithmetic(const float* cells, double* decimals) {
   constexpr std::uint32_t kFraction = (std::uint32_t{1} << 23) - 1;
   constexpr std::int64_t kExponent = std::int64_t{0x7ff} << 52;
   Doubles signed_x, next, six, above;
@@ -138,7 +129,7 @@ INLINE void by_arithmetic(const float* cells, double* decimals) {
   for (std::size_t i = 0; i < kLanes; ++i) decimals[i] = known[i];
 }
 
-WIDE void all_by_arithmetic(const float* cells, std::size_t n, double* decimals) {
+SLIPWAY_WIDE void all_by_arithmetic(const float* cells, std::size_t n, double* decimals) {
   std::size_t i = 0;
   for (; i + kLanes <= n; i += kLanes) by_arithmetic(cells + i, decimals + i);
   float rest[kLanes] = {};

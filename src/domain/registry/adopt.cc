@@ -1,7 +1,5 @@
 #include "domain/registry/adopt.h"
 
-#include <cmath>
-
 #include "domain/registry/rows.h"
 #include "graph/graph.h"
 #include "graph/kinds.h"
@@ -72,45 +70,16 @@ Result<> put_aliases(db::Tx& tx, const std::string& actor, std::int64_t id, cons
 }
 
 Result<> put_logged_parts(db::Tx& tx, const LoggedModel& model) {
-  for (const Tag& tag : model.tags) {
-    TRY(
-        tx.run("insert into logged_model_tags (model_id, key, value) values (?, ?, ?) "
-               "on conflict (model_id, key) do update set value = excluded.value",
-               model.id, tag.key, tag.value));
-  }
+  TRY(rows::put_logged_tags(tx, model.id, model.tags));
   for (const Tag& param : model.params) {
     TRY(
         tx.run("insert into logged_model_params (model_id, key, value) values (?, ?, ?) "
                "on conflict (model_id, key) do nothing",
                model.id, param.key, param.value));
   }
-  for (const ModelMetric& metric : model.metrics) {
-    std::optional<double> value;
-    if (!std::isnan(metric.value)) value = metric.value;
-    TRY(
-        tx.run("insert into logged_model_metrics (model_id, key, timestamp_ms, step, run_id, "
-               "dataset_name, dataset_digest, value) values (?, ?, ?, ?, ?, ?, ?, ?) "
-               "on conflict do nothing",
-               model.id, metric.key, metric.timestamp_ms, metric.step, metric.run_id,
-               metric.dataset_name, metric.dataset_digest, value));
-  }
+  for (const ModelMetric& metric : model.metrics)
+    TRY(rows::put_logged_metric(tx, model.id, metric));
   return {};
-}
-
-Result<> put_logged_facts(db::Tx& tx, const std::string& actor, const LoggedModel& model,
-                          UnixMs now) {
-  const graph::NodeRef node{graph::kind::kModel, model.id};
-  Json attributes;
-  attributes.set("name", model.name);
-  attributes.set("experiment_id", model.experiment_id);
-  attributes.set("location", model.location);
-  attributes.set("created_ms", model.created_ms);
-  TRY(graph::put_node(tx, node, attributes, now));
-  if (!model.run_id.empty()) {
-    TRY(graph::put_edge(
-        tx, {node, graph::relation::kProducedBy, {graph::kind::kRun, model.run_id}, {}}, now));
-  }
-  return tell(tx, "model.imported", node, actor, {}, now);
 }
 
 }  // namespace
@@ -147,7 +116,8 @@ Result<bool> adopt_logged_model(db::Tx& tx, const std::string& actor, const Logg
              model.updated_ms, deleted_ms, model.location, to_string(model.status), model.run_id));
   if (made == 0) return false;
   TRY(put_logged_parts(tx, model));
-  TRY(put_logged_facts(tx, actor, model, now));
+  TRY(rows::put_logged_facts(tx, model, now));
+  TRY(tell(tx, "model.imported", {graph::kind::kModel, model.id}, actor, {}, now));
   return true;
 }
 

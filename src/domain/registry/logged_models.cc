@@ -6,6 +6,7 @@
 
 #include "base/ids.h"
 #include "domain/registry/names.h"
+#include "domain/registry/rows.h"
 #include "domain/registry/schema.h"
 #include "graph/graph.h"
 #include "graph/kinds.h"
@@ -148,16 +149,6 @@ Result<> check_pairs(const Tags& pairs, const char* what) {
   return {};
 }
 
-Result<> put_tags(db::Tx& tx, const std::string& id, const Tags& tags) {
-  for (const Tag& tag : tags) {
-    TRY(
-        tx.run("insert into logged_model_tags (model_id, key, value) values (?, ?, ?) "
-               "on conflict (model_id, key) do update set value = excluded.value",
-               id, tag.key, tag.value));
-  }
-  return {};
-}
-
 Result<> put_params(db::Tx& tx, const std::string& id, const Tags& params) {
   for (const Tag& param : params) {
     auto inserted =
@@ -185,22 +176,6 @@ Result<> log(db::Tx& tx, const char* type, const std::string& id, const std::str
   return {};
 }
 
-Result<> put_facts(db::Tx& tx, const std::string& actor, const LoggedModel& model, UnixMs now) {
-  Json attributes;
-  attributes.set("name", model.name);
-  attributes.set("experiment_id", model.experiment_id);
-  attributes.set("location", model.location);
-  attributes.set("created_ms", model.created_ms);
-  TRY(graph::put_node(tx, node_of(model.id), attributes, now));
-  if (!model.run_id.empty()) {
-    TRY(graph::put_edge(
-        tx,
-        {node_of(model.id), graph::relation::kProducedBy, {graph::kind::kRun, model.run_id}, {}},
-        now));
-  }
-  return log(tx, "model.created", model.id, actor, now);
-}
-
 Result<LoggedModel> insert(db::Tx& tx, const std::string& actor, const std::string& id,
                            const NewLoggedModel& model, UnixMs now) {
   TRY(
@@ -209,10 +184,11 @@ Result<LoggedModel> insert(db::Tx& tx, const std::string& actor, const std::stri
              id, model.experiment_id, model.name, model.type, now, now,
              extend_location(model.experiment_location, "models/" + id + "/artifacts"),
              to_string(LoggedModelStatus::kPending), model.run_id));
-  TRY(put_tags(tx, id, model.tags));
+  TRY(rows::put_logged_tags(tx, id, model.tags));
   TRY(put_params(tx, id, model.params));
   LoggedModel made = TRY(load_one(tx, id));
-  TRY(put_facts(tx, actor, made, now));
+  TRY(rows::put_logged_facts(tx, made, now));
+  TRY(log(tx, "model.created", id, actor, now));
   return made;
 }
 
@@ -303,7 +279,7 @@ void LoggedModels::set_tags(std::string id, Tags tags, Done<> done) {
   pool_.write_later(
       [id = std::move(id), tags = std::move(tags)](db::Tx& tx) -> Result<> {
         TRY(check_live(tx, id));
-        return put_tags(tx, id, tags);
+        return rows::put_logged_tags(tx, id, tags);
       },
       std::move(done));
 }
@@ -333,14 +309,7 @@ void LoggedModels::log_params(std::string id, Tags params, Done<> done) {
 Result<> log_model_metrics(db::Tx& tx, std::span<const ModelMetric> metrics) {
   for (const ModelMetric& metric : metrics) {
     TRY(check_live(tx, metric.model_id));
-    std::optional<double> value;
-    if (!std::isnan(metric.value)) value = metric.value;
-    TRY(
-        tx.run("insert into logged_model_metrics (model_id, key, timestamp_ms, step, run_id, "
-               "dataset_name, dataset_digest, value) values (?, ?, ?, ?, ?, ?, ?, ?) "
-               "on conflict do nothing",
-               metric.model_id, metric.key, metric.timestamp_ms, metric.step, metric.run_id,
-               metric.dataset_name, metric.dataset_digest, value));
+    TRY(rows::put_logged_metric(tx, metric.model_id, metric));
   }
   return {};
 }

@@ -1,9 +1,12 @@
 #include "domain/registry/rows.h"
 
 #include <algorithm>
+#include <cmath>
 #include <unordered_map>
 
 #include "domain/registry/schema.h"
+#include "graph/graph.h"
+#include "graph/kinds.h"
 
 namespace slipway::registry::rows {
 namespace {
@@ -199,6 +202,41 @@ Result<std::vector<std::string>> model_names(db::Tx& tx, int limit) {
   TRY(tx.query("select name from registered_models order by name limit ?",
                std::vector<db::Value>{std::int64_t{limit}}, take));
   return names;
+}
+
+Result<> put_logged_tags(db::Tx& tx, const std::string& id, const Tags& tags) {
+  for (const Tag& tag : tags) {
+    TRY(
+        tx.run("insert into logged_model_tags (model_id, key, value) values (?, ?, ?) "
+               "on conflict (model_id, key) do update set value = excluded.value",
+               id, tag.key, tag.value));
+  }
+  return {};
+}
+
+Result<> put_logged_metric(db::Tx& tx, const std::string& id, const ModelMetric& metric) {
+  std::optional<double> value;
+  if (!std::isnan(metric.value)) value = metric.value;
+  TRY(
+      tx.run("insert into logged_model_metrics (model_id, key, timestamp_ms, step, run_id, "
+             "dataset_name, dataset_digest, value) values (?, ?, ?, ?, ?, ?, ?, ?) "
+             "on conflict do nothing",
+             id, metric.key, metric.timestamp_ms, metric.step, metric.run_id, metric.dataset_name,
+             metric.dataset_digest, value));
+  return {};
+}
+
+Result<> put_logged_facts(db::Tx& tx, const LoggedModel& model, UnixMs now) {
+  const graph::NodeRef node{graph::kind::kModel, model.id};
+  wire::Json attributes;
+  attributes.set("name", model.name);
+  attributes.set("experiment_id", model.experiment_id);
+  attributes.set("location", model.location);
+  attributes.set("created_ms", model.created_ms);
+  TRY(graph::put_node(tx, node, attributes, now));
+  if (model.run_id.empty()) return {};
+  return graph::put_edge(
+      tx, {node, graph::relation::kProducedBy, {graph::kind::kRun, model.run_id}, {}}, now);
 }
 
 }  // namespace slipway::registry::rows

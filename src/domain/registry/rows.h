@@ -33,6 +33,12 @@ Result<ModelRow> find_model(db::Tx& tx, const std::string& name);
 Result<VersionRow> find_version(db::Tx& tx, const std::string& name, std::int64_t number);
 Error no_version(const std::string& name, std::int64_t number);
 
+/// Parts of a logged model, and itself in the graph, as everybody writes them who makes one.
+Result<> put_logged_tags(db::Tx& tx, const std::string& id, const Tags& tags);
+/// Each point once.
+Result<> put_logged_metric(db::Tx& tx, const std::string& id, const ModelMetric& metric);
+Result<> put_logged_facts(db::Tx& tx, const LoggedModel& model, UnixMs now_ms);
+
 /// The version in the graph, with what it was made from.
 Result<> put_facts(db::Tx& tx, const VersionRow& row, UnixMs now_ms);
 

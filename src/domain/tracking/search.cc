@@ -80,11 +80,7 @@ Result<> append_attribute(Sql& sql, db::Engine engine, std::span<const Column> c
       !std::holds_alternative<std::int64_t>(operand)) {
     return invalid("'" + condition.key + "' is a number");
   }
-  // A real operand must not turn the column's whole numbers into its type's text.
-  const bool real = std::holds_alternative<double>(operand);
-  const std::string subject =
-      real ? "cast(" + std::string(column.sql) + " as double precision)" : std::string(column.sql);
-  return db::append_comparison(sql, engine, subject, condition.op, operand);
+  return db::append_whole_comparison(sql, engine, column.sql, condition.op, operand);
 }
 
 /// `exists (select 1 from TABLE where OWNER = ROW and key = ? and value OP ?)`
@@ -117,14 +113,19 @@ Result<> append_pair(Sql& sql, db::Engine engine, const PairTable& table,
   return {};
 }
 
-Result<> append_metric(Sql& sql, db::Engine engine, const Condition& condition) {
-  sql.add("exists (select 1 from metric_series m where m.run = runs.id and m.key = ? and ")
-      .bind(condition.key);
+/// Ends a condition on the rows `m` of metrics.
+Result<> append_value_test(Sql& sql, db::Engine engine, const Condition& condition) {
   const bool unequal = condition.op == Op::kUnequal;
   sql.add(unequal ? "(m.is_nan = 1 or " : "(m.is_nan = 0 and ");
   TRY(db::append_comparison(sql, engine, "m.value", condition.op, condition.value));
   sql.add(")").add(kEndOfExists);
   return {};
+}
+
+Result<> append_metric(Sql& sql, db::Engine engine, const Condition& condition) {
+  sql.add("exists (select 1 from metric_series m where m.run = runs.id and m.key = ? and ")
+      .bind(condition.key);
+  return append_value_test(sql, engine, condition);
 }
 
 /// SQL for a part of the series `name`, null where there is none.
@@ -144,23 +145,24 @@ std::string part_sql(Part part, const std::string& name) {
   return "null";
 }
 
+/// part_relation() of the runs that `of_runs` leaves of the rows `m`.
+void append_part_rows(Sql& sql, const std::string& key, const SeriesPart& part,
+                      std::string_view of_runs) {
+  const std::string value = part_sql(part.part, "m");
+  sql.add("(select m.run, m.value, m.is_nan from metric_series m where m.key = ?").bind(key);
+  sql.add(of_runs).add(" union all select m.run, coalesce(" + value + ", 0), case when " + value);
+  sql.add(" is null then 1 else 0 end from metric_series m where m.key = ?").bind(part.series);
+  sql.add(of_runs).add(" and not exists (select 1 from metric_series o where o.run = m.run");
+  sql.add(" and o.key = ?))").bind(key);
+}
+
 Result<> append_part(Sql& sql, db::Engine engine, const Condition& condition) {
   const std::optional<SeriesPart> part = part_of(condition.key);
   if (!part) return internal("no part of a metric: " + condition.key);
-  sql.add("exists (select 1 from (select m.run, m.value, m.is_nan from metric_series m where "
-          "m.run = runs.id and m.key = ? union all select s.run, ")
-      .bind(condition.key);
-  const std::string value = part_sql(part->part, "s");
-  sql.add(value + ", case when " + value + " is null then 1 else 0 end");
-  sql.add(" from metric_series s where s.run = runs.id and s.key = ? and not exists (select 1 "
-          "from metric_series o where o.run = runs.id and o.key = ?)) m where ")
-      .bind(part->series)
-      .bind(condition.key);
-  const bool unequal = condition.op == Op::kUnequal;
-  sql.add(unequal ? "(m.is_nan = 1 or " : "(m.is_nan = 0 and ");
-  TRY(db::append_comparison(sql, engine, "m.value", condition.op, condition.value));
-  sql.add(")").add(kEndOfExists);
-  return {};
+  sql.add("exists (select 1 from ");
+  append_part_rows(sql, condition.key, *part, " and m.run = runs.id");
+  sql.add(" m where ");
+  return append_value_test(sql, engine, condition);
 }
 
 Result<> append_dataset(Sql& sql, db::Engine engine, const Condition& condition) {
@@ -428,17 +430,8 @@ std::optional<SeriesPart> part_of(std::string_view key) {
 }
 
 Sql part_relation(const std::string& key) {
-  const SeriesPart part = *part_of(key);
-  const std::string value = part_sql(part.part, "s");
   Sql sql;
-  sql.add("(select run, value, is_nan from metric_series where key = ? union all select s.run, ")
-      .bind(key);
-  sql.add("coalesce(" + value + ", 0), case when " + value + " is null then 1 else 0 end");
-  sql.add(" from metric_series s");
-  sql.add(" where s.key = ? and not exists (select 1 from metric_series o where o.run = s.run"
-          " and o.key = ?))")
-      .bind(part.series)
-      .bind(key);
+  append_part_rows(sql, key, *part_of(key), "");
   return sql;
 }
 
