@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "dialects/mlflow/filter.h"
+#include "dialects/mlflow/tracking_messages.h"
 #include "domain/tracking/search.h"
 
 // Whatever a filter holds: an answer in bounded time; what is understood becomes a statement with a
@@ -28,16 +29,6 @@ void check_sql(const db::Sql& sql, std::string_view quoted) {
   require(quoted.size() < 12 || sql.text.find(quoted) == std::string::npos);
 }
 
-tracking::RunQuery to_query(const std::vector<mlflow::Clause>& clauses) {
-  tracking::RunQuery query;
-  query.experiments = {0};
-  for (const mlflow::Clause& clause : clauses) {
-    const auto field = static_cast<tracking::Field>(static_cast<int>(clause.entity));
-    query.where.push_back({field, clause.key, clause.op, clause.value});
-  }
-  return query;
-}
-
 void check(std::string_view text, const mlflow::SearchRules& rules) {
   Result<std::vector<mlflow::Clause>> clauses = mlflow::parse_filter(text, rules);
   if (!clauses.ok()) {
@@ -49,8 +40,13 @@ void check(std::string_view text, const mlflow::SearchRules& rules) {
   for (const mlflow::Clause& clause : *clauses)
     require(clause.key.size() <= std::max(text.size(), kNameMax));
   if (&rules != &mlflow::kRunSearch) return;
+  tracking::RunQuery query;
+  query.experiments = {0};
+  Result<std::vector<tracking::Condition>> where = mlflow::to_conditions(std::string(text), rules);
+  require(where.ok() && where->size() == clauses->size());
+  query.where = *std::move(where);
   for (db::Engine engine : {db::Engine::kSqlite, db::Engine::kPostgres}) {
-    Result<db::Sql> sql = tracking::run_search_sql(engine, to_query(*clauses));
+    Result<db::Sql> sql = tracking::run_search_sql(engine, query);
     if (sql.ok())
       check_sql(*sql, text);
     else
