@@ -158,7 +158,7 @@ Result<> set_evidence(db::Tx& tx, const std::string& deployment, UnixMs now_ms, 
   rollout.set("plan", delivery::to_json(active->plan));
   if (is_stepping(*active))
     rollout.set("counts",
-                delivery::to_json(TRY(delivery::load_counts(tx, active->id, active->step))));
+                delivery::totals_json(TRY(delivery::load_counts(tx, active->id, active->step))));
   const delivery::Action next = delivery::next_action(found.snapshot);
   rollout.set("next", Json(Json::Object{{"action", delivery::to_string(next.kind)},
                                         {"reason", next.reason}}));

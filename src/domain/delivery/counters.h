@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "base/result.h"
 #include "domain/delivery/sequential.h"
@@ -33,18 +35,37 @@ struct PairCounts {
   bool operator==(const PairCounts&) const = default;
 };
 
-struct StepCounts {
+/// What was answered, by one version or by both.
+struct AnswerCounts {
   ArmCounts stable, candidate;
   PairCounts pairs;
-  std::int64_t dropped = 0;  // sampled for shadow, but not scored: its queue was full
 
+  void merge(const AnswerCounts& other);
+  bool operator==(const AnswerCounts&) const = default;
+};
+
+/// Callers fall into so many clusters by a hash of their key: what differs between clusters shows
+/// how alike the answers to one caller are, in bounded memory.
+inline constexpr std::size_t kClusters = 128;
+
+struct StepCounts : AnswerCounts {
+  std::int64_t dropped = 0;  // sampled for shadow, but not scored: its queue was full
+  /// The same answers by clusters of callers: kClusters of them, or none where it isn't known who
+  /// asked.
+  std::vector<AnswerCounts> clusters;
+
+  /// Precondition: cluster < kClusters.
+  void add(const AnswerCounts& answer, std::size_t cluster);
   void merge(const StepCounts& other);
   bool operator==(const StepCounts&) const = default;
 };
 
+/// With the clusters, for the store.
 wire::Json to_json(const StepCounts& counts);
+/// Without them, for people.
+wire::Json totals_json(const StepCounts& counts);
 /// kInvalid for what to_json can't have written: negative counts, more errors than requests,
-/// spreads that are no numbers.
+/// spreads that are no numbers. Counts without clusters are read: older versions wrote them.
 Result<StepCounts> step_counts_from(const wire::Json& json);
 
 }  // namespace slipway::delivery

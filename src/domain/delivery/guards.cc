@@ -4,27 +4,21 @@
 #include <cmath>
 
 #include "base/text.h"
+#include "domain/delivery/clusters.h"
 
 namespace slipway::delivery {
 namespace {
 
 using project::StepKind;
 
-/// What a guard counts, of both versions.
-struct Counted {
-  Trials candidate, stable;
-  double share() const {
-    const std::int64_t both = candidate.trials + stable.trials;
-    return both == 0 ? 0 : static_cast<double>(candidate.trials) / static_cast<double>(both);
-  }
-  std::int64_t events() const { return candidate.events + stable.events; }
-};
+// A design effect that people are told of.
+constexpr double kWorthSaying = 1.5;
 
 Trials trials(std::int64_t answers, std::int64_t events) {
   return {std::max<std::int64_t>(answers, 0), std::clamp<std::int64_t>(events, 0, answers)};
 }
 
-Counted split_counts(Measure measure, const StepCounts& counts) {
+Counted split_counts(Measure measure, const AnswerCounts& counts) {
   const bool slow = measure == Measure::kSlow;
   const ArmCounts& c = counts.candidate;
   const ArmCounts& s = counts.stable;
@@ -33,11 +27,34 @@ Counted split_counts(Measure measure, const StepCounts& counts) {
 }
 
 /// Of pairs, those where one version alone did badly.
-Counted paired_counts(Measure measure, const PairCounts& p) {
+Counted paired_counts(Measure measure, const AnswerCounts& counts) {
+  const PairCounts& p = counts.pairs;
   if (measure == Measure::kLabelFlips) return {trials(p.pairs, p.flips), trials(p.pairs, 0)};
   if (measure == Measure::kSlow)
     return {trials(p.pairs, p.slow_candidate_only), trials(p.pairs, p.slow_stable_only)};
   return {trials(p.pairs, p.errors_candidate_only), trials(p.pairs, p.errors_stable_only)};
+}
+
+template <class F>
+CountedPart by_clusters(const StepCounts& counts, F count) {
+  CountedPart part{count(counts), {}};
+  for (const AnswerCounts& cluster : counts.clusters) part.clusters.push_back(count(cluster));
+  return part;
+}
+
+CountedPart split_part(Measure measure, const StepCounts& counts) {
+  return by_clusters(counts, [&](const AnswerCounts& c) { return split_counts(measure, c); });
+}
+
+CountedPart paired_part(Measure measure, const StepCounts& counts) {
+  return by_clusters(counts, [&](const AnswerCounts& c) { return paired_counts(measure, c); });
+}
+
+/// How many values each version gave, and nothing of them: whom they are from.
+CountedPart scored_part(const StepCounts& counts) {
+  return by_clusters(counts, [](const AnswerCounts& c) {
+    return Counted{{c.candidate.scores.count, 0}, {c.stable.scores.count, 0}};
+  });
 }
 
 /// log of the mean of two e-values, which is one.
@@ -47,34 +64,46 @@ double log_half_each(double a, double b) {
   return high + std::log1p(std::exp(low - high)) - std::log(2.0);
 }
 
-Evidence split_evidence(const Guard& guard, const Counted& now,
-                        const std::vector<StepCounts>& parts) {
+/// Of all steps in which the candidate answered: who was on it before is on it still.
+double log_e_worse_in_all(Measure measure, const std::vector<StepCounts>& steps) {
+  std::vector<CountedPart> parts;
+  for (const StepCounts& step : steps) parts.push_back(split_part(measure, step));
+  const double effect = design_effect(parts);
   CountTest all;
-  for (const StepCounts& part : parts) {
-    const Counted counted = split_counts(guard.measure, part);
-    all.add(counted.share(), counted.candidate.events, counted.stable.events);
+  for (const CountedPart& part : parts) {
+    const Effective candidate(part.whole.candidate, effect), stable(part.whole.stable, effect);
+    all.add(part.whole.share(), candidate.events, stable.events);
   }
+  return all.log_e_worse();
+}
+
+Evidence split_evidence(const Guard& guard, const Counted& now, double effect,
+                        const std::vector<StepCounts>& parts) {
+  const Effective candidate(now.candidate, effect), stable(now.stable, effect);
+  const double events = candidate.events + stable.events;
   Evidence e;
-  const double alone = log_e_above(now.share(), now.events(), now.candidate.events);
-  e.log_e_harmful = parts.size() > 1 ? log_half_each(alone, all.log_e_worse()) : alone;
-  e.log_e_superior = log_e_below(now.share(), now.events(), now.candidate.events);
-  if (guard.margin) e.log_e_non_inferior = log_e_within(now.candidate, now.stable, *guard.margin);
+  const double alone = log_e_above(now.share(), events, candidate.events);
+  e.log_e_harmful = parts.size() > 1
+                        ? log_half_each(alone, log_e_worse_in_all(guard.measure, parts))
+                        : alone;
+  e.log_e_superior = log_e_below(now.share(), events, candidate.events);
+  if (guard.margin) e.log_e_non_inferior = log_e_within(candidate, stable, *guard.margin);
   return e;
 }
 
 /// Of the pairs where only one did badly, half are the candidate's if both are equally good. Its
 /// rate of those bounds the difference of rates from above.
-Evidence paired_evidence(const Guard& guard, const Counted& now) {
-  const Trials& mine = now.candidate;
+Evidence paired_evidence(const Guard& guard, const Counted& now, double effect) {
+  const Effective mine(now.candidate, effect), other(now.stable, effect);
   Evidence e;
-  e.log_e_harmful = log_e_above(0.5, now.events(), mine.events);
-  e.log_e_superior = log_e_below(0.5, now.events(), mine.events);
+  e.log_e_harmful = log_e_above(0.5, mine.events + other.events, mine.events);
+  e.log_e_superior = log_e_below(0.5, mine.events + other.events, mine.events);
   if (guard.margin) e.log_e_non_inferior = log_e_below(*guard.margin, mine.trials, mine.events);
   return e;
 }
 
 /// Labels that differ are compared with the margin itself.
-Evidence flip_evidence(const Guard& guard, const Trials& flips) {
+Evidence flip_evidence(const Guard& guard, const Effective& flips) {
   Evidence e;
   if (!guard.margin) return e;
   e.log_e_harmful = log_e_above(*guard.margin, flips.trials, flips.events);
@@ -146,6 +175,15 @@ std::string figures(const GuardEvidence& g) {
          " of the stable version";
 }
 
+/// Whom it is from, where that makes a difference.
+std::string of_callers(const GuardEvidence& g) {
+  if (g.measure == Measure::kScoreMean && g.clusters > 0 && g.clusters < kClustersMin)
+    return " to " + std::to_string(g.clusters) + " callers; means are compared from " +
+           std::to_string(kClustersMin) + " on";
+  if (g.measure == Measure::kScoreMean || g.design_effect < kWorthSaying) return "";
+  return "; callers have many each, which weigh as one for every " + rounded(g.design_effect);
+}
+
 std::string in_words(const GuardEvidence& g) {
   const double decisive = g.finding == Finding::kHarmful    ? g.log_e.log_e_harmful
                           : g.finding == Finding::kSuperior ? g.log_e.log_e_superior
@@ -153,23 +191,30 @@ std::string in_words(const GuardEvidence& g) {
                                                             : g.log_e.log_e_harmful;
   std::string finding = to_string(g.finding);
   std::replace(finding.begin(), finding.end(), '_', '-');
-  return g.guard + ": " + finding + ", " + figures(g) + " (E " + e_value(decisive) + ", " +
-         e_value(g.log_enough) + " is enough)";
+  return g.guard + ": " + finding + ", " + figures(g) + of_callers(g) + " (E " +
+         e_value(decisive) + ", " + e_value(g.log_enough) + " is enough)";
 }
 
 MeanDifference mean_of(const project::RolloutStep& step, const StepCounts& counts) {
-  return step.kind == StepKind::kShadow
-             ? paired_difference(counts.pairs.differences, counts.stable.scores)
-             : split_difference(counts.candidate.scores, counts.stable.scores);
+  if (step.kind == StepKind::kShadow)
+    return clustered_pairs(paired_difference(counts.pairs.differences, counts.stable.scores),
+                           counts);
+  return clustered_split(split_difference(counts.candidate.scores, counts.stable.scores), counts);
 }
 
 /// By all that it answered in the step, alone or in pairs.
 bool stable_misses(const Guard& guard, const StepCounts& counts, double alpha) {
   if (!guard.allowed) return false;
-  const Trials stable = split_counts(guard.measure, counts).stable;
+  const CountedPart part = split_part(guard.measure, counts);
+  const Trials& stable = part.whole.stable;
   // Of a requirement that allows none, one is a miss.
   if (*guard.allowed <= 0) return stable.events > 0;
-  return log_e_above(*guard.allowed, stable.trials, stable.events) >= -std::log(alpha);
+  const Effective worth(stable, design_effect({&part, 1}));
+  return log_e_above(*guard.allowed, worth.trials, worth.events) >= -std::log(alpha);
+}
+
+std::int64_t times(std::int64_t answers, double design_effect) {
+  return static_cast<std::int64_t>(std::ceil(static_cast<double>(answers) * design_effect));
 }
 
 /// In units of the score.
@@ -191,19 +236,25 @@ GuardEvidence weigh(const Guard& guard, const project::RolloutStep& step, const 
   g.log_enough = -std::log(alpha);
   if (guard.measure == Measure::kScoreMean) {
     const MeanDifference d = mean_of(step, counts);
-    g.candidate = {g.paired ? d.count : counts.candidate.scores.count, 0};
-    g.stable = {g.paired ? d.count : counts.stable.scores.count, 0};
+    const std::int64_t pairs = counts.pairs.differences.count;
+    g.candidate = {g.paired ? pairs : counts.candidate.scores.count, 0};
+    g.stable = {g.paired ? pairs : counts.stable.scores.count, 0};
+    g.clusters = clusters_of_candidate(scored_part(counts));
     g.difference = d.difference;
     g.log_e = mean_evidence(mean_margin(guard, counts), d);
   } else {
-    const Counted now =
-        g.paired ? paired_counts(guard.measure, counts.pairs) : split_counts(guard.measure, counts);
+    const CountedPart part =
+        g.paired ? paired_part(guard.measure, counts) : split_part(guard.measure, counts);
+    const Counted& now = part.whole;
+    g.clusters = clusters_of_candidate(part);
+    g.design_effect = g.paired ? paired_design_effect(part) : design_effect({&part, 1});
     g.candidate = now.candidate;
     g.stable = now.stable;
     g.difference = rate(now.candidate) - rate(now.stable);
-    g.log_e = guard.measure == Measure::kLabelFlips ? flip_evidence(guard, now.candidate)
-              : g.paired                            ? paired_evidence(guard, now)
-                                                    : split_evidence(guard, now, canary_parts);
+    g.log_e = guard.measure == Measure::kLabelFlips
+                  ? flip_evidence(guard, Effective(now.candidate, g.design_effect))
+              : g.paired ? paired_evidence(guard, now, g.design_effect)
+                         : split_evidence(guard, now, g.design_effect, canary_parts);
   }
   g.share = Counted{g.candidate, g.stable}.share();
   g.stable_misses = stable_misses(guard, counts, alpha);
@@ -220,11 +271,14 @@ std::int64_t needed_answers(const Guard& guard, const project::RolloutStep& step
   if (!guard.margin) return 0;
   if (guard.measure == Measure::kScoreMean)
     return mean_answers_needed(mean_of(step, counts), *mean_margin(guard, counts), alpha);
-  if (step.kind == StepKind::kShadow)
-    return pairs_needed(*guard.margin, alpha,
-                        rate(paired_counts(guard.measure, counts.pairs).candidate));
-  const Counted now = split_counts(guard.measure, counts);
-  return answers_needed(*guard.margin, alpha, step.percent / 100, rate(now.stable));
+  if (step.kind == StepKind::kShadow) {
+    const CountedPart part = paired_part(guard.measure, counts);
+    return times(pairs_needed(*guard.margin, alpha, rate(part.whole.candidate)),
+                 paired_design_effect(part));
+  }
+  const CountedPart part = split_part(guard.measure, counts);
+  return times(answers_needed(*guard.margin, alpha, step.percent / 100, rate(part.whole.stable)),
+               design_effect({&part, 1}));
 }
 
 }  // namespace slipway::delivery

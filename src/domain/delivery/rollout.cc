@@ -308,6 +308,8 @@ Json to_json(const GuardEvidence& g) {
                            {"stable_events", g.stable.events},
                            {"share", g.share},
                            {"difference", g.difference},
+                           {"caller_clusters", g.clusters},
+                           {"design_effect", g.design_effect},
                            {"needed", g.needed},
                            {"words", g.words}});
 }

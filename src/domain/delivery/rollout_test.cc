@@ -508,6 +508,26 @@ TEST(Simulation, ACanaryThatFailsIsRolledBackSoon) {
   EXPECT_GE(soon, 36);
 }
 
+TEST(Simulation, CallersWhoStayAndComeInBurstsAreNotTakenForHarm) {
+  simulation::Scenario scenario = simulation::of_callers(simulation::healthy_rollout());
+  scenario.look_every = 500;
+  int back = 0, back_unknown = 0;
+  for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+    scenario.with_clusters = true;
+    back += simulation::Rollout(scenario, seed).run().last == Kind::kRollBack;
+    scenario.with_clusters = false;
+    back_unknown += simulation::Rollout(scenario, seed).run().last == Kind::kRollBack;
+  }
+  EXPECT_LE(back, 1);
+  EXPECT_GE(back_unknown, 3) << "the scenario is none that clusters are needed for";
+}
+
+TEST(Simulation, HarmToCallersWhoStayIsFound) {
+  const simulation::Scenario scenario = simulation::of_callers(simulation::failing_canary());
+  for (std::uint64_t seed = 1; seed <= 6; ++seed)
+    EXPECT_EQ(simulation::Rollout(scenario, seed).run().last, Kind::kRollBack) << seed;
+}
+
 TEST(Simulation, AHealthyRolloutIsRarelyRolledBack) {
   simulation::Scenario scenario = simulation::healthy_rollout();
   scenario.look_every = 500;

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/hash.h"
+#include "domain/delivery/counters.h"
 
 namespace slipway::delivery {
 namespace {
@@ -50,6 +51,11 @@ Role role_of(const DeploymentRoute& route, std::string_view key) {
 
 std::int64_t version_for(const DeploymentRoute& route, std::string_view key) {
   return role_of(route, key) == Role::kCandidate ? route.candidate : route.stable;
+}
+
+std::size_t cluster_of(std::string_view salt, std::string_view key) {
+  // What bucket_of leaves of the same hash.
+  return static_cast<std::size_t>(hash_of({}, salt, key) / kBuckets % kClusters);
 }
 
 bool is_shadowed(const DeploymentRoute& route, std::string_view key) {

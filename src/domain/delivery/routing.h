@@ -51,6 +51,8 @@ struct DeploymentRoute {
 /// Which version answers. `key` is the caller's sticky key, else the prediction id.
 Role role_of(const DeploymentRoute& route, std::string_view key);
 std::int64_t version_for(const DeploymentRoute& route, std::string_view key);
+/// Which cluster of counters.h a caller belongs to. Independent of who answers it.
+std::size_t cluster_of(std::string_view salt, std::string_view key);
 /// Whether the candidate scores this request too, after the answer. Independent of the bucket that
 /// the key has in canary steps.
 bool is_shadowed(const DeploymentRoute& route, std::string_view key);

@@ -100,6 +100,69 @@ StepCounts some_counts() {
   return c;
 }
 
+StepCounts clustered_counts() {
+  StepCounts c;
+  for (std::size_t i = 0; i < 40; ++i) {
+    AnswerCounts answer;
+    ArmCounts& arm = i % 4 == 0 ? answer.candidate : answer.stable;
+    arm = {1, i % 3 == 0, i % 5 == 0, {}};
+    arm.scores.add(static_cast<double>(i) / 7);
+    if (i % 2) answer.pairs = {1, 0, 0, 1, 0, 1, {1, -0.5, 0}};
+    c.add(answer, i * 11 % kClusters);
+  }
+  return c;
+}
+
+TEST(Counters, OfClustersAddUpToTheWhole) {
+  const StepCounts c = clustered_counts();
+  AnswerCounts sum;
+  for (const AnswerCounts& cluster : c.clusters) sum.merge(cluster);
+  EXPECT_EQ(sum.stable.requests, 30);
+  EXPECT_EQ(sum.stable.requests, c.stable.requests);
+  EXPECT_EQ(sum.candidate.errors, c.candidate.errors);
+  EXPECT_EQ(sum.pairs.flips, c.pairs.flips);
+  EXPECT_NEAR(sum.stable.scores.squares, c.stable.scores.squares, 1e-12);
+}
+
+TEST(Counters, OfClustersReadBackAndMerge) {
+  const StepCounts c = clustered_counts();
+  const auto read = step_counts_from(*wire::parse(wire::dump(to_json(c))));
+  ASSERT_TRUE(read.ok()) << read.error().message;
+  EXPECT_EQ(*read, c);
+  StepCounts twice = some_counts();  // of which nobody knows who asked
+  twice.merge(c);
+  EXPECT_EQ(twice.clusters, c.clusters);
+  EXPECT_EQ(twice.stable.requests, 110);
+  EXPECT_FALSE(totals_json(c).find("clusters"));
+}
+
+TEST(Counters, RefuseClustersThatCantBe) {
+  for (const char* rows :
+       {"{}", "[3]", "[[]]", "[[128, 1]]", "[[-1, 1]]", "[[0, 1, 2]]", "[[0, 1.5]]", "[[0, -1]]",
+        "[[0, 1, 0, 0, 1, \"x\"]]", "[[0, 1, 0, 0, 1, 2, -1]]", "[[0, 1, 1, 2]]",
+        "[[0,0,0,0,0,0,0,0,0,0,0,0,0,1,2]]",
+        "[[0,0,0,0,0,0,0,0,0,0,0,0,0,1,0,0,0,0,0,0,0,0,0,0]]"}) {
+    wire::Json json = to_json(some_counts());
+    json.set("clusters", *wire::parse(rows));
+    EXPECT_FALSE(step_counts_from(json).ok()) << rows;
+  }
+}
+
+TEST(ClusterOf, SpreadsCallersOverAllClustersWhoeverAnswersThem) {
+  std::vector<int> all(kClusters), candidate(kClusters);
+  for (int i = 0; i < 64'000; ++i) {
+    const std::string key = "caller-" + std::to_string(i);
+    const std::size_t cluster = cluster_of("salt", key);
+    ASSERT_LT(cluster, kClusters);
+    ++all[cluster];
+    candidate[cluster] += within(bucket_of("salt", key), 10);
+  }
+  for (std::size_t i = 0; i < kClusters; ++i) {
+    EXPECT_NEAR(all[i], 500, 5 * std::sqrt(500)) << i;
+    EXPECT_NEAR(candidate[i], 50, 5 * std::sqrt(50)) << i;
+  }
+}
+
 TEST(Counters, ReadBack) {
   auto read = step_counts_from(to_json(some_counts()));
   ASSERT_TRUE(read.ok()) << read.error().message;

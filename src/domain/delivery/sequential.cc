@@ -18,19 +18,19 @@ double real(std::int64_t n) {
 }
 
 /// How well the prior explains the trials, beside a rate.
-double log_ratio(Trials t, double rate) {
-  return log_mixture_ratio(real(t.trials), real(t.events), kRateA, kRateB, rate);
+double log_ratio(Effective t, double rate) {
+  return log_mixture_ratio(t.trials, t.events, kRateA, kRateB, rate);
 }
 
 /// The slope of the trials' log likelihood in their rate; infinite at an edge they rule out.
-double slope(Trials t, double rate) {
-  const double up = t.events > 0 ? real(t.events) / rate : 0;
-  const double down = t.events < t.trials ? real(t.trials - t.events) / (1 - rate) : 0;
+double slope(Effective t, double rate) {
+  const double up = t.events > 0 ? t.events / rate : 0;
+  const double down = t.events < t.trials ? (t.trials - t.events) / (1 - rate) : 0;
   return up - down;
 }
 
 /// The stable rate with which both are likeliest when the candidate's is `margin` more.
-double likeliest_on_edge(Trials candidate, Trials stable, double margin) {
+double likeliest_on_edge(Effective candidate, Effective stable, double margin) {
   double low = 0, high = 1 - margin;
   for (int i = 0; i < 100 && low < high; ++i) {
     const double middle = low + (high - low) / 2;
@@ -53,6 +53,13 @@ double log_twice_normal(double z) {
   const double w = 1 / (z * z);
   constexpr double kHalfLogHalfPi = 0.22579135264472743;  // log(pi / 2) / 2
   return -z * z / 2 - std::log(-z) - kHalfLogHalfPi + std::log1p(-w + 3 * w * w);
+}
+
+/// The difference that would be as unlikely if its variance were known.
+double as_if_known(double d, double v, double degrees) {
+  if (!std::isfinite(degrees) || v <= 0) return d;
+  const double likely = degrees * std::log1p(d * d / (v * std::max(degrees, 1.0)));
+  return std::copysign(std::sqrt(v * likely), d);
 }
 
 double log_mixture(double d, double v, double tau) {
@@ -93,17 +100,16 @@ Trials trials_at(std::int64_t n, double rate) {
 
 }  // namespace
 
-double log_e_above(double share, std::int64_t events, std::int64_t on_candidate, double weight) {
+double log_e_above(double share, double events, double on_candidate, double weight) {
   if (!(share > 0 && share < 1) || events <= 0) return kNoEvidence;
-  return log_mixture_ratio_above(real(events), real(on_candidate), weight * share,
-                                 weight * (1 - share), share);
+  return log_mixture_ratio_above(events, on_candidate, weight * share, weight * (1 - share), share);
 }
 
-double log_e_below(double share, std::int64_t events, std::int64_t on_candidate, double weight) {
+double log_e_below(double share, double events, double on_candidate, double weight) {
   return log_e_above(1 - share, events, events - on_candidate, weight);
 }
 
-void CountTest::add(double share, std::int64_t on_candidate, std::int64_t on_stable) {
+void CountTest::add(double share, double on_candidate, double on_stable) {
   if (parts_.empty() || parts_.back().share != share) parts_.push_back({share, 0, 0});
   parts_.back().on_candidate += on_candidate;
   parts_.back().on_stable += on_stable;
@@ -123,16 +129,16 @@ double CountTest::log_e_better() const {
   return sum;
 }
 
-std::int64_t CountTest::events() const {
-  std::int64_t sum = 0;
+double CountTest::events() const {
+  double sum = 0;
   for (const Part& part : parts_) sum += part.on_candidate + part.on_stable;
   return sum;
 }
 
-double log_e_within(Trials candidate, Trials stable, double margin) {
+double log_e_within(Effective candidate, Effective stable, double margin) {
   if (candidate.trials == 0 || stable.trials == 0) return kNoEvidence;
-  const double candidate_rate = real(candidate.events) / real(candidate.trials);
-  const double stable_rate = real(stable.events) / real(stable.trials);
+  const double candidate_rate = candidate.events / candidate.trials;
+  const double stable_rate = stable.events / stable.trials;
   if (candidate_rate >= stable_rate + margin)  // nothing explains them better than H0 does
     return log_ratio(candidate, candidate_rate) + log_ratio(stable, stable_rate);
   const double edge = likeliest_on_edge(candidate, stable, margin);
@@ -179,17 +185,19 @@ MeanDifference paired_difference(const Moments& differences, const Moments& stab
 double log_e_different(const MeanDifference& d) {
   if (d.count < kMeanMin) return kNoEvidence;
   if (d.variance <= 0 || d.mixing <= 0) return d.difference == 0 ? kNoEvidence : kInfinite;
-  return log_mixture(d.difference, d.variance, d.mixing);
+  return log_mixture(as_if_known(d.difference, d.variance, d.degrees), d.variance, d.mixing);
 }
 
 double log_e_mean_above(const MeanDifference& d, double bound) {
   if (d.count < kMeanMin) return kNoEvidence;
-  return log_mixture_above(d.difference - bound, d.variance, d.mixing);
+  return log_mixture_above(as_if_known(d.difference - bound, d.variance, d.degrees), d.variance,
+                           d.mixing);
 }
 
 double log_e_mean_below(const MeanDifference& d, double bound) {
   if (d.count < kMeanMin) return kNoEvidence;
-  return log_mixture_above(bound - d.difference, d.variance, d.mixing);
+  return log_mixture_above(as_if_known(bound - d.difference, d.variance, d.degrees), d.variance,
+                           d.mixing);
 }
 
 const char* to_string(Finding finding) {
@@ -236,8 +244,9 @@ std::int64_t mean_answers_needed(const MeanDifference& d, double margin, double 
 
 std::int64_t pairs_needed(double margin, double alpha, double rate) {
   const double enough = -std::log(alpha);
-  return smallest(
-      [&](std::int64_t n) { return log_e_below(margin, n, trials_at(n, rate).events) >= enough; });
+  return smallest([&](std::int64_t n) {
+    return log_e_below(margin, real(n), real(trials_at(n, rate).events)) >= enough;
+  });
 }
 
 }  // namespace slipway::delivery

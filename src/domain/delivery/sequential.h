@@ -34,7 +34,9 @@
 //   E = sqrt(v / (v + tau^2)) exp(tau^2 d^2 / (2 v (v + tau^2)))
 //
 // one-sided (mixing over d > 0 only) times 2 Phi(tau d / sqrt(v (v + tau^2))). v is estimated, so
-// this one is right for large n: fewer than kMeanMin values are no evidence.
+// this one is right for large n: fewer than kMeanMin values are no evidence. Where it is estimated
+// from few clusters, d^2 / v is replaced by f log(1 + d^2 / (f v)), f being its degrees of freedom:
+// what the likelihood of Student's t has where the normal one has d^2 / v.
 namespace slipway::delivery {
 
 /// K: how many events the prior of a count test weighs. 2 finds large harm soonest.
@@ -50,35 +52,43 @@ struct Trials {
   bool operator==(const Trials&) const = default;
 };
 
+/// What trials are worth in evidence: as many independent ones, `design_effect` times fewer
+/// (clusters.h; Rao and Scott, Biometrics 1992).
+struct Effective {
+  double trials, events;
+  Effective(std::int64_t counted, std::int64_t with_event)
+      : Effective(Trials{counted, with_event}) {}
+  Effective(Trials counted, double design_effect = 1)  // NOLINT: independent trials are themselves
+      : trials(static_cast<double>(counted.trials) / design_effect),
+        events(static_cast<double>(counted.events) / design_effect) {}
+};
+
 /// Against "an event is on the candidate with a probability of at most `share`". A share outside
-/// (0, 1) compares with nothing: no evidence.
-double log_e_above(double share, std::int64_t events, std::int64_t on_candidate,
-                   double weight = kPriorWeight);
+/// (0, 1) compares with nothing: no evidence. Events of a part of one are those of clusters.
+double log_e_above(double share, double events, double on_candidate, double weight = kPriorWeight);
 /// Against "of at least `share`".
-double log_e_below(double share, std::int64_t events, std::int64_t on_candidate,
-                   double weight = kPriorWeight);
+double log_e_below(double share, double events, double on_candidate, double weight = kPriorWeight);
 
 /// The events of a rollout, part by part with its own share.
 class CountTest {
  public:
   /// Counts add up while the share stays; another share begins another part.
-  void add(double share, std::int64_t on_candidate, std::int64_t on_stable);
+  void add(double share, double on_candidate, double on_stable);
   /// Against "the candidate has no more than its share", and "no less".
   double log_e_worse() const;
   double log_e_better() const;
-  std::int64_t events() const;
+  double events() const;
 
  private:
   struct Part {
-    double share;
-    std::int64_t on_candidate, on_stable;
+    double share, on_candidate, on_stable;
   };
   std::vector<Part> parts_;  // as many as shares were given in turn: the steps of a rollout
 };
 
 /// Against "the candidate's rate is at least the stable one's plus `margin`". No evidence while one
 /// of them has no trials. Precondition: 0 < margin < 1.
-double log_e_within(Trials candidate, Trials stable, double margin);
+double log_e_within(Effective candidate, Effective stable, double margin);
 
 /// Count, mean and spread of values that come one by one (Welford), or from elsewhere (Chan et
 /// al.).
@@ -97,6 +107,8 @@ struct Moments {
 struct MeanDifference {
   std::int64_t count = 0;  // of the smaller arm
   double difference = 0, variance = 0, mixing = 0;
+  /// Of the estimate of the variance; few of them make large differences likely.
+  double degrees = std::numeric_limits<double>::infinity();
 };
 MeanDifference split_difference(const Moments& candidate, const Moments& stable);
 /// Of pairs; `stable` gives the scale.

@@ -237,6 +237,17 @@ TEST(MeanEvidence, ABoundIsADifferenceMoved) {
               log_e_mean_above(difference(0.08, 0.0005, 0.1), 0), 1e-12);
 }
 
+// d^2 / v = 9 with 20 degrees of freedom is worth 20 log(1 + 9 / 20) = 7.4312711.
+TEST(MeanEvidence, WeighsLessWhereTheVarianceIsEstimatedFromFew) {
+  MeanDifference few = difference(0.3, 0.01, 0.1);
+  few.degrees = 20;
+  EXPECT_NEAR(log_e_different(few), log_e_different(difference(0.272603578, 0.01, 0.1)), 1e-7);
+  EXPECT_NEAR(log_e_mean_above(few, 0.5),
+              log_e_mean_above(difference(-0.1909563, 0.01, 0.1), 0), 1e-6);
+  few.degrees = 1e12;
+  EXPECT_NEAR(log_e_different(few), log_e_different(difference(0.3, 0.01, 0.1)), 1e-9);
+}
+
 TEST(MeanEvidence, NeedsThirtyValues) {
   MeanDifference d = difference(5, 0.001, 0.1);
   d.count = kMeanMin - 1;

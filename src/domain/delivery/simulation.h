@@ -26,6 +26,7 @@ struct Scenario {
   /// goes well or much goes wrong. 0: every request is a caller of its own.
   std::int64_t callers = 0;
   double burst_requests = 10;  // of one caller, on average
+  bool with_clusters = true;   // false: as if it were unknown who asked
   std::int64_t requests_max = 100'000;
   std::int64_t look_every = 50;  // requests
 };
@@ -74,8 +75,22 @@ class Rollout {
   void answer() {
     const auto step = static_cast<std::size_t>(snapshot_.step);
     const double share = scenario_.plan.steps[step].percent / 100;
-    StepCounts& counts = snapshot_.counts[step];
-    if (scenario_.callers > 0) return answer_caller(counts, share);
+    AnswerCounts answered;
+    if (scenario_.callers > 0) {
+      next_caller();
+      answer_caller(answered, share);
+    } else {
+      ++caller_;
+      answer_anybody(answered, share);
+    }
+    const auto cluster = static_cast<std::size_t>(trait(5) * static_cast<double>(kClusters));
+    if (scenario_.with_clusters)
+      snapshot_.counts[step].add(answered, cluster);
+    else
+      snapshot_.counts[step].AnswerCounts::merge(answered);
+  }
+
+  void answer_anybody(AnswerCounts& counts, double share) {
     const bool chosen = happens(share);
     if (snapshot_.phase == Phase::kShadowing) {
       if (chosen) answer_both(counts);
@@ -121,8 +136,7 @@ class Rollout {
     return a;
   }
 
-  void answer_caller(StepCounts& counts, double share) {
-    next_caller();
+  void answer_caller(AnswerCounts& counts, double share) {
     const Answers a = ask_both();
     const Behaviour& s = scenario_.stable;
     const Behaviour& c = scenario_.candidate;
@@ -161,7 +175,7 @@ class Rollout {
     if (!error) arm.scores.add(score);
   }
 
-  void answer_both(StepCounts& counts) {
+  void answer_both(AnswerCounts& counts) {
     const Behaviour& s = scenario_.stable;
     const Behaviour& c = scenario_.candidate;
     const bool errors[] = {happens(s.error_rate), happens(c.error_rate)};

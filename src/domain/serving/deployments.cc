@@ -338,6 +338,7 @@ Result<Assignment> Deployments::assign(const Deployment& deployment, const std::
     const std::string& sticky = key.empty() ? drawn : key;
     assignment.role = delivery::role_of(deployment->route, sticky);
     assignment.shadowed = delivery::is_shadowed(deployment->route, sticky);
+    assignment.cluster = delivery::cluster_of(deployment->route.salt, sticky);
   }
   const bool candidate = assignment.role == delivery::Role::kCandidate;
   assignment.version = candidate ? deployment->candidate : deployment->stable;
@@ -434,10 +435,10 @@ Result<Scored> Deployments::answer(const Assignment& assignment, std::vector<flo
     by_other = score(other, cells, rows, clock_);
   const bool is_nobodys = by_other && !by_other->finite;
   if (deployed.counter && !assignment.chosen && !is_nobodys) {
-    delivery::StepCounts counts;
+    delivery::AnswerCounts counts;
     (candidate ? counts.candidate : counts.stable) =
         counted(deployed.route, assignment.version, tried);
-    deployed.counter->add(counts);
+    deployed.counter->add(counts, assignment.cluster);
   }
   serving_.count(*assignment.version, rows, tried.ns, !tried.finite);
   if (candidate && by_other) {
@@ -485,10 +486,10 @@ void Deployments::fail(const Assignment& assignment, const RequestFacts& facts, 
   log(deployed, candidate ? deployed.candidate_layout : deployed.stable_layout, record, {});
   errors_.add();
   if (!deployed.counter || assignment.chosen) return;
-  delivery::StepCounts counts;
+  delivery::AnswerCounts counts;
   delivery::ArmCounts& arm = candidate ? counts.candidate : counts.stable;
   arm.requests = arm.errors = 1;
-  deployed.counter->add(counts);
+  deployed.counter->add(counts, assignment.cluster);
 }
 
 // --- shadow --------------------------------------------------------------------------------------
@@ -498,8 +499,9 @@ void Deployments::cast_shadow(const Assignment& assignment, std::vector<float> c
                               UnixMs event_time_ms, const std::vector<bool>& looked_up) {
   const std::size_t size = cells.size();
   Shadow job{
-      assignment.deployment, assignment.id, assignment.key_hash, event_time_ms, std::move(cells),
-      scored.values,         rows,          stable_ns,           looked_up,     {}};
+      assignment.deployment, assignment.id, assignment.key_hash, assignment.cluster, event_time_ms,
+      std::move(cells),      scored.values, rows,                stable_ns,          looked_up,
+      {}};
   const std::size_t waiting = shadow_cells_.fetch_add(size) + size;
   const bool fits = waiting <= options_.shadow_cells_max;
   if (waiting > options_.shadow_cells_max / 2) shadows_.hurry();
@@ -543,13 +545,13 @@ void Deployments::score_shadows(std::deque<Shadow> jobs) {
       hand_over();
       counter = job.deployment->counter;
     }
-    counts.merge(score_shadow(job));
+    counts.add(score_shadow(job), job.cluster);
     ++scored;
   }
   hand_over();
 }
 
-delivery::StepCounts Deployments::score_shadow(Shadow& job) {
+delivery::AnswerCounts Deployments::score_shadow(Shadow& job) {
   const Deployed& deployed = *job.deployment;
   const Loaded& candidate = deployed.candidate;
   if (!takes(candidate, job.cells, job.rows)) {
@@ -557,7 +559,7 @@ delivery::StepCounts Deployments::score_shadow(Shadow& job) {
     return {};
   }
   Try tried = score(candidate, job.cells, job.rows, clock_);
-  delivery::StepCounts counts;
+  delivery::AnswerCounts counts;
   counts.candidate = counted(deployed.route, candidate, tried);
   delivery::PairCounts& pairs = counts.pairs;
   pairs.pairs = 1;

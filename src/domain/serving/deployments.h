@@ -40,6 +40,10 @@ class StepCounter {
   void add(const delivery::StepCounts& counts) {
     counts_.with([&](auto& known) { known.merge(counts); });
   }
+  /// One answer to a caller of that cluster.
+  void add(const delivery::AnswerCounts& answer, std::size_t cluster) {
+    counts_.with([&](auto& known) { known.add(answer, cluster); });
+  }
 
  private:
   const std::string rollout_;
@@ -74,6 +78,7 @@ struct Assignment {
   /// version stands in for it.
   bool chosen = false;
   std::uint64_t key_hash = 0;
+  std::size_t cluster = 0;  // of callers, while a candidate is tried
 };
 
 /// What a caller said beside the inputs.
@@ -173,6 +178,7 @@ class Deployments {
     Deployment deployment;
     PredictionId id;
     std::uint64_t key_hash = 0;
+    std::size_t cluster = 0;
     UnixMs event_time_ms = 0;
     std::vector<float> cells, stable_values;
     std::size_t rows = 0;
@@ -193,7 +199,7 @@ class Deployments {
   void run_shadow();
   void score_shadows(std::deque<Shadow> jobs);
   /// What it counted, nothing where it could not score.
-  delivery::StepCounts score_shadow(Shadow& job);
+  delivery::AnswerCounts score_shadow(Shadow& job);
   bool push_barrier(Shadow& barrier);
 
   Serving& serving_;

@@ -63,7 +63,23 @@ def log_mixture(d, v, tau, one_sided):
     return top + math.log(total) + (math.log(2) if one_sided else 0)
 
 
+CLUSTERS = [(6, 1, 20, 3), (7, 0, 21, 4), (1, 0, 20, 1), (7, 5, 4, 1), (4, 1, 28, 5), (5, 0, 18, 0), (6, 1, 27, 3),
+            (3, 2, 10, 0), (8, 3, 12, 1), (1, 1, 26, 2), (3, 0, 8, 0), (4, 1, 4, 0)]
+
+
+def design_effect(rows):
+    """Of clusters with answers and events of the candidate, then of the stable version."""
+    n_c, x_c, n_s, x_s = np.array(rows, float).T
+
+    def variance(n, x):
+        return len(n) * np.var(x - x.sum() / n.sum() * n, ddof=1)  # the residuals add up to 0
+    p = n_c.sum() / (n_c.sum() + n_s.sum())
+    return (((1 - p)**2 * variance(n_c, x_c) + p**2 * variance(n_s, x_s))
+            / ((1 - p)**2 * x_c.sum() + p**2 * x_s.sum()))
+
+
 def main():
+    print(f"design effect of the twelve clusters: {design_effect(CLUSTERS):.12g}")
     print("log_e_above: share, events, on candidate, value")
     for p, n, x in [(0.2, 1, 1), (0.2, 10, 2), (0.2, 36, 20), (0.05, 100, 12), (0.05, 100, 1), (0.5, 40, 30), (0.5, 40, 4),
                     (0.01, 1000, 30), (0.2, 100_000, 20_500), (0.2, 100_000, 20_000), (0.5, 10**6, 502_000),
