@@ -294,12 +294,13 @@ Result<RolloutPart::Asked> RolloutPart::carry_out_asked(db::Tx& tx, UnixMs now) 
 /// once. What fails here is decided with the others, one by one.
 Result<bool> RolloutPart::do_asked(UnixMs now) {
   if (!has_wish_.exchange(false)) return false;
-  // Decided when the disk is free for what makes it durable.
+  // Decided when the disk is free for what makes it durable, on what was counted until then.
   deployments_.pause_log();
-  now = std::max(now, deployments_.now_ms());
   Counts fresh = fresh_counts();
   Asked asked = TRY(pool_.write([&](db::Tx& tx) -> Result<Asked> {
+    now = std::max(now, deployments_.now_ms());
     TRY(put_counts(tx, fresh, now));
+    now = std::max(now, deployments_.now_ms());
     return carry_out_asked(tx, now);
   }));
   keep_saved(std::move(fresh));
