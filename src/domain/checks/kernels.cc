@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/wide.h"
+#include "domain/checks/stable_hash.h"
 
 namespace slipway::checks {
 namespace {
@@ -81,6 +82,14 @@ SLIPWAY_WIDE void count_bins(const double* values, std::size_t n, const double* 
       ++local[static_cast<std::size_t>(index[i]) + (i % 2) * (kEdgesMax + 1)];
   }
   for (std::size_t i = 0; i <= kEdgesMax; ++i) counts[i] += local[i] + local[i + kEdgesMax + 1];
+}
+
+SLIPWAY_WIDE void hash_all(const std::int64_t* values, std::size_t n, std::uint64_t* hashes) {
+  for (std::size_t i = 0; i < n; ++i) hashes[i] = hash_of(values[i]);
+}
+
+SLIPWAY_WIDE void hash_all(const double* values, std::size_t n, std::uint64_t* hashes) {
+  for (std::size_t i = 0; i < n; ++i) hashes[i] = hash_of(values[i]);
 }
 
 SLIPWAY_WIDE std::int64_t count_outside(const double* values, std::size_t n, double min, double max) {

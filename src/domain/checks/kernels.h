@@ -23,6 +23,10 @@ inline constexpr std::size_t kEdgesMax = 127;
 void count_bins(const double* values, std::size_t n, const double* edges_padded,
                 std::int64_t* counts);
 
+/// hash_of() of each value (stable_hash.h).
+void hash_all(const std::int64_t* values, std::size_t n, std::uint64_t* hashes);
+void hash_all(const double* values, std::size_t n, std::uint64_t* hashes);
+
 /// How many values are outside of [min, max]. All finite.
 std::int64_t count_outside(const double* values, std::size_t n, double min, double max);
 

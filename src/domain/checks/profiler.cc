@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <thread>
 #include <unordered_set>
@@ -27,6 +28,15 @@ class Seen {
   /// `while_likely`: exactness is of no use once many values were there twice.
   explicit Seen(bool while_likely = false) : while_likely_(while_likely) {}
 
+  void add_all(std::span<const std::uint64_t> hashes) {
+    // What is looked up soon is fetched meanwhile: of many values the slots lie far apart.
+    constexpr std::size_t kAhead = 16;
+    for (std::size_t i = 0; i < hashes.size(); ++i) {
+      if (exact_ && i + kAhead < hashes.size() && !slots_.empty())
+        __builtin_prefetch(&slots_[hashes[i + kAhead] & (slots_.size() - 1)]);
+      add(hashes[i]);
+    }
+  }
   void add(std::uint64_t hash) {
     ++n_;
     if (!exact_) return sketch_.add(hash);
@@ -101,6 +111,30 @@ std::string cell_text(const ColumnView& view, std::size_t row) {
   return number_text(static_cast<double>(view.integers[row]), view.type);
 }
 
+/// Texts by their hash, which whoever asks has computed already.
+class TextSet {
+ public:
+  TextSet() = default;
+  /// `texts` must outlive it.
+  explicit TextSet(const std::set<std::string, std::less<>>& texts)
+      : slots_(std::bit_ceil(2 * texts.size() + 2)) {
+    for (const std::string& text : texts) {
+      std::size_t at = hash_of(text) & (slots_.size() - 1);
+      while (slots_[at].data() != nullptr) at = (at + 1) & (slots_.size() - 1);
+      slots_[at] = text;
+    }
+  }
+  bool contains(std::string_view text, std::uint64_t hash) const {
+    for (std::size_t at = hash & (slots_.size() - 1); slots_[at].data() != nullptr;
+         at = (at + 1) & (slots_.size() - 1))
+      if (slots_[at] == text) return true;
+    return false;
+  }
+
+ private:
+  std::vector<std::string_view> slots_;  // null: free
+};
+
 /// A rule made ready for the type of its column.
 class RuleCounter {
  public:
@@ -111,7 +145,9 @@ class RuleCounter {
               std::holds_alternative<OneOf>(*rule_) || multiple) ||
             (multiple && multiple->step == 1 && type != Type::kReal);
     if (const auto* set = std::get_if<OneOf>(rule_)) {
-      if (type != Type::kText) {
+      if (type == Type::kText) {
+        allowed_ = TextSet(set->values);
+      } else {
         for (const std::string& value : set->values) {
           if (value == "true" || value == "false")
             numbers_.insert(value == "true" ? 1 : 0);
@@ -149,14 +185,17 @@ class RuleCounter {
     return true;
   }
 
-  bool keeps(std::string_view text) const {
+  /// Whether keeps() of a text wants its hash.
+  bool wants_hash() const { return std::holds_alternative<OneOf>(*rule_); }
+  /// `hash` is that of the text where it is wanted.
+  bool keeps(std::string_view text, std::uint64_t hash) const {
     if (const auto* length = std::get_if<WithinLength>(rule_)) {
       const auto n = static_cast<std::int64_t>(count_code_points(text));
       return (!length->min || n >= *length->min) && (!length->max || n <= *length->max);
     }
     if (const auto* pattern = std::get_if<MatchesPattern>(rule_))
       return pattern->pattern->matches(text);
-    if (const auto* set = std::get_if<OneOf>(rule_)) return set->values.contains(text);
+    if (std::holds_alternative<OneOf>(*rule_)) return allowed_.contains(text, hash);
     if (const auto* set = std::get_if<NoneOf>(rule_)) return !set->values.contains(text);
     if (const auto* reads = std::get_if<ReadsAs>(rule_)) return reads_as(text, reads->type);
     return true;
@@ -176,6 +215,7 @@ class RuleCounter {
   bool idle_ = false;  // no number breaks it
   double min_ = 0, max_ = 0;
   std::unordered_set<double> numbers_;
+  TextSet allowed_;
   RuleCount count_;
 };
 
@@ -199,6 +239,9 @@ class ColumnFill {
     if (plan.order && numeric) profile_.order.emplace();
     for (const NamedRule& rule : plan.rules)
       rules_.emplace_back(rule, field.type, plan.confidential);
+    hashes_texts_ = profile_.distinct || profile_.frequent || plan.unique ||
+                    std::any_of(rules_.begin(), rules_.end(),
+                                [](const RuleCounter& rule) { return rule.wants_hash(); });
   }
 
   void add(const ColumnView& view, std::size_t rows) {
@@ -259,27 +302,28 @@ class ColumnFill {
                   [&](std::size_t row) { return static_cast<double>(view.integers[row]); });
   }
 
+  /// `value` is asked for null cells too: whatever lies there is written over by the next.
   template <class Value>
   std::span<const double> sifted(const ColumnView& view, std::size_t rows, Value value) {
     whole_ = false;
-    std::size_t n = 0;
+    std::size_t n = 0, valid = 0;
     for (std::size_t row = 0; row < rows; ++row) {
-      if (!view.is_valid(row)) {
-        ++profile_.nulls;
-        continue;
-      }
       const double x = value(row);
-      if (!std::isfinite(x)) {
-        count_not_finite(x);
-        continue;
-      }
+      const bool is_valid = view.is_valid(row);
       buffer_[n] = x;
-      rows_[n++] = static_cast<std::uint32_t>(row);
+      rows_[n] = static_cast<std::uint32_t>(row);
+      // No branch: which cells are null can't be foreseen.
+      n += static_cast<std::size_t>(is_valid & std::isfinite(x));
+      valid += is_valid;
     }
+    profile_.nulls += static_cast<std::int64_t>(rows - valid);
+    for (std::size_t row = 0; n < valid && row < rows; ++row)
+      if (view.is_valid(row)) count_not_finite(value(row));
     return {buffer_.data(), n};
   }
 
   void count_not_finite(double x) {
+    if (std::isfinite(x)) return;
     if (std::isnan(x))
       ++profile_.nans;
     else
@@ -291,22 +335,29 @@ class ColumnFill {
   bool counts_values() const { return profile_.frequent && !profile_.frequent->abandoned(); }
 
   void add_hashes(const ColumnView& view, std::span<const double> values) {
-    if (view.type == Type::kReal && !counts_values() && !plan_->unique) {
-      for (double value : values) profile_.distinct->add(hash_of(value));
-      return;
-    }
-    for (std::size_t i = 0; i < values.size(); ++i) {
+    const std::span<const std::uint64_t> hashes = hashes_of(view, values);
+    if (profile_.distinct)
+      for (const std::uint64_t hash : hashes) profile_.distinct->add(hash);
+    if (plan_->unique) seen_.add_all(hashes);
+    for (std::size_t i = 0; i < hashes.size() && counts_values(); ++i) {
       const std::size_t row = row_of(i);
-      const std::uint64_t hash = cell_hash(view, row);
-      if (profile_.distinct) profile_.distinct->add(hash);
-      if (plan_->unique) seen_.add(hash);
-      if (!counts_values()) continue;
       Frequent& frequent = *profile_.frequent;
-      frequent.add_number(hash, profile_.rows + static_cast<std::int64_t>(row));
+      frequent.add_number(hashes[i], profile_.rows + static_cast<std::int64_t>(row));
       if (!frequent.last_was_new()) continue;
       frequent.name_last(cell_text(view, row), values[i]);
       if (frequent.size() > frequent.values_max()) frequent.abandon();
     }
+  }
+
+  std::span<const std::uint64_t> hashes_of(const ColumnView& view,
+                                           std::span<const double> values) {
+    if (view.type == Type::kReal)
+      hash_all(values.data(), values.size(), hashes_.data());
+    else if (view.type != Type::kBool && whole_)
+      hash_all(view.integers, values.size(), hashes_.data());
+    else
+      for (std::size_t i = 0; i < values.size(); ++i) hashes_[i] = cell_hash(view, row_of(i));
+    return {hashes_.data(), values.size()};
   }
 
   void add_order(std::span<const double> values) {
@@ -337,23 +388,22 @@ class ColumnFill {
   // --- texts ---
 
   void add_texts(const ColumnView& view, std::size_t rows) {
-    const bool hashed = profile_.distinct || profile_.frequent || plan_->unique;
     for (std::size_t row = 0; row < rows; ++row) {
       if (!view.is_valid(row)) {
         ++profile_.nulls;
         continue;
       }
       const std::string_view text = view.texts[row];
-      if (hashed) add_hash(text, row);
+      const std::uint64_t hash = hashes_texts_ ? hash_of(text) : 0;
+      add_hash(hash, text, row);
       if (profile_.lengths) add_length(text);
       for (RuleCounter& rule : rules_) {
-        if (!rule.keeps(text)) rule.broken(view, row, profile_.rows);
+        if (!rule.keeps(text, hash)) rule.broken(view, row, profile_.rows);
       }
     }
   }
 
-  void add_hash(std::string_view text, std::size_t row) {
-    const std::uint64_t hash = hash_of(text);
+  void add_hash(std::uint64_t hash, std::string_view text, std::size_t row) {
     if (profile_.distinct) profile_.distinct->add(hash);
     if (plan_->unique) seen_.add(hash);
     if (profile_.frequent)
@@ -382,6 +432,8 @@ class ColumnFill {
   std::vector<RuleCounter> rules_;
   std::array<double, kChunkRowsMax> buffer_;
   std::array<std::uint32_t, kChunkRowsMax> rows_;
+  std::array<std::uint64_t, kChunkRowsMax> hashes_;
+  bool hashes_texts_ = false;
   bool whole_ = true;
   std::string hidden_;
 };
