@@ -1,4 +1,6 @@
 """Prompts as the client of MLflow 3 keeps them: registered models and versions with tags that say so."""
+import inspect
+
 import mlflow
 import pytest
 from mlflow.exceptions import MlflowException
@@ -14,8 +16,14 @@ def prompt(name):
     return genai.register_prompt(name=name, template=TEMPLATE, commit_message="first", tags={"author": "ann"})
 
 
+def takes(call, name):
+    """Older clients know less: 3.6 keeps no prompt in a cache, and no configuration of a model with one."""
+    return name in inspect.signature(getattr(genai, call)).parameters
+
+
 def load(name, **more):
-    return genai.load_prompt(name, cache_ttl_seconds=0, **more)
+    uncached = {"cache_ttl_seconds": 0} if takes("load_prompt", "cache_ttl_seconds") else {}
+    return genai.load_prompt(name, **uncached, **more)
 
 
 def test_a_prompt_is_registered_and_loaded(prompt, name):
@@ -28,13 +36,14 @@ def test_a_prompt_is_registered_and_loaded(prompt, name):
 
 def test_versions_are_counted_and_kept(prompt, name):
     chat = [{"role": "system", "content": "You are {{style}}."}, {"role": "user", "content": "{{question}}"}]
+    config = {"model_name": "m", "temperature": 0.5} if takes("register_prompt", "model_config") else None
     second = genai.register_prompt(name=name, template=chat, response_format={"type": "object"},
-                                   model_config={"model_name": "m", "temperature": 0.5})
+                                   **({"model_config": config} if config else {}))
     assert second.version == 2
     loaded = load(name, version=2)
     assert loaded.template == chat and not loaded.is_text_prompt
     assert loaded.response_format == {"type": "object"}
-    assert loaded.model_config == {"model_name": "m", "temperature": 0.5}
+    assert getattr(loaded, "model_config", None) == config
     assert load(name, version=1).template == TEMPLATE
 
 
@@ -55,6 +64,8 @@ def test_prompts_are_searched_and_are_no_models(prompt, client, name):
     assert not client.search_registered_models(f"name = '{name}'")
     client.create_registered_model(name + "-model")
     assert not genai.search_prompts(f"name = '{name}-model'")
+    if mlflow.__version__.startswith("3.6."):  # refuses to ask any registry but one
+        return
     found = client.search_prompt_versions(name)
     assert [v.version for v in found.prompt_versions] == [1] if hasattr(found, "prompt_versions") else len(found) == 1
 
@@ -68,6 +79,8 @@ def test_tags_of_prompts_and_their_versions(prompt, name):
     assert load(name, version=1).tags["reviewed"] == "yes"
     genai.delete_prompt_version_tag(name, 1, "reviewed")
     assert "reviewed" not in load(name, version=1).tags
+    if not hasattr(genai, "set_prompt_model_config"):
+        return
     genai.set_prompt_model_config(name, 1, {"model_name": "m"})
     assert load(name, version=1).model_config == {"model_name": "m"}
     genai.delete_prompt_model_config(name, 1)
