@@ -1,5 +1,6 @@
 #include "app/facts.h"
 
+#include "base/failpoint.h"
 #include "domain/tracking/tracking.h"
 #include "graph/kinds.h"
 #include "io/http/client.h"
@@ -159,7 +160,10 @@ Result<TakenFacts> take_facts(db::Pool& pool, const Clock& clock, const std::str
   UnixMs now = clock.now_ms();
   TakenFacts taken{first + static_cast<std::int64_t>(facts.size()), {}};
   Result<> all = pool.write([&](db::Tx& tx) { return write_from(tx, outbox, first, facts, now); });
-  if (all.ok()) return taken;
+  if (all.ok()) {
+    failpoint("facts.taken");
+    return taken;
+  }
   if (passes(all.error())) return all.error();
   for (std::size_t i = 0; i < facts.size(); ++i) {
     std::int64_t index = first + static_cast<std::int64_t>(i);

@@ -4,6 +4,7 @@
 
 #include "app/api.h"
 #include "app/project_judges.h"
+#include "base/failpoint.h"
 #include "base/text.h"
 #include "domain/delivery/plan.h"
 #include "domain/delivery/store.h"
@@ -255,6 +256,7 @@ void mount_project(http::Router& router, db::Pool& pool, const Clock& clock, Pro
             [&pool, &clock, facts = std::move(facts),
              applied = std::move(applied)](http::Request& request) -> Result<http::Response> {
               http::Response answer = TRY(take_project(request, pool, clock, facts));
+              failpoint("apply.kept");
               applied();
               return answer;
             });

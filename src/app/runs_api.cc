@@ -6,6 +6,7 @@
 
 #include "app/api.h"
 #include "app/loop/nats_part.h"
+#include "base/failpoint.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "domain/flows/run_folders.h"
@@ -108,6 +109,7 @@ Result<http::Response> ask(const http::Request& request, const RunsWorld& world)
   const Json json = TRY(world.pool.write([&](db::Tx& tx) -> Result<Json> {
     return show_run(tx, TRY(flows::ask_run(tx, applied->declared.file, asked, now)));
   }));
+  failpoint("run.asked_for");
   world.wake();
   return http::Response::json(wire::dump(json), kCreated);
 }

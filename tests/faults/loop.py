@@ -178,41 +178,26 @@ def free_port():
         return one.getsockname()[1]
 
 
-class Loop:
-    """A project with its server, and the world that asks it."""
+class Killed:
+    """A project with a server that may be killed, by a clock that the test turns."""
 
     ARGUMENTS = ["--clock", "replay"]
 
-    def __init__(self, root, project=PROJECT, train=TRAIN, **files):
+    def __init__(self, root, **files):
         self.root, self.state, self.port = root, root / ".slipway", free_port()
         self.prefix = []  # of the server's command
         self.journal = root.parent / (root.name + ".journal")
         self.log = open(root.parent / (root.name + ".log"), "a")
-        self.receiver = Receiver()
         self.env = {name: value for name, value in os.environ.items() if not name.startswith(("SLIPWAY_", "MLFLOW_"))}
-        self.env["TINY_WEBHOOK"] = self.receiver.url
         self.day = datetime.datetime(2011, 5, 1)
-        self.truth = 0.0  # where x is below 10; half more elsewhere
         self.starts, self.process, self.places = 0, None, []
         self.marker = root.parent / (root.name + ".marker")  # for scripts of a test
         self.guard = threading.Lock()
         root.mkdir()
         self.git("init", "-q", "-b", "main", ".")
         self.slipway("init")
-        self.write("slipway.yaml", project)
-        self.write("dvc.yaml", DVC % sys.executable)
-        self.write("train.py", train % {"journal": str(self.journal), "marker": str(self.marker), "mlmodel": MLMODEL,
-                                        "stump": stump("low", "high")})
-        self.write("live.csv", "event_time,x,label\n2011-04-30T00:00:00Z,1,0\n2011-04-30T00:00:00Z,11,0.5\n")
         for name, text in files.items():
             self.write(name.replace("_", "."), text)
-        self.commit()
-        self.start()
-        self.turn_clock()
-        self.slipway("apply")
-        self.slipway("run", "train")
-        self.turn_clock()
-        wait_until(lambda: self.deployment()["stable"] == 1)
 
     # --- the project ---
 
@@ -272,12 +257,16 @@ class Loop:
             self.killed = True
             self.process.send_signal(signal.SIGKILL)
 
-    def die_at(self, places):
+    def will_die_at(self, places):
         """A server that will die at the first of these places takes over; its successor will at the next, and so on."""
         self.kill()
         self.bury()
         self.places = list(places)
         self.start()
+
+    def die_at(self, places):
+        """Not before what was to be done is done, where it dies at none of them."""
+        self.will_die_at(places)
         self.phase(self.turn_clock)
 
     def end(self):
@@ -285,7 +274,6 @@ class Loop:
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        self.receiver.close()
         self.log.close()
 
     def stop(self):
@@ -330,11 +318,47 @@ class Loop:
             with contextlib.suppress(Died):
                 self.turn_clock()
 
-    # --- the world ---
-
     def turn_clock(self):
         """Returns when nothing is left to do."""
         self.ask("POST", f"{API}/clock", {"time": self.day.isoformat() + "Z"})
+
+    def events(self, after=0):
+        found = []
+        while True:
+            page = self.phase(lambda: self.ask("GET", f"{API}/events?after={after}&limit=1000"))["events"]
+            found += page
+            if len(page) < 1000:
+                return found
+            after = page[-1]["seq"]
+
+    def newest_seq(self):
+        return self.events()[-1]["seq"]
+
+
+class Loop(Killed):
+    """The whole loop, and the world that asks it."""
+
+    def __init__(self, root, project=PROJECT, train=TRAIN, **files):
+        live = "event_time,x,label\n2011-04-30T00:00:00Z,1,0\n2011-04-30T00:00:00Z,11,0.5\n"
+        super().__init__(root, slipway_yaml=project, dvc_yaml=DVC % sys.executable, live_csv=live, **files)
+        self.receiver = Receiver()
+        self.env["TINY_WEBHOOK"] = self.receiver.url
+        self.truth = 0.0  # where x is below 10; half more elsewhere
+        self.write("train.py", train % {"journal": str(self.journal), "marker": str(self.marker), "mlmodel": MLMODEL,
+                                        "stump": stump("low", "high")})
+        self.commit()
+        self.start()
+        self.turn_clock()
+        self.slipway("apply")
+        self.slipway("run", "train")
+        self.turn_clock()
+        wait_until(lambda: self.deployment()["stable"] == 1)
+
+    def end(self):
+        super().end()
+        self.receiver.close()
+
+    # --- the world ---
 
     def deployment(self):
         return self.ask("GET", f"{API}/deployments/live")
@@ -376,15 +400,6 @@ class Loop:
             return given
         self.day += HOUR
         return self.phase(ask)
-
-    def events(self, after=0):
-        found = []
-        while True:
-            page = self.phase(lambda: self.ask("GET", f"{API}/events?after={after}&limit=1000"))["events"]
-            found += page
-            if len(page) < 1000:
-                return found
-            after = page[-1]["seq"]
 
     def windows(self):
         """How the windows were judged, oldest first."""
@@ -495,6 +510,3 @@ class Loop:
         self.receiver.wait_for(told)
         owed = {event["id"] for event in self.events()}
         assert {one for one, _ in self.receiver.received} <= owed
-
-    def newest_seq(self):
-        return self.events()[-1]["seq"]

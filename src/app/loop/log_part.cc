@@ -45,6 +45,7 @@ Result<bool> LogPart::tell_losses(UnixMs now) {
     data.set("lost", static_cast<std::int64_t>(lost - told.lost));
     data.set("lost_since_start", static_cast<std::int64_t>(lost));
     TRY(tell(pool_, "prediction_log.lost", deployment, std::move(data), now));
+    failpoint("log.loss_told");
     told = {lost, now};
     any = true;
   }

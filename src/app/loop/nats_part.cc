@@ -267,6 +267,7 @@ Result<bool> NatsPart::note_state(const std::string& name, Trigger& trigger, Uni
     TRY(flows::note_source(tx, name, state.is_there, data, now));
     return flows::set_watched(tx, name, wire::encode(next));
   }));
+  failpoint("nats.state_told");
   trigger.watched = std::move(next);
   if (!state.is_there) trigger.told.insert(state.why);
   return true;

@@ -92,23 +92,9 @@ Result<std::vector<flows::Noticed>> TriggerPost::tell(const std::vector<Occasion
       noticed.push_back(TRY(flows::notice(tx, applied->declared.file, occasion, now)));
     return noticed;
   }));
-  bool asked = false;
-  for (const flows::Noticed& noticed : all) asked = asked || asked_for_a_run(noticed);
-  if (!asked) return all;
   failpoint("trigger.decided");
-  wake_();
+  if (std::any_of(all.begin(), all.end(), asked_for_a_run)) wake_();
   return all;
-}
-
-Result<flows::Noticed> TriggerPost::tell(const std::string& trigger, const Occasion& occasion,
-                                         UnixMs now) {
-  auto applied = TRY(project());
-  if (applied == nullptr) return flows::Noticed();
-  flows::Noticed noticed = TRY(pool_.write([&](db::Tx& tx) {
-    return flows::notice(tx, applied->declared.file, occasion, now, trigger);
-  }));
-  if (asked_for_a_run(noticed)) wake_();
-  return noticed;
 }
 
 // --- TriggerPart ---
@@ -200,6 +186,7 @@ Result<bool> TriggerPart::decide_due(const ProjectFile& file, UnixMs now) {
   if (!TRY(pool_.read([&](db::Tx& tx) { return flows::has_due(tx, now); }))) return false;
   const auto decided =
       TRY(pool_.write([&](db::Tx& tx) { return flows::decide_due(tx, file, now); }));
+  failpoint("trigger.decided");
   return !decided.empty();
 }
 

@@ -23,9 +23,6 @@ class TriggerPost {
   /// In one transaction each; nobody listens before the first apply.
   Result<std::vector<flows::Noticed>> tell(const std::vector<flows::Occasion>& occasions,
                                            UnixMs now);
-  /// One whose source is a trigger's own.
-  Result<flows::Noticed> tell(const std::string& trigger, const flows::Occasion& occasion,
-                              UnixMs now);
 
  private:
   db::Pool& pool_;

@@ -12,7 +12,7 @@ struct StatusName {
   const char* name;
   const char* event;  // of a change to it
 };
-constexpr StatusName kStatusNames[] = {
+constexpr StatusName kStatusNames[] = {  // in the order of RunStatus
     {RunStatus::kRunning, "RUNNING", "run.resumed"},
     {RunStatus::kScheduled, "SCHEDULED", "run.scheduled"},
     {RunStatus::kFinished, "FINISHED", "run.finished"},
@@ -152,11 +152,8 @@ Error wrong_state(const std::string& run_id) {
           "inactive"};
 }
 
-const char* event_of(RunStatus status) {
-  for (const StatusName& row : kStatusNames) {
-    if (row.status == status) return row.event;
-  }
-  return "run.changed";
+const StatusName& row_of(RunStatus status) {
+  return kStatusNames[static_cast<std::size_t>(status)];
 }
 
 wire::Json run_data(std::int64_t experiment, const std::string& name) {
@@ -169,10 +166,7 @@ wire::Json run_data(std::int64_t experiment, const std::string& name) {
 }  // namespace
 
 const char* to_string(RunStatus status) {
-  for (const StatusName& row : kStatusNames) {
-    if (row.status == status) return row.name;
-  }
-  return "";
+  return row_of(status).name;
 }
 
 std::optional<RunStatus> to_run_status(std::string_view text) {
@@ -286,7 +280,7 @@ Result<RunInfo> change_run(db::Tx& tx, const std::string& run_id, const RunChang
   if (change.name) TRY(rename_run(tx, row.key, run_id, *change.name, now_ms));
   TRY(write_tags(tx, row.key, run_id, change.tags, now_ms));
   if (status != row.status) {
-    TRY(tell(tx, graph::kind::kRun, run_id, event_of(*change.status), actor,
+    TRY(tell(tx, graph::kind::kRun, run_id, row_of(*change.status).event, actor,
              run_data(row.experiment, change.name.value_or(row.name)), now_ms));
   }
   return read_run_info(tx, run_id);

@@ -222,6 +222,35 @@ def test_killed_between_fetch_and_acknowledgement(project, broker, point):
             assert kinds.count(kind) == 1, (kind, kinds)
 
 
+def dies_at(project, broker, place):
+    """A server that may come to the place before it says that it is ready."""
+    process = subprocess.Popen([SLIPWAY, "up", "--listen", "127.0.0.1:0", "--log-level", "error"], cwd=project.root,
+                               env=dict(project.env, SLIPWAY_NATS=broker.url, SLIPWAY_FAILPOINT=place),
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    assert process.wait(timeout=30) == -signal.SIGKILL, place
+
+
+def test_whether_somebody_listens_is_told_once_whoever_dies(project, broker):
+    project.apply(PROJECT_MORE % "")
+    told = lambda: [event["type"] for event in project.events("trigger.unreachable", "trigger.listening")]  # noqa: E731
+    # There is no stream yet.
+    dies_at(project, broker, "event.trigger.unreachable")
+    assert told() == []
+    dies_at(project, broker, "nats.state_told")
+    assert told() == ["trigger.unreachable"]
+    broker.stream()
+    dies_at(project, broker, "event.trigger.listening")
+    assert told() == ["trigger.unreachable"]
+    dies_at(project, broker, "nats.state_told")
+    assert told() == ["trigger.unreachable", "trigger.listening"]
+    with listener(project, broker):
+        broker.publish(structured(1))
+        ended(project, 1)
+        eventually(broker.settled)
+    assert told() == ["trigger.unreachable", "trigger.listening"]
+    assert len(broker.consumers()) == 1
+
+
 def asked_again(broker, info):
     """Tells the broker for a client that died that what it had is not acknowledged (its subject says which)."""
     async def negative(js):
