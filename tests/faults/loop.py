@@ -335,6 +335,26 @@ class Killed:
         return self.events()[-1]["seq"]
 
 
+class Killer(threading.Thread):
+    """Kills whatever server the loop has, after each of these spans."""
+
+    def __init__(self, loop, spans):
+        super().__init__(daemon=True)
+        self.loop, self.spans, self.over, self.kills = loop, spans, threading.Event(), 0
+
+    def run(self):
+        for span in self.spans:
+            if self.over.wait(span):
+                return
+            self.loop.kill()
+            self.kills += 1
+
+    def stop(self):
+        self.over.set()
+        self.join()
+        return self.kills
+
+
 class Loop(Killed):
     """The whole loop, and the world that asks it."""
 

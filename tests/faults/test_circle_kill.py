@@ -5,13 +5,12 @@ import os
 import pathlib
 import random
 import re
-import threading
 import time
 
 import pytest
 
 pytest.register_assert_rewrite("loop")
-from loop import Loop  # noqa: E402
+from loop import Killer, Loop  # noqa: E402
 
 LONG = bool(os.environ.get("SLIPWAY_TEST_LONG"))
 TRIALS = int(os.environ.get("SLIPWAY_TEST_TRIALS", "1000" if LONG else "0"))
@@ -106,7 +105,8 @@ def test_killed_on_the_way_back_it_goes_back_once(world):
 
 
 # What begins the type of an event is a kind of thing, or one of these; what the program puts together is one of those.
-SUBJECTS = {"alias", "declaration", "gate", "prediction_log", "rollout", "training_set", "waiver"}
+SUBJECTS = {"alias", "declaration", "gate", "permission", "prediction_log", "role", "rollout", "token", "training_set", "user",
+            "waiver"}
 PUT_TOGETHER = {
     "attempt": "started succeeded failed cancelled lost",
     "alert": "received", "commit": "received", "data": "received", "message": "received", "person": "received",
@@ -131,7 +131,14 @@ def event_types():
     received = {kind for kind, words in PUT_TOGETHER.items() if words == "received"}
     assert put_together == set(PUT_TOGETHER) - received, "another type is put together"
     types |= {f"{kind}.{word}" for kind, words in PUT_TOGETHER.items() for word in words.split()}
-    return types - {"model.xgb", "params.yaml"}  # files
+    return types - {"model.xgb", "params.yaml", "user.name", "user.email"}  # files, and words of git
+
+
+def test_every_event_of_the_program_is_in_the_reference():
+    """Also the other way round: this knows the types that it is to find places for."""
+    lines = (ROOT / "docs/reference/events.md").read_text().splitlines()
+    told = {name for line in lines for name in re.findall(r"`([a-z_]+\.[a-z_]+)`", "".join(line.split("|")[1:2]))}
+    assert event_types() == told, (event_types() - told, told - event_types())
 
 
 def places():
@@ -152,26 +159,6 @@ def test_every_place_of_the_program_is_named_by_a_test():
     unnamed = {place for place in places() if not re.search(rf"(?<![\w.]){re.escape(place)}(?![\w.])", tests)}
     assert len(places()) > 80
     assert unnamed == set(), "are named by no test"
-
-
-class Killer(threading.Thread):
-    """Kills whatever server the loop has, after each of these spans."""
-
-    def __init__(self, loop, spans):
-        super().__init__(daemon=True)
-        self.loop, self.spans, self.over, self.kills = loop, spans, threading.Event(), 0
-
-    def run(self):
-        for span in self.spans:
-            if self.over.wait(span):
-                return
-            self.loop.kill()
-            self.kills += 1
-
-    def stop(self):
-        self.over.set()
-        self.join()
-        return self.kills
 
 
 def test_killed_at_random_it_goes_on_and_does_nothing_twice(tmp_path, capsys):

@@ -3,7 +3,10 @@ for once more it is there, once. Each kind of event is one case."""
 import contextlib
 import http.client
 import json
+import os
 import signal
+import subprocess
+from base64 import b64encode
 
 import pytest
 
@@ -20,12 +23,12 @@ WAITS = "while marker.exists():\n    time.sleep(0.01)\n"
 class Killed:
     """A server that dies at one place, and the one after it."""
 
-    def __init__(self, state):
-        self.server = Server(state)
+    def __init__(self, state, headers=None):
+        self.server, self.headers = Server(state), headers
         self.server.start()
 
-    def ask(self, method, path, body=None):
-        status, answer = call(self.server.connect(), method, path, body)
+    def ask(self, method, path, body=None, headers=None):
+        status, answer = call(self.server.connect(), method, path, body, headers or self.headers)
         assert status == 200, (method, path, status, answer)
         return answer
 
@@ -42,18 +45,18 @@ class Killed:
         self.server.environment = environment
         self.server.start()
 
-    def die_in(self, request, kind):
+    def die_in(self, request, kind, headers=None):
         before = self.count(kind)
         assert self.server.stop() == 0
         self.restart(SLIPWAY_FAILPOINT=f"event.{kind}")
         with contextlib.suppress(OSError, http.client.HTTPException):
-            status, answer = call(self.server.connect(), *request)
+            status, answer = call(self.server.connect(), *request, headers or self.headers)
             raise AssertionError(f"it answered {status} {answer}")
         assert self.server.process.wait(timeout=30) == -signal.SIGKILL
         self.server.process.stdout.close()
         self.restart()
         assert self.count(kind) == before, "it is there though it was not durable"
-        self.ask(*request)
+        self.ask(*request, headers)
         assert self.count(kind) == before + 1
 
 
@@ -165,6 +168,85 @@ ASKED = {
 @pytest.mark.parametrize("place", ASKED)
 def test_what_a_client_asks_a_dying_server_for_is_there_once(killed, place):
     killed.die_in(ASKED[place](killed.ask), place.removeprefix("event."))
+
+
+# --- who may do what ---
+
+PASSWORD, PEOPLE, V3 = "a password of somebody", f"{API}/people", "/api/3.0/mlflow"
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory):
+    """One with users, asked by their administrator."""
+    state = tmp_path_factory.mktemp("guarded") / ".slipway"
+    subprocess.run([os.environ["SLIPWAY_BINARY"], "users", "create", "root", "--admin", "--state", state], check=True,
+                   capture_output=True, text=True, input=PASSWORD + "\n", timeout=60)
+    pair = b64encode(f"root:{PASSWORD}".encode()).decode()
+    guarded = Killed(state, {"Authorization": "Basic " + pair})
+    yield guarded
+    assert guarded.server.stop() == 0
+
+
+def people(verb, **body):
+    return "POST", f"{PEOPLE}/{verb}", body
+
+
+def user(ask, name):
+    ask(*people("create-user", user=name, password=PASSWORD))
+    return name
+
+
+def role(ask, name, member=""):
+    """Its id."""
+    made = ask("POST", f"{V3}/roles/create", {"name": name, "workspace": "default"})["role"]["id"]
+    if member:
+        ask("POST", f"{V3}/roles/assign", {"role_id": made, "username": user(ask, member)})
+    return made
+
+
+def granted(ask, name):
+    ask(*people("grant", user=user(ask, name), experiment="0", level="edit"))
+    return name
+
+
+# By the event, as above.
+ALLOWED = {
+    "event.user.created": lambda ask: people("create-user", user="ann", password=PASSWORD),
+    "event.user.password_changed": lambda ask: people("set-password", user=user(ask, "bob"), password=PASSWORD + " too"),
+    "event.user.admin_changed": lambda ask: people("set-admin", user=user(ask, "cem"), admin=True),
+    "event.user.deleted": lambda ask: people("delete-user", user=user(ask, "dan")),
+    "event.user.logged_in": lambda ask: ("POST", f"{API}/login", {"user": "root", "password": PASSWORD}),
+    "event.token.created": lambda ask: people("create-token", user=user(ask, "eva"), name="t"),
+    "event.token.revoked": lambda ask: people("revoke-token", id=ask(*people("create-token", user="root", name="t"))["id"]),
+    "event.permission.granted": lambda ask: people("grant", user=user(ask, "fee"), experiment="0", level="edit"),
+    "event.permission.revoked": lambda ask: people("revoke", user=granted(ask, "gus"), experiment="0"),
+    "event.permission.default_changed": lambda ask: people("set-default", level="none"),
+    "event.role.created": lambda ask: ("POST", f"{V3}/roles/create", {"name": "made", "workspace": "default"}),
+    "event.role.changed": lambda ask: ("PATCH", f"{V3}/roles/update", {"role_id": role(ask, "old"), "name": "new"}),
+    "event.role.deleted": lambda ask: ("DELETE", f"{V3}/roles/delete", {"role_id": role(ask, "gone")}),
+    "event.role.assigned": lambda ask: ("POST", f"{V3}/roles/assign", {"role_id": role(ask, "free"),
+                                                                       "username": user(ask, "hal")}),
+    "event.role.unassigned": lambda ask: ("DELETE", f"{V3}/roles/unassign", {"role_id": role(ask, "held", "ida"),
+                                                                             "username": "ida"}),
+}
+
+
+@pytest.mark.parametrize("place", ALLOWED)
+def test_what_an_administrator_asks_a_dying_server_for_is_there_once(guarded, place):
+    guarded.die_in(ALLOWED[place](guarded.ask), place.removeprefix("event."))
+
+
+def test_a_session_that_a_dying_server_was_ending_ends_when_it_is_asked_again(guarded):
+    """event.user.logged_out: whoever has the cookie is let in until then, and not after."""
+    connection = guarded.server.connect()
+    connection.request("POST", f"{API}/login", json.dumps({"user": "root", "password": PASSWORD}),
+                       {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    answer.read()
+    session = {"Cookie": answer.getheader("Set-Cookie").split(";")[0], "Sec-Fetch-Site": "same-origin"}
+    guarded.ask("GET", f"{API}/events?after=0", None, session)
+    guarded.die_in(("POST", f"{API}/logout", {}), "user.logged_out", session)
+    assert call(guarded.server.connect(), "GET", f"{API}/events?after=0", None, session)[0] == 401
 
 
 # --- what a person does to a deployment ---

@@ -107,8 +107,25 @@ Result<> check_out_data(const fs::path& project) {
   return {};
 }
 
-Result<> check_out(const RunFolder& folder, const Place& place, const fs::path& cache) {
-  TRY(remove_tree(folder, place.top));
+Result<> remove_files(const RunFolder& folder) {
+  std::error_code failure;
+  fs::remove(folder.path / "ready", failure);
+  fs::remove_all(folder.tree(), failure);
+  if (failure) return system_error("cannot remove " + folder.tree().string(), failure.value());
+  return {};
+}
+
+/// Nobody else makes or forgets a tree meanwhile.
+Result<> check_out(const RunFolder& folder, const git::WorkTree& git, const Place& place,
+                   const fs::path& cache) {
+  constexpr std::chrono::minutes kWaitMax{10};
+  TRY(remove_files(folder));
+  const std::optional<Fd> alone = TRY(git.lock_trees(kWaitMax));
+  if (!alone) {
+    return unavailable("others have made work trees of " + place.top.string() +
+                       " for ten minutes without a pause");
+  }
+  TRY(git_in(place.top, {"worktree", "prune"}));
   TRY(git_in(place.top, {"worktree", "add", "--detach", "--force", "--quiet",
                          folder.tree().string(), place.commit}));
   return share_cache(place.project, cache);
@@ -235,7 +252,7 @@ Result<Place> prepare(const RunFolder& folder, const RunRequest& request) {
   fs::path cache = request.project / ".dvc" / "cache";
   if (Result<data::Repository> main = data::Repository::open(request.project); main.ok())
     cache = main->config().cache_folder;
-  TRY(check_out(folder, place, cache));
+  TRY(check_out(folder, *git, place, cache));
   TRY(write_params(place.project, request.plan));
   TRY(place_drawn(place.project, request.plan, /*records=*/true));
   TRY(check_out_data(place.project));
@@ -509,12 +526,13 @@ RunOutcome work(const RunFolder& folder, const RunRequest& request, const WorkSe
 }
 
 Result<> remove_tree(const RunFolder& folder, const fs::path& project) {
-  std::error_code failure;
-  fs::remove(folder.path / "ready", failure);
-  fs::remove_all(folder.tree(), failure);
-  if (failure) return system_error("cannot remove " + folder.tree().string(), failure.value());
-  std::optional<git::WorkTree> git = git::WorkTree::find(project);
-  if (git) TRY(git_in(git->root(), {"worktree", "prune"}));
+  constexpr std::chrono::seconds kWaitMax{1};
+  TRY(remove_files(folder));
+  const std::optional<git::WorkTree> git = git::WorkTree::find(project);
+  if (!git) return {};
+  // Whoever makes the next one forgets this one, if there is no time for it now.
+  const std::optional<Fd> alone = TRY(git->lock_trees(kWaitMax));
+  if (alone) TRY(git_in(git->root(), {"worktree", "prune"}));
   return {};
 }
 

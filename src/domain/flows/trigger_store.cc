@@ -152,6 +152,12 @@ Result<std::int64_t> tell(db::Tx& tx, const std::string& trigger, const std::str
       now_ms);
 }
 
+/// Others that heard it as well fire because of the same.
+Result<> keep_root(db::Tx& tx, std::int64_t event, std::int64_t root) {
+  TRY(tx.run("update trigger_events set cause_seq = ? where seq = ?", root, event));
+  return {};
+}
+
 /// What nobody has an event of yet: a tick, a message, a commit.
 Result<std::int64_t> root_event(db::Tx& tx, const Occasion& occasion, const std::string& actor,
                                 UnixMs now_ms) {
@@ -255,7 +261,8 @@ RunPlan plan_for(const ProjectFile& file, const project::PipelineSpec& pipeline,
 
 struct Fired {
   std::string firing, run;
-  std::int64_t seq = 0;
+  std::int64_t seq = 0;   // of the firing
+  std::int64_t root = 0;  // of what caused it
 };
 /// Its node, what caused it, and the run it asks for. `trigger`: "" for a person's wish.
 Result<Fired> fire(db::Tx& tx, const Occasion& occasion, const std::string& trigger,
@@ -273,7 +280,7 @@ Result<Fired> fire(db::Tx& tx, const Occasion& occasion, const std::string& trig
   TRY(graph::put_node(tx, node, attributes, now_ms));
   TRY(graph::put_edge(tx, {node, graph::relation::kCausedBy, occasion.cause, Json(Json::Object())},
                       now_ms));
-  fired.seq = root;
+  fired.seq = fired.root = root;
   if (!trigger.empty()) {
     data.set("firing", fired.firing);
     data.set("pipeline", plan.pipeline);
@@ -327,6 +334,7 @@ class Deciding {
     }
     const Fired fired = TRY(
         fire(tx_, occasion, trigger_.name, "slipway", std::move(plan), std::move(data), now_ms_));
+    if (occasion.cause_seq == 0) TRY(keep_root(tx_, event, fired.root));
     put_state(after_firing(trigger_, std::move(state), now_ms_), row_);
     TriggerDecision kept = made(row_, {Act::kFire, 0, "", ""}, event, now_ms_);
     kept.run = fired.run;
@@ -426,8 +434,11 @@ Result<Noticed> notice(db::Tx& tx, const ProjectFile& file, const Occasion& occa
   noticed.is_new = true;
   for (const TriggerSpec* trigger : hearing) {
     StateRow row = TRY(load(tx, trigger->name));
+    // One before may have made it known to the log.
+    const bool is_first = noticed.decided.empty();
+    const Occasion heard = is_first ? occasion : TRY(event_of(tx, *event));
     noticed.decided.push_back(
-        TRY(Deciding(tx, file, *trigger, std::move(row), now_ms).run(occasion, *event, false)));
+        TRY(Deciding(tx, file, *trigger, std::move(row), now_ms).run(heard, *event, false)));
   }
   return noticed;
 }

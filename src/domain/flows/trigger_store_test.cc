@@ -128,6 +128,27 @@ TEST_P(TriggerStore, AMessageStartsARunWithItsWholeChain) {
   EXPECT_EQ(causes.nodes[2].ref, (graph::NodeRef{graph::kind::kMessage, "/labels/1"}));
 }
 
+TEST_P(TriggerStore, AMessageThatSeveralHearIsTheRootOfAllThatTheyFire) {
+  file_.triggers.push_back(trigger());
+  file_.triggers[1].name = "at once too";
+  file_.triggers.push_back(trigger());
+  file_.triggers[2].name = "later";
+  file_.triggers[2].debounce = Span(kHour);
+  tell(message(1));
+  now_ += kHour;
+  EXPECT_EQ(due().size(), 1u);
+  const Types types = log_types();
+  EXPECT_EQ(std::count(types.begin(), types.end(), "trigger.fired"), 3);
+  EXPECT_EQ(std::count(types.begin(), types.end(), "message.received"), 1);
+  const auto events = log();
+  for (const auto& event : events)
+    if (event.event.type == "trigger.fired") {
+      EXPECT_EQ(event.event.cause_seq, events[0].seq);
+      EXPECT_EQ(event.event.data.find("event")->find("id")->as_string(), "/labels/1");
+    }
+  EXPECT_EQ(open().size(), 3u);
+}
+
 TEST_P(TriggerStore, TheSameMessageTwiceIsOneRun) {
   EXPECT_TRUE(tell(message(1)).is_new);
   const auto before = log().size();

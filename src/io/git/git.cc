@@ -11,8 +11,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <thread>
 
-#include "base/file.h"
 #include "base/text.h"
 
 extern char** environ;
@@ -284,6 +284,23 @@ std::string WorkTree::mark_of_branch(const std::string& branch) const {
   return line_in(common / "refs" / "heads" / branch) + "\n" +
          line_in(common / "refs" / "remotes" / "origin" / branch) + "\n" +
          stat_mark(common / "packed-refs");
+}
+
+Result<std::optional<Fd>> WorkTree::lock_trees(std::chrono::milliseconds wait) const {
+  constexpr std::chrono::milliseconds kPause{5};
+  const std::filesystem::path file = folders_of(root_).second / "slipway-worktrees.lock";
+  Fd fd(open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+  if (!fd) return system_error("cannot open " + file.string(), errno);
+  struct flock whole {};
+  whole.l_type = F_WRLCK;
+  const auto end = std::chrono::steady_clock::now() + wait;
+  while (fcntl(fd.get(), F_OFD_SETLK, &whole) != 0) {
+    if (errno != EAGAIN && errno != EACCES && errno != EINTR)
+      return system_error("cannot lock " + file.string(), errno);
+    if (std::chrono::steady_clock::now() >= end) return std::optional<Fd>();
+    std::this_thread::sleep_for(kPause);
+  }
+  return std::optional<Fd>(std::move(fd));
 }
 
 Result<std::optional<std::string>> WorkTree::head() const {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/file.h"
 #include "base/result.h"
 #include "base/stop.h"
 
@@ -60,6 +61,10 @@ class WorkTree {
   /// A text that changes when a local branch, or what was fetched of it from `origin`, does; as
   /// mark().
   std::string mark_of_branch(const std::string& branch) const;
+  /// Who has it is alone at the repository's list of work trees among those that ask for it: git
+  /// does not guard the list, so that whoever adds or prunes one trips over what another has half
+  /// made. Given up with the descriptor; nothing when somebody else had it for all of `wait`.
+  Result<std::optional<Fd>> lock_trees(std::chrono::milliseconds wait) const;
 
  private:
   explicit WorkTree(std::filesystem::path root) : root_(std::move(root)) {}

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/file.h"
+#include "base/ids.h"
 
 namespace slipway::git {
 namespace {
@@ -59,6 +60,30 @@ TEST(Run, ARemoteThatNeverAnswersIsLeftWhenTheServerEnds) {
   ending.join();
   ASSERT_FALSE(outcome.ok());
   EXPECT_EQ(outcome.error().tag, "") << outcome.error().message;
+}
+
+TEST(WorkTree, OneAtATimeIsAtTheListOfAllTreesOfARepository) {
+  namespace fs = std::filesystem;
+  const fs::path folder = fs::temp_directory_path() / ("slipway-git-" + random_hex32());
+  const fs::path main = folder / "main", other = folder / "other";
+  const fs::path own = main / ".git" / "worktrees" / "other";
+  fs::create_directories(own);
+  fs::create_directories(other);
+  ASSERT_TRUE(write_file_quick(other / ".git", "gitdir: " + own.string() + "\n").ok());
+  ASSERT_TRUE(write_file_quick(own / "commondir", "../..\n").ok());
+  const auto of_main = WorkTree::find(main), of_other = WorkTree::find(other);
+  ASSERT_TRUE(of_main && of_other);
+  {
+    const auto held = of_main->lock_trees(0ms);
+    ASSERT_TRUE(held.ok()) << held.error().message;
+    EXPECT_TRUE(*held);
+    const auto refused = of_other->lock_trees(20ms);
+    ASSERT_TRUE(refused.ok()) << refused.error().message;
+    EXPECT_FALSE(*refused);
+  }
+  const auto held = of_other->lock_trees(0ms);
+  EXPECT_TRUE(held.ok() && *held);
+  fs::remove_all(folder);
 }
 
 }  // namespace

@@ -510,6 +510,20 @@ def test_the_server_is_killed_and_nothing_happens_twice(project, point):
             assert kinds.count(kind) == 1, (kind, kinds)
 
 
+def test_runs_that_begin_and_end_at_once_do_not_disturb_each_other(project):
+    """Their work trees are made and taken away in one repository."""
+    project.apply(MESSAGE % ", overlap: allow")
+    with Server(project) as server:
+        for begin in range(0, 24, 8):
+            batch = [{"specversion": "1.0", "id": str(begin + n), "source": "/s", "type": "org.example.ready"} for n in range(8)]
+            answer = server.post("/events", batch, {"Content-Type": "application/cloudevents-batch+json"})
+            assert len(answer["runs"]) == 8
+            runs = ended(project, begin + 8)
+        assert {(run["state"], run["attempts"]) for run in runs} <= {("succeeded", 1), ("skipped", 1)}, [
+            (run["state"], run["attempts"], run["reason"]) for run in runs]
+        eventually(lambda: "prunable" not in project.git("worktree", "list"))
+
+
 def test_a_run_outlives_its_server(project):
     gate = project.root / ".slipway" / "gate"
     project.write("dvc.yaml", DVC.replace("cp in.txt out.txt",
