@@ -162,7 +162,8 @@ def sanitizers(count, options):
 
 def threads(count, options):
     """What several threads share, watched by the thread sanitizer, which wants its addresses where they are."""
-    run_gtests(count, "tsan", False, THREADED, ("setarch", "-R"))
+    told = f"TSAN_OPTIONS=suppressions={ROOT / 'tools' / 'tsan.supp'}"
+    run_gtests(count, "tsan", False, THREADED, ("env", told, "setarch", "-R"))
 
 
 def fuzzers(count, options):
