@@ -1,9 +1,11 @@
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <sstream>
 
 #include "app/app.h"
 #include "app/cli/command.h"
+#include "base/ids.h"
 #include "dialects/dvc/later.h"
 
 namespace slipway::app {
@@ -86,7 +88,9 @@ TEST(CommandLine, NamesTheNearestFlag) {
 }
 
 TEST(CommandLine, RefusesToListenToTheNetwork) {
-  Ran ran = run({"up", "--listen", "0.0.0.0:0", "--state", "/nonexistent/state"});
+  const auto state = std::filesystem::temp_directory_path() / ("slipway-" + random_hex32());
+  Ran ran = run({"up", "--listen", "0.0.0.0:0", "--state", state.string()});
+  std::filesystem::remove_all(state);
   EXPECT_EQ(ran.status, kUsedWrongly);
   EXPECT_NE(ran.err.find("without users"), std::string::npos) << ran.err;
   EXPECT_NE(ran.err.find("slipway users create NAME --admin"), std::string::npos) << ran.err;
