@@ -179,6 +179,10 @@ class Tracking {
   void change_run(std::string run_id, RunChange change, Actor actor, Done<RunInfo> done);
   void delete_run(std::string run_id, Actor actor, Done<> done);
   void restore_run(std::string run_id, Actor actor, Done<> done);
+  /// All of them in one transaction; how many were not so before. One that is gone is left out.
+  /// Waits.
+  Result<std::int64_t> set_runs_deleted(const std::vector<std::string>& run_ids, bool deleted,
+                                        const Actor& actor);
 
   /// As a batch of one param, with a message about it alone.
   void log_param(std::string run_id, Param param, Done<> done);
