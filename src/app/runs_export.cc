@@ -242,6 +242,10 @@ std::string csv_line(const Run& run, const std::string& experiment,
   return line + "\n";
 }
 
+Json json_of_number(double value) {
+  return std::isnan(value) ? Json("NaN") : Json(value);
+}
+
 Json json_of_run(const Run& run, const std::string& experiment) {
   Json json;
   for (const OfEveryRun& known : kOfEveryRun) {
@@ -251,7 +255,7 @@ Json json_of_run(const Run& run, const std::string& experiment) {
   json.set("deleted", run.info.deleted);
   Json params{Json::Object{}}, metrics{Json::Object{}}, tags{Json::Object{}};
   for (const tracking::Param& param : run.params) params.set(param.key, param.value);
-  for (const tracking::SeriesHead& series : run.metrics) metrics.set(series.key, series.value);
+  for (const tracking::SeriesHead& series : run.metrics) metrics.set(series.key, json_of_number(series.value));
   for (const tracking::Tag& tag : run.tags) tags.set(tag.key, tag.value);
   json.set("params", std::move(params));
   json.set("metrics", std::move(metrics));

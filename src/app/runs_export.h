@@ -41,6 +41,8 @@ std::string csv_cell(std::string_view text, bool spreadsheet);
 /// A line of CSV; `columns` as export_columns() names them.
 std::string csv_line(const tracking::Run& run, const std::string& experiment,
                      const std::vector<std::string>& columns, bool spreadsheet);
+/// A number; NaN, which JSON has not, as a text.
+wire::Json json_of_number(double value);
 wire::Json json_of_run(const tracking::Run& run, const std::string& experiment);
 
 }  // namespace slipway::app

@@ -168,7 +168,7 @@ Result<Json> set_deleted(const TrackedWorld& world, const ManyRequest& request, 
 
 Json json_of(const tracking::SeriesHead& series) {
   Json json;
-  json.set("value", series.value);
+  json.set("value", json_of_number(series.value));
   json.set("step", series.step);
   json.set("time", to_iso8601(series.timestamp_ms));
   json.set("points", series.points);
