@@ -42,9 +42,13 @@ constexpr OfEveryRun kOfEveryRun[] = {
     {"experiment", Kind::kText,
      [](const Run&, const std::string& experiment) -> Cell { return experiment; }},
     {"status", Kind::kText,
-     [](const Run& run, const std::string&) -> Cell { return tracking::to_string(run.info.status); }},
+     [](const Run& run, const std::string&) -> Cell {
+       return tracking::to_string(run.info.status);
+     }},
     {"deleted", Kind::kText,
-     [](const Run& run, const std::string&) -> Cell { return run.info.deleted ? "true" : "false"; }},
+     [](const Run& run, const std::string&) -> Cell {
+       return run.info.deleted ? "true" : "false";
+     }},
     {"user", Kind::kText,
      [](const Run& run, const std::string&) -> Cell { return run.info.user_id; }},
     {"start_time", Kind::kTime,
@@ -71,8 +75,9 @@ std::optional<Kind> kind_of(std::string_view column) {
 
 template <class Item>
 const Item* find_key(const std::vector<Item>& sorted, std::string_view key) {
-  const auto at = std::lower_bound(sorted.begin(), sorted.end(), key,
-                                   [](const Item& item, std::string_view k) { return item.key < k; });
+  const auto at =
+      std::lower_bound(sorted.begin(), sorted.end(), key,
+                       [](const Item& item, std::string_view k) { return item.key < k; });
   return at != sorted.end() && at->key == key ? &*at : nullptr;
 }
 
@@ -110,8 +115,7 @@ Result<> add_keys(db::Tx& tx, const char* table, std::string_view prefix,
                   const std::vector<std::int64_t>& experiments, const std::string& view,
                   std::vector<std::string>& columns) {
   std::string list;
-  for (const std::int64_t id : experiments)
-    list += (list.empty() ? "" : ",") + std::to_string(id);
+  for (const std::int64_t id : experiments) list += (list.empty() ? "" : ",") + std::to_string(id);
   const char* which = view == "all"       ? ""
                       : view == "deleted" ? " and deleted <> 0"
                                           : " and deleted = 0";
@@ -255,7 +259,8 @@ Json json_of_run(const Run& run, const std::string& experiment) {
   json.set("deleted", run.info.deleted);
   Json params{Json::Object{}}, metrics{Json::Object{}}, tags{Json::Object{}};
   for (const tracking::Param& param : run.params) params.set(param.key, param.value);
-  for (const tracking::SeriesHead& series : run.metrics) metrics.set(series.key, json_of_number(series.value));
+  for (const tracking::SeriesHead& series : run.metrics)
+    metrics.set(series.key, json_of_number(series.value));
   for (const tracking::Tag& tag : run.tags) tags.set(tag.key, tag.value);
   json.set("params", std::move(params));
   json.set("metrics", std::move(metrics));
@@ -291,7 +296,8 @@ Result<std::shared_ptr<http::BodyReader>> export_runs(const TrackedWorld& world,
   query.view = TRY(view_of(request.view));
   query.limit = kPageRuns;
   ExportRequest settled = request;
-  if (request.format != "json") settled.columns = TRY(columns_of(world, request, query.experiments));
+  if (request.format != "json")
+    settled.columns = TRY(columns_of(world, request, query.experiments));
   return std::shared_ptr<http::BodyReader>(
       std::make_shared<Export>(world, std::move(query), std::move(settled)));
 }

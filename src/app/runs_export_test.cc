@@ -41,9 +41,9 @@ tracking::Run example() {
 }
 
 TEST(CsvLine, TellsWhatARunHasNotFromWhatIsEmpty) {
-  const std::vector<std::string> columns = {"run_id",   "experiment", "end_time",   "params.a",
-                                            "params.b", "params.c",   "metrics.loss", "metrics.nan",
-                                            "metrics.none", "tags.x"};
+  const std::vector<std::string> columns = {
+      "run_id",   "experiment",   "end_time",    "params.a",     "params.b",
+      "params.c", "metrics.loss", "metrics.nan", "metrics.none", "tags.x"};
   EXPECT_EQ(csv_line(example(), "exp", columns, false), "0af,exp,,-1,\"\",,-0.1,NaN,,\n");
   EXPECT_EQ(csv_line(example(), "exp", columns, true), "0af,exp,,'-1,\"\",,-0.1,NaN,,\n")
       << "a number is no formula";

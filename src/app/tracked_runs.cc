@@ -153,9 +153,8 @@ Result<Json> set_deleted(const TrackedWorld& world, const ManyRequest& request, 
       if (some.size() < kShown) some.push_back(summary_of(run.info));
     }
     query.after = tracking::place_of(page.runs.back(), query);
-    count += request.dry_run
-                 ? static_cast<std::int64_t>(ids.size())
-                 : TRY(world.tracking.set_runs_deleted(std::move(ids), deleted, actor));
+    count += request.dry_run ? static_cast<std::int64_t>(ids.size())
+                             : TRY(world.tracking.set_runs_deleted(std::move(ids), deleted, actor));
   }
   Json json;
   json.set("runs", count);
@@ -341,31 +340,34 @@ Result<Json> restore_runs(const TrackedWorld& world, const ManyRequest& request,
 
 void mount_tracked_runs(http::Router& router, TrackedWorld given) {
   const auto world = std::make_shared<const TrackedWorld>(given);
-  http::Router::Group group = router.group("/api/slipway/v1/tracked-runs", http::render_plain_error);
+  http::Router::Group group =
+      router.group("/api/slipway/v1/tracked-runs", http::render_plain_error);
   constexpr http::Permission kReads = http::reads("tracking"), kWrites = http::writes("tracking");
-  add<BestRequest>(group, "/best", kReads, world,
-                   [](const TrackedWorld& tracked, const BestRequest& body,
-                      const http::Request& request) { return best_run(tracked, body, seen_by(request)); });
-  add<NamedRequest>(group, "/show", kReads, world,
-                    [](const TrackedWorld& tracked, const NamedRequest& body,
-                       const http::Request& request) {
-                      return show_tracked_run(tracked, body, seen_by(request));
-                    });
-  add<ManyRequest>(group, "/delete", kWrites, world,
-                   [](const TrackedWorld& tracked, const ManyRequest& body,
-                      const http::Request& request) {
-                     return delete_runs(tracked, body, actor_for(request, body.actor));
-                   });
-  add<ManyRequest>(group, "/restore", kWrites, world,
-                   [](const TrackedWorld& tracked, const ManyRequest& body,
-                      const http::Request& request) {
-                     return restore_runs(tracked, body, actor_for(request, body.actor));
-                   });
-  add<ExportRequest>(group, "/columns", kReads, world,
-                     [](const TrackedWorld& tracked, const ExportRequest& body,
-                        const http::Request& request) {
-                       return export_columns(tracked, body, seen_by(request));
-                     });
+  add<BestRequest>(
+      group, "/best", kReads, world,
+      [](const TrackedWorld& tracked, const BestRequest& body, const http::Request& request) {
+        return best_run(tracked, body, seen_by(request));
+      });
+  add<NamedRequest>(
+      group, "/show", kReads, world,
+      [](const TrackedWorld& tracked, const NamedRequest& body, const http::Request& request) {
+        return show_tracked_run(tracked, body, seen_by(request));
+      });
+  add<ManyRequest>(
+      group, "/delete", kWrites, world,
+      [](const TrackedWorld& tracked, const ManyRequest& body, const http::Request& request) {
+        return delete_runs(tracked, body, actor_for(request, body.actor));
+      });
+  add<ManyRequest>(
+      group, "/restore", kWrites, world,
+      [](const TrackedWorld& tracked, const ManyRequest& body, const http::Request& request) {
+        return restore_runs(tracked, body, actor_for(request, body.actor));
+      });
+  add<ExportRequest>(
+      group, "/columns", kReads, world,
+      [](const TrackedWorld& tracked, const ExportRequest& body, const http::Request& request) {
+        return export_columns(tracked, body, seen_by(request));
+      });
   group.add({http::Method::kPost, "/export", kReads, http::Place::kBlocking, 4u << 20},
             [world](http::Request& request) -> Result<http::Response> {
               const auto body = TRY(wire::decode<ExportRequest>(request.body));

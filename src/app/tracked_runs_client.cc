@@ -67,10 +67,10 @@ Result<Json> tracked_runs_at(const RunsPlace& place, const std::string& path,
   return open_here(place, false, here);
 }
 
-Result<> export_at(const RunsPlace& place, const std::string& body,
-                   const std::function<Result<std::shared_ptr<http::BodyReader>>(
-                       const TrackedWorld&)>& here,
-                   const std::function<Result<>(std::string_view)>& take) {
+Result<> export_at(
+    const RunsPlace& place, const std::string& body,
+    const std::function<Result<std::shared_ptr<http::BodyReader>>(const TrackedWorld&)>& here,
+    const std::function<Result<>(std::string_view)>& take) {
   const std::optional<Peer> peer = TRY(peer_of(place.state));
   if (!peer) {
     return open_here(place, false, [&](const TrackedWorld& world) -> Result<> {

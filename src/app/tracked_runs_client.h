@@ -22,9 +22,9 @@ Result<wire::Json> tracked_runs_at(
     const std::function<Result<wire::Json>(const TrackedWorld&)>& here);
 
 /// The text of an export, handed on piece by piece; from a server, or from the catalogue itself.
-Result<> export_at(const RunsPlace& place, const std::string& body,
-                   const std::function<Result<std::shared_ptr<http::BodyReader>>(
-                       const TrackedWorld&)>& here,
-                   const std::function<Result<>(std::string_view)>& take);
+Result<> export_at(
+    const RunsPlace& place, const std::string& body,
+    const std::function<Result<std::shared_ptr<http::BodyReader>>(const TrackedWorld&)>& here,
+    const std::function<Result<>(std::string_view)>& take);
 
 }  // namespace slipway::app

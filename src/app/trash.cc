@@ -88,8 +88,8 @@ struct Trash::Plan {
 /// "" where nothing keeps it: no version was made of it that is registered or has answered.
 Result<std::string> Trash::why_kept(db::Tx& tx, const std::string& run_id) const {
   const graph::NodeRef run{graph::kind::kRun, run_id};
-  std::vector<std::string> nodes = TRY(
-      graph::effects_of_kind(tx, run, graph::kind::kModelVersion, kVersionsMax));
+  std::vector<std::string> nodes =
+      TRY(graph::effects_of_kind(tx, run, graph::kind::kModelVersion, kVersionsMax));
   for (const std::string& model :
        TRY(graph::effects_of_kind(tx, run, graph::kind::kModel, kVersionsMax))) {
     for (std::string& node : TRY(graph::effects_of_kind(tx, {graph::kind::kModel, model},
@@ -161,7 +161,8 @@ Result<Trash::Plan> Trash::plan(db::Tx& tx, const EmptyRequest& request, UnixMs 
     plan.removals.push_back({0, Removed::kModel, model.id, model.location, "", false});
     return {};
   };
-  const std::int64_t age = request.older_than.empty() ? 0 : TRY(tracking::parse_age(request.older_than));
+  const std::int64_t age =
+      request.older_than.empty() ? 0 : TRY(tracking::parse_age(request.older_than));
   for (const auto& model : TRY(registry::deleted_logged_models(tx, now_ms - age)))
     TRY(add_model(model));
   for (const std::int64_t id : condemned.experiments) {
@@ -173,8 +174,8 @@ Result<Trash::Plan> Trash::plan(db::Tx& tx, const EmptyRequest& request, UnixMs 
                                  [&](const auto& model) { return models.contains(model.id); });
     if (!all) continue;  // with the files of a version that is registered
     plan.experiments.push_back(text);
-    const auto location = TRY(
-        tx.one<std::string>("select artifact_location from experiments where id = ?", id));
+    const auto location =
+        TRY(tx.one<std::string>("select artifact_location from experiments where id = ?", id));
     plan.removals.push_back({0, Removed::kExperiment, text, location.value_or(""), "", false});
   }
   return plan;
@@ -182,8 +183,7 @@ Result<Trash::Plan> Trash::plan(db::Tx& tx, const EmptyRequest& request, UnixMs 
 
 Result<Json> Trash::ask(const EmptyRequest& request, const std::string& actor) {
   const UnixMs now_ms = world_.clock.now_ms();
-  Plan plan =
-      TRY(world_.pool.read([&](db::Tx& tx) { return this->plan(tx, request, now_ms); }));
+  Plan plan = TRY(world_.pool.read([&](db::Tx& tx) { return this->plan(tx, request, now_ms); }));
   for (std::size_t at = 0; !request.dry_run && at < plan.removals.size(); at += kAskedAtOnce) {
     const std::size_t end = std::min(at + kAskedAtOnce, plan.removals.size());
     TRY(world_.pool.write([&](db::Tx& tx) -> Result<> {
@@ -214,8 +214,8 @@ Result<std::int64_t> Trash::work(std::chrono::milliseconds time) {
   bool went = true;
   while (went && std::chrono::steady_clock::now() < until) {
     went = false;
-    const auto due = TRY(
-        world_.pool.read([](db::Tx& tx) { return tracking::removals(tx, kLookedAt); }));
+    const auto due =
+        TRY(world_.pool.read([](db::Tx& tx) { return tracking::removals(tx, kLookedAt); }));
     for (const Removal& removal : due) {
       if (std::chrono::steady_clock::now() >= until) break;
       Result<> removed = remove(removal);
@@ -249,14 +249,12 @@ Result<> Trash::remove(const Removal& removal) {
                 {{"of", removal.thing}, {"location", removal.location}});
   }
   failpoint("trash.files_gone");
-  return world_.pool.write(
-      [&](db::Tx& tx) { return tracking::finish_removal(tx, removal.id); });
+  return world_.pool.write([&](db::Tx& tx) { return tracking::finish_removal(tx, removal.id); });
 }
 
 Result<bool> TrashPart::turn(UnixMs) {
   constexpr std::chrono::milliseconds kTurn{1000};
-  const std::int64_t due =
-      TRY(pool_.read([](db::Tx& tx) { return tracking::count_removals(tx); }));
+  const std::int64_t due = TRY(pool_.read([](db::Tx& tx) { return tracking::count_removals(tx); }));
   if (due == 0) return false;
   return TRY(trash_.work(kTurn)) < due;
 }
@@ -265,14 +263,14 @@ void mount_trash(http::Router& router, Trash& trash) {
   http::Router::Group group =
       router.group("/api/slipway/v1/tracked-runs/gc", http::render_plain_error);
   constexpr std::uint64_t kBodyBytesMax = 4u << 20;
-  group.add({http::Method::kPost, "", http::manages("tracking"), http::Place::kBlocking,
-             kBodyBytesMax},
-            [&trash](http::Request& request) -> Result<http::Response> {
-              constexpr std::size_t kNameMax = 256;
-              const auto body = TRY(wire::decode<EmptyRequest>(request.body));
-              const std::string actor = actor_of(request, body.actor.substr(0, kNameMax));
-              return http::Response::json(wire::dump(TRY(trash.ask(body, actor))));
-            });
+  group.add(
+      {http::Method::kPost, "", http::manages("tracking"), http::Place::kBlocking, kBodyBytesMax},
+      [&trash](http::Request& request) -> Result<http::Response> {
+        constexpr std::size_t kNameMax = 256;
+        const auto body = TRY(wire::decode<EmptyRequest>(request.body));
+        const std::string actor = actor_of(request, body.actor.substr(0, kNameMax));
+        return http::Response::json(wire::dump(TRY(trash.ask(body, actor))));
+      });
   group.add({http::Method::kPost, "/work", http::manages("tracking"), http::Place::kBlocking,
              kBodyBytesMax},
             [&trash](http::Request&) -> Result<http::Response> {

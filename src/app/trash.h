@@ -19,7 +19,7 @@
 namespace slipway::app {
 
 struct EmptyRequest {
-  std::string older_than;  // "30d"; "": however long they are deleted
+  std::string older_than;                            // "30d"; "": however long they are deleted
   std::vector<std::string> run_ids, experiment_ids;  // none: all that are deleted
   std::vector<std::string> force;  // runs that go though a version was made of them: by their ids
   bool dry_run = false;
@@ -40,8 +40,8 @@ class Trash {
   explicit Trash(TrashWorld world) : world_(std::move(world)) {}
 
   /// Writes down what is to go: {"dry_run", "runs", "models", "experiments", "kept": [{"run_id",
-  /// "why"}]}. kConflict, tag "held", for a run that is named in `run_ids`, has a version and is not
-  /// forced; without names such runs are kept, and experiments with them.
+  /// "why"}]}. kConflict, tag "held", for a run that is named in `run_ids`, has a version and is
+  /// not forced; without names such runs are kept, and experiments with them.
   Result<wire::Json> ask(const EmptyRequest& request, const std::string& actor);
   /// Removes what was asked for, for about so long. How much is left.
   Result<std::int64_t> work(std::chrono::milliseconds time);

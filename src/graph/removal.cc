@@ -4,7 +4,8 @@ namespace slipway::graph {
 namespace {
 
 Result<std::optional<std::int64_t>> key_of(db::Tx& tx, const NodeRef& ref) {
-  return tx.one<std::int64_t>("select id from nodes where kind = ? and ident = ?", ref.kind, ref.id);
+  return tx.one<std::int64_t>("select id from nodes where kind = ? and ident = ?", ref.kind,
+                              ref.id);
 }
 
 }  // namespace

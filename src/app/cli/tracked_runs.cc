@@ -112,7 +112,9 @@ void print_best(const Json& json, std::ostream& out) {
   if (number_at(json, "not_finite") > 0)
     out << ", " << number_at(json, "not_finite") << " without a finite value left out";
   out << "\n";
-  std::vector<Line> lines{{across.empty() ? "configuration" : across == "branches" ? "branch" : across,
+  std::vector<Line> lines{{across.empty()         ? "configuration"
+                           : across == "branches" ? "branch"
+                                                  : across,
                            "best run", "value", "runs", "mean",
                            percent(json.find("confidence")->as_double()) + " interval", ""}};
   std::size_t number = 0;
@@ -121,13 +123,13 @@ void print_best(const Json& json, std::ostream& out) {
     if (across.empty()) group = std::to_string(++number);
     if (group.empty()) group = "(none)";
     const Json& interval = *one.find("interval");
-    lines.push_back({group, text_at(one, "run_id") + " " + text_at(one, "name"),
-                     number_of(*one.find("value")), std::to_string(number_at(one, "runs")),
-                     number_of(*one.find("mean")),
-                     interval.is_null() ? "-"
-                                        : number_of(interval.as_array()[0]) + " to " +
-                                              number_of(interval.as_array()[1]),
-                     words_against(text_at(one, "against_best"))});
+    lines.push_back(
+        {group, text_at(one, "run_id") + " " + text_at(one, "name"), number_of(*one.find("value")),
+         std::to_string(number_at(one, "runs")), number_of(*one.find("mean")),
+         interval.is_null()
+             ? "-"
+             : number_of(interval.as_array()[0]) + " to " + number_of(interval.as_array()[1]),
+         words_against(text_at(one, "against_best"))});
   }
   print_table(lines, out);
   if (!across.empty() && number_at(json, "groups") > static_cast<std::int64_t>(contenders.size()))
@@ -159,7 +161,8 @@ Result<BestRequest> best_of(const Arguments& arguments) {
   if (arguments.on("limit")) {
     const auto limit = to_int64(flag(arguments, "limit"));
     if (!limit || *limit < 1 || *limit > 50)
-      return usage("found --limit " + flag(arguments, "limit") + ", expected a number from 1 to 50");
+      return usage("found --limit " + flag(arguments, "limit") +
+                   ", expected a number from 1 to 50");
     request.limit = *limit;
   }
   return request;
@@ -169,11 +172,10 @@ int run_best(const Arguments& arguments, const Surroundings& surroundings) {
   if (Result<> none = no_more(arguments); !none.ok()) return report(none.error(), surroundings);
   const Result<BestRequest> request = best_of(arguments);
   if (!request.ok()) return report(request.error(), surroundings);
-  return show(tracked_runs_at(place_of(arguments, surroundings), "/best", wire::encode(*request),
-                              /*changes=*/false,
-                              [&](const TrackedWorld& world) {
-                                return best_run(world, *request, nullptr);
-                              }),
+  return show(tracked_runs_at(
+                  place_of(arguments, surroundings), "/best", wire::encode(*request),
+                  /*changes=*/false,
+                  [&](const TrackedWorld& world) { return best_run(world, *request, nullptr); }),
               surroundings, print_best);
 }
 
@@ -250,8 +252,9 @@ int run_many(const Arguments& arguments, const Surroundings& surroundings) {
     return report(usage("`runs " + verb + "` needs --experiment: an id or a name, or several"),
                   surroundings);
   if (request.filter.empty() && !request.all)
-    return report(usage("`runs " + verb + "` needs --filter, or --all for every run of the experiment"),
-                  surroundings);
+    return report(
+        usage("`runs " + verb + "` needs --filter, or --all for every run of the experiment"),
+        surroundings);
   auto act = verb == "delete" ? delete_runs : restore_runs;
   return show(tracked_runs_at(place_of(arguments, surroundings), "/" + verb, wire::encode(request),
                               /*changes=*/!request.dry_run,
@@ -300,7 +303,8 @@ Result<table::Type> type_of(const std::string& name) {
   if (name == "text") return table::Type::kText;
   if (name == "real") return table::Type::kReal;
   if (name == "timestamp") return table::Type::kTimestamp;
-  return invalid("the server tells of a column of the type '" + name + "', which is not known here");
+  return invalid("the server tells of a column of the type '" + name +
+                 "', which is not known here");
 }
 
 /// A file that goes unless it is kept.
@@ -315,7 +319,8 @@ class Draft {
   const std::filesystem::path& path() const { return path_; }
   Result<> become(const std::filesystem::path& target) {
     const Fd file(::open(path_.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!file || fsync(file.get()) != 0) return system_error("cannot sync " + path_.string(), errno);
+    if (!file || fsync(file.get()) != 0)
+      return system_error("cannot sync " + path_.string(), errno);
     if (rename(path_.c_str(), target.c_str()) != 0)
       return system_error("cannot write " + target.string(), errno);
     path_.clear();
@@ -440,7 +445,8 @@ void print_emptied(const Json& json, std::ostream& out) {
     }
   }
   for (const Json& kept : list_at(json, "kept"))
-    out << "Run with ID " << text_at(kept, "run_id") << " is kept: " << text_at(kept, "why") << "\n";
+    out << "Run with ID " << text_at(kept, "run_id") << " is kept: " << text_at(kept, "why")
+        << "\n";
   if (!any) out << "nothing that is deleted " << (dry ? "would go" : "went") << "\n";
 }
 
@@ -460,9 +466,8 @@ struct Verb {
   const char* name;
   int (*run)(const Arguments& arguments, const Surroundings& surroundings);
 };
-constexpr Verb kVerbs[] = {{"best", run_best},     {"show", run_show},   {"export", run_export},
-                           {"delete", run_many}, {"restore", run_many},
-                           {"gc", run_gc}};
+constexpr Verb kVerbs[] = {{"best", run_best},   {"show", run_show},    {"export", run_export},
+                           {"delete", run_many}, {"restore", run_many}, {"gc", run_gc}};
 
 const Verb* verb_of(const Arguments& arguments) {
   if (arguments.positional.empty()) return nullptr;
@@ -483,7 +488,8 @@ int run_tracked(const Arguments& arguments, const Surroundings& surroundings) {
 
 std::vector<Flag> tracked_flags() {
   return {
-      {"--experiment", "E[,E...]", "of tracked runs: those of these experiments, by id or name (all)"},
+      {"--experiment", "E[,E...]",
+       "of tracked runs: those of these experiments, by id or name (all)"},
       {"--filter", "FILTER", "those that match, in the words of MLflow's search"},
       {"--metric", "NAME", "best: by this metric"},
       {"--minimize", "", "best: lower is better (losses and errors by their name)"},

@@ -48,9 +48,9 @@ Result<bool> remove_some_of_logged_model(db::Tx& tx, const std::string& id, std:
 Result<std::optional<bool>> is_released(db::Tx& tx, const std::string& model, std::int64_t number) {
   const Result<rows::VersionRow> row = rows::find_version(tx, model, number);
   if (!row.ok() && row.error().code == Code::kMissing) return std::optional<bool>();
-  const auto tag = TRY(tx.one<std::string>(
-      "select value from model_version_tags where version = ? and key = ?", TRY(row).id,
-      kReleaseTag));
+  const auto tag =
+      TRY(tx.one<std::string>("select value from model_version_tags where version = ? and key = ?",
+                              TRY(row).id, kReleaseTag));
   return std::optional(tag == model + "/" + std::to_string(number));
 }
 

@@ -49,8 +49,8 @@ void summarize(Contender& contender, double confidence_each) {
   if (!std::isfinite(deviation)) return;
   contender.deviation = deviation;
   if (!contender.complete) return;
-  const double half = checks::student_quantile_of_tail((1 - confidence_each) / 2, n - 1) *
-                      deviation / std::sqrt(n);
+  const double half =
+      checks::student_quantile_of_tail((1 - confidence_each) / 2, n - 1) * deviation / std::sqrt(n);
   contender.interval = Interval{contender.mean - half, contender.mean + half};
 }
 
@@ -65,9 +65,10 @@ Against stand(const Contender& contender, const Contender& first, Goal goal) {
 
 Goal goal_by_name(std::string_view metric) {
   static const std::vector<std::string> kSmall = {
-      "loss", "losses", "error", "err",  "mae",    "mse",  "rmse",       "rmsle",  "mape",   "smape",
-      "wape", "wer",    "cer",   "fid",  "msle",   "logloss", "perplexity", "ppl", "deviance",
-      "nll",  "brier",  "latency", "mlogloss", "merror", "crossentropy", "regret"};
+      "loss",    "losses",   "error",      "err",          "mae",      "mse", "rmse",
+      "rmsle",   "mape",     "smape",      "wape",         "wer",      "cer", "fid",
+      "msle",    "logloss",  "perplexity", "ppl",          "deviance", "nll", "brier",
+      "latency", "mlogloss", "merror",     "crossentropy", "regret"};
   const std::vector<std::string> words = words_of(metric);
   const bool small = std::any_of(words.begin(), words.end(), [](const std::string& word) {
     return std::find(kSmall.begin(), kSmall.end(), word) != kSmall.end();
@@ -122,9 +123,8 @@ std::vector<Measured> best_of_groups(const std::vector<Measured>& runs, Goal goa
 
 std::vector<Measured> best_of_all(std::vector<Measured> runs, Goal goal, std::size_t limit) {
   const auto end = runs.begin() + static_cast<std::ptrdiff_t>(std::min(limit, runs.size()));
-  std::partial_sort(runs.begin(), end, runs.end(), [goal](const Measured& a, const Measured& b) {
-    return is_ahead(a, b, goal);
-  });
+  std::partial_sort(runs.begin(), end, runs.end(),
+                    [goal](const Measured& a, const Measured& b) { return is_ahead(a, b, goal); });
   runs.erase(end, runs.end());
   return runs;
 }
@@ -133,8 +133,8 @@ void judge(std::vector<Contender>& contenders, Goal goal, double confidence,
            double& confidence_each) {
   // The more intervals are looked at, the more often one of them misses: each is made so wide that
   // all of them hold together (Bonferroni).
-  const auto intervals = std::count_if(
-      contenders.begin(), contenders.end(), [](const Contender& c) { return c.values.size() > 1; });
+  const auto intervals = std::count_if(contenders.begin(), contenders.end(),
+                                       [](const Contender& c) { return c.values.size() > 1; });
   confidence_each = 1 - (1 - confidence) / static_cast<double>(std::max<long>(intervals, 1));
   for (Contender& contender : contenders) summarize(contender, confidence_each);
   for (std::size_t i = 0; i < contenders.size(); ++i) {

@@ -64,8 +64,8 @@ struct Contender {
   std::string run_id;
   double value = 0;
   UnixMs start_ms = 0;
-  std::string commit;         // "" where the client told none
-  std::vector<Param> params;  // of the configuration: without those that may vary
+  std::string commit;                // "" where the client told none
+  std::vector<Param> params;         // of the configuration: without those that may vary
   std::vector<std::string> repeats;  // ids of its runs, the best one's first
   std::vector<double> values;        // in the order of `repeats`
   bool complete = true;              // else there were too many runs to look for repeats in

@@ -83,7 +83,8 @@ TEST(BestRun, TiesGoToTheRunThatWasThereFirst) {
 }
 
 TEST(BestRun, GoalIsTakenFromTheWordsOfAName) {
-  for (const char* name : {"loss", "val_loss", "valLoss", "test/RMSE", "rmse.holdout", "mae_relative"})
+  for (const char* name :
+       {"loss", "val_loss", "valLoss", "test/RMSE", "rmse.holdout", "mae_relative"})
     EXPECT_EQ(goal_by_name(name), Goal::kMinimize) << name;
   for (const char* name : {"accuracy", "auc", "r2", "f1", "lossless_share", "glossary"})
     EXPECT_EQ(goal_by_name(name), Goal::kMaximize) << name;
@@ -154,7 +155,8 @@ TEST_P(BestRuns, AnotherCommitIsAnotherConfiguration) {
 TEST_P(BestRuns, EachBranchSendsItsBestRunWithWhatRepeatsItThere) {
   std::vector<std::string> main, trial;
   for (const double value : {0.902, 0.901, 0.9}) main.push_back(make("main", value, {{"lr", "1"}}));
-  for (const double value : {0.802, 0.801, 0.8}) trial.push_back(make("trial", value, {{"lr", "1"}}));
+  for (const double value : {0.802, 0.801, 0.8})
+    trial.push_back(make("trial", value, {{"lr", "1"}}));
   make("", 0.5, {{"lr", "1"}});
   BestQuery across = query();
   across.across = ColumnName{Field::kTag, "mlflow.source.git.branch"};
@@ -176,8 +178,9 @@ TEST_P(BestRuns, FiltersWithAlternativesHoldForRepeatsToo) {
   const std::string b = make("main", 0.8, {{"lr", "1"}, {"kind", "x"}});
   make("other", 0.7, {{"lr", "1"}, {"kind", "x"}});
   BestQuery some = query();
-  some.runs.where = {{Field::kTag, "mlflow.source.git.branch", db::Op::kEqual, std::string("main"), {}},
-                     {Field::kParam, "lr", db::Op::kEqual, std::string("2"), {.either = true}}};
+  some.runs.where = {
+      {Field::kTag, "mlflow.source.git.branch", db::Op::kEqual, std::string("main"), {}},
+      {Field::kParam, "lr", db::Op::kEqual, std::string("2"), {.either = true}}};
   const tracking::Best found = best(some);
   ASSERT_EQ(found.contenders.size(), 1u);
   EXPECT_EQ(found.contenders[0].repeats, (std::vector{a, b}));

@@ -182,8 +182,8 @@ class Finder {
   std::vector<Condition> conditions_of(const Contender& contender, const Seen& seen,
                                        const Measured& run) const {
     std::vector<Condition> where{same(Field::kTag, kCommitTag, seen.commit(run.row))};
-    if (query_.across) where.push_back(same(query_.across->field, query_.across->key,
-                                            seen.group(run.row)));
+    if (query_.across)
+      where.push_back(same(query_.across->field, query_.across->key, seen.group(run.row)));
     Params telling = contender.params;
     std::stable_sort(telling.begin(), telling.end(), [&](const Param& a, const Param& b) {
       return values_of_.at(a.key) > values_of_.at(b.key);

@@ -114,7 +114,8 @@ struct Table {
 constexpr Table kOfRun[] = {
     {"delete from metric_batches where id in (select id from metric_batches where run = ? limit ?)",
      20},
-    {"delete from metric_moves where run in (select run from metric_moves where run = ? limit ?)", 1},
+    {"delete from metric_moves where run in (select run from metric_moves where run = ? limit ?)",
+     1},
     {"delete from metric_chunks where (series, chunk) in (select c.series, c.chunk from "
      "metric_series s join metric_chunks c on c.series = s.id where s.run = ? limit ?)",
      20},
@@ -126,9 +127,11 @@ constexpr Table kOfRun[] = {
     {"delete from run_params where (run, key) in (select run, key from run_params where run = ? "
      "limit ?)",
      1},
-    {"delete from run_tags where (run, key) in (select run, key from run_tags where run = ? limit ?)",
+    {"delete from run_tags where (run, key) in (select run, key from run_tags where run = ? limit "
+     "?)",
      1},
-    {"delete from run_dataset_tags where (input, key) in (select t.input, t.key from run_datasets d "
+    {"delete from run_dataset_tags where (input, key) in (select t.input, t.key from run_datasets "
+     "d "
      "join run_dataset_tags t on t.input = d.id where d.run = ? limit ?)",
      1},
     {"delete from run_datasets where id in (select id from run_datasets where run = ? limit ?)", 1},
@@ -142,7 +145,8 @@ constexpr Table kOfExperiment[] = {
 };
 
 template <std::size_t N>
-Result<bool> remove_rows(db::Tx& tx, const Table (&tables)[N], std::int64_t key, std::int64_t rows) {
+Result<bool> remove_rows(db::Tx& tx, const Table (&tables)[N], std::int64_t key,
+                         std::int64_t rows) {
   Budget budget(tx, rows);
   for (const Table& table : tables)
     if (TRY(budget.spend(table.sql, table.weight, key))) return false;
@@ -226,14 +230,15 @@ Result<bool> is_deleted_still(db::Tx& tx, const Removal& removal) {
     deleted = TRY(tx.one<std::int64_t>("select deleted from runs where run_id = ?", removal.thing));
   } else {
     const auto id = to_int64(removal.thing);
-    deleted = TRY(
-        tx.one<std::int64_t>("select deleted from experiments where id = ?", id.value_or(-1)));
+    deleted =
+        TRY(tx.one<std::int64_t>("select deleted from experiments where id = ?", id.value_or(-1)));
   }
   return deleted.value_or(0) != 0;
 }
 
 Result<> ask_removal(db::Tx& tx, const Removal& removal, UnixMs now_ms) {
-  TRY(tx.run("insert into removals (what, thing, location, actor, asked_ms, rows_gone) "
+  TRY(
+      tx.run("insert into removals (what, thing, location, actor, asked_ms, rows_gone) "
              "values (?, ?, ?, ?, ?, 0) on conflict (what, thing) do nothing",
              kWhat[static_cast<int>(removal.what)], removal.thing, removal.location, removal.actor,
              now_ms));
@@ -242,10 +247,10 @@ Result<> ask_removal(db::Tx& tx, const Removal& removal, UnixMs now_ms) {
 
 Result<std::vector<Removal>> removals(db::Tx& tx, int limit) {
   std::vector<Removal> all;
-  for (RemovalRow& row : TRY(tx.all<RemovalRow>(
-           "select id, what, thing, location, actor, rows_gone from removals "
-           "order by case what when 'experiment' then 1 else 0 end, id limit ?",
-           std::int64_t{limit}))) {
+  for (RemovalRow& row :
+       TRY(tx.all<RemovalRow>("select id, what, thing, location, actor, rows_gone from removals "
+                              "order by case what when 'experiment' then 1 else 0 end, id limit ?",
+                              std::int64_t{limit}))) {
     const Removed what = row.what == kWhat[0]   ? Removed::kRun
                          : row.what == kWhat[1] ? Removed::kModel
                                                 : Removed::kExperiment;

@@ -21,9 +21,9 @@ namespace slipway::tracking {
 Result<std::int64_t> parse_age(std::string_view text);
 
 struct TrashQuery {
-  std::optional<std::string> older_than;           // as parse_age() reads it
+  std::optional<std::string> older_than;            // as parse_age() reads it
   std::optional<std::vector<std::string>> run_ids;  // nothing: every deleted run
-  std::vector<std::int64_t> experiments;           // none: every deleted experiment
+  std::vector<std::int64_t> experiments;            // none: every deleted experiment
 };
 struct Condemned {
   std::vector<std::string> runs;          // those of `experiments` too; each once

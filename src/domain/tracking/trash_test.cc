@@ -12,7 +12,8 @@ TEST(Age, IsReadAsMlflowReadsIt) {
   EXPECT_EQ(*parse_age("2d8h5m20s"), ((2 * 24 + 8) * 60 + 5) * 60'000LL + 20'000);
   EXPECT_EQ(*parse_age("1.5h"), 5'400'000);
   EXPECT_EQ(*parse_age("2m4s"), 124'000);
-  for (const char* wrong : {"", "30", "d", "5s2m", "-1d", "1.2.3d", "1e3d", "1d ", "99999999999999d"})
+  for (const char* wrong :
+       {"", "30", "d", "5s2m", "-1d", "1.2.3d", "1e3d", "1d ", "99999999999999d"})
     EXPECT_EQ(parse_age(wrong).ok(), false) << wrong;
 }
 
@@ -26,9 +27,8 @@ class TrashTest : public TrackingTest {
     return pool_->write([&](db::Tx& tx) { return ask_removal(tx, removal, clock_.now_ms()); });
   }
   Result<bool> remove_some(const std::string& id, std::int64_t rows) {
-    return pool_->write([&](db::Tx& tx) {
-      return remove_some_of_run(tx, id, rows, "me", clock_.now_ms());
-    });
+    return pool_->write(
+        [&](db::Tx& tx) { return remove_some_of_run(tx, id, rows, "me", clock_.now_ms()); });
   }
   std::int64_t count(const std::string& table) {
     return **pool_->read(
@@ -61,7 +61,8 @@ TEST_P(TrashTest, ADeletedExperimentTakesItsRunsAlong) {
   NewRun fresh;
   fresh.experiment_id = id;
   const std::string own = run(fresh), other = run(fresh), elsewhere = run();
-  ASSERT_TRUE(wait_for([&](Done<> done) { tracking_->delete_experiment(id, {}, std::move(done)); }).ok());
+  ASSERT_TRUE(
+      wait_for([&](Done<> done) { tracking_->delete_experiment(id, {}, std::move(done)); }).ok());
   const Result<Condemned> found = condemn({.older_than = {}, .run_ids = {}, .experiments = {id}});
   ASSERT_TRUE(found.ok()) << found.error().message;
   EXPECT_EQ(found->experiments, std::vector{id});
@@ -86,9 +87,9 @@ TEST_P(TrashTest, RemovesEveryRowInSmallSteps) {
                   tracking_->log_inputs(one, std::move(inputs), std::move(done));
                 }).ok());
   }
-  const std::vector<const char*> tables = {
-      "runs",          "run_params",   "run_tags",     "metric_series", "metric_batches",
-      "metric_chunks", "metric_heads", "run_datasets", "run_dataset_tags"};
+  const std::vector<const char*> tables = {"runs",          "run_params",     "run_tags",
+                                           "metric_series", "metric_batches", "metric_chunks",
+                                           "metric_heads",  "run_datasets",   "run_dataset_tags"};
   std::vector<std::int64_t> before;
   for (const char* table : tables) before.push_back(count(table));
   drop(id);
@@ -136,10 +137,9 @@ TEST_P(TrashTest, WhatIsBeingRemovedCannotBeRestored) {
                 tracking_->delete_experiment(experiment, {}, std::move(done));
               }).ok());
   ASSERT_TRUE(ask({0, Removed::kRun, id, "there", "me", false}).ok());
-  EXPECT_EQ(outcome(wait_for([&](Done<> done) {
-              tracking_->restore_run(id, {}, std::move(done));
-            })),
-            "conflict/state");
+  EXPECT_EQ(
+      outcome(wait_for([&](Done<> done) { tracking_->restore_run(id, {}, std::move(done)); })),
+      "conflict/state");
   EXPECT_EQ(*tracking_->set_runs_deleted({id}, false, {}), 0);
   ASSERT_TRUE(wait_for([&](Done<> done) {
                 tracking_->restore_experiment(experiment, {}, std::move(done));
@@ -152,9 +152,7 @@ TEST_P(TrashTest, ARemovalIsThereUntilItIsFinished) {
   ASSERT_TRUE(ask({0, Removed::kExperiment, "7", "e", "me", false}).ok());
   ASSERT_TRUE(ask({0, Removed::kRun, "r", "there", "me", false}).ok());
   ASSERT_TRUE(ask({0, Removed::kRun, "r", "elsewhere", "you", false}).ok());
-  const auto left = [&] {
-    return *pool_->read([](db::Tx& tx) { return removals(tx, 10); });
-  };
+  const auto left = [&] { return *pool_->read([](db::Tx& tx) { return removals(tx, 10); }); };
   ASSERT_EQ(left().size(), 2u);
   EXPECT_EQ(left().front().thing, "r") << "experiments come last";
   EXPECT_EQ(left().front().location, "there");

@@ -538,7 +538,8 @@ Result<> csv_to_parquet(const std::filesystem::path& csv, const std::filesystem:
       return invalid("the columns '" + at->second + "' and '" + column.name +
                      "' are one in a Parquet file: there case does not tell names apart");
     }
-    types += (types.empty() ? "" : ", ") + sql_text(column.name) + ": '" + sql_type(column.type) + "'";
+    types += (types.empty() ? "" : ", ") + sql_text(column.name) + ": '" +
+             sql_type(column.type) + "'";
   }
   // A line may hold what a client has put into tags, and a text in quotes is never null.
   return copy_to_parquet(csv, parquet,
