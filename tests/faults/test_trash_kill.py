@@ -1,7 +1,6 @@
 """The trash is emptied by a server that is killed on the way: what was asked for goes on when it is started again, and
 neither rows nor files are left over."""
 import http.client
-import os
 import pathlib
 import sqlite3
 
@@ -31,6 +30,7 @@ def asked_for(server):
         for part in range(4):
             metrics = [{"key": f"m{i}", "value": i, "timestamp": 1, "step": part} for i in range(1000)]
             assert call(connection, "POST", f"{API}/runs/log-batch", {"run_id": one, "metrics": metrics})[0] == 200
+    assert call(connection, "POST", f"{API}/logged-models", {"experiment_id": experiment, "name": "m"})[0] == 200
     assert call(connection, "POST", f"{API}/experiments/delete", {"experiment_id": experiment})[0] == 200
     connection.close()
     return experiment, run, kept
@@ -54,13 +54,14 @@ def empty(server):
 def rest(state, run):
     with sqlite3.connect(pathlib.Path(state) / "catalog.db") as catalogue:
         counts = {table: catalogue.execute(f"select count(*) from {table}").fetchone()[0]
-                  for table in ("runs", "removals", "metric_series", "metric_batches", "metric_chunks")}
+                  for table in ("runs", "removals", "logged_models", "metric_series", "metric_batches", "metric_chunks")}
         counts["nodes"] = catalogue.execute("select count(*) from nodes where ident = ?", (run,)).fetchone()[0]
         return counts
 
 
 @pytest.mark.parametrize("point", ["trash.asked", "trash.some_rows_gone", "trash.some_rows_gone:2", "trash.rows_gone",
-                                   "trash.files_gone", "trash.rows_gone:2", "trash.files_gone:2"])
+                                   "trash.files_gone", "trash.rows_gone:2", "trash.files_gone:2", "event.run.removed",
+                                   "event.model.removed", "event.experiment.removed"])
 def test_a_removal_goes_on_after_a_kill(tmp_path, point):
     server = Server(tmp_path / "state")
     server.start()
@@ -83,7 +84,7 @@ def test_a_removal_goes_on_after_a_kill(tmp_path, point):
     connection.close()
     assert server.stop() == 0
     counts = rest(tmp_path / "state", run)
-    assert counts["removals"] == 0 and counts["runs"] == 1 and counts["nodes"] == 0
+    assert counts["removals"] == 0 and counts["runs"] == 1 and counts["nodes"] == 0 and counts["logged_models"] == 0
     assert counts["metric_series"] == 1000
     artifacts = tmp_path / "state" / "artifacts"
     assert not (artifacts / experiment).exists()

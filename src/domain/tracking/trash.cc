@@ -153,11 +153,11 @@ Result<bool> remove_rows(db::Tx& tx, const Table (&tables)[N], std::int64_t key,
   return true;
 }
 
-Result<> tell_removed(db::Tx& tx, const char* kind, const std::string& id, const std::string& name,
-                      const std::string& actor, UnixMs now_ms) {
+Result<> tell_removed(db::Tx& tx, const char* kind, const std::string& id, const char* type,
+                      const std::string& name, const std::string& actor, UnixMs now_ms) {
   wire::Json data{wire::Json::Object{}};
   data.set("name", name);
-  return tell(tx, kind, id, std::string(kind) + ".removed", {actor, ""}, std::move(data), now_ms);
+  return tell(tx, kind, id, type, {actor, ""}, std::move(data), now_ms);
 }
 
 }  // namespace
@@ -289,7 +289,7 @@ Result<bool> remove_some_of_run(db::Tx& tx, const std::string& run_id, std::int6
   if (!TRY(graph::remove_some(tx, {graph::kind::kRun, run_id}, rows))) return false;
   TRY(tx.run("delete from runs where id = ?", run->key));
   TRY(note_run(tx, run->key));
-  TRY(tell_removed(tx, graph::kind::kRun, run_id, run->name, actor, now_ms));
+  TRY(tell_removed(tx, graph::kind::kRun, run_id, "run.removed", run->name, actor, now_ms));
   return true;
 }
 
@@ -303,7 +303,8 @@ Result<bool> remove_some_of_experiment(db::Tx& tx, std::int64_t experiment, std:
     return false;
   TRY(tx.run("delete from experiments where id = ?", experiment));
   TRY(note_experiment(tx, experiment));
-  TRY(tell_removed(tx, graph::kind::kExperiment, std::to_string(experiment), *name, actor, now_ms));
+  TRY(tell_removed(tx, graph::kind::kExperiment, std::to_string(experiment), "experiment.removed",
+                   *name, actor, now_ms));
   return true;
 }
 
