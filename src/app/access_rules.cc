@@ -1,4 +1,5 @@
 #include "app/gate.h"
+#include "app/tracked_runs.h"
 #include "dialects/hooks/access_rules.h"
 #include "dialects/mlflow/access_rules.h"
 #include "dialects/oip/access_rules.h"
@@ -25,6 +26,18 @@ Result<Things> model(const http::Request& request, access::Level level) {
 Result<Things> prediction(const http::Request& request, access::Level level) {
   const std::string& id = request.capture("id");
   return Things{{What::kDeployment, id.substr(0, id.rfind('.')), level}};
+}
+
+/// Those whose runs are to be changed, by id or by name, as experiment_of() reads it.
+Result<Things> experiments(const http::Request& request, access::Level level) {
+  const auto body = TRY(wire::decode<ManyRequest>(request.body));
+  Things things;
+  for (const std::string& text : body.experiments) {
+    const bool number = text.find_first_not_of("0123456789") == std::string::npos;
+    things.push_back({number ? What::kExperiment : What::kExperimentName, text, level});
+  }
+  if (things.empty()) things.push_back({What::kEverything, "", level});
+  return things;
 }
 
 struct Row {
@@ -84,6 +97,14 @@ constexpr Row kRows[] = {
     // A pipeline's commands run on this machine, as this server.
     {"POST /api/slipway/v1/runs", On::kEverything, kEdit},
     {"POST /api/slipway/v1/runs/{id}/cancel", On::kEverything, kEdit},
+    {"POST /api/slipway/v1/tracked-runs/best", On::kSearch, kRead},
+    {"POST /api/slipway/v1/tracked-runs/show", On::kSearch, kRead},
+    {"POST /api/slipway/v1/tracked-runs/columns", On::kSearch, kRead},
+    {"POST /api/slipway/v1/tracked-runs/export", On::kSearch, kRead},
+    {"POST /api/slipway/v1/tracked-runs/delete", On::kThings, kManage, experiments},
+    {"POST /api/slipway/v1/tracked-runs/restore", On::kThings, kManage, experiments},
+    {"POST /api/slipway/v1/tracked-runs/gc", On::kAdmin, kManage},
+    {"POST /api/slipway/v1/tracked-runs/gc/work", On::kAdmin, kManage},
     {"GET /api/slipway/v1/events", On::kEverything, kRead},
     {"GET /api/slipway/v1/triggers", On::kEverything, kRead},
     {"GET /api/slipway/v1/triggers/decisions", On::kEverything, kRead},

@@ -44,6 +44,8 @@
 #include "app/project_facts.h"
 #include "app/runs_api.h"
 #include "app/score_api.h"
+#include "app/tracked_runs.h"
+#include "app/trash.h"
 #include "app/web_assets.h"
 #include "base/failpoint.h"
 #include "base/guarded.h"
@@ -134,6 +136,7 @@ struct App::Services {
   std::atomic<bool> running{false};
   project::CurrentProject project;
   std::unique_ptr<LeftFacts> left_facts;
+  std::unique_ptr<Trash> trash;
   Circle circle{clock};
   std::unique_ptr<TriggerPost> triggers;
   SourcePart* sources = nullptr;    // the circle's
@@ -216,6 +219,7 @@ struct App::Services {
     if (options.spawner != nullptr) TRY(add_flows());
     circle.add(std::make_unique<NotifyPart>(*acting, metrics, wake, environment_variable));
     circle.add(std::make_unique<WebhookPart>(*acting, metrics, wake, options.webhooks_private));
+    circle.add(std::make_unique<TrashPart>(*trash, *pool));
     circle.add(TRY(NarratorPart::begin(*pool)));
     if (pool->engine() == db::Engine::kPostgres)
       circle.add(TRY(FollowPart::begin(*pool, [this] {
@@ -527,6 +531,8 @@ Result<std::unique_ptr<App>> App::open(AppOptions options) {
   s->logged_models = std::make_unique<registry::LoggedModels>(*s->pool, s->clock);
   s->keep_account_of_models();
   s->tracking = TRY(tracking::Tracking::open(*s->pool, s->clock, s->tracking_options()));
+  s->trash = std::make_unique<Trash>(
+      TrashWorld{*s->pool, *s->blobs, s->clock, holds_of_deployments});
   s->people = TRY(access::People::open(*s->pool, s->clock, s->system_clock, s->metrics));
   s->features = std::make_unique<features::Service>(features_folder(state.path()), s->metrics);
   s->source = std::make_unique<RegistrySource>(*s->pool, *s->registry, *s->blobs);
@@ -573,6 +579,8 @@ Result<> App::start() {
                             [&s] { return s.check_acts(); }});
   mount_delivery(s.router, s.delivery_world());
   mount_models(s.router, *s.pool);
+  mount_tracked_runs(s.router, {*s.tracking, *s.pool});
+  mount_trash(s.router, *s.trash);
   mount_monitors(s.router, *s.pool, s.clock, [&s] { s.circle.wake(); });
   s.mount_flows();
   mount_checks(s.router, *s.pool, s.clock);

@@ -2,7 +2,6 @@
 
 #include "app/app.h"
 #include "app/owner.h"
-#include "io/http/client.h"
 
 namespace slipway::app {
 namespace {
@@ -38,30 +37,6 @@ Result<Json> do_here(const ProjectPlace& place, const Here& here) {
   Result<Json> done = here({*pool, registry, *blobs, project, clock});
   pool.reset();
   return done;
-}
-
-Result<Json> json_of(const std::string& url, const http::Response& response) {
-  constexpr int kOk = 200, kBad = 400, kDenied = 403, kMissing = 404, kConflict = 409;
-  if (response.status == kOk) return wire::parse(response.body);
-  const std::string message = message_of(response);
-  if (response.status == kBad) return invalid(message);
-  if (response.status == kDenied) return denied(message);
-  if (response.status == kMissing) return missing(message);
-  if (response.status == kConflict) return conflict(message);
-  return unavailable("the server at " + url + " answered with status " +
-                     std::to_string(response.status) + ": " + message);
-}
-
-Result<Json> ask_owner(const std::string& url, const std::string& secret, const std::string& path,
-                       const std::optional<std::string>& body) {
-  const std::string address = url + "/api/slipway/v1" + path;
-  if (body) return json_of(url, TRY(post_to_owner(address, secret, *body)));
-  http::ClientRequest request;
-  request.method = http::Method::kGet;
-  request.url = address;
-  request.headers.add("Authorization", "Bearer " + secret);
-  request.timeout = std::chrono::minutes(1);
-  return json_of(url, TRY(http::fetch(request)));
 }
 
 /// Beside an owner that was killed and left its announcement, or is stopped, the catalogue answers.

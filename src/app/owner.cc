@@ -113,4 +113,31 @@ std::string message_of(const http::Response& response) {
   return error != nullptr && error->is_string() ? error->as_string() : response.body.substr(0, 500);
 }
 
+Error error_of(const std::string& url, const http::Response& response) {
+  constexpr int kBad = 400, kUnknown = 401, kDenied = 403, kMissing = 404, kConflict = 409;
+  const std::string message = message_of(response);
+  if (response.status == kBad) return invalid(message);
+  if (response.status == kUnknown || response.status == kDenied) return denied(message);
+  if (response.status == kMissing) return missing(message);
+  if (response.status == kConflict) return conflict(message);
+  return unavailable("the server at " + url + " answered with status " +
+                     std::to_string(response.status) + ": " + message);
+}
+
+Result<wire::Json> ask_owner(const std::string& url, const std::string& secret, const std::string& path,
+                       const std::optional<std::string>& body, std::chrono::milliseconds timeout) {
+  constexpr int kOk = 200;
+  const std::string address = url + "/api/slipway/v1" + path;
+  http::ClientRequest request;
+  request.method = body ? http::Method::kPost : http::Method::kGet;
+  request.url = address;
+  request.headers.add("Authorization", "Bearer " + secret);
+  if (body) request.headers.add("Content-Type", "application/json");
+  request.body = body.value_or("");
+  request.timeout = timeout;
+  const http::Response response = TRY(http::fetch(request));
+  if (response.status != kOk) return error_of(url, response);
+  return wire::parse(response.body);
+}
+
 }  // namespace slipway::app

@@ -55,6 +55,13 @@ Result<wire::Json> at_owner(
 Result<http::Response> post_to_owner(const std::string& url, const std::string& secret,
                                      const std::string& body,
                                      std::chrono::milliseconds timeout = std::chrono::minutes(1));
+/// What the server at `url` answers at /api/slipway/v1`path`, to a POST of `body` or a GET without;
+/// an error by its status, in the server's words.
+Result<wire::Json> ask_owner(const std::string& url, const std::string& secret,
+                             const std::string& path, const std::optional<std::string>& body,
+                             std::chrono::milliseconds timeout = std::chrono::minutes(1));
+/// The error that an answer is which is none of 200.
+Error error_of(const std::string& url, const http::Response& response);
 /// The message of an error body; the beginning of anything else.
 std::string message_of(const http::Response& response);
 

@@ -18,24 +18,6 @@ namespace {
 
 using wire::Json;
 
-Error error_of(const std::string& url, const http::Response& response) {
-  const std::string message = message_of(response);
-  switch (response.status) {
-    case 400:
-      return invalid(message);
-    case 401:
-    case 403:
-      return denied(message);
-    case 404:
-      return missing(message);
-    case 409:
-      return conflict(message);
-    default:
-      return unavailable("the server at " + url + " answered with status " +
-                         std::to_string(response.status) + ": " + message);
-  }
-}
-
 /// On the catalogue itself, where no server has it.
 Result<Json> act_here(const std::string& store, const std::string& verb,
                       const PeopleRequest& request) {

@@ -178,6 +178,14 @@ Result<int> limit_of(const Arguments& arguments) {
 }
 
 int run_runs(const Arguments& arguments, const Surroundings& surroundings) {
+  if (is_tracked_verb(arguments)) return run_tracked(arguments, surroundings);
+  if (arguments.positional.size() > 1) {
+    return report(usage("found `runs " + arguments.positional.front() + " " +
+                        arguments.positional[1] +
+                        "`, expected a pipeline run alone, or best, show, export, delete, restore "
+                        "or gc"),
+                  surroundings);
+  }
   if (!arguments.positional.empty()) {
     Result<Json> run = look(arguments, surroundings,
                             [&](db::Tx& tx) { return show_run(tx, arguments.positional.front()); });
@@ -370,15 +378,24 @@ std::vector<Command> runs_commands() {
                  .flags = run_flags,
                  .examples = {"slipway run train", "slipway run train as_of=2011-10-24"},
                  .run = run_pipeline});
-  all.push_back({.name = "runs",
-                 .summary = "the latest pipeline runs, or one of them with its attempts",
-                 .positional = "RUN",
-                 .positional_max = 1,
-                 .positional_help = "a run's id, or its beginning",
-                 .flags = with_place({{"--pipeline", "NAME", "only runs of this one"},
-                                      {"--limit", "N", "how many (20)"}}),
-                 .examples = {"slipway runs", "slipway --json runs 0190a2"},
-                 .run = run_runs});
+  std::vector<Flag> runs_flags = with_place({{"--pipeline", "NAME", "pipeline runs of this one"},
+                                             {"--limit", "N", "how many (20; of best: 5)"}});
+  for (Flag& flag : tracked_flags()) runs_flags.push_back(std::move(flag));
+  all.push_back(
+      {.name = "runs",
+       .summary = "the latest pipeline runs, or one of them; and of runs that scripts logged: the "
+                  "best, one by its name, a search as a file, many deleted, restored or removed",
+       .positional = "RUN | best | show RUN | export | delete | restore | gc",
+       .positional_max = 2,
+       .positional_help = "a pipeline run's id, or its beginning; or what to do about tracked runs",
+       .flags = runs_flags,
+       .examples = {"slipway runs", "slipway --json runs 0190a2",
+                    "slipway runs best --metric val_loss --minimize --across branches",
+                    "slipway runs show amber-heron-417",
+                    "slipway runs export --experiment first --filter \"metrics.r2 > 0.4\" -o "
+                    "runs.parquet",
+                    "slipway runs delete --experiment first --filter \"params.lr = '9'\" --dry-run"},
+       .run = run_runs});
   all.push_back({.name = "logs",
                  .summary = "what a pipeline run has printed",
                  .positional = "RUN",

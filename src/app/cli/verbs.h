@@ -46,6 +46,11 @@ std::vector<Command> monitor_commands();
 /// import.
 std::vector<Command> import_commands();
 
+/// `runs VERB` of runs that scripts logged; what its flags are.
+bool is_tracked_verb(const Arguments& arguments);
+std::vector<Flag> tracked_flags();
+int run_tracked(const Arguments& arguments, const Surroundings& surroundings);
+
 /// run, runs, logs, cancel, events, run-attempt.
 std::vector<Command> runs_commands();
 

@@ -1,6 +1,7 @@
 #include "domain/checks/distributions.h"
 
 #include <boost/math/distributions/chi_squared.hpp>
+#include <boost/math/distributions/students_t.hpp>
 #include <cmath>
 
 namespace slipway::checks {
@@ -17,6 +18,10 @@ double normal_tail(double z) {
 
 double chi_square_quantile_of_tail(double p, double degrees) {
   return boost::math::quantile(boost::math::complement(boost::math::chi_squared(degrees), p));
+}
+
+double student_quantile_of_tail(double p, double degrees) {
+  return boost::math::quantile(boost::math::complement(boost::math::students_t(degrees), p));
 }
 
 double log_factorial(double n) {

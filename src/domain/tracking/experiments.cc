@@ -1,6 +1,7 @@
 #include <boost/describe.hpp>
 
 #include "domain/tracking/store.h"
+#include "domain/tracking/trash.h"
 #include "graph/kinds.h"
 
 namespace slipway::tracking {
@@ -189,12 +190,17 @@ Result<> set_experiment_deleted(db::Tx& tx, std::int64_t id, bool deleted, const
                                 UnixMs now_ms) {
   ExperimentRow row = TRY(find_experiment(tx, id));
   if (row.deleted == deleted) return no_experiment(id);
+  if (TRY(is_being_removed(tx, Removed::kExperiment, std::to_string(id)))) {
+    return Error{Code::kConflict,
+                 "The experiment " + std::to_string(id) + " is being removed for good.", "state"};
+  }
   TRY(tx.run("update experiments set deleted = ?, updated_ms = ? where id = ?", deleted, now_ms,
              id));
   std::optional<UnixMs> deleted_ms;
   if (deleted) deleted_ms = now_ms;
-  TRY(tx.run("update runs set deleted = ?, deleted_ms = ? where experiment = ?", deleted,
-             deleted_ms, id));
+  TRY(tx.run("update runs set deleted = ?, deleted_ms = ? where experiment = ? and run_id not in "
+             "(select thing from removals where what = 'run')",
+             deleted, deleted_ms, id));
   TRY(note_experiment(tx, id));
   return tell_about(tx, id, deleted ? "experiment.deleted" : "experiment.restored", actor, row.name,
                     now_ms);

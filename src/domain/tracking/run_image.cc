@@ -366,6 +366,16 @@ bool Column::holds(std::size_t row, const Cell& cell) const {
   return false;
 }
 
+Cell Column::cell(std::size_t row) const {
+  Cell cell;
+  cell.state = states_[row];
+  if (cell.state != CellState::kHere) return cell;
+  if (kind_ == ColumnKind::kReal) cell.real = reals_[row];
+  if (kind_ == ColumnKind::kWhole) cell.whole = wholes_[row];
+  if (kind_ == ColumnKind::kText) cell.text = texts_[row];
+  return cell;
+}
+
 std::size_t Column::bytes() const {
   return states_.capacity() + reals_.capacity() * sizeof(double) +
          wholes_.capacity() * sizeof(std::int64_t) + texts_.capacity() * sizeof(std::string) +
@@ -460,6 +470,10 @@ bool is_like(std::string_view text, std::string_view pattern) {
   }
   while (p < pattern.size() && pattern[p] == '%') ++p;
   return p == pattern.size();
+}
+
+std::vector<std::uint32_t> matching_rows(const RunImage& image, const RunQuery& query) {
+  return matching(image, query);
 }
 
 }  // namespace slipway::tracking

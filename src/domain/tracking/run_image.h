@@ -46,6 +46,7 @@ class Column {
   double real(std::size_t row) const { return reals_[row]; }
   std::int64_t whole(std::size_t row) const { return wholes_[row]; }
   const std::string& text(std::size_t row) const { return texts_[row]; }
+  Cell cell(std::size_t row) const;
   std::size_t bytes() const;
 
  private:
@@ -77,6 +78,9 @@ struct RunImage {
 /// another kind than the field's, patterns that are long, alternatives and groups).
 std::optional<std::vector<ColumnName>> columns_of(const RunQuery& query);
 ColumnKind kind_of(const ColumnName& name);
+
+/// The rows of the runs found, in no order and without a limit.
+std::vector<std::uint32_t> matching_rows(const RunImage& image, const RunQuery& query);
 
 /// The keys of the runs found, `query.limit` + 1 of them.
 std::vector<std::int64_t> find_runs(std::span<const RunImage> images, const RunQuery& query);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/describe.hpp>
+#include <unordered_map>
 
 namespace slipway::tracking {
 namespace {
@@ -132,10 +133,18 @@ void RunImages::Image::forget() {
   columns.clear();
 }
 
-Result<std::optional<std::vector<Run>>> RunImages::search(const RunQuery& query) {
-  const std::optional<std::vector<ColumnName>> names = columns_of(query);
+template <class Pick, class Use>
+auto RunImages::look(const RunQuery& query, const std::vector<ColumnName>& more, Pick pick, Use use)
+    -> Result<std::optional<typename std::invoke_result_t<
+        Use, db::Tx&, std::invoke_result_t<Pick, const std::vector<RunImage>&>>::value_type>> {
+  using Found = std::optional<typename std::invoke_result_t<
+      Use, db::Tx&, std::invoke_result_t<Pick, const std::vector<RunImage>&>>::value_type>;
+  std::optional<std::vector<ColumnName>> names = columns_of(query);
   const std::vector<std::int64_t> experiments = sorted(query.experiments);
-  if (!names || experiments.size() > kExperimentsMax) return std::optional<std::vector<Run>>();
+  if (!names || experiments.size() > kExperimentsMax) return Found();
+  for (const ColumnName& name : more) {
+    if (std::find(names->begin(), names->end(), name) == names->end()) names->push_back(name);
+  }
   const Images images = images_of(experiments);
   // Taken before the snapshot is: an image never knows more than the snapshot of who looks at it.
   std::vector<std::unique_lock<std::mutex>> locks;
@@ -143,20 +152,111 @@ Result<std::optional<std::vector<Run>>> RunImages::search(const RunQuery& query)
     locks.emplace_back(image->mutex);
     image->used = ++searches_;
   }
-  auto found = pool_.read([&](db::Tx& tx) -> Result<std::optional<std::vector<Run>>> {
-    std::vector<std::int64_t> keys;
+  auto found = pool_.read([&](db::Tx& tx) -> Result<Found> {
+    std::optional<std::invoke_result_t<Pick, const std::vector<RunImage>&>> picked;
     {
       std::optional<std::vector<RunImage>> seen = TRY(views(tx, images, experiments, *names));
-      if (!seen) return std::optional<std::vector<Run>>();
+      if (!seen) return Found();
       Looking looking(images);
       locks.clear();
-      keys = find_runs(*seen, query);
+      picked = pick(*seen);
     }
-    return std::optional(TRY(read_runs(tx, keys)));
+    return Found(TRY(use(tx, std::move(*picked))));
   });
   locks.clear();
   shrink();
   return found;
+}
+
+Result<std::optional<std::vector<Run>>> RunImages::search(const RunQuery& query) {
+  return look(
+      query, {}, [&](const std::vector<RunImage>& seen) { return find_runs(seen, query); },
+      [](db::Tx& tx, std::vector<std::int64_t> keys) { return read_runs(tx, keys); });
+}
+
+namespace {
+
+Error too_many_runs() {
+  return invalid("more than " + std::to_string(RunImages::kTableRunsMax) +
+                 " runs match: narrow the search by a filter or an experiment");
+}
+
+RunTable to_table(const std::vector<RunImage>& seen, const RunQuery& query,
+                  const std::vector<ColumnName>& names) {
+  RunTable table;
+  table.columns.resize(names.size());
+  for (const RunImage& image : seen) {
+    for (const std::uint32_t row : matching_rows(image, query)) {
+      table.keys.push_back(image.rows->keys[row]);
+      table.run_ids.push_back(image.rows->run_ids[row]);
+      table.start_ms.push_back(image.rows->start_ms[row]);
+      for (std::size_t i = 0; i < names.size(); ++i) {
+        table.columns[i].push_back(image.columns.at(names[i])->cell(row));
+      }
+    }
+  }
+  return table;
+}
+
+/// The same without columns in memory.
+Result<RunTable> read_table(db::Tx& tx, RunQuery query, const std::vector<ColumnName>& names) {
+  query.limit = static_cast<int>(RunImages::kTableRunsMax);
+  query.order.clear();
+  query.after.reset();
+  query.offset = 0;
+  const db::Sql found = TRY(run_search_sql(tx.engine(), query));
+  RunTable table;
+  TRY(tx.query(
+      found.text, found.values,
+      [&](const db::Columns& columns) -> Result<> {
+        table.keys.push_back(columns.int64(0));
+        return {};
+      },
+      /*cache=*/false));
+  if (table.keys.size() > RunImages::kTableRunsMax) return too_many_runs();
+  std::unordered_map<std::int64_t, std::size_t> row_of;
+  for (std::size_t i = 0; i < table.keys.size(); ++i) row_of[table.keys[i]] = i;
+  table.run_ids.resize(table.keys.size());
+  table.start_ms.resize(table.keys.size());
+  table.columns.assign(names.size(), std::vector<Cell>(table.keys.size()));
+  for (std::size_t at = 0; at < table.keys.size(); at += kRunsAtOnce) {
+    const std::string list = to_list(
+        std::span(table.keys).subspan(at, std::min(kRunsAtOnce, table.keys.size() - at)));
+    TRY(tx.query(
+        "select id, run_id, start_ms from runs where id in (" + list + ")", {},
+        [&](const db::Columns& columns) -> Result<> {
+          const std::size_t row = row_of.at(columns.int64(0));
+          table.run_ids[row] = columns.text(1);
+          table.start_ms[row] = columns.int64(2);
+          return {};
+        },
+        /*cache=*/false));
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      db::Sql sql = select_values(names[i], std::nullopt);
+      TRY(tx.query(
+          sql.add(list).add(")").text, sql.values,
+          [&, kind = kind_of(names[i])](const db::Columns& columns) -> Result<> {
+            table.columns[i][row_of.at(columns.int64(0))] = to_cell(columns, kind);
+            return {};
+          },
+          /*cache=*/false));
+    }
+  }
+  return table;
+}
+
+}  // namespace
+
+Result<RunTable> RunImages::table(const RunQuery& query, const std::vector<ColumnName>& names) {
+  std::optional<RunTable> table = TRY(look(
+      query, names,
+      [&](const std::vector<RunImage>& seen) { return to_table(seen, query, names); },
+      [](db::Tx&, RunTable found) -> Result<RunTable> { return found; }));
+  if (!table) {
+    return pool_.read([&](db::Tx& tx) { return read_table(tx, query, names); });
+  }
+  if (table->keys.size() > kTableRunsMax) return too_many_runs();
+  return std::move(*table);
 }
 
 RunImages::Images RunImages::images_of(const std::vector<std::int64_t>& experiments) {

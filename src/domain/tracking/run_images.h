@@ -13,6 +13,14 @@
 
 namespace slipway::tracking {
 
+/// Runs, and what each has in some columns.
+struct RunTable {
+  std::vector<std::int64_t> keys;
+  std::vector<std::string> run_ids;
+  std::vector<UnixMs> start_ms;
+  std::vector<std::vector<Cell>> columns;  // of each asked for, a cell for each run
+};
+
 /// Runs in memory for searches, an image per experiment and in it a column per key that was asked
 /// for. Each is read from the database when it is first needed, and brought up to date at each
 /// search by the notes of what changed since (store.h), inside the search's own snapshot: a search
@@ -28,6 +36,11 @@ class RunImages {
   /// no columns, or whose columns are too large. `query` is valid (run_search_sql()).
   Result<std::optional<std::vector<Run>>> search(const RunQuery& query);
 
+  /// All runs that `query` finds, in no order, with those columns; kInvalid for more than
+  /// kTableRunsMax. Its order, limit and page count for nothing.
+  Result<RunTable> table(const RunQuery& query, const std::vector<ColumnName>& columns);
+  static constexpr std::size_t kTableRunsMax = 1'000'000;
+
   std::size_t bytes() const { return bytes_; }
 
  private:
@@ -38,7 +51,7 @@ class RunImages {
   struct Image {
     std::mutex mutex;  // guards all below
     std::shared_ptr<RunRows> rows;  // none: not read yet
-    bool too_large = false;  // stays so: no run ever goes
+    bool too_large = false;  // stays so
     ChangePlace at;
     std::map<ColumnName, Kept> columns;
     std::uint64_t used = 0;
@@ -49,6 +62,12 @@ class RunImages {
   class Looking;
   using Images = std::vector<std::shared_ptr<Image>>;
 
+  /// What `pick` makes of the columns, with the snapshot that they are of; nothing where they are
+  /// not in memory. `pick` asks no database.
+  template <class Pick, class Use>
+  auto look(const RunQuery& query, const std::vector<ColumnName>& more, Pick pick, Use use)
+      -> Result<std::optional<typename std::invoke_result_t<
+          Use, db::Tx&, std::invoke_result_t<Pick, const std::vector<RunImage>&>>::value_type>>;
   Images images_of(const std::vector<std::int64_t>& experiments);
   Result<std::optional<std::vector<RunImage>>> views(db::Tx& tx, const Images& images,
                                                      const std::vector<std::int64_t>& experiments,

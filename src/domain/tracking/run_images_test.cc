@@ -365,5 +365,33 @@ TEST(Like, HasWildcardsForOneCharacterAndForMany) {
   EXPECT_TRUE(is_like("mississippi", "m%iss%ip_i"));
 }
 
+TEST_P(RunImagesTest, ATableHasWhatRunsHaveWithAndWithoutColumnsInMemory) {
+  const std::string a = run(), b = run(), c = run();
+  Batch batch;
+  batch.params = {{"k", "x"}};
+  batch.metrics = {{"m", 2, 1, 0}};
+  ASSERT_TRUE(log(a, std::move(batch)).ok());
+  ASSERT_TRUE(log(b, {{"m", kNan, 1, 0}}).ok());
+  RunQuery query;
+  query.experiments = {0};
+  const std::vector<ColumnName> names = {{Field::kMetric, "m"}, {Field::kParam, "k"}};
+  RunImages none(*pool_, /*bytes_max=*/1);  // everything is too large for it
+  for (RunImages* images : {images_.get(), &none}) {
+    const Result<RunTable> table = images->table(query, names);
+    ASSERT_TRUE(table.ok()) << table.error().message;
+    std::map<std::string, std::size_t> row;
+    for (std::size_t i = 0; i < table->run_ids.size(); ++i) row[table->run_ids[i]] = i;
+    ASSERT_EQ(row.size(), 3u);
+    const auto& metrics = table->columns[0];
+    const auto& params = table->columns[1];
+    EXPECT_EQ(metrics[row[a]].real, 2);
+    EXPECT_EQ(metrics[row[b]].state, CellState::kNan);
+    EXPECT_EQ(metrics[row[c]].state, CellState::kMissing);
+    EXPECT_EQ(params[row[a]].text, "x");
+    EXPECT_EQ(params[row[b]].state, CellState::kMissing);
+    EXPECT_EQ(table->start_ms[row[a]], 0);
+  }
+}
+
 }  // namespace
 }  // namespace slipway::tracking

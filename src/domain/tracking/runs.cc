@@ -1,6 +1,7 @@
 #include <boost/describe.hpp>
 
 #include "domain/tracking/store.h"
+#include "domain/tracking/trash.h"
 #include "graph/graph.h"
 #include "graph/kinds.h"
 
@@ -307,17 +308,21 @@ Result<> rename_run(db::Tx& tx, std::int64_t run, const std::string& run_id,
   return graph::put_node(tx, {graph::kind::kRun, run_id}, attributes, now_ms);
 }
 
-Result<> set_run_deleted(db::Tx& tx, const std::string& run_id, bool deleted, const Actor& actor,
-                         UnixMs now_ms) {
+Result<bool> set_run_deleted(db::Tx& tx, const std::string& run_id, bool deleted,
+                             const Actor& actor, UnixMs now_ms) {
   RunRow row = TRY(find_row(tx, run_id));
-  if (row.deleted == deleted) return {};
+  if (row.deleted == deleted) return false;
+  if (TRY(is_being_removed(tx, Removed::kRun, run_id))) {
+    return Error{Code::kConflict, "The run " + run_id + " is being removed for good.", "state"};
+  }
   std::optional<UnixMs> deleted_ms;
   if (deleted) deleted_ms = now_ms;
   TRY(tx.run("update runs set deleted = ?, deleted_ms = ? where id = ?", deleted, deleted_ms,
              row.key));
   TRY(note_run(tx, row.key));
-  return tell(tx, graph::kind::kRun, run_id, deleted ? "run.deleted" : "run.restored", actor,
-              run_data(row.experiment, row.name), now_ms);
+  TRY(tell(tx, graph::kind::kRun, run_id, deleted ? "run.deleted" : "run.restored", actor,
+           run_data(row.experiment, row.name), now_ms));
+  return true;
 }
 
 }  // namespace slipway::tracking

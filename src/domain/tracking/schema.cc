@@ -124,11 +124,26 @@ create table metric_moves (
   last_series bigint not null);
 )sql";
 
+// What goes for good, until its files are gone too.
+constexpr char kRemovals[] = R"sql(
+create table removals (
+  id integer primary key autoincrement,
+  what text not null,
+  thing text not null,
+  location text not null,
+  actor text not null,
+  asked_ms bigint not null,
+  rows_gone integer not null,
+  unique (what, thing));
+create index runs_deleted on runs (deleted_ms) where deleted <> 0;
+)sql";
+
 }  // namespace
 
 std::vector<db::Migration> migrations() {
   return {db::portable("tracking/0001_runs", kTables),
-          db::portable("tracking/0002_changes", kChanges)};
+          db::portable("tracking/0002_changes", kChanges),
+          db::portable("tracking/0003_removals", kRemovals)};
 }
 
 }  // namespace slipway::tracking

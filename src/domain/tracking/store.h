@@ -59,8 +59,9 @@ Result<Run> create_run(db::Tx& tx, const NewRun& run, const std::string& run_id,
                        UnixMs now_ms);
 Result<RunInfo> change_run(db::Tx& tx, const std::string& run_id, const RunChange& change,
                            const Actor& actor, UnixMs now_ms);
-Result<> set_run_deleted(db::Tx& tx, const std::string& run_id, bool deleted, const Actor& actor,
-                         UnixMs now_ms);
+/// Whether it was not so before.
+Result<bool> set_run_deleted(db::Tx& tx, const std::string& run_id, bool deleted,
+                             const Actor& actor, UnixMs now_ms);
 
 // log.cc
 Result<> write_param(db::Tx& tx, const std::string& run_id, const Param& param);

@@ -266,17 +266,35 @@ void Tracking::change_run(std::string run_id, RunChange change, Actor actor, Don
 }
 void Tracking::delete_run(std::string run_id, Actor actor, Done<> done) {
   pool_.write_later(
-      [run_id = std::move(run_id), actor = std::move(actor), now_ms = clock_.now_ms()](db::Tx& tx) {
-        return set_run_deleted(tx, run_id, /*deleted=*/true, actor, now_ms);
+      [run_id = std::move(run_id), actor = std::move(actor),
+       now_ms = clock_.now_ms()](db::Tx& tx) -> Result<> {
+        TRY(set_run_deleted(tx, run_id, /*deleted=*/true, actor, now_ms));
+        return {};
       },
       std::move(done));
 }
 void Tracking::restore_run(std::string run_id, Actor actor, Done<> done) {
   pool_.write_later(
-      [run_id = std::move(run_id), actor = std::move(actor), now_ms = clock_.now_ms()](db::Tx& tx) {
-        return set_run_deleted(tx, run_id, /*deleted=*/false, actor, now_ms);
+      [run_id = std::move(run_id), actor = std::move(actor),
+       now_ms = clock_.now_ms()](db::Tx& tx) -> Result<> {
+        TRY(set_run_deleted(tx, run_id, /*deleted=*/false, actor, now_ms));
+        return {};
       },
       std::move(done));
+}
+Result<std::int64_t> Tracking::set_runs_deleted(const std::vector<std::string>& run_ids,
+                                                bool deleted, const Actor& actor) {
+  return pool_.write([&, now_ms = clock_.now_ms()](db::Tx& tx) -> Result<std::int64_t> {
+    std::int64_t changed = 0;
+    for (const std::string& run_id : run_ids) {
+      const Result<bool> one = set_run_deleted(tx, run_id, deleted, actor, now_ms);
+      const bool leaves = !one.ok() && (one.error().code == Code::kMissing ||
+                                        one.error().code == Code::kConflict);
+      if (leaves) continue;
+      changed += TRY(one) ? 1 : 0;
+    }
+    return changed;
+  });
 }
 
 void Tracking::log_param(std::string run_id, Param param, Done<> done) {

@@ -131,6 +131,8 @@ std::string random_run_name(std::uint64_t bits);
 
 class LogQueue;
 class RunImages;
+struct BestQuery;
+struct Best;
 
 /// Any thread. `pool` and `clock` must outlive it and everything it was asked to write.
 class Tracking {
@@ -149,6 +151,8 @@ class Tracking {
   Result<Run> run(const std::string& run_id);
   Result<RunInfo> run_info(const std::string& run_id);
   Result<RunPage> search(const RunQuery& query);
+  /// The best run by a metric, with what repeats of it and of others show (best.h). kInvalid.
+  Result<Best> best(const BestQuery& query);
   /// The first `limit` points after `after`; an empty page for an unknown run or key.
   Result<HistoryPage> history(const std::string& run_id, const std::string& key,
                               const std::optional<Point>& after, std::size_t limit);
@@ -175,6 +179,10 @@ class Tracking {
   void change_run(std::string run_id, RunChange change, Actor actor, Done<RunInfo> done);
   void delete_run(std::string run_id, Actor actor, Done<> done);
   void restore_run(std::string run_id, Actor actor, Done<> done);
+  /// All of them in one transaction; how many were not so before. One that is gone is left out.
+  /// Waits.
+  Result<std::int64_t> set_runs_deleted(const std::vector<std::string>& run_ids, bool deleted,
+                                        const Actor& actor);
 
   /// As a batch of one param, with a message about it alone.
   void log_param(std::string run_id, Param param, Done<> done);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <map>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -491,15 +492,61 @@ Result<std::string> library_version() {
   return "DuckDB " + std::string(library->version());
 }
 
-Result<> csv_to_parquet(const std::filesystem::path& csv, const std::filesystem::path& parquet) {
+namespace {
+
+constexpr char kCsv[] = ", header = true, delim = ',', ";
+
+Result<> copy_to_parquet(const std::filesystem::path& csv, const std::filesystem::path& parquet,
+                         const std::string& how_to_read) {
   Handles handles(*TRY(duck::library()));
   TRY(open_database(handles, {}));
   const std::string from = sql_text(csv.string()), to = sql_text(parquet.string());
   TRY(run(handles, "set allowed_paths = [" + from + ", " + to + "]"));
   TRY(run(handles, "set enable_external_access = false"));
-  return run(handles, "copy (select * from read_csv(" + from +
-                          ", header = true, delim = ',', sample_size = -1)) to " + to +
+  return run(handles, "copy (select * from read_csv(" + from + kCsv + how_to_read + ")) to " + to +
                           " (format parquet)");
+}
+
+const char* sql_type(Type type) {
+  switch (type) {
+    case Type::kBool:
+      return "BOOLEAN";
+    case Type::kInteger:
+      return "BIGINT";
+    case Type::kReal:
+      return "DOUBLE";
+    case Type::kTimestamp:
+      return "TIMESTAMP";
+    default:
+      return "VARCHAR";
+  }
+}
+
+}  // namespace
+
+Result<> csv_to_parquet(const std::filesystem::path& csv, const std::filesystem::path& parquet) {
+  return copy_to_parquet(csv, parquet, "sample_size = -1");
+}
+
+Result<> csv_to_parquet(const std::filesystem::path& csv, const std::filesystem::path& parquet,
+                        const std::vector<Field>& columns) {
+  std::map<std::string, std::string> seen;
+  std::string types;
+  for (const Field& column : columns) {
+    const auto [at, is_new] = seen.emplace(to_lower(column.name), column.name);
+    if (!is_new) {
+      return invalid("the columns '" + at->second + "' and '" + column.name +
+                     "' are one in a Parquet file: there case does not tell names apart");
+    }
+    types += (types.empty() ? "" : ", ") + sql_text(column.name) + ": '" +
+             sql_type(column.type) + "'";
+  }
+  // A line may hold what a client has put into tags, and a text in quotes is never null.
+  return copy_to_parquet(csv, parquet,
+                         "quote = '\"', escape = '\"', nullstr = '', allow_quoted_nulls = false, "
+                         "auto_detect = false, strict_mode = true, parallel = false, "
+                         "max_line_size = 33554432, buffer_size = 67108864, columns = {" +
+                             types + "}");
 }
 
 }  // namespace slipway::table

@@ -78,6 +78,12 @@ class Scan {
 /// rows. Not durable. kInvalid for what is no such table, kUnavailable without DuckDB.
 Result<> csv_to_parquet(const std::filesystem::path& csv, const std::filesystem::path& parquet);
 
+/// The same for a file whose columns are these, in this order: kText, kReal (NaN and inf are words),
+/// kInteger, kBool or kTimestamp (ISO 8601, UTC). A cell that is empty without quotes is null, one
+/// in quotes an empty text. kInvalid also for names that differ in case only.
+Result<> csv_to_parquet(const std::filesystem::path& csv, const std::filesystem::path& parquet,
+                        const std::vector<Field>& columns);
+
 /// "DuckDB v1.5.4"; kUnavailable says how to get it.
 Result<std::string> library_version();
 

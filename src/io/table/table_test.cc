@@ -288,6 +288,48 @@ TEST(Scan, AnEmptyTableHasFieldsAndNoChunk) {
   EXPECT_EQ(count_rows(*parquet), 0u);
 }
 
+TEST(CsvToParquet, TakesTheTypesThatItIsTold) {
+  TestFolder folder;
+  const auto csv = folder.write("a.csv",
+                                "id,lr,auc,at\n001,\"a,\"\"b\nc\",0.30000000000000004,"
+                                "2011-01-01T12:00:00.250Z\n002,\"\",NaN,\n003,,,\n");
+  const std::vector<Field> fields = {{"id", Type::kText},
+                                     {"lr", Type::kText},
+                                     {"auc", Type::kReal},
+                                     {"at", Type::kTimestamp}};
+  const auto to = folder.path() / "a.parquet";
+  const Result<> done = csv_to_parquet(csv, to, fields);
+  ASSERT_TRUE(done.ok()) << done.error().message;
+  auto scan = open(to);
+  ASSERT_NE(scan, nullptr);
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    EXPECT_EQ(scan->fields()[i].name, fields[i].name);
+    EXPECT_EQ(scan->fields()[i].type, fields[i].type);
+  }
+  const auto chunk = scan->next();
+  ASSERT_TRUE(chunk.ok());
+  ASSERT_EQ((*chunk)->rows, 3u);
+  const std::vector<ColumnView>& columns = (*chunk)->columns;
+  EXPECT_EQ(columns[0].texts[0], "001");
+  EXPECT_EQ(columns[1].texts[0], "a,\"b\nc");
+  EXPECT_TRUE(columns[1].is_valid(1));
+  EXPECT_EQ(columns[1].texts[1], "") << "a text in quotes is no null";
+  EXPECT_FALSE(columns[1].is_valid(2));
+  EXPECT_EQ(columns[2].reals[0], 0.1 + 0.2);
+  EXPECT_TRUE(std::isnan(columns[2].reals[1]));
+  EXPECT_FALSE(columns[2].is_valid(2));
+  EXPECT_EQ(columns[3].integers[0], 1293883200250000);
+}
+
+TEST(CsvToParquet, RefusesNamesThatDifferInCaseOnly) {
+  TestFolder folder;
+  const Result<> done = csv_to_parquet(folder.write("a.csv", "a,A\n1,2\n"),
+                                       folder.path() / "a.parquet",
+                                       {{"a", Type::kText}, {"A", Type::kText}});
+  ASSERT_FALSE(done.ok());
+  EXPECT_NE(done.error().message.find("'a' and 'A'"), std::string::npos);
+}
+
 TEST(Scan, WhatIsNoTableIsRefused) {
   TestFolder folder;
   auto code = [&](const std::filesystem::path& path) {

@@ -180,6 +180,41 @@ def test_a_user_without_any_right_sees_nothing_of_an_experiment(site, as_user):
     assert site.status("POST", "/graphql", body) == 401
 
 
+def test_commands_about_runs_show_and_change_only_what_one_may(site):
+    ben, ann = fresh("ben"), fresh("ann")
+    for user in (ben, ann):
+        site.add(user)
+    experiment = new_experiment(site)
+    name = site.ask("GET", "experiments/get", who=basic("root"), experiment_id=experiment)["experiment"]["name"]
+    run = new_run(site, experiment)
+    metric = fresh("metric")
+    site.ask("POST", "runs/log-metric", {"run_id": run, "key": metric, "value": 1, "timestamp": 1}, who=basic("root"))
+    site.grant(ben, "deny", experiment=experiment)
+    site.grant(ann, "edit", experiment=experiment)
+    tracked = "/api/slipway/v1/tracked-runs/"
+    for body in ({"metric": metric}, {"metric": metric, "experiments": [experiment]}, {"metric": metric, "experiments": [name]}):
+        assert site.status("POST", tracked + "best", body, who=basic(ben)) == 404
+        assert site.ask("POST", tracked + "best", body, who=basic(ann))["contenders"][0]["run_id"] == run
+        assert site.status("POST", tracked + "best", body) == 401
+    assert site.status("POST", tracked + "show", {"name": run}, who=basic(ben)) == 404
+    assert site.ask("POST", tracked + "show", {"name": run}, who=basic(ann))["run_id"] == run
+    everything = {"format": "json", "view": "all"}
+    assert run not in json.dumps(site.ask("POST", tracked + "export", everything, who=basic(ben)))
+    assert run in json.dumps(site.ask("POST", tracked + "export", everything, who=basic(ann)))
+    assert metric not in json.dumps(site.ask("POST", tracked + "columns", {}, who=basic(ben)))
+    assert metric in json.dumps(site.ask("POST", tracked + "columns", {}, who=basic(ann)))
+    for verb in ("delete", "restore"):
+        for named in ([experiment], [name], []):
+            for user in (ben, ann):
+                status = site.status("POST", tracked + verb, {"experiments": named, "all": True}, who=basic(user))
+                assert status == 403, (verb, named, user)
+    for call in ("gc", "gc/work"):
+        assert site.status("POST", tracked + call, {"dry_run": True}, who=basic(ann)) == 403
+    site.grant(ann, "manage", experiment=experiment)
+    assert site.ask("POST", tracked + "delete", {"experiments": [name], "all": True}, who=basic(ann))["runs"] == 1
+    assert site.ask("POST", tracked + "gc", {"dry_run": True, "run_ids": [run]}, who=basic("root"))["runs"] == [run]
+
+
 def test_searches_hold_only_what_may_be_read_and_page_on(site, as_user):
     ben = fresh("ben")
     site.add(ben)

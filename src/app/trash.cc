@@ -1,0 +1,284 @@
+#include "app/trash.h"
+
+#include <algorithm>
+#include <set>
+
+#include "app/api.h"
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "dialects/mlflow/artifact_path.h"
+#include "domain/registry/removal.h"
+#include "domain/traces/traces.h"
+#include "domain/tracking/trash.h"
+#include "graph/kinds.h"
+#include "graph/removal.h"
+
+namespace slipway::app {
+namespace {
+
+using tracking::Removal;
+using tracking::Removed;
+using wire::Json;
+
+constexpr std::int64_t kRowsAtOnce = 2'000;  // in a transaction: a few tens of milliseconds
+constexpr std::size_t kAskedAtOnce = 500;
+constexpr int kLookedAt = 64;
+constexpr int kVersionsMax = 1'000;
+
+struct VersionName {
+  std::string model;
+  std::int64_t number = 0;
+};
+std::optional<VersionName> version_of(const std::string& node) {
+  const std::size_t slash = node.rfind('/');
+  if (slash == std::string::npos) return std::nullopt;
+  const auto number = to_int64(node.substr(slash + 1));
+  if (!number) return std::nullopt;
+  return VersionName{node.substr(0, slash), *number};
+}
+
+/// The folder of a thing's files in this server's store: only one that bears its id, so that what
+/// an odd location names besides is left alone. Nothing where there is none.
+std::optional<std::string> folder_of(const Removal& removal) {
+  if (removal.location.empty()) return std::nullopt;
+  const Result<std::string> key = mlflow::artifact_key(removal.location);
+  if (!key.ok() || key->empty()) return std::nullopt;
+  if (removal.what == Removed::kExperiment) {
+    if (*key == removal.thing) return *key;
+    return std::nullopt;
+  }
+  const std::vector<std::string_view> segments = split(*key, '/');
+  const auto at = std::find(segments.begin(), segments.end(), removal.thing);
+  if (at == segments.end()) return std::nullopt;
+  return key->substr(0, static_cast<std::size_t>(at->data() + at->size() - key->data()));
+}
+
+Result<bool> remove_some(db::Tx& tx, const Removal& removal, UnixMs now_ms) {
+  switch (removal.what) {
+    case Removed::kRun:
+      return tracking::remove_some_of_run(tx, removal.thing, kRowsAtOnce, removal.actor, now_ms);
+    case Removed::kModel:
+      return registry::remove_some_of_logged_model(tx, removal.thing, kRowsAtOnce, removal.actor,
+                                                   now_ms);
+    case Removed::kExperiment:
+      break;
+  }
+  constexpr std::int64_t kTracesAtOnce = 50;
+  const auto id = to_int64(removal.thing);
+  if (!id) return internal("an experiment without a number is to be removed");
+  const std::int64_t traces = TRY(traces::delete_traces(
+      tx, {.experiment_id = *id, .until_ms = INT64_MAX, .ids = {}, .at_most = kTracesAtOnce}));
+  if (traces > 0) return false;
+  return tracking::remove_some_of_experiment(tx, *id, kRowsAtOnce, removal.actor, now_ms);
+}
+
+Json list_of(const std::vector<std::string>& items) {
+  return Json(Json::Array(items.begin(), items.end()));
+}
+
+}  // namespace
+
+struct Trash::Plan {
+  std::vector<Removal> removals;  // runs and models, then experiments
+  std::vector<std::string> runs, models, experiments;
+  Json::Array kept;
+};
+
+/// "" where nothing keeps it: no version was made of it that is registered or has answered.
+Result<std::string> Trash::why_kept(db::Tx& tx, const std::string& run_id) const {
+  const graph::NodeRef run{graph::kind::kRun, run_id};
+  std::vector<std::string> nodes =
+      TRY(graph::effects_of_kind(tx, run, graph::kind::kModelVersion, kVersionsMax));
+  for (const std::string& model :
+       TRY(graph::effects_of_kind(tx, run, graph::kind::kModel, kVersionsMax))) {
+    for (std::string& node : TRY(graph::effects_of_kind(tx, {graph::kind::kModel, model},
+                                                        graph::kind::kModelVersion, kVersionsMax)))
+      nodes.push_back(std::move(node));
+  }
+  for (const std::string& node : nodes) {
+    const std::optional<VersionName> version = version_of(node);
+    if (!version) continue;
+    const std::optional<bool> released =
+        TRY(registry::is_released(tx, version->model, version->number));
+    if (released == true) continue;
+    if (world_.holds) {
+      for (const registry::Hold& hold : TRY(world_.holds(tx, version->model)))
+        if (hold.version == version->number) return "version " + node + ": " + hold.why;
+    }
+    if (released) return "version " + node + " is registered";
+  }
+  return std::string();
+}
+
+Result<Trash::Plan> Trash::plan(db::Tx& tx, const EmptyRequest& request, UnixMs now_ms) const {
+  tracking::TrashQuery query;
+  if (!request.older_than.empty()) query.older_than = request.older_than;
+  if (!request.run_ids.empty()) query.run_ids = request.run_ids;
+  for (const std::string& text : request.experiment_ids) {
+    const auto id = to_int64(text);
+    if (!id) return invalid("found the experiment id '" + text + "', expected a number");
+    query.experiments.push_back(*id);
+  }
+  const tracking::Condemned condemned = TRY(tracking::condemned(tx, query, now_ms));
+  Plan plan;
+  std::set<std::int64_t> kept_experiments;
+  for (const std::string& run_id : condemned.runs) {
+    const auto named = [&](const std::vector<std::string>& list) {
+      return std::find(list.begin(), list.end(), run_id) != list.end();
+    };
+    const tracking::TrashRun run = TRY(tracking::trash_run(tx, run_id));
+    const std::string why = named(request.force) ? "" : TRY(why_kept(tx, run_id));
+    if (why.empty()) {
+      plan.runs.push_back(run_id);
+      plan.removals.push_back({0, Removed::kRun, run_id, run.artifact_uri, "", false});
+      continue;
+    }
+    if (named(request.run_ids)) {
+      return Error{Code::kConflict,
+                   "Run " + run_id + " can't be removed: " + why +
+                       ". For it to be removed nevertheless, force it by its id.",
+                   "held"};
+    }
+    kept_experiments.insert(run.experiment);
+    Json kept;
+    kept.set("run_id", run_id);
+    kept.set("why", why);
+    plan.kept.push_back(std::move(kept));
+  }
+  std::set<std::string> models;
+  const auto add_model = [&](const registry::RemovableModel& model) -> Result<> {
+    const auto versions = TRY(graph::effects_of_kind(tx, {graph::kind::kModel, model.id},
+                                                     graph::kind::kModelVersion, kVersionsMax));
+    for (const std::string& node : versions) {
+      const auto version = version_of(node);
+      const auto released =
+          version ? TRY(registry::is_released(tx, version->model, version->number)) : std::nullopt;
+      if (released == false) return {};  // a registered version's files
+    }
+    if (!models.insert(model.id).second) return {};
+    plan.models.push_back(model.id);
+    plan.removals.push_back({0, Removed::kModel, model.id, model.location, "", false});
+    return {};
+  };
+  const std::int64_t age =
+      request.older_than.empty() ? 0 : TRY(tracking::parse_age(request.older_than));
+  for (const auto& model : TRY(registry::deleted_logged_models(tx, now_ms - age)))
+    TRY(add_model(model));
+  for (const std::int64_t id : condemned.experiments) {
+    if (kept_experiments.contains(id)) continue;
+    const std::string text = std::to_string(id);
+    const auto own = TRY(registry::logged_models_of(tx, text));
+    for (const auto& model : own) TRY(add_model(model));
+    const bool all = std::all_of(own.begin(), own.end(),
+                                 [&](const auto& model) { return models.contains(model.id); });
+    if (!all) continue;  // with the files of a version that is registered
+    plan.experiments.push_back(text);
+    const auto location =
+        TRY(tx.one<std::string>("select artifact_location from experiments where id = ?", id));
+    plan.removals.push_back({0, Removed::kExperiment, text, location.value_or(""), "", false});
+  }
+  return plan;
+}
+
+Result<Json> Trash::ask(const EmptyRequest& request, const std::string& actor) {
+  const UnixMs now_ms = world_.clock.now_ms();
+  Plan plan = TRY(world_.pool.read([&](db::Tx& tx) { return this->plan(tx, request, now_ms); }));
+  for (std::size_t at = 0; !request.dry_run && at < plan.removals.size(); at += kAskedAtOnce) {
+    const std::size_t end = std::min(at + kAskedAtOnce, plan.removals.size());
+    TRY(world_.pool.write([&](db::Tx& tx) -> Result<> {
+      for (std::size_t i = at; i < end; ++i) {
+        Removal removal = plan.removals[i];
+        removal.actor = actor;
+        // What was restored since it was looked at stays.
+        if (TRY(tracking::is_deleted_still(tx, removal)))
+          TRY(tracking::ask_removal(tx, removal, now_ms));
+      }
+      return {};
+    }));
+    failpoint("trash.asked");
+  }
+  Json json;
+  json.set("dry_run", request.dry_run);
+  json.set("runs", list_of(plan.runs));
+  json.set("models", list_of(plan.models));
+  json.set("experiments", list_of(plan.experiments));
+  json.set("kept", std::move(plan.kept));
+  return json;
+}
+
+Result<std::int64_t> Trash::work(std::chrono::milliseconds time) {
+  std::lock_guard lock(mutex_);
+  const auto until = std::chrono::steady_clock::now() + time;
+  Result<> first;
+  bool went = true;
+  while (went && std::chrono::steady_clock::now() < until) {
+    went = false;
+    const auto due =
+        TRY(world_.pool.read([](db::Tx& tx) { return tracking::removals(tx, kLookedAt); }));
+    for (const Removal& removal : due) {
+      if (std::chrono::steady_clock::now() >= until) break;
+      Result<> removed = remove(removal);
+      if (removed.ok()) {
+        went = true;
+      } else if (first.ok()) {
+        first = std::move(removed);
+      }
+    }
+    if (!first.ok()) return std::move(first).error();
+  }
+  return world_.pool.read([](db::Tx& tx) { return tracking::count_removals(tx); });
+}
+
+/// Rows, then files, then the record of it.
+Result<> Trash::remove(const Removal& removal) {
+  bool gone = removal.rows_gone;
+  while (!gone) {
+    gone = TRY(world_.pool.write([&](db::Tx& tx) -> Result<bool> {
+      if (!TRY(remove_some(tx, removal, world_.clock.now_ms()))) return false;
+      TRY(tracking::note_rows_gone(tx, removal.id));
+      return true;
+    }));
+    failpoint("trash.some_rows_gone");
+  }
+  failpoint("trash.rows_gone");
+  if (const auto folder = folder_of(removal)) {
+    TRY(world_.blobs.remove(*folder));
+  } else if (!removal.location.empty()) {
+    log_warning("files were left where they are: they do not lie in a folder of their own here",
+                {{"of", removal.thing}, {"location", removal.location}});
+  }
+  failpoint("trash.files_gone");
+  return world_.pool.write([&](db::Tx& tx) { return tracking::finish_removal(tx, removal.id); });
+}
+
+Result<bool> TrashPart::turn(UnixMs) {
+  constexpr std::chrono::milliseconds kTurn{1000};
+  const std::int64_t due = TRY(pool_.read([](db::Tx& tx) { return tracking::count_removals(tx); }));
+  if (due == 0) return false;
+  return TRY(trash_.work(kTurn)) < due;
+}
+
+void mount_trash(http::Router& router, Trash& trash) {
+  http::Router::Group group =
+      router.group("/api/slipway/v1/tracked-runs/gc", http::render_plain_error);
+  constexpr std::uint64_t kBodyBytesMax = 4u << 20;
+  group.add(
+      {http::Method::kPost, "", http::manages("tracking"), http::Place::kBlocking, kBodyBytesMax},
+      [&trash](http::Request& request) -> Result<http::Response> {
+        constexpr std::size_t kNameMax = 256;
+        const auto body = TRY(wire::decode<EmptyRequest>(request.body));
+        const std::string actor = actor_of(request, body.actor.substr(0, kNameMax));
+        return http::Response::json(wire::dump(TRY(trash.ask(body, actor))));
+      });
+  group.add({http::Method::kPost, "/work", http::manages("tracking"), http::Place::kBlocking,
+             kBodyBytesMax},
+            [&trash](http::Request&) -> Result<http::Response> {
+              constexpr std::chrono::milliseconds kTime{3000};
+              Json json;
+              json.set("left", TRY(trash.work(kTime)));
+              return http::Response::json(wire::dump(json));
+            });
+}
+
+}  // namespace slipway::app

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <chrono>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "app/circle.h"
+#include "base/clock.h"
+#include "domain/registry/registry.h"
+#include "domain/tracking/trash.h"
+#include "io/blob/blobs.h"
+#include "io/db/db.h"
+#include "io/http/router.h"
+#include "io/wire/codec.h"
+
+// Deleted runs, experiments and logged models that go for good, with their files, as `mlflow gc`
+// says which; by the server, which knows where the files are.
+namespace slipway::app {
+
+struct EmptyRequest {
+  std::string older_than;                            // "30d"; "": however long they are deleted
+  std::vector<std::string> run_ids, experiment_ids;  // none: all that are deleted
+  std::vector<std::string> force;  // runs that go though a version was made of them: by their ids
+  bool dry_run = false;
+  std::string actor;  // of the owner of the state folder; others are who they are
+};
+WIRE(EmptyRequest, older_than, run_ids, experiment_ids, force, dry_run, actor)
+
+struct TrashWorld {
+  db::Pool& pool;
+  blob::Blobs& blobs;
+  const Clock& clock;
+  registry::Holds holds;  // what deployments need
+};
+
+/// Any thread that may wait.
+class Trash {
+ public:
+  explicit Trash(TrashWorld world) : world_(std::move(world)) {}
+
+  /// Writes down what is to go: {"dry_run", "runs", "models", "experiments", "kept": [{"run_id",
+  /// "why"}]}. kConflict, tag "held", for a run that is named in `run_ids`, has a version and is
+  /// not forced; without names such runs are kept, and experiments with them.
+  Result<wire::Json> ask(const EmptyRequest& request, const std::string& actor);
+  /// Removes what was asked for, for about so long. How much is left.
+  Result<std::int64_t> work(std::chrono::milliseconds time);
+
+ private:
+  struct Plan;
+  Result<Plan> plan(db::Tx& tx, const EmptyRequest& request, UnixMs now_ms) const;
+  Result<std::string> why_kept(db::Tx& tx, const std::string& run_id) const;
+  Result<> remove(const tracking::Removal& removal);
+
+  const TrashWorld world_;
+  std::mutex mutex_;  // one works at a time
+};
+
+/// Goes on with removals that a server left when it was killed.
+class TrashPart final : public Part {
+ public:
+  explicit TrashPart(Trash& trash, db::Pool& pool) : trash_(trash), pool_(pool) {}
+  std::string name() const override { return "trash"; }
+  Result<bool> turn(UnixMs now) override;
+
+ private:
+  Trash& trash_;
+  db::Pool& pool_;
+};
+
+/// POST /tracked-runs/gc and /tracked-runs/gc/work under /api/slipway/v1.
+void mount_trash(http::Router& router, Trash& trash);
+
+}  // namespace slipway::app
