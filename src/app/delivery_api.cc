@@ -433,6 +433,31 @@ Result<Json> release_version(const DeliveryWorld& world, const std::string& mode
                            {"released", true}});
 }
 
+Result<Json> approve_version(const DeliveryWorld& world, const std::string& model,
+                             std::int64_t version, const DeliveryRequest& request) {
+  TRY(world.pool.write([&](db::Tx& tx) -> Result<> {
+    const registry::rows::VersionRow row = TRY(registry::rows::find_version(tx, model, version));
+    return delivery::approve(tx, {model, version, row.created_ms, actor_of(request), request.reason,
+                                  world.clock.now_ms()});
+  }));
+  wake(world);
+  return Json(Json::Object{{"model", model},
+                           {"version", version},
+                           {"approved", true},
+                           {"name", actor_of(request)},
+                           {"reason", request.reason}});
+}
+
+Result<Json> disapprove_version(const DeliveryWorld& world, const std::string& model,
+                                std::int64_t version, const DeliveryRequest& request) {
+  TRY(world.pool.write([&](db::Tx& tx) -> Result<> {
+    const registry::rows::VersionRow row = TRY(registry::rows::find_version(tx, model, version));
+    return delivery::disapprove(tx, model, version, row.created_ms, actor_of(request),
+                                request.reason, world.clock.now_ms());
+  }));
+  return Json(Json::Object{{"model", model}, {"version", version}, {"approved", false}});
+}
+
 // --- HTTP ----------------------------------------------------------------------------------------
 
 namespace {
@@ -457,12 +482,16 @@ Result<http::Response> answer_act(const http::Request& request, const DeliveryWo
       act_on_deployment(world, request.capture("name"), request.capture("action"), body));
 }
 
-Result<http::Response> answer_release(const http::Request& request, const DeliveryWorld& world) {
+using OfVersion = Result<Json> (*)(const DeliveryWorld&, const std::string& model,
+                                   std::int64_t version, const DeliveryRequest&);
+
+template <OfVersion act>
+Result<http::Response> answer_of_version(const http::Request& request, const DeliveryWorld& world) {
   const auto version = to_int64(request.capture("version"));
   if (!version) return invalid("a version is a number, found '" + request.capture("version") + "'");
   DeliveryRequest body = TRY(body_of<DeliveryRequest>(request));
   body.actor = app::actor_of(request, body.actor);
-  return answered(release_version(world, request.capture("model"), *version, body));
+  return answered(act(world, request.capture("model"), *version, body));
 }
 
 Result<Json> waivers_json(const DeliveryWorld& world, const std::string& model) {
@@ -505,7 +534,9 @@ void mount_delivery(http::Router& router, const DeliveryWorld& world) {
          return answered(
              revoke_gate_waiver(w, request.capture("id"), app::actor_of(request, body.actor)));
        });
-  post("/models/{model}/versions/{version}/release", answer_release);
+  post("/models/{model}/versions/{version}/release", answer_of_version<release_version>);
+  post("/models/{model}/versions/{version}/approve", answer_of_version<approve_version>);
+  post("/models/{model}/versions/{version}/disapprove", answer_of_version<disapprove_version>);
 }
 
 }  // namespace slipway::app

@@ -64,13 +64,18 @@ Result<wire::Json> waive_gate(const DeliveryWorld& world, const std::string& mod
                               const WaiverRequest& request);
 Result<wire::Json> revoke_gate_waiver(const DeliveryWorld& world, const std::string& id,
                                       const std::string& actor);
+/// A person's word that a version may serve, for the gate "approval"; and taken back.
+Result<wire::Json> approve_version(const DeliveryWorld& world, const std::string& model,
+                                   std::int64_t version, const DeliveryRequest& request);
+Result<wire::Json> disapprove_version(const DeliveryWorld& world, const std::string& model,
+                                      std::int64_t version, const DeliveryRequest& request);
 /// kMissing where no deployment went back from it.
 Result<wire::Json> release_version(const DeliveryWorld& world, const std::string& model,
                                    std::int64_t version, const DeliveryRequest& request);
 
 /// Under /api/slipway/v1: GET /deployments, GET /deployments/{name}, POST
 /// /deployments/{name}/{action}, GET and POST /models/{model}/waivers, POST /waivers/{id}/revoke,
-/// POST /models/{model}/versions/{version}/release.
+/// POST /models/{model}/versions/{version}/release, approve, disapprove.
 void mount_delivery(http::Router& router, const DeliveryWorld& world);
 
 }  // namespace slipway::app

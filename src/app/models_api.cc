@@ -25,6 +25,7 @@ Json json_of(const PastChange& change) {
   if (!change.key.empty()) json.set("key", change.key);
   if (change.from) json.set("from", *change.from);
   if (change.to) json.set("to", *change.to);
+  if (!change.why.empty()) json.set("why", change.why);
   if (change.cause_seq != 0) json.set("cause_seq", change.cause_seq);
   return json;
 }

@@ -319,6 +319,8 @@ def test_what_a_person_does_holds_once_whoever_dies(hand):
     hand.dies("event.deployment.rolled_back", here + "rollback", {"reason": "not sure"})
     shown = hand.loop.phase(hand.loop.deployment)
     assert (shown["stable"], [one["version"] for one in shown["quarantine"]]) == (1, [2])
+    hand.dies("event.model_version.approved", "/models/tiny/versions/1/approve", {"reason": "seen"})
+    hand.dies("event.model_version.disapproved", "/models/tiny/versions/1/disapprove", {"reason": "seen again"})
     granted = hand.asks("/models/tiny/waivers", {"gate": "quality", "name": "ann", "reason": "r", "lasts": "7d"})
     hand.dies("event.waiver.revoked", f"/waivers/{granted['id']}/revoke")
 

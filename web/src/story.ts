@@ -5,7 +5,7 @@ import { paths } from "./pieces";
 
 /// Beginnings of the types that stories are made of; the rest of the log is measurements and client calls.
 export const storyTypes = ["incident.", "trigger.fired", "trigger.ignored", "pipeline_run.", "attempt.started", "attempt.failed", "model_version.created",
-  "model_version.released", "gate.judged", "rollout.", "deployment.", "waiver.", "project.applied", "prediction_log.lost"].join(",");
+  "model_version.released", "model_version.approved", "model_version.disapproved", "gate.judged", "rollout.", "deployment.", "waiver.", "project.applied", "prediction_log.lost"].join(",");
 
 export type Look = "good" | "bad" | "wait" | "live" | "unsure";
 export interface GateWord { gate: string; status: string; words: string }

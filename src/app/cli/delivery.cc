@@ -8,6 +8,7 @@
 #include "app/delivery_client.h"
 #include "app/project.h"
 #include "base/text.h"
+#include "domain/delivery/verdict.h"
 #include "io/wire/json.h"
 
 // deployments, deploy, promote, rollback, gates: delivery, seen and done by hand.
@@ -97,11 +98,30 @@ std::string summary_of(const Json& deployment) {
   return text;
 }
 
-std::string gates_text(const Json& rollout) {
+/// The gate that waits for a person is wanted, and has no verdict yet.
+bool waits_for_person(const Json& rollout) {
+  if (text_at(rollout, "phase") != "gating") return false;
+  const Json::Array& wanted = list_at(rollout, "gates_wanted");
+  const Json::Array& judged = list_at(rollout, "gates");
+  const auto is_approval = [](const Json& gate) {
+    return gate.is_string() && gate.as_string() == delivery::kApproval;
+  };
+  return std::any_of(wanted.begin(), wanted.end(), is_approval) &&
+         std::none_of(judged.begin(), judged.end(), [&](const Json& gate) {
+           return text_at(gate, "gate") == delivery::kApproval;
+         });
+}
+
+/// `model`: of the deployment.
+std::string gates_text(const Json& rollout, const std::string& model) {
   std::string text;
   for (const Json& gate : list_at(rollout, "gates"))
     text += "    gate " + text_at(gate, "gate") + ": " + text_at(gate, "status") + ", " +
             text_at(gate, "words") + "\n";
+  if (waits_for_person(rollout))
+    text += "    gate approval: waits for a person: `slipway gates approve " +
+            std::to_string(number_at(rollout, "version")) + " --model " + model +
+            " --reason TEXT`\n";
   return text;
 }
 
@@ -137,7 +157,7 @@ std::string history_text(const Json& deployment) {
 std::string details_of(const Json& deployment) {
   std::string text = summary_of(deployment);
   if (const Json* rollout = deployment.find("rollout"); rollout && rollout->is_object()) {
-    text += gates_text(*rollout);
+    text += gates_text(*rollout, text_at(deployment, "model"));
     for (const Json& guard : list_at(*rollout, "guards"))
       text += "    guard " + text_at(guard, "guard") + ": " + text_at(guard, "finding") + ", " +
               text_at(guard, "words") + "\n";
@@ -264,12 +284,40 @@ int show_gates(const Arguments& arguments, const Surroundings& surroundings) {
     surroundings.out << wire::dump(*rollout) << "\n";
   else
     surroundings.out << "version " << number_at(*rollout, "version") << ":\n"
-                     << gates_text(*rollout);
+                     << gates_text(*rollout, text_at(*shown, "model"));
   const bool passed = std::all_of(gates.begin(), gates.end(), [](const Json& gate) {
     const std::string status = text_at(gate, "status");
     return status == "pass" || status == "waived";
   });
-  return passed && !gates.empty() ? kDone : kAnswerIsNo;
+  return passed && !gates.empty() && !waits_for_person(*rollout) ? kDone : kAnswerIsNo;
+}
+
+/// --model, else that of the only deployment.
+Result<std::string> model_of(const Arguments& arguments, const ProjectPlace& place) {
+  const std::string model = flag(arguments, "model");
+  if (!model.empty()) return model;
+  const std::string name = TRY(name_of(Arguments(), place));
+  return text_at(TRY(show_at_place(place, name)), "model");
+}
+
+/// "approve" or "disapprove".
+Result<Json> decide_on(const std::string& what, const Arguments& arguments,
+                       const ProjectPlace& place) {
+  if (arguments.positional.size() != 2)
+    return usage("name the version: `slipway gates " + what + " N --reason TEXT`");
+  DeliveryRequest request;
+  request.actor = flag(arguments, "name").empty() ? user_name() : flag(arguments, "name");
+  request.reason = flag(arguments, "reason");
+  if (request.reason.empty()) return usage("say why: --reason TEXT");
+  const std::int64_t version = TRY(version_in(arguments.positional[1]));
+  const std::string model = TRY(model_of(arguments, place));
+  const auto act = what == "approve" ? approve_version : disapprove_version;
+  return delivery_at(place,
+                     "/models/" + path_segment(model) + "/versions/" + std::to_string(version) +
+                         "/" + what,
+                     wire::encode(request), [&](const DeliveryWorld& world) {
+                       return act(world, model, version, request);
+                     });
 }
 
 Result<Json> waive(const Arguments& arguments, const ProjectPlace& place) {
@@ -282,12 +330,7 @@ Result<Json> waive(const Arguments& arguments, const ProjectPlace& place) {
   if (request.reason.empty() || request.lasts.empty())
     return usage("a waiver needs a reason and an end: --reason TEXT --for 7d");
   if (arguments.on("version")) request.version = TRY(version_in(flag(arguments, "version")));
-  std::string model = flag(arguments, "model");
-  if (model.empty()) {
-    Arguments none;
-    const std::string name = TRY(name_of(none, place));
-    model = text_at(TRY(show_at_place(place, name)), "model");
-  }
+  const std::string model = TRY(model_of(arguments, place));
   return delivery_at(place, "/models/" + path_segment(model) + "/waivers", wire::encode(request),
                      [&](const DeliveryWorld& world) { return waive_gate(world, model, request); });
 }
@@ -315,8 +358,13 @@ int run_gates(const Arguments& arguments, const Surroundings& surroundings) {
   if (what == "revoke")
     return print(revoke(arguments, place), surroundings,
                  [](const Json& waiver) { return "revoked " + text_at(waiver, "id") + "\n"; });
-  return report(usage("`slipway gates` shows, waives or revokes: found '" + what +
-                      "', expected show, waive or revoke"),
+  if (what == "approve" || what == "disapprove")
+    return print(decide_on(what, arguments, place), surroundings, [](const Json& decided) {
+      return text_at(decided, "model") + "/" + std::to_string(number_at(decided, "version")) +
+             (decided.find("approved")->as_bool() ? " is approved\n" : " is approved no more\n");
+    });
+  return report(usage("`slipway gates` shows, approves, disapproves, waives or revokes: found '" +
+                      what + "', expected show, approve, disapprove, waive or revoke"),
                 surroundings);
 }
 
@@ -372,17 +420,20 @@ std::vector<Command> delivery_commands() {
                  .run = runs("rollback")});
   all.push_back(
       {.name = "gates",
-       .summary = "what the gates say (exit code 1 if one is shut), and waivers of them",
-       .positional = "show|waive|revoke ...",
+       .summary = "what the gates say (exit code 1 if one is shut), approvals and waivers",
+       .positional = "show|approve|disapprove|waive|revoke ...",
        .positional_min = 1,
        .positional_max = 2,
-       .positional_help = "show [NAME] of a deployment, waive GATE, or revoke ID of a waiver",
-       .flags = with_place({{"--model", "NAME", "waive: the model (that of the only deployment)"},
+       .positional_help = "show [NAME] of a deployment, approve VERSION, disapprove VERSION, "
+                          "waive GATE, or revoke ID of a waiver",
+       .flags = with_place({{"--model", "NAME",
+                             "waive, approve: the model (that of the only deployment)"},
                             {"--version", "N", "waive: of this version alone"},
                             {"--for", "SPAN", "waive: how long, 7d"},
-                            {"--name", "NAME", "waive: who answers for it (you)"},
+                            {"--name", "NAME", "waive, approve: who answers for it (you)"},
                             reason}),
        .examples = {"slipway gates show bikes",
+                    "slipway gates approve 7 --reason 'looked at the errors by district'",
                     "slipway gates waive parity --version 7 --reason 'no golden rows' --for 7d"},
        .run = run_gates});
   return all;

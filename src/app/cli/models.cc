@@ -22,6 +22,7 @@ std::string line_of(const Json& change) {
   if (change.find("key") != nullptr) line += " " + text_at(change, "key");
   if (change.find("to") != nullptr) line += ": " + text_at(change, "to");
   if (change.find("from") != nullptr) line += " (was " + text_at(change, "from") + ")";
+  if (change.find("why") != nullptr) line += ": " + text_at(change, "why");
   if (change.find("cause_seq") != nullptr)
     line += ", because of event " + std::to_string(number_at(change, "cause_seq"));
   return line + "\n";

@@ -42,6 +42,7 @@ class Judge {
     if (gate == delivery::kParity) return parity();
     if (gate == delivery::kQuality) return quality();
     if (gate == delivery::kPerformance) return performance();
+    if (gate == delivery::kApproval) return approval();
     return invalid("this program knows no gate \"" + gate + "\"");
   }
 
@@ -56,6 +57,7 @@ class Judge {
                                       const delivery::GoldenRows& rows, delivery::Metric metric);
   Result<GateVerdict> quality_by_run(const project::Requirement& requirement);
   Result<GateVerdict> performance();
+  Result<GateVerdict> approval();
   Result<GateVerdict> without_golden(const char* gate);
 
   const GateWorld& world_;
@@ -104,6 +106,14 @@ Result<GateVerdict> Judge::signature() {
 Result<GateVerdict> Judge::contract() {
   return delivery::judge_contract(TRY(find_contracts(
       world_, rollout_, candidate_.version().created_ms, declared_, findings_.facts)));
+}
+
+Result<GateVerdict> Judge::approval() {
+  const registry::Version& version = candidate_.version();
+  const auto given = TRY(world_.pool.read([&](db::Tx& tx) {
+    return delivery::approval_of(tx, version.model, version.number, version.created_ms);
+  }));
+  return delivery::judge_approval(given ? &*given : nullptr);
 }
 
 Result<GateVerdict> Judge::parity() {

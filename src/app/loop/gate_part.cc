@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/failpoint.h"
+#include "domain/registry/rows.h"
 #include "graph/graph.h"
 #include "graph/kinds.h"
 
@@ -31,6 +32,19 @@ Result<bool> is_being_made(db::Tx& tx, const delivery::Rollout& rollout, UnixMs 
   return false;
 }
 
+/// Whether the gate that waits for a person need not wait any more.
+Result<bool> is_approved(db::Tx& tx, const delivery::Rollout& rollout, UnixMs now) {
+  for (const delivery::Waiver& waiver : TRY(delivery::waivers_of(tx, rollout.model, now)))
+    if (covers(waiver, delivery::kApproval, rollout.model, rollout.version, now)) return true;
+  const auto version = registry::rows::find_version(tx, rollout.model, rollout.version);
+  // One that is gone is no matter for a person: what is missing is said by the judges.
+  if (!version.ok() && version.error().code == Code::kMissing) return true;
+  if (!version.ok()) return version.error();
+  const auto given = TRY(
+      delivery::approval_of(tx, rollout.model, rollout.version, version->created_ms));
+  return given.has_value();
+}
+
 }  // namespace
 
 Result<std::optional<GatePart::Work>> GatePart::next_work(db::Tx& tx, UnixMs now) {
@@ -44,7 +58,9 @@ Result<std::optional<GatePart::Work>> GatePart::next_work(db::Tx& tx, UnixMs now
     for (const std::string& gate : rollout->gates) {
       const bool judged = std::any_of(known.begin(), known.end(),
                                       [&](const auto& verdict) { return verdict.gate == gate; });
-      if (!judged) work.gates.push_back(gate);
+      if (judged) continue;
+      if (gate == delivery::kApproval && !TRY(is_approved(tx, *rollout, now))) continue;
+      work.gates.push_back(gate);
     }
     if (work.gates.empty() || TRY(is_being_made(tx, *rollout, now))) {
       work.gates.clear();

@@ -1,4 +1,5 @@
 #include "base/ids.h"
+#include "base/text.h"
 #include "domain/delivery/changes.h"
 #include "domain/delivery/store.h"
 #include "graph/graph.h"
@@ -139,6 +140,68 @@ Result<std::vector<Waiver>> waivers_of(db::Tx& tx, const std::string& model, Uni
     all.push_back({std::move(row.gate), std::move(row.model), row.version, std::move(row.name),
                    std::move(row.reason), row.expires_ms});
   return all;
+}
+
+// --- approvals -----------------------------------------------------------------------------------
+
+namespace {
+
+struct ApprovalRow {
+  std::string name, reason;
+  std::int64_t given_ms = 0;
+};
+WIRE(ApprovalRow, name, reason, given_ms)
+
+Result<> tell_of_version(db::Tx& tx, const char* type, const std::string& model,
+                         std::int64_t version, const std::string& actor, const std::string& reason,
+                         UnixMs now_ms) {
+  TRY(graph::append_event(tx,
+                          {type,
+                           {graph::kind::kModelVersion, model + "/" + std::to_string(version)},
+                           actor,
+                           0,
+                           Json(Json::Object{{"reason", reason}})},
+                          now_ms));
+  return {};
+}
+
+}  // namespace
+
+Result<> approve(db::Tx& tx, const Approval& approval) {
+  TRY(check_approval(approval));
+  const auto known = TRY(approval_of(tx, approval.model, approval.version, approval.made_ms));
+  if (known)
+    return with_tag(conflict(approval.model + "/" + std::to_string(approval.version) +
+                             " was approved by " + known->name + " at " +
+                             to_iso8601(known->given_ms)),
+                    "approved");
+  TRY(
+      tx.run("insert into approvals (model, version, made_ms, name, reason, given_ms) "
+             "values (?, ?, ?, ?, ?, ?)",
+             approval.model, approval.version, approval.made_ms, approval.name, approval.reason,
+             approval.given_ms));
+  return tell_of_version(tx, "model_version.approved", approval.model, approval.version,
+                         approval.name, approval.reason, approval.given_ms);
+}
+
+Result<> disapprove(db::Tx& tx, const std::string& model, std::int64_t version, UnixMs made_ms,
+                    const std::string& actor, const std::string& reason, UnixMs now_ms) {
+  const std::int64_t gone =
+      TRY(tx.run("delete from approvals where model = ? and version = ? and made_ms = ?", model,
+                 version, made_ms));
+  if (gone == 0) return missing("nobody has approved " + model + "/" + std::to_string(version));
+  return tell_of_version(tx, "model_version.disapproved", model, version, actor, reason, now_ms);
+}
+
+Result<std::optional<Approval>> approval_of(db::Tx& tx, const std::string& model,
+                                            std::int64_t version, UnixMs made_ms) {
+  auto row = TRY(
+      tx.one<ApprovalRow>("select name, reason, given_ms from approvals where model = ? and "
+                          "version = ? and made_ms = ?",
+                          model, version, made_ms));
+  if (!row) return std::nullopt;
+  return Approval{model, version, made_ms, std::move(row->name), std::move(row->reason),
+                  row->given_ms};
 }
 
 }  // namespace slipway::delivery

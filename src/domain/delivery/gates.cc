@@ -52,8 +52,8 @@ std::int64_t percentile_99(std::vector<std::int64_t>& sorted) {
 }  // namespace
 
 const std::vector<std::string>& gate_names() {
-  static const std::vector<std::string> kNames = {kIntegrity, kSignature, kContract,
-                                                  kParity,    kQuality,   kPerformance};
+  static const std::vector<std::string> kNames = {kIntegrity, kSignature,   kContract, kParity,
+                                                  kQuality,   kPerformance, kApproval};
   return kNames;
 }
 
@@ -131,6 +131,15 @@ GateVerdict judge_performance(std::vector<std::int64_t> nanoseconds,
                  p99_ms <= *requirement->at_most ? GateStatus::kPass : GateStatus::kFail,
                  found + ", at most " + python_repr(*requirement->at_most) + " is asked for",
                  std::move(evidence));
+}
+
+GateVerdict judge_approval(const Approval* approval) {
+  if (approval == nullptr)
+    return {kApproval, GateStatus::kNoData, "nobody has approved it", Json(Json::Object{})};
+  return {kApproval, GateStatus::kPass, "approved by " + approval->name + ": " + approval->reason,
+          Json(Json::Object{{"name", approval->name},
+                            {"reason", approval->reason},
+                            {"given_ms", approval->given_ms}})};
 }
 
 }  // namespace slipway::delivery

@@ -90,6 +90,10 @@ double upper_bound(const std::vector<double>& differences,
 GateVerdict judge_performance(std::vector<std::int64_t> nanoseconds,
                               const project::Requirement* requirement);
 
+/// Whoever approved the version; null: nobody did. Not asked before somebody has: a person takes
+/// as long as it takes.
+GateVerdict judge_approval(const Approval* approval);
+
 /// Scores the golden rows. Columns are matched by name where both have names.
 Replay replay(const engine::Model& model, const GoldenRows& golden);
 /// Each row's loss on rows with targets; kInvalid where the model's values can't be compared by

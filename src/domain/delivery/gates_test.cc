@@ -508,6 +508,48 @@ TEST(Loss, IsThatOfItsMetric) {
   EXPECT_DOUBLE_EQ(loss_of(Metric::kErrorRate, 2, 2), 0);
 }
 
+// --- approval -----------------------------------------------------------------------------------
+
+TEST(Approval, NeedsANameAndAReason) {
+  const Approval good{"bikes", 3, 0, "ann", "looked at it", 0};
+  EXPECT_TRUE(check_approval(good).ok());
+  for (const auto& [name, reason] : {std::pair<std::string, std::string>{"", "r"},
+                                     {"ann", " "},
+                                     {"ann", std::string(2001, 'r')},
+                                     {"\xff", "r"}}) {
+    Approval wrong = good;
+    wrong.name = name;
+    wrong.reason = reason;
+    EXPECT_EQ(check_approval(wrong).error().code, Code::kInvalid) << name;
+  }
+}
+
+TEST(Approval, PassesByAPersonsWordOnly) {
+  EXPECT_EQ(judge_approval(nullptr).status, GateStatus::kNoData);
+  const Approval given{"bikes", 3, 0, "ann", "looked at it", 77};
+  const GateVerdict verdict = judge_approval(&given);
+  EXPECT_EQ(verdict.status, GateStatus::kPass);
+  EXPECT_EQ(verdict.words, "approved by ann: looked at it");
+  EXPECT_EQ(verdict.evidence.find("given_ms")->as_int64(), 77);
+}
+
+TEST(Summary, APersonIsAskedWhenAllElseHasPassed) {
+  const std::vector<std::string> wanted = {"approval", "parity", "quality"};
+  std::vector<GateVerdict> verdicts = {{"parity", GateStatus::kPass, "", {}}};
+  EXPECT_EQ(summarize(wanted, verdicts).words, "waiting for approval, quality");
+  EXPECT_FALSE(summarize(wanted, verdicts).waits_for_person);
+  verdicts.push_back({"quality", GateStatus::kPass, "", {}});
+  EXPECT_EQ(summarize(wanted, verdicts).outcome, GateOutcome::kRunning);
+  EXPECT_TRUE(summarize(wanted, verdicts).waits_for_person);
+  verdicts.back().status = GateStatus::kFail;
+  verdicts.back().words = "too bad";
+  EXPECT_EQ(summarize(wanted, verdicts).outcome, GateOutcome::kBlocked);
+  EXPECT_EQ(summarize(wanted, verdicts).words, "quality: too bad");
+  verdicts.back().status = GateStatus::kWaived;
+  verdicts.push_back({"approval", GateStatus::kPass, "", {}});
+  EXPECT_EQ(summarize(wanted, verdicts).outcome, GateOutcome::kPassed);
+}
+
 // --- performance --------------------------------------------------------------------------------
 
 TEST(Performance, IsTheNinetyNinthPercentileOfOneRow) {

@@ -196,6 +196,8 @@ Action decide_step(const RolloutSnapshot& s) {
 
 Action decide_gates(const RolloutSnapshot& s) {
   if (s.gates.outcome == GateOutcome::kBlocked) return action(Kind::kStop, s.gates.words);
+  if (s.gates.waits_for_person && s.newer_waits && !s.paused && s.frozen_by.empty())
+    return roll_back("not approved, and a newer candidate waits", /*quarantine=*/false);
   if (s.gates.outcome == GateOutcome::kRunning) return action(Kind::kWait, s.gates.words);
   if (s.paused) return action(Kind::kWait, "paused");
   if (!s.frozen_by.empty()) return action(Kind::kWait, "frozen by " + s.frozen_by);

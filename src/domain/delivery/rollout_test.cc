@@ -113,6 +113,12 @@ void check(const std::vector<Row>& rows) {
   }
 }
 
+RolloutSnapshot waiting_for_person() {
+  RolloutSnapshot s = in_phase(Phase::kGating);
+  s.gates = {GateOutcome::kRunning, "waiting for a person's approval", true};
+  return s;
+}
+
 TEST(NextAction, BeforeTraffic) {
   check({
       {"a candidate", in_phase(Phase::kPending), Kind::kStartGates, ""},
@@ -124,6 +130,19 @@ TEST(NextAction, BeforeTraffic) {
       {"quarantined", with(in_phase(Phase::kPending), [](auto& s) { s.quarantined = true; }),
        Kind::kRollBack, "quarantine"},
       {"gates run", gating(GateOutcome::kRunning), Kind::kWait, "quality"},
+      {"a person's approval is missing", waiting_for_person(), Kind::kWait, "a person"},
+      {"it is missing, and a newer candidate waits",
+       with(waiting_for_person(), [](auto& s) { s.newer_waits = true; }), Kind::kRollBack,
+       "not approved"},
+      {"the same while it is frozen", with(waiting_for_person(),
+                                           [](auto& s) {
+                                             s.newer_waits = true;
+                                             s.frozen_by = "ann";
+                                           }),
+       Kind::kWait, "a person"},
+      {"a newer one waits while gates run",
+       with(gating(GateOutcome::kRunning), [](auto& s) { s.newer_waits = true; }), Kind::kWait,
+       "quality"},
       {"a gate says no", gating(GateOutcome::kBlocked), Kind::kStop, "0.65"},
       {"gates passed", gating(GateOutcome::kPassed), Kind::kAdvance, ""},
       {"gates passed, frozen",
@@ -352,6 +371,12 @@ TEST(NextAction, AfterTheDecision) {
       {"stopped", in_phase(Phase::kStopped), Kind::kWait, "stopped"},
       {"superseded", in_phase(Phase::kSuperseded), Kind::kWait, "superseded"},
   });
+}
+
+TEST(NextAction, WhatNobodyApprovedIsNotToBlame) {
+  RolloutSnapshot s = waiting_for_person();
+  s.newer_waits = true;
+  EXPECT_FALSE(next_action(s).quarantine);
 }
 
 TEST(NextAction, QuarantinesWhatItRollsBack) {

@@ -128,12 +128,24 @@ insert into deployment_quarantine (deployment, version, rollout, reason, since_m
 drop table quarantine;
 )sql";
 
+constexpr char kApprovals[] = R"sql(
+create table approvals (
+  model text not null,
+  version bigint not null,
+  made_ms bigint not null,
+  name text not null,
+  reason text not null,
+  given_ms bigint not null,
+  primary key (model, version, made_ms)) without rowid;
+)sql";
+
 }  // namespace
 
 std::vector<db::Migration> migrations() {
   return {db::portable("delivery/0001_deployments", kTables),
           db::portable("delivery/0002_version_files", kFiles),
-          db::portable("delivery/0003_quarantine_of_deployments", kQuarantineOfDeployments)};
+          db::portable("delivery/0003_quarantine_of_deployments", kQuarantineOfDeployments),
+          db::portable("delivery/0004_approvals", kApprovals)};
 }
 
 namespace rows {

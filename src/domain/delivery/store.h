@@ -157,6 +157,15 @@ Result<std::vector<KeptWaiver>> all_waivers_of(db::Tx& tx, const std::string& mo
 /// Those that are neither revoked nor expired.
 Result<std::vector<Waiver>> waivers_of(db::Tx& tx, const std::string& model, UnixMs now_ms);
 
+/// The first word counts: kConflict, tag "approved", when somebody has given it already. What
+/// check_approval refuses is kInvalid.
+Result<> approve(db::Tx& tx, const Approval& approval);
+/// kMissing when nobody has. A version that has passed its gates stays where it is.
+Result<> disapprove(db::Tx& tx, const std::string& model, std::int64_t version, UnixMs made_ms,
+                    const std::string& actor, const std::string& reason, UnixMs now_ms);
+Result<std::optional<Approval>> approval_of(db::Tx& tx, const std::string& model,
+                                            std::int64_t version, UnixMs made_ms);
+
 // --- by hand ------------------------------------------------------------------------------------
 // Each is an event with its actor. kMissing for what is not there; kConflict for what is over.
 

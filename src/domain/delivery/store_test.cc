@@ -875,6 +875,35 @@ TEST_P(DeliveryStore, WhatAnswersHasAnsweredOrIsTriedIsNeeded) {
   });
 }
 
+TEST_P(DeliveryStore, AnApprovalIsOfTheVersionThatWasMadeThen) {
+  write([](db::Tx& tx, Journey& j) -> Result<> {
+    const Approval given{"rides", 3, j.now, "ann", "looked at it", j.now + 5};
+    EXPECT_FALSE(TRY(approval_of(tx, "rides", 3, j.now)).has_value());
+    TRY(approve(tx, given));
+    const auto kept = TRY(approval_of(tx, "rides", 3, j.now));
+    EXPECT_TRUE(kept.has_value());
+    if (kept) {
+      EXPECT_EQ(kept->name, "ann");
+      EXPECT_EQ(kept->given_ms, j.now + 5);
+    }
+    const auto twice = approve(tx, {"rides", 3, j.now, "ben", "me too", j.now + 6});
+    EXPECT_EQ(twice.error().code, Code::kConflict);
+    EXPECT_NE(twice.error().message.find("by ann"), std::string::npos);
+    // Another model was made under the name.
+    EXPECT_FALSE(TRY(approval_of(tx, "rides", 3, j.now + 1)).has_value());
+    EXPECT_EQ(disapprove(tx, "rides", 4, j.now, "ann", "r", j.now).error().code, Code::kMissing);
+    TRY(disapprove(tx, "rides", 3, j.now, "ben", "wrong data", j.now + 7));
+    EXPECT_FALSE(TRY(approval_of(tx, "rides", 3, j.now)).has_value());
+    std::vector<std::string> told;
+    for (const graph::LoggedEvent& e :
+         TRY(graph::events_about(tx, {graph::kind::kModelVersion, "rides/3"}, 10)))
+      if (e.event.type.ends_with("approved")) told.push_back(e.event.type + " " + e.event.actor);
+    EXPECT_EQ(told, (std::vector<std::string>{"model_version.approved ann",
+                                              "model_version.disapproved ben"}));
+    return {};
+  });
+}
+
 TEST_P(DeliveryStore, QuarantineAndWaiversAreListed) {
   write([](db::Tx& tx, Journey& j) -> Result<> {
     TRY(j.request(3));

@@ -20,10 +20,11 @@ constexpr StatusName kStatuses[] = {{GateStatus::kPass, "pass"},
                                     {GateStatus::kWaived, "waived"},
                                     {GateStatus::kError, "error"}};
 
-Result<> check_text(const char* what, const std::string& text) {
-  if (trim(text).empty()) return invalid(std::string("a waiver needs a ") + what);
+/// `whose`: "a waiver".
+Result<> check_text(const std::string& whose, const std::string& what, const std::string& text) {
+  if (trim(text).empty()) return invalid(whose + " needs a " + what);
   if (text.size() > kTextMax || !is_valid_utf8(text))
-    return invalid(std::string("the ") + what + " of a waiver is UTF-8 of at most " +
+    return invalid("the " + what + " of " + whose + " is UTF-8 of at most " +
                    std::to_string(kTextMax) + " bytes");
   return {};
 }
@@ -47,10 +48,10 @@ Result<GateStatus> gate_status_from(std::string_view word) {
 }
 
 Result<> check_waiver(const Waiver& waiver, UnixMs now_ms) {
-  TRY(check_text("gate", waiver.gate));
-  TRY(check_text("model", waiver.model));
-  TRY(check_text("name", waiver.name));
-  TRY(check_text("reason", waiver.reason));
+  TRY(check_text("a waiver", "gate", waiver.gate));
+  TRY(check_text("a waiver", "model", waiver.model));
+  TRY(check_text("a waiver", "name", waiver.name));
+  TRY(check_text("a waiver", "reason", waiver.reason));
   if (waiver.version < 0) return invalid("a version is a number from 1");
   if (waiver.expires_ms <= now_ms)
     return invalid("a waiver needs an expiry in the future, " + to_iso8601(waiver.expires_ms) +
@@ -58,6 +59,12 @@ Result<> check_waiver(const Waiver& waiver, UnixMs now_ms) {
   if (waiver.expires_ms > now_ms + kYearMs)
     return invalid("a waiver expires within a year, not at " + to_iso8601(waiver.expires_ms));
   return {};
+}
+
+Result<> check_approval(const Approval& approval) {
+  TRY(check_text("an approval", "model", approval.model));
+  TRY(check_text("an approval", "name", approval.name));
+  return check_text("an approval", "reason", approval.reason);
 }
 
 bool covers(const Waiver& waiver, const std::string& gate, const std::string& model,
@@ -98,8 +105,13 @@ GateSummary summarize(const std::vector<std::string>& wanted,
     else
       faults.push_back(gate + ": " + found->words);
   }
-  if (!open.empty()) return {GateOutcome::kRunning, "waiting for " + join(open, ", ")};
+  const bool only_person = open == std::vector<std::string>{kApproval};
+  if (!open.empty() && !only_person)
+    return {GateOutcome::kRunning, "waiting for " + join(open, ", ")};
+  // Nobody is asked about what does not pass anyhow.
   if (!faults.empty()) return {GateOutcome::kBlocked, join(faults, "; ")};
+  if (only_person)
+    return {GateOutcome::kRunning, "waiting for a person's approval", /*waits_for_person=*/true};
   if (passed.empty()) return {GateOutcome::kPassed, "no gates are asked for"};
   return {GateOutcome::kPassed, join(passed, ", ") + " passed"};
 }

@@ -44,10 +44,24 @@ bool covers(const Waiver& waiver, const std::string& gate, const std::string& mo
 GateVerdict waived(GateVerdict verdict, const std::vector<Waiver>& waivers,
                    const std::string& model, std::int64_t version, UnixMs now_ms);
 
+/// The gate that waits for a person.
+inline constexpr char kApproval[] = "approval";
+/// A person's word that one version may serve.
+struct Approval {
+  std::string model;
+  std::int64_t version = 0;
+  UnixMs made_ms = 0;  // when the version was made: another may have its number later
+  std::string name, reason;
+  UnixMs given_ms = 0;
+};
+/// kInvalid without a name or a reason; at most 2,000 bytes of each.
+Result<> check_approval(const Approval& approval);
+
 enum class GateOutcome { kRunning, kPassed, kBlocked };
 struct GateSummary {
   GateOutcome outcome = GateOutcome::kRunning;
   std::string words;  // "integrity and parity passed", "quality: ...; parity: no golden rows"
+  bool waits_for_person = false;  // running, and nothing but a person's approval is missing
 };
 /// kRunning until each of `wanted` has a verdict, so that a person sees all that is wrong at once.
 GateSummary summarize(const std::vector<std::string>& wanted,

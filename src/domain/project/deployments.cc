@@ -269,8 +269,8 @@ const Keys<Notification>& notification_keys() {
 }  // namespace
 
 const std::vector<std::string>& gate_names() {
-  static const std::vector<std::string> names = {"integrity", "signature", "contract",
-                                                 "parity",    "quality",   "performance"};
+  static const std::vector<std::string> names = {
+      "integrity", "signature", "contract", "parity", "quality", "performance", "approval"};
   return names;
 }
 

@@ -248,7 +248,7 @@ const Bad kBad[] = {
      "slipway.yaml:3:18: found the text \"m\", expected a map (the deployment \"d\") for \"d\""},
     {"Gate", deployment("    gates: [integrity, qualitty]\n"),
      "slipway.yaml:6:24: found the text \"qualitty\", expected integrity, signature, contract, "
-     "parity, quality or performance for \"gates\"; did you mean \"quality\"?"},
+     "parity, quality, performance or approval for \"gates\"; did you mean \"quality\"?"},
     {"GateTwice", deployment("    gates: [parity, parity]\n"),
      "slipway.yaml:6:21: found the gate \"parity\" a second time, expected it once"},
     {"StepKind", deployment("    rollout: [{canari: {percent: 5}}]\n"),

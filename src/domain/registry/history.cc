@@ -38,6 +38,7 @@ PastChange to_change(const LoggedEvent& logged) {
   change.from = text_at(event.data, "from");
   if (!change.from) change.from = text_at(event.data, "previous");
   change.to = text_at(event.data, "to");
+  change.why = text_at(event.data, "reason").value_or("");
   if (event.type == "model_version.imported") change.to = text_at(event.data, "stage");
   if (event.type == "registered_model.renamed") change.to = event.subject.id;
   return change;

@@ -23,6 +23,7 @@ struct PastChange {
   std::string who;
   std::string key;                      // of a tag; an alias
   std::optional<std::string> from, to;  // a stage, a value, a description, a name, a version
+  std::string why = {};                 // in a person's words; ""
   std::int64_t cause_seq = 0;           // the event that led to it; 0: somebody asked
 };
 
