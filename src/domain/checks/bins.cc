@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "base/check.h"
 
@@ -62,6 +63,26 @@ Bins Bins::restored(std::vector<double> edges, std::span<const std::int64_t> all
   CHECK(all.size() == bins.edges_.size() + 1);
   for (std::size_t i = 0; i < all.size(); ++i) bins.raw_[i] = all[i];
   return bins;
+}
+
+Bins Bins::stretched(double min, double max) const {
+  std::vector<double> edges = edges_;
+  edges.front() = min;
+  edges.back() = max;
+  std::vector<std::int64_t> counts = all();
+  counts[1] += std::exchange(counts.front(), 0);
+  counts[counts.size() - 2] += std::exchange(counts.back(), 0);
+  return restored(std::move(edges), counts);
+}
+
+bool Bins::are_even() const {
+  const double fair = static_cast<double>(total()) / kReferenceBins;
+  for (std::size_t i = 0; i + 1 < edges_.size(); ++i) {
+    const bool single = edges_[i + 1] == after(edges_[i]);
+    const auto count = static_cast<double>(raw_[i + 1]);
+    if (!single && count > 2 * fair) return false;
+  }
+  return true;
 }
 
 std::vector<double> edges_from_quantiles(std::span<const double> quantiles) {

@@ -29,6 +29,13 @@ class Bins {
   std::vector<std::int64_t> counts() const;
   std::int64_t total() const;
 
+  /// The same counts with the first and the last edge at `min` and `max`, so that nothing is outside.
+  /// Precondition: no value that was added lies outside of them, nor an edge within them.
+  Bins stretched(double min, double max) const;
+  /// Whether kReferenceBins of equal mass hold about that: none more than twice as much, but for
+  /// those of a single value.
+  bool are_even() const;
+
   /// As written: under, the bins, over. Precondition: edges + 1 counts.
   static Bins restored(std::vector<double> edges, std::span<const std::int64_t> all);
   std::vector<std::int64_t> all() const;

@@ -61,23 +61,6 @@ Result<Profile> planned_pass(const std::filesystem::path& path, const Plan& plan
   return profile;
 }
 
-/// The bins that a reference keeps: one a value where there are few values, else of equal mass.
-std::vector<double> reference_edges(const ColumnProfile& column) {
-  if (column.frequent && column.frequent->exact() && column.frequent->size() <= kReferenceBins) {
-    std::vector<double> values;
-    for (const Frequent::Item& item : column.frequent->items()) values.push_back(item.number);
-    std::sort(values.begin(), values.end());
-    return edges_from_values(values);
-  }
-  if (!column.quantiles) return {};
-  std::vector<double> shares;
-  for (int i = 0; i <= kReferenceBins; ++i) shares.push_back(i / double{kReferenceBins});
-  std::vector<double> quantiles = column.quantiles->quantiles(shares);
-  quantiles.front() = column.moments.min;
-  quantiles.back() = column.moments.max;
-  return edges_from_quantiles(quantiles);
-}
-
 /// Of a plan, what is left to do once all but the bins is known.
 Plan bins_only(const Plan& plan) {
   Plan bins;
@@ -95,6 +78,13 @@ Profile with_bins_of(Profile profile, const Profile& bins) {
   for (ColumnProfile& column : profile.columns) {
     if (const ColumnProfile* other = bins.find(column.name)) column.bins = other->bins;
   }
+  return profile;
+}
+
+/// The columns that have no bins.
+Profile without_bins(Profile profile) {
+  std::erase_if(profile.columns,
+                [](const ColumnProfile& column) { return column.bins.has_value(); });
   return profile;
 }
 
@@ -148,9 +138,10 @@ Result<Profile> profile_table(const std::filesystem::path& path, const Plan& pla
 Result<Profile> profile_fully(const std::filesystem::path& path, const PassOptions& options) {
   return with_patience(options, [&](const table::ScanOptions& scan) -> Result<Profile> {
     const Opened opened = TRY(look(path, scan));
-    const Plan plan = full_plan(opened.fields);
+    Plan plan = full_plan(opened.fields);
+    for (ColumnPlan& column : plan.columns) column.own_bins = true;
     const Profile first = TRY(one_pass(path, plan, scan));
-    const Plan second_plan = bins_only(with_bins(plan, first));
+    const Plan second_plan = bins_only(with_bins(plan, without_bins(first)));
     if (second_plan.columns.empty()) return first;
     const Profile second = TRY(planned_pass(path, second_plan, scan));
     return with_bins_of(first, second);

@@ -58,6 +58,9 @@ struct ColumnPlan {
   bool unique_while_likely = false;  // exactly only until it is clear that it is not
   bool confidential = false;         // no value of it goes into the profile as text
   std::vector<double> edges;         // of the bins; empty for none
+  /// Bins by its own quantiles, told from its first values; none at the end where those were not
+  /// like the others. Wants quantiles and frequent.
+  bool own_bins = false;
   std::vector<NamedRule> rules;
 };
 
@@ -101,7 +104,8 @@ struct PassOptions {
 /// One pass over a file. Columns that the plan names and the file lacks are left out.
 Result<Profile> profile_table(const std::filesystem::path& path, const Plan& plan,
                               const PassOptions& options = {});
-/// All there is to know, with bins by its own quantiles: two passes. A reference.
+/// All there is to know, with bins by its own quantiles: one pass, and another one for columns whose
+/// first values are not like the others. A reference.
 Result<Profile> profile_fully(const std::filesystem::path& path, const PassOptions& options = {});
 
 }  // namespace slipway::checks

@@ -137,4 +137,20 @@ Result<Profile> merged(const Profile& a, const Profile& b) {
   return all;
 }
 
+std::vector<double> reference_edges(const ColumnProfile& column) {
+  if (column.frequent && column.frequent->exact() && column.frequent->size() <= kReferenceBins) {
+    std::vector<double> values;
+    for (const Frequent::Item& item : column.frequent->items()) values.push_back(item.number);
+    std::sort(values.begin(), values.end());
+    return edges_from_values(values);
+  }
+  if (!column.quantiles) return {};
+  std::vector<double> shares;
+  for (int i = 0; i <= kReferenceBins; ++i) shares.push_back(i / double{kReferenceBins});
+  std::vector<double> quantiles = column.quantiles->quantiles(shares);
+  quantiles.front() = column.moments.min;
+  quantiles.back() = column.moments.max;
+  return edges_from_quantiles(quantiles);
+}
+
 }  // namespace slipway::checks

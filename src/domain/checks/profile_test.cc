@@ -308,5 +308,63 @@ TEST(ProfileTable, ALateCellOfAnotherTypeMakesAColumnText) {
   EXPECT_EQ(profile->rows, 100'001);
 }
 
+/// A table of one column of whole numbers, `value` of each row.
+template <class Value>
+std::filesystem::path table_of(table::TestFolder& folder, int rows, Value value) {
+  std::string text = "n\n";
+  for (int i = 0; i < rows; ++i) text += std::to_string(value(i)) + "\n";
+  return folder.write("table.csv", text);
+}
+
+/// The bins that two passes give.
+Bins bins_by_all(const std::filesystem::path& path) {
+  const Plan full = full_plan({{"n", Type::kInteger}});
+  const auto first = profile_table(path, full);
+  const auto second = profile_table(path, with_bins(full, *first));
+  return *second->find("n")->bins;
+}
+
+TEST(ProfileFully, BinsOfAFewRowsAreThoseOfAllOfThem) {
+  table::TestFolder folder;
+  const auto path = table_of(folder, 10'000, [](int i) { return i * 7919 % 10'007; });
+  const auto profile = profile_fully(path);
+  ASSERT_TRUE(profile.ok()) << profile.error().message;
+  const Bins all = bins_by_all(path);
+  EXPECT_EQ(profile->find("n")->bins->edges(), all.edges());
+  EXPECT_EQ(profile->find("n")->bins->all(), all.all());
+}
+
+TEST(ProfileFully, BinsOfManyAreToldByTheFirstOnesWhereThoseAreLikeTheOthers) {
+  table::TestFolder folder;
+  const auto path = table_of(folder, 60'000, [](int i) { return i * 7919LL % 60'013; });
+  const auto profile = profile_fully(path);
+  ASSERT_TRUE(profile.ok()) << profile.error().message;
+  const Bins& bins = *profile->find("n")->bins;
+  EXPECT_NE(bins.edges(), bins_by_all(path).edges());
+  EXPECT_TRUE(bins.are_even());
+  EXPECT_EQ(bins.total(), 60'000);
+  EXPECT_EQ(bins.under() + bins.over(), 0);
+  EXPECT_EQ(bins.edges().front(), profile->find("n")->moments.min);
+  EXPECT_EQ(bins.edges().back(), profile->find("n")->moments.max);
+}
+
+TEST(ProfileFully, BinsOfASortedTableAreThoseOfAllOfIt) {
+  table::TestFolder folder;
+  const auto path = table_of(folder, 60'000, [](int i) { return i; });
+  const auto profile = profile_fully(path);
+  ASSERT_TRUE(profile.ok()) << profile.error().message;
+  EXPECT_EQ(profile->find("n")->bins->edges(), bins_by_all(path).edges());
+  EXPECT_EQ(profile->find("n")->bins->all(), bins_by_all(path).all());
+}
+
+TEST(ProfileFully, AValueThatComesLateHasItsOwnBinToo) {
+  table::TestFolder folder;
+  const auto path = table_of(folder, 40'000, [](int i) { return i < 30'000 ? i % 5 : i % 6; });
+  const auto profile = profile_fully(path);
+  ASSERT_TRUE(profile.ok()) << profile.error().message;
+  EXPECT_EQ(profile->find("n")->bins->all(), bins_by_all(path).all());
+  EXPECT_EQ(profile->find("n")->bins->counts().size(), 6u);
+}
+
 }  // namespace
 }  // namespace slipway::checks

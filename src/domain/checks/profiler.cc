@@ -21,6 +21,7 @@ using table::Type;
 
 constexpr std::size_t kNumbersMax = 10'000;  // different whole numbers that are counted one by one
 constexpr std::size_t kRealsMax = 400;       // other numbers
+constexpr std::size_t kEarly = 16'384;       // values that own bins are told from
 
 /// Hashes seen so far, for exact uniqueness; empty once there are too many.
 class Seen {
@@ -228,6 +229,7 @@ class ColumnFill {
     profile_.type = field.type;
     const bool numeric = profile_.numeric();
     if (numeric && Bins::are_edges(plan.edges)) profile_.bins.emplace(plan.edges);
+    own_bins_ = numeric && plan.own_bins && !profile_.bins;
     if (numeric && plan.quantiles) profile_.quantiles.emplace();
     if (plan.distinct) profile_.distinct.emplace();
     if (plan.frequent && field.type != Type::kOther) {
@@ -257,6 +259,7 @@ class ColumnFill {
   ColumnProfile result() const {
     ColumnProfile result = profile_;
     if (plan_->unique) result.uniqueness = seen_.result();
+    if (own_bins_) result.bins = own_bins(result);
     for (const RuleCounter& rule : rules_) result.rules[rule.id()] = rule.count();
     return result;
   }
@@ -271,13 +274,46 @@ class ColumnFill {
   void add_numbers(const ColumnView& view, std::size_t rows) {
     std::span<const double> values = dense(view, rows);
     profile_.moments.add(values);
-    if (profile_.bins) profile_.bins->add(values);
     if (profile_.quantiles) profile_.quantiles->add(values);
     if (profile_.order) add_order(values);
     if (profile_.distinct || counts_values() || plan_->unique) add_hashes(view, values);
+    add_bins(values);
     for (RuleCounter& rule : rules_) {
       if (!rule.all_keep(values)) count_rule(rule, view, values);
     }
+  }
+
+  // --- bins ---
+
+  /// After all that tells the edges of own bins.
+  void add_bins(std::span<const double> values) {
+    if (profile_.bins) return profile_.bins->add(values);
+    if (!own_bins_) return;
+    early_.insert(early_.end(), values.begin(), values.end());
+    if (early_.size() < kEarly) return;
+    profile_.bins = bins_of_early(profile_);
+    early_ = {};
+  }
+
+  /// Nothing where no edges can be told.
+  std::optional<Bins> bins_of_early(const ColumnProfile& seen) const {
+    std::vector<double> edges = reference_edges(seen);
+    if (!Bins::are_edges(edges)) return std::nullopt;
+    Bins bins(std::move(edges));
+    bins.add(early_);
+    return bins;
+  }
+
+  /// At the end: of all values where they were few, else those of the first ones if these turn out
+  /// to be like the others.
+  std::optional<Bins> own_bins(const ColumnProfile& seen) const {
+    if (!seen.bins) return early_.empty() ? std::nullopt : bins_of_early(seen);
+    const bool of_values = seen.frequent && seen.frequent->exact() &&
+                           seen.frequent->size() <= static_cast<std::size_t>(kReferenceBins);
+    if (of_values)
+      return reference_edges(seen) == seen.bins->edges() ? seen.bins : std::nullopt;
+    Bins bins = seen.bins->stretched(seen.moments.min, seen.moments.max);
+    return bins.are_even() ? std::optional(std::move(bins)) : std::nullopt;
   }
 
   /// The finite values one after the other; row_of() tells where each came from.
@@ -428,6 +464,8 @@ class ColumnFill {
 
   const ColumnPlan* plan_;
   ColumnProfile profile_;
+  bool own_bins_ = false;
+  std::vector<double> early_;  // until there are enough to tell own bins
   Seen seen_;
   std::vector<RuleCounter> rules_;
   std::array<double, kChunkRowsMax> buffer_;
