@@ -1,5 +1,6 @@
 #include "domain/checks/bins.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -67,8 +68,8 @@ Bins Bins::restored(std::vector<double> edges, std::span<const std::int64_t> all
 
 Bins Bins::stretched(double min, double max) const {
   std::vector<double> edges = edges_;
-  edges.front() = min;
-  edges.back() = max;
+  edges.front() = std::min(edges.front(), min);
+  edges.back() = std::max(edges.back(), max);
   std::vector<std::int64_t> counts = all();
   counts[1] += std::exchange(counts.front(), 0);
   counts[counts.size() - 2] += std::exchange(counts.back(), 0);

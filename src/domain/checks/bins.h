@@ -29,8 +29,8 @@ class Bins {
   std::vector<std::int64_t> counts() const;
   std::int64_t total() const;
 
-  /// The same counts with the first and the last edge at `min` and `max`, so that nothing is outside.
-  /// Precondition: no value that was added lies outside of them, nor an edge within them.
+  /// The same counts with the first and the last edge moved out to `min` and `max`, between which all
+  /// that was added lies: nothing is outside any more.
   Bins stretched(double min, double max) const;
   /// Whether kReferenceBins of equal mass hold about that: none more than twice as much, but for
   /// those of a single value.
