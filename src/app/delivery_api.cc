@@ -289,11 +289,11 @@ constexpr ActionName kActions[] = {
     {"freeze", [](db::Tx& tx, const std::string& d, const DeliveryRequest& r,
                   UnixMs now) { return delivery::freeze(tx, d, actor_of(r), r.reason, now); }},
     {"unfreeze", [](db::Tx& tx, const std::string& d, const DeliveryRequest& r,
-                    UnixMs now) { return delivery::unfreeze(tx, d, actor_of(r), now); }},
+                    UnixMs now) { return delivery::unfreeze(tx, d, actor_of(r), r.reason, now); }},
     {"pause", [](db::Tx& tx, const std::string& d, const DeliveryRequest& r,
                  UnixMs now) { return delivery::pause(tx, d, actor_of(r), r.reason, now); }},
     {"resume", [](db::Tx& tx, const std::string& d, const DeliveryRequest& r,
-                  UnixMs now) { return delivery::resume(tx, d, actor_of(r), now); }},
+                  UnixMs now) { return delivery::resume(tx, d, actor_of(r), r.reason, now); }},
 };
 
 Result<> act(db::Tx& tx, const DeliveryWorld& world, const std::string& name,

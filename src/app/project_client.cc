@@ -91,12 +91,12 @@ Result<ProjectRequest> gather_project(const std::filesystem::path& root) {
 Result<wire::Json> plan_at(const ProjectPlace& place, const ProjectRequest& request) {
   if (has_state(place.state)) {
     StateFolder state = TRY(StateFolder::open(place.state));
-    std::optional<Owner> owner = TRY(announced_owner(state));
+    std::optional<Owner> owner = TRY(living_owner(state));
     // Beside one that is stopped the catalogue can be read.
     if (owner && require_answer(*owner, place.state).ok()) {
       Result<wire::Json> answer =
           post(owner->url + "/api/slipway/v1/project/plan", TRY(state.secret()), request);
-      // An owner that was killed leaves its announcement behind.
+      // It may end meanwhile.
       if (answer.ok() || answer.error().code != Code::kUnavailable) return answer;
     }
   }

@@ -120,6 +120,16 @@ Result<std::optional<Owner>> announced_owner(const StateFolder& state) {
       Owner{static_cast<pid_t>(file.pid), file.url, file.what, file.store, file.artifacts});
 }
 
+Result<std::optional<Owner>> living_owner(const StateFolder& state) {
+  const std::filesystem::path file = state.path() / "owner.lock";
+  const Fd lock(open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!lock && errno == ENOENT) return std::optional<Owner>();
+  if (!lock) return system_error("cannot open " + file.string(), errno);
+  // Shared and given back at once: whoever looks does not keep out another who looks.
+  if (flock(lock.get(), LOCK_SH | LOCK_NB) == 0) return std::optional<Owner>();
+  return announced_owner(state);
+}
+
 std::string attempt_token(std::string_view secret, std::string_view attempt) {
   return std::string(kTokenPrefix) + std::string(attempt) + "." + hmac_sha256_hex(secret, attempt);
 }

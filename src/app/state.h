@@ -60,6 +60,9 @@ class Ownership {
 
 /// Who announced itself last; that it still lives is for try_take() to tell.
 Result<std::optional<Owner>> announced_owner(const StateFolder& state);
+/// The one that announced itself, if somebody has the lock: one that was killed may have left its
+/// word, and who listens at that address now is not to be shown the secret.
+Result<std::optional<Owner>> living_owner(const StateFolder& state);
 
 /// The token of one attempt: whoever shows it acts for that attempt. Nothing needs to be stored to
 /// check it.

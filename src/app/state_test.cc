@@ -55,7 +55,11 @@ TEST_F(StateTest, TellsWhereTheOwnerAnswersAndForgetsOneThatIsGone) {
     ASSERT_TRUE(found);
     EXPECT_EQ(found->pid, 42);
     EXPECT_EQ(found->url, "http://127.0.0.1:1");
+    EXPECT_TRUE(*living_owner(state));
   }
+  // Its word is there still; whoever answers at that address now is another.
+  EXPECT_TRUE(*announced_owner(state));
+  EXPECT_FALSE(*living_owner(state));
   std::optional<Ownership> next = std::move(Ownership::try_take(state)).value();
   EXPECT_FALSE(*announced_owner(state));
 }

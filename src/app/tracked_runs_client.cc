@@ -12,18 +12,23 @@ using wire::Json;
 constexpr std::chrono::minutes kPatience{30};
 constexpr char kRoot[] = "/tracked-runs";
 
-/// A server that answers, with what it lets us in by.
+/// A server that is to be asked, with what it lets us in by; `perhaps`: it may end meanwhile.
 struct Peer {
   std::string url, secret;
+  bool perhaps = false;
 };
+/// Beside one that has ended the catalogue answers.
+bool has_ended(const Peer& peer, const Error& error) {
+  return peer.perhaps && error.code == Code::kUnavailable;
+}
 Result<std::optional<Peer>> peer_of(const std::filesystem::path& state) {
   if (const std::optional<Remote> remote = TRY(remote_server()))
     return std::optional(Peer{remote->url, remote->token});
   TRY(require_state(state));
   StateFolder folder = TRY(StateFolder::open(state));
-  const std::optional<Owner> owner = TRY(announced_owner(folder));
+  const std::optional<Owner> owner = TRY(living_owner(folder));
   if (!owner || !require_answer(*owner, state).ok()) return std::optional<Peer>();
-  return std::optional(Peer{owner->url, TRY(folder.secret())});
+  return std::optional(Peer{owner->url, TRY(folder.secret()), /*perhaps=*/true});
 }
 
 template <class Here>
@@ -36,7 +41,10 @@ auto open_here(const RunsPlace& place, bool changes, const Here& here)
   std::unique_ptr<db::Pool> pool =
       TRY(db::Pool::open(place.store.empty() ? catalogue_uri(place.state) : place.store,
                          all_migrations(), metrics, options));
-  std::unique_ptr<tracking::Tracking> tracking = TRY(tracking::Tracking::open(*pool, clock));
+  tracking::TrackingOptions looking;
+  looking.makes_default = changes;
+  std::unique_ptr<tracking::Tracking> tracking =
+      TRY(tracking::Tracking::open(*pool, clock, std::move(looking)));
   auto done = here(TrackedWorld{*tracking, *pool});
   pool.reset();  // finishes what was queued
   return done;
@@ -62,7 +70,8 @@ Result<Json> tracked_runs_at(const RunsPlace& place, const std::string& path,
         place.state, [&] { return open_here(place, true, here); }, there);
   }
   if (const std::optional<Peer> peer = TRY(peer_of(place.state))) {
-    return there(peer->url, peer->secret);
+    Result<Json> answer = there(peer->url, peer->secret);
+    if (answer.ok() || !has_ended(*peer, answer.error())) return answer;
   }
   return open_here(place, false, here);
 }
@@ -72,11 +81,12 @@ Result<> export_at(
     const std::function<Result<std::shared_ptr<http::BodyReader>>(const TrackedWorld&)>& here,
     const std::function<Result<>(std::string_view)>& take) {
   const std::optional<Peer> peer = TRY(peer_of(place.state));
-  if (!peer) {
+  const auto from_catalogue = [&] {
     return open_here(place, false, [&](const TrackedWorld& world) -> Result<> {
       return pass_on(*TRY(here(world)), take);
     });
-  }
+  };
+  if (!peer) return from_catalogue();
   http::ClientRequest request;
   request.method = http::Method::kPost;
   request.url = peer->url + "/api/slipway/v1" + kRoot + "/export";
@@ -85,7 +95,9 @@ Result<> export_at(
   request.body = body;
   request.timeout = kPatience;
   const std::unique_ptr<http::Client> client = http::make_client();
-  const std::unique_ptr<http::Incoming> answer = TRY(client->open(request));
+  Result<std::unique_ptr<http::Incoming>> opened = client->open(request);
+  if (!opened.ok() && has_ended(*peer, opened.error())) return from_catalogue();
+  const std::unique_ptr<http::Incoming> answer = TRY(std::move(opened));
   constexpr int kOk = 200;
   if (answer->head().status == kOk) return pass_on(*answer, take);
   http::Response refused;

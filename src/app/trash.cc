@@ -111,11 +111,46 @@ Result<std::string> Trash::why_kept(db::Tx& tx, const std::string& run_id) const
   return std::string();
 }
 
+namespace {
+
+Result<> check_selectors(const EmptyRequest& request) {
+  const auto is_empty = [](const auto& given) { return given && given->empty(); };
+  const char* empty = is_empty(request.older_than)       ? "older_than"
+                      : is_empty(request.run_ids)        ? "run_ids"
+                      : is_empty(request.experiment_ids) ? "experiment_ids"
+                                                         : nullptr;
+  if (empty == nullptr) return {};
+  return invalid(std::string("found `") + empty +
+                 "` that names nothing; left out, everything that is deleted is meant");
+}
+
+/// What is removed for good is not asked for by a word that is misspelt.
+Result<> check_members(std::string_view body) {
+  static const std::vector<std::string> known = {"older_than", "run_ids", "experiment_ids",
+                                                 "force",      "dry_run", "actor"};
+  const Json json = TRY(wire::parse(body));
+  if (!json.is_object())
+    return invalid("found no object, expected one such as {\"dry_run\": true}");
+  for (const auto& [name, value] : json.as_object()) {
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    const auto near = nearest(name, known);
+    constexpr std::size_t kShown = 60;
+    return invalid("a request to empty the trash has no member '" +
+                   std::string(take_code_points(name, kShown)) + "'" +
+                   (near ? "; did you mean '" + *near + "'?" : "") + " (it has " +
+                   join(known, ", ") + ")");
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<Trash::Plan> Trash::plan(db::Tx& tx, const EmptyRequest& request, UnixMs now_ms) const {
+  TRY(check_selectors(request));
   tracking::TrashQuery query;
-  if (!request.older_than.empty()) query.older_than = request.older_than;
-  if (!request.run_ids.empty()) query.run_ids = request.run_ids;
-  for (const std::string& text : request.experiment_ids) {
+  query.older_than = request.older_than;
+  query.run_ids = request.run_ids;
+  for (const std::string& text : request.experiment_ids.value_or(std::vector<std::string>())) {
     const auto id = to_int64(text);
     if (!id) return invalid("found the experiment id '" + text + "', expected a number");
     query.experiments.push_back(*id);
@@ -134,7 +169,7 @@ Result<Trash::Plan> Trash::plan(db::Tx& tx, const EmptyRequest& request, UnixMs 
       plan.removals.push_back({0, Removed::kRun, run_id, run.artifact_uri, "", false});
       continue;
     }
-    if (named(request.run_ids)) {
+    if (request.run_ids && named(*request.run_ids)) {
       return Error{Code::kConflict,
                    "Run " + run_id + " can't be removed: " + why +
                        ". For it to be removed nevertheless, force it by its id.",
@@ -162,7 +197,7 @@ Result<Trash::Plan> Trash::plan(db::Tx& tx, const EmptyRequest& request, UnixMs 
     return {};
   };
   const std::int64_t age =
-      request.older_than.empty() ? 0 : TRY(tracking::parse_age(request.older_than));
+      request.older_than ? TRY(tracking::parse_age(*request.older_than)) : 0;
   for (const auto& model : TRY(registry::deleted_logged_models(tx, now_ms - age)))
     TRY(add_model(model));
   for (const std::int64_t id : condemned.experiments) {
@@ -267,6 +302,7 @@ void mount_trash(http::Router& router, Trash& trash) {
       {http::Method::kPost, "", http::manages("tracking"), http::Place::kBlocking, kBodyBytesMax},
       [&trash](http::Request& request) -> Result<http::Response> {
         constexpr std::size_t kNameMax = 256;
+        TRY(check_members(request.body));
         const auto body = TRY(wire::decode<EmptyRequest>(request.body));
         const std::string actor = actor_of(request, body.actor.substr(0, kNameMax));
         return http::Response::json(wire::dump(TRY(trash.ask(body, actor))));

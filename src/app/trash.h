@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,8 +20,10 @@
 namespace slipway::app {
 
 struct EmptyRequest {
-  std::string older_than;                            // "30d"; "": however long they are deleted
-  std::vector<std::string> run_ids, experiment_ids;  // none: all that are deleted
+  // Left out: however long they are deleted, all of them. Empty ones are refused: a selector that
+  // came out empty is no wish to empty the trash.
+  std::optional<std::string> older_than;  // "30d"
+  std::optional<std::vector<std::string>> run_ids, experiment_ids;
   std::vector<std::string> force;  // runs that go though a version was made of them: by their ids
   bool dry_run = false;
   std::string actor;  // of the owner of the state folder; others are who they are

@@ -270,11 +270,12 @@ Result<> put_out(const Arguments& arguments, const Surroundings& surroundings,
     surroundings.out << document;
     return {};
   }
-  const path file = surroundings.folder / target;
   std::error_code ignored;
+  const path named = surroundings.folder / target;
+  if (named.has_parent_path()) std::filesystem::create_directories(named.parent_path(), ignored);
+  const path file = TRY(file_to_write(named));
   if (keep_existing && std::filesystem::exists(file, ignored) && !arguments.on("force"))
     return conflict(file.string() + " exists already: --force replaces it");
-  if (file.has_parent_path()) std::filesystem::create_directories(file.parent_path(), ignored);
   TRY(write_file_atomic(file, content));
   if (surroundings.json) surroundings.out << document_of("file", target);
   return {};

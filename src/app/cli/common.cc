@@ -40,6 +40,21 @@ std::string hint_of(const std::string& name, const std::vector<std::string>& kno
   return text;
 }
 
+Result<std::filesystem::path> file_to_write(const std::filesystem::path& named) {
+  std::error_code failed;
+  const std::filesystem::path target = std::filesystem::weakly_canonical(named, failed);
+  if (failed) return usage("cannot write " + named.string() + ": " + failed.message());
+  const auto kind = std::filesystem::status(target, failed).type();
+  const bool is_new = kind == std::filesystem::file_type::not_found;
+  if (!is_new && kind != std::filesystem::file_type::regular)
+    return usage(named.string() + " is no file: -o replaces what is there; `-o -`, or none, writes "
+                                  "to standard output where that is possible");
+  if (is_new && !std::filesystem::is_directory(target.parent_path(), failed))
+    return usage("there is no folder " + target.parent_path().string() + " to write " +
+                 target.filename().string() + " into");
+  return target;
+}
+
 Error usage(const std::string& message) {
   return with_tag(invalid(message), "usage");
 }

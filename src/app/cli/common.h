@@ -25,6 +25,10 @@ std::string user_name();
 /// "; did you mean 'NEAR'?", or "; known: A, B and 3 more", or "" where nothing is known.
 std::string hint_of(const std::string& name, const std::vector<std::string>& known);
 
+/// Where -o writes: a symbolic link is followed. kInvalid, tag "usage", for a device, a pipe or a
+/// folder: what is there would be replaced by a file; and where there is no such folder.
+Result<std::filesystem::path> file_to_write(const std::filesystem::path& named);
+
 /// The command was used wrongly (exit code 2).
 Error usage(const std::string& message);
 

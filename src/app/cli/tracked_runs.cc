@@ -11,6 +11,7 @@
 #include "app/tracked_runs_client.h"
 #include "app/trash.h"
 #include "base/file.h"
+#include "base/terminal.h"
 #include "base/text.h"
 #include "io/table/table.h"
 
@@ -58,6 +59,11 @@ Result<> no_more(const Arguments& arguments) {
                arguments.positional[1] + "'");
 }
 
+/// A member that whoever logged the run wrote.
+std::string shown_at(const Json& json, std::string_view key) {
+  return for_terminal(text_at(json, key));
+}
+
 // --- best ---
 
 /// Six digits are what a person reads.
@@ -72,6 +78,13 @@ std::string padded(std::string text, std::size_t width) {
   const std::size_t length = count_code_points(text);
   if (length < width) text.append(width - length, ' ');
   return text + "  ";
+}
+
+/// For a column of a table.
+std::string cut(const std::string& text) {
+  constexpr std::size_t kWidth = 60;
+  const std::string_view shown = take_code_points(text, kWidth);
+  return std::string(shown) + (shown.size() < text.size() ? "..." : "");
 }
 
 using Line = std::vector<std::string>;
@@ -107,24 +120,24 @@ void print_best(const Json& json, std::ostream& out) {
   const Json::Array& contenders = list_at(json, "contenders");
   const std::string across = text_at(json, "across");
   const bool lower = text_at(json, "goal") == "minimize";
-  out << text_at(json, "metric") << " (" << text_at(json, "taken") << ", "
+  out << shown_at(json, "metric") << " (" << text_at(json, "taken") << ", "
       << (lower ? "lower" : "higher") << " is better): " << number_at(json, "runs") << " runs";
   if (number_at(json, "not_finite") > 0)
     out << ", " << number_at(json, "not_finite") << " without a finite value left out";
   out << "\n";
   std::vector<Line> lines{{across.empty()         ? "configuration"
                            : across == "branches" ? "branch"
-                                                  : across,
+                                                  : for_terminal(across),
                            "best run", "value", "runs", "mean",
                            percent(json.find("confidence")->as_double()) + " interval", ""}};
   std::size_t number = 0;
   for (const Json& one : contenders) {
-    std::string group = text_at(one, "group");
+    std::string group = cut(shown_at(one, "group"));
     if (across.empty()) group = std::to_string(++number);
     if (group.empty()) group = "(none)";
     const Json& interval = *one.find("interval");
     lines.push_back(
-        {group, text_at(one, "run_id") + " " + text_at(one, "name"), number_of(*one.find("value")),
+        {group, text_at(one, "run_id") + " " + cut(shown_at(one, "name")), number_of(*one.find("value")),
          std::to_string(number_at(one, "runs")), number_of(*one.find("mean")),
          interval.is_null()
              ? "-"
@@ -135,7 +148,7 @@ void print_best(const Json& json, std::ostream& out) {
   if (!across.empty() && number_at(json, "groups") > static_cast<std::int64_t>(contenders.size()))
     out << "(the best " << contenders.size() << " of " << number_at(json, "groups")
         << "; --limit shows more)\n";
-  out << text_at(json, "verdict") << "\n";
+  out << shown_at(json, "verdict") << "\n";
 }
 
 Result<BestRequest> best_of(const Arguments& arguments) {
@@ -182,9 +195,9 @@ int run_best(const Arguments& arguments, const Surroundings& surroundings) {
 // --- show ---
 
 void print_run(const Json& run, std::ostream& out) {
-  out << text_at(run, "run_id") << "  " << text_at(run, "name") << "  " << text_at(run, "status")
+  out << text_at(run, "run_id") << "  " << shown_at(run, "name") << "  " << text_at(run, "status")
       << (run.find("deleted")->as_bool() ? "  deleted" : "") << "\n  experiment "
-      << text_at(run, "experiment") << " (" << text_at(run, "experiment_id") << ")\n  "
+      << shown_at(run, "experiment") << " (" << text_at(run, "experiment_id") << ")\n  "
       << text_at(run, "start_time") << " to "
       << (run.find("end_time")->is_null() ? "now" : text_at(run, "end_time")) << "\n";
   for (const char* kind : {"params", "metrics", "tags"}) {
@@ -192,11 +205,11 @@ void print_run(const Json& run, std::ostream& out) {
     if (members.empty()) continue;
     out << kind << "\n";
     for (const auto& [key, value] : members) {
-      out << "  " << key << " = ";
+      out << "  " << for_terminal(key) << " = ";
       if (value.is_string()) {
         constexpr std::size_t kShown = 200;
         const std::string_view text = take_code_points(value.as_string(), kShown);
-        out << text << (text.size() < value.as_string().size() ? "..." : "") << "\n";
+        out << for_terminal(text) << (text.size() < value.as_string().size() ? "..." : "") << "\n";
         continue;
       }
       const std::int64_t points = number_at(value, "points");
@@ -208,7 +221,7 @@ void print_run(const Json& run, std::ostream& out) {
     }
   }
   for (const Json& dataset : list_at(run, "datasets"))
-    out << "used " << dataset.as_string() << "\n";
+    out << "used " << for_terminal(dataset.as_string()) << "\n";
 }
 
 int run_show(const Arguments& arguments, const Surroundings& surroundings) {
@@ -232,7 +245,7 @@ void print_many(const Json& json, const std::string& verb, std::ostream& out) {
       << (count == 1 ? " run" : " runs") << "\n";
   const Json::Array& some = list_at(json, "some");
   for (const Json& run : some)
-    out << "  " << text_at(run, "run_id") << "  " << text_at(run, "name") << "\n";
+    out << "  " << text_at(run, "run_id") << "  " << shown_at(run, "name") << "\n";
   if (count > static_cast<std::int64_t>(some.size()))
     out << "  and " << count - static_cast<std::int64_t>(some.size()) << " more\n";
   if (!dry && verb == "delete" && count > 0)
@@ -251,7 +264,7 @@ int run_many(const Arguments& arguments, const Surroundings& surroundings) {
   if (request.experiments.empty())
     return report(usage("`runs " + verb + "` needs --experiment: an id or a name, or several"),
                   surroundings);
-  if (request.filter.empty() && !request.all)
+  if (trim(request.filter).empty() && !request.all)
     return report(
         usage("`runs " + verb + "` needs --filter, or --all for every run of the experiment"),
         surroundings);
@@ -401,7 +414,9 @@ int run_export(const Arguments& arguments, const Surroundings& surroundings) {
   const RunsPlace place = place_of(arguments, surroundings);
   const std::string output = flag(arguments, "output");
   if (!output.empty() && output != "-") {
-    return show(export_to(place, request, *format, surroundings.folder / output), surroundings,
+    const Result<std::filesystem::path> target = file_to_write(surroundings.folder / output);
+    if (!target.ok()) return report(target.error(), surroundings);
+    return show(export_to(place, request, *format, *target), surroundings,
                 [](const Json& json, std::ostream& out) {
                   out << "wrote " << text_at(json, "file") << ", " << number_at(json, "bytes")
                       << " bytes\n";
@@ -453,9 +468,14 @@ void print_emptied(const Json& json, std::ostream& out) {
 int run_gc(const Arguments& arguments, const Surroundings& surroundings) {
   if (Result<> none = no_more(arguments); !none.ok()) return report(none.error(), surroundings);
   EmptyRequest request;
-  request.older_than = flag(arguments, "older-than");
-  request.run_ids = listed(arguments, "run-ids");
-  request.experiment_ids = listed(arguments, "experiment-ids");
+  for (const char* selector : {"older-than", "run-ids", "experiment-ids"})
+    if (arguments.on(selector) && listed(arguments, selector).empty())
+      return report(usage(std::string("found --") + selector +
+                          " that names nothing; without it everything that is deleted is meant"),
+                    surroundings);
+  if (arguments.on("older-than")) request.older_than = flag(arguments, "older-than");
+  if (arguments.on("run-ids")) request.run_ids = listed(arguments, "run-ids");
+  if (arguments.on("experiment-ids")) request.experiment_ids = listed(arguments, "experiment-ids");
   request.force = listed(arguments, "force");
   request.dry_run = arguments.on("dry-run");
   request.actor = user_name();

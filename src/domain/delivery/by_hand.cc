@@ -54,19 +54,20 @@ Result<> freeze(db::Tx& tx, const std::string& deployment, const std::string& ac
 }
 
 Result<> unfreeze(db::Tx& tx, const std::string& deployment, const std::string& actor,
-                  UnixMs now_ms) {
-  TRY(check_person(actor, ""));
+                  const std::string& reason, UnixMs now_ms) {
+  TRY(check_person(actor, reason));
   Deployment d = TRY(rows::get_deployment(tx, deployment));
   if (d.frozen_by.empty()) return conflict(deployment + " is not frozen");
   d.frozen_by = d.frozen_reason = "";
   d.updated_ms = now_ms;
   TRY(rows::update_deployment(tx, d));
-  TRY(tell(tx, "deployment.unfrozen", d.name, actor, 0, Json(Json::Object{}), now_ms));
+  TRY(tell(tx, "deployment.unfrozen", d.name, actor, 0, Json(Json::Object{{"reason", reason}}),
+           now_ms));
   // What was held back had no fair chance: its wait begins again.
   auto active = TRY(active_rollout(tx, deployment));
   if (!active) return {};
   active->waiting_since_ms = now_ms;
-  return keep(tx, *active, "unfreeze", "rollout.unfrozen", actor, "", now_ms);
+  return keep(tx, *active, "unfreeze", "rollout.unfrozen", actor, reason, now_ms);
 }
 
 Result<> pause(db::Tx& tx, const std::string& deployment, const std::string& actor,
@@ -79,14 +80,14 @@ Result<> pause(db::Tx& tx, const std::string& deployment, const std::string& act
 }
 
 Result<> resume(db::Tx& tx, const std::string& deployment, const std::string& actor,
-                UnixMs now_ms) {
-  TRY(check_person(actor, ""));
+                const std::string& reason, UnixMs now_ms) {
+  TRY(check_person(actor, reason));
   Rollout r = TRY(get_active(tx, deployment));
   if (r.paused.empty()) return conflict("the rollout is not paused");
   r.paused = "";
   r.undecided = false;
   r.waiting_since_ms = now_ms;
-  return keep(tx, r, "resume", "rollout.resumed", actor, "", now_ms);
+  return keep(tx, r, "resume", "rollout.resumed", actor, reason, now_ms);
 }
 
 Result<> ask_rollback(db::Tx& tx, const std::string& deployment, const std::string& actor,

@@ -34,9 +34,10 @@ class Spread {
     const double m = clusters();
     return m / (m - 1) * squares(residuals_);
   }
-  /// Of a sum of events that would have the variance `independent`, from few clusters or many.
-  double variance_of_events(double independent) const {
-    if (is_known()) return variance();
+  /// Of a sum of events that would have the variance `independent`, from few clusters or many; at
+  /// most `most` times that.
+  double variance_of_events(double independent, double most) const {
+    if (is_known()) return std::min(variance(), most * independent);
     return std::min(squares(sums_), kBurstMax * independent);
   }
 
@@ -79,7 +80,7 @@ double Counted::share() const {
   return both == 0 ? 0 : real(candidate.trials) / real(both);
 }
 
-double design_effect(std::span<const CountedPart> parts) {
+double design_effect(std::span<const CountedPart> parts, double most) {
   Spread candidate, stable;
   double candidate_events = 0, stable_events = 0;
   for (const CountedPart& part : parts) {
@@ -95,12 +96,12 @@ double design_effect(std::span<const CountedPart> parts) {
     }
   }
   if (candidate_events + stable_events <= 0) return 1;
-  const double variance = candidate.variance_of_events(candidate_events) +
-                          stable.variance_of_events(stable_events);
+  const double variance = candidate.variance_of_events(candidate_events, most) +
+                          stable.variance_of_events(stable_events, most);
   return std::max(1.0, variance / (candidate_events + stable_events));
 }
 
-double paired_design_effect(const CountedPart& part) {
+double paired_design_effect(const CountedPart& part, double most) {
   Spread spread;
   double events = 0;
   const Counted& whole = part.whole;
@@ -112,7 +113,7 @@ double paired_design_effect(const CountedPart& part) {
     events += real(c.events()) / 4;
   }
   if (events <= 0) return 1;
-  return std::max(1.0, spread.variance_of_events(events) / events);
+  return std::max(1.0, spread.variance_of_events(events, most) / events);
 }
 
 int clusters_of_candidate(const CountedPart& part) {

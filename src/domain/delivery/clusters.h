@@ -23,8 +23,9 @@
 //
 //   [(1 - p)^2 V_c + p^2 V_s] / [(1 - p)^2 X_c + p^2 X_s]
 //
-// From a few clusters nothing can be estimated. Then each counts as one event for a burst of up to
-// kBurstMax: that many errors of one caller are no chance any more.
+// From a few clusters nothing can be estimated: each counts as one event. And what only a fault of
+// the candidate brings about (the other version was asked the same and could answer) shrinks by no
+// more than kBurstMax: that many errors of one caller are no chance any more, but harm to it.
 namespace slipway::delivery {
 
 /// From so many clusters on, each version's, their variance is estimated.
@@ -46,9 +47,10 @@ struct CountedPart {
 };
 
 /// Steps in which callers stayed with their version: what one caller adds to several adds up.
-double design_effect(std::span<const CountedPart> parts);
+/// At most `most`, and at most kBurstMax from a few clusters.
+double design_effect(std::span<const CountedPart> parts, double most = kBurstMax);
 /// Of pairs, where both versions had the same requests.
-double paired_design_effect(const CountedPart& part);
+double paired_design_effect(const CountedPart& part, double most = kBurstMax);
 /// Of them the candidate has answered so many, or more that share one; 0: unknown.
 int clusters_of_candidate(const CountedPart& part);
 

@@ -72,6 +72,15 @@ TEST(DesignEffect, OfAFewCallersIsTheirEventsEachUpToABurst) {
   EXPECT_DOUBLE_EQ(effect_of({{{500, 500}, {}}, {{500, 500}, {}}, {{}, {1000, 0}}}), kBurstMax);
 }
 
+TEST(DesignEffect, OfOneCallerForWhomAllGoesWrongIsBoundedUnlessToldOtherwise) {
+  std::vector<Counted> clusters(40, Counted{{200, 0}, {200, 0}});
+  clusters[7].candidate.events = 200;
+  EXPECT_DOUBLE_EQ(effect_of(clusters), kBurstMax);
+  const CountedPart part = part_of(clusters);
+  EXPECT_NEAR(design_effect({&part, 1}, 1e9), 200, 10);
+  EXPECT_DOUBLE_EQ(paired_design_effect(part), kBurstMax);
+}
+
 TEST(DesignEffect, WhatFailsForEverybodyIsNoBurst) {
   EXPECT_DOUBLE_EQ(effect_of(std::vector<Counted>(40, Counted{{10, 10}, {40, 0}})), 1);
 }

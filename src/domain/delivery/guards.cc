@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/text.h"
 #include "domain/delivery/clusters.h"
@@ -57,6 +58,12 @@ CountedPart scored_part(const StepCounts& counts) {
   });
 }
 
+/// How many events of one caller may weigh as one. A caller whose requests are large has slow answers
+/// from any version, however many; what fails is asked of the other version too.
+double burst_of(Measure measure) {
+  return measure == Measure::kSlow ? std::numeric_limits<double>::infinity() : kBurstMax;
+}
+
 /// log of the mean of two e-values, which is one.
 double log_half_each(double a, double b) {
   const double high = std::max(a, b), low = std::min(a, b);
@@ -68,7 +75,7 @@ double log_half_each(double a, double b) {
 double log_e_worse_in_all(Measure measure, const std::vector<StepCounts>& steps) {
   std::vector<CountedPart> parts;
   for (const StepCounts& step : steps) parts.push_back(split_part(measure, step));
-  const double effect = design_effect(parts);
+  const double effect = design_effect(parts, burst_of(measure));
   CountTest all;
   for (const CountedPart& part : parts) {
     const Effective candidate(part.whole.candidate, effect), stable(part.whole.stable, effect);
@@ -120,6 +127,11 @@ Evidence mean_evidence(const std::optional<double>& margin, const MeanDifference
     return e;
   }
   if (d.count < kMeanMin) return e;
+  // They answer alike to the bit, whatever the margin is in units of scores that never vary.
+  if (d.difference == 0 && d.variance <= 0) {
+    e.log_e_non_inferior = std::numeric_limits<double>::infinity();
+    return e;
+  }
   e.log_e_harmful = log_half_each(log_e_mean_above(d, *margin), log_e_mean_below(d, -*margin));
   e.log_e_non_inferior = std::min(log_e_mean_below(d, *margin), log_e_mean_above(d, -*margin));
   return e;
@@ -209,7 +221,7 @@ bool stable_misses(const Guard& guard, const StepCounts& counts, double alpha) {
   const Trials& stable = part.whole.stable;
   // Of a requirement that allows none, one is a miss.
   if (*guard.allowed <= 0) return stable.events > 0;
-  const Effective worth(stable, design_effect({&part, 1}));
+  const Effective worth(stable, design_effect({&part, 1}, burst_of(guard.measure)));
   return log_e_above(*guard.allowed, worth.trials, worth.events) >= -std::log(alpha);
 }
 
@@ -247,7 +259,9 @@ GuardEvidence weigh(const Guard& guard, const project::RolloutStep& step, const 
         g.paired ? paired_part(guard.measure, counts) : split_part(guard.measure, counts);
     const Counted& now = part.whole;
     g.clusters = clusters_of_candidate(part);
-    g.design_effect = g.paired ? paired_design_effect(part) : design_effect({&part, 1});
+    const double burst = burst_of(guard.measure);
+    g.design_effect =
+        g.paired ? paired_design_effect(part, burst) : design_effect({&part, 1}, burst);
     g.candidate = now.candidate;
     g.stable = now.stable;
     g.difference = rate(now.candidate) - rate(now.stable);
@@ -274,11 +288,11 @@ std::int64_t needed_answers(const Guard& guard, const project::RolloutStep& step
   if (step.kind == StepKind::kShadow) {
     const CountedPart part = paired_part(guard.measure, counts);
     return times(pairs_needed(*guard.margin, alpha, rate(part.whole.candidate)),
-                 paired_design_effect(part));
+                 paired_design_effect(part, burst_of(guard.measure)));
   }
   const CountedPart part = split_part(guard.measure, counts);
   return times(answers_needed(*guard.margin, alpha, step.percent / 100, rate(part.whole.stable)),
-               design_effect({&part, 1}));
+               design_effect({&part, 1}, burst_of(guard.measure)));
 }
 
 }  // namespace slipway::delivery

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <functional>
+#include <random>
 
 #include "domain/delivery/guards.h"
 #include "domain/delivery/simulation.h"
@@ -454,6 +455,62 @@ TEST(Weigh, LabelFlipsAreComparedWithTheirMargin) {
   EXPECT_EQ(weigh(guard, step, counts, {}, 0.01).finding, Finding::kUndecided);
   counts.pairs.flips = 150;
   EXPECT_EQ(weigh(guard, step, counts, {}, 0.01).finding, Finding::kHarmful);
+}
+
+/// Scores of two callers' worth of answers in each of 40 clusters: `scale` times what the stable
+/// version says.
+StepCounts scaled(double scale) {
+  std::mt19937_64 random(5);
+  std::normal_distribution<double> normal(1, 0.2);
+  StepCounts counts;
+  for (std::size_t i = 0; i < 2000; ++i) {
+    AnswerCounts answer;
+    const double score = normal(random);
+    ArmCounts& arm = i % 2 ? answer.candidate : answer.stable;
+    arm.requests = 1;
+    arm.scores.add(i % 2 ? scale * score : score);
+    answer.pairs.pairs = 1;
+    answer.pairs.differences.add(scale * score - score);
+    counts.add(answer, i * 7 % kClusters);
+  }
+  return counts;
+}
+
+TEST(Weigh, ACandidateInOtherUnitsIsHarmfulHoweverFarOffItIs) {
+  project::RolloutStep shadow, canary;
+  canary.kind = StepKind::kCanary;
+  canary.percent = 50;
+  for (const std::optional<double> margin : {std::optional<double>(), std::optional(0.5)}) {
+    const Guard guard{"score_mean", Measure::kScoreMean, margin, false, 0};
+    for (const double scale : {10.0, 1e3, 1e6}) {
+      const StepCounts counts = scaled(scale);
+      EXPECT_EQ(weigh(guard, shadow, counts, {}, 0.01).finding, Finding::kHarmful) << scale;
+      EXPECT_EQ(weigh(guard, canary, counts, {counts}, 0.01).finding, Finding::kHarmful) << scale;
+    }
+    EXPECT_NE(weigh(guard, canary, scaled(1), {scaled(1)}, 0.01).finding, Finding::kHarmful);
+  }
+}
+
+TEST(Weigh, VersionsThatAnswerAlikeAreWithinAnyMargin) {
+  const Guard guard{"score_mean", Measure::kScoreMean, 0.2, true, 0};
+  StepCounts counts = shadow_counts(400);
+  for (int i = 0; i < 400; ++i) {
+    counts.stable.scores.add(7);
+    counts.pairs.differences.add(0);
+  }
+  EXPECT_EQ(weigh(guard, project::RolloutStep(), counts, {}, 0.01).finding, Finding::kNonInferior);
+}
+
+TEST(Weigh, ACandidateThatFailsForOneOfManyCallersIsHarmful) {
+  const Guard guard{"error_rate", Measure::kErrors, {}, true, 0};
+  StepCounts counts;
+  for (std::size_t i = 0; i < 12'000; ++i) {
+    AnswerCounts answer;
+    answer.pairs.pairs = answer.stable.requests = answer.candidate.requests = 1;
+    answer.pairs.errors_candidate_only = answer.candidate.errors = i % 14 == 0;
+    counts.add(answer, i % 14);
+  }
+  EXPECT_EQ(weigh(guard, project::RolloutStep(), counts, {}, 0.05).finding, Finding::kHarmful);
 }
 
 TEST(Weigh, ScoresArePairedInShadow) {

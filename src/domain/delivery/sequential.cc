@@ -73,10 +73,9 @@ double log_mixture_above(double d, double v, double tau) {
   return log_mixture(d, v, tau) + log_twice_normal(tau * d / std::sqrt(v * (v + tau * tau)));
 }
 
-/// In deviations of the stable scores; of the others where those are all alike.
+/// In deviations of the scores that vary most: a candidate in other units is no less wrong for it.
 double mixing_of(const Moments& stable, const Moments& others) {
-  const double variance = stable.variance() > 0 ? stable.variance() : others.variance();
-  return kMixing * std::sqrt(variance);
+  return kMixing * std::sqrt(std::max(stable.variance(), others.variance()));
 }
 
 /// The smallest n for which `enough` holds, given that it holds from there on.

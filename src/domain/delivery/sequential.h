@@ -43,7 +43,8 @@ namespace slipway::delivery {
 inline constexpr double kPriorWeight = 2;
 inline constexpr double kNoEvidence = 0;  // log E of nothing
 inline constexpr std::int64_t kMeanMin = 30;
-/// The mixing deviation of a test of means, in deviations of the stable version's scores.
+/// The mixing deviation of a test of means, in deviations of the scores of the version (or of the
+/// differences of pairs) that vary most.
 inline constexpr double kMixing = 0.1;
 
 /// Events in so many trials. 0 <= events <= trials.
@@ -111,7 +112,7 @@ struct MeanDifference {
   double degrees = std::numeric_limits<double>::infinity();
 };
 MeanDifference split_difference(const Moments& candidate, const Moments& stable);
-/// Of pairs; `stable` gives the scale.
+/// Of pairs; `stable` gives the scale where it is the larger one.
 MeanDifference paired_difference(const Moments& differences, const Moments& stable);
 
 /// Against "there is no difference".

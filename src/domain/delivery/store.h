@@ -173,12 +173,13 @@ Result<std::optional<Approval>> approval_of(db::Tx& tx, const std::string& model
 Result<> freeze(db::Tx& tx, const std::string& deployment, const std::string& actor,
                 const std::string& reason, UnixMs now_ms);
 Result<> unfreeze(db::Tx& tx, const std::string& deployment, const std::string& actor,
-                  UnixMs now_ms);
+                  const std::string& reason, UnixMs now_ms);
 /// Of the active rollout.
 Result<> pause(db::Tx& tx, const std::string& deployment, const std::string& actor,
                const std::string& reason, UnixMs now_ms);
 /// max_wait begins again.
-Result<> resume(db::Tx& tx, const std::string& deployment, const std::string& actor, UnixMs now_ms);
+Result<> resume(db::Tx& tx, const std::string& deployment, const std::string& actor,
+                const std::string& reason, UnixMs now_ms);
 /// The next decision rolls the active rollout back; one that waits is superseded at once.
 Result<> ask_rollback(db::Tx& tx, const std::string& deployment, const std::string& actor,
                       const std::string& reason, UnixMs now_ms);

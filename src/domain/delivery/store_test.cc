@@ -547,10 +547,10 @@ TEST_P(DeliveryStore, FreezePauseAndResumeAreEventsWithTheirActor) {
     TRY(j.count(shadow_week()));
     j.now += 8 * kDay;
     EXPECT_FALSE(TRY(j.decide()).changed) << "frozen";
-    TRY(unfreeze(tx, "bikes", "ann", j.now));
+    TRY(unfreeze(tx, "bikes", "ann", "back", j.now));
     TRY(pause(tx, "bikes", "bob", "lunch", j.now));
     EXPECT_FALSE(TRY(j.decide()).changed) << "paused";
-    TRY(resume(tx, "bikes", "bob", j.now));
+    TRY(resume(tx, "bikes", "bob", "", j.now));
     EXPECT_EQ(TRY(j.decide()).phase, Phase::kCanarying);
     return check_consistent(tx);
   });
@@ -564,7 +564,7 @@ TEST_P(DeliveryStore, FreezePauseAndResumeAreEventsWithTheirActor) {
   EXPECT_EQ(actors["rollout.resumed"], "bob");
   EXPECT_EQ(code_of([](db::Tx& tx) { return freeze(tx, "vans", "ann", "", kStart); }),
             Code::kMissing);
-  EXPECT_EQ(code_of([](db::Tx& tx) { return resume(tx, "bikes", "ann", kStart); }),
+  EXPECT_EQ(code_of([](db::Tx& tx) { return resume(tx, "bikes", "ann", "", kStart); }),
             Code::kConflict);
   EXPECT_EQ(code_of([](db::Tx& tx) { return pause(tx, "bikes", "", "", kStart); }), Code::kInvalid);
 }
@@ -581,7 +581,7 @@ TEST_P(DeliveryStore, UndecidedForTooLongPausesUntilAPersonResumes) {
   EXPECT_EQ(route().mode, Mode::kShadow) << "it keeps its share";
   write([](db::Tx& tx, Journey& j) -> Result<> {
     EXPECT_FALSE(TRY(j.decide()).changed);
-    TRY(resume(tx, "bikes", "ann", j.now));
+    TRY(resume(tx, "bikes", "ann", "", j.now));
     EXPECT_FALSE(TRY(j.decide()).changed) << "the wait began again";
     TRY(ask_promotion(tx, "bikes", "ann", "it is fine", j.now));
     EXPECT_EQ(TRY(j.decide()).phase, Phase::kPromoting);

@@ -126,7 +126,9 @@ Done<T> noting(const std::shared_ptr<Compactor>& compactor, Done<T> done) {
 
 Result<std::unique_ptr<Tracking>> Tracking::open(db::Pool& pool, const Clock& clock,
                                                  TrackingOptions options) {
+  const bool makes_default = options.makes_default;
   std::unique_ptr<Tracking> tracking(new Tracking(pool, clock, std::move(options)));
+  if (!makes_default) return tracking;
   const bool fresh = !TRY(pool.read([](db::Tx& tx) -> Result<bool> {
     return TRY(tx.one<std::int64_t>("select id from experiments where id = 0")).has_value();
   }));

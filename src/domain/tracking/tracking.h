@@ -122,6 +122,8 @@ struct TrackingOptions {
   /// Where artifacts of experiments lie that name no place of their own; a URI, perhaps with a
   /// query.
   std::string artifact_root = "artifacts:";
+  /// In a new catalogue the default experiment is made; false for who only looks.
+  bool makes_default = true;
 };
 
 /// `location` with `path` added to its path, before a query.

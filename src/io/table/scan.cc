@@ -46,6 +46,8 @@ Result<Fd> open_file(const std::filesystem::path& path) {
   struct stat status {};
   if (::fstat(file.get(), &status) != 0) return system_error("cannot read " + path.string(), errno);
   if (!S_ISREG(status.st_mode)) return invalid(path.string() + " is no file");
+  if (status.st_size == 0)
+    return invalid(path.string() + " is empty: a table has a line of names at least");
   return file;
 }
 
@@ -231,6 +233,48 @@ Error wrong_cell(const std::filesystem::path& path, const char* text) {
   return cell ? with_tag(std::move(error), "cell_type") : error;
 }
 
+constexpr char kSeparators[] = ",;\t|";
+constexpr std::size_t kLookedAt = 64u << 10;
+
+/// Whether half of the lines, or more, have as many separators as the first one.
+bool are_mostly_alike(std::string_view text, char separator) {
+  std::size_t lines = 0, alike = 0;
+  std::ptrdiff_t expected = 0;
+  for (const std::string_view line : split(text, '\n')) {
+    if (line.empty()) continue;
+    const std::ptrdiff_t found = std::count(line.begin(), line.end(), separator);
+    if (lines++ == 0)
+      expected = found;
+    else
+      alike += found == expected;
+  }
+  return lines > 1 && 2 * alike >= lines - 1;
+}
+
+/// The columns of a line of names, as texts all of them.
+std::string texts_of(std::string_view header, char separator) {
+  std::string columns;
+  for (std::size_t i = 0; i <= static_cast<std::size_t>(
+                                   std::count(header.begin(), header.end(), separator));
+       ++i)
+    columns += (i == 0 ? "'c" : ", 'c") + std::to_string(i) + "': 'VARCHAR'";
+  return columns;
+}
+
+/// DuckDB's "CSV Error on Line: 500 ... Expected Number of Columns: 5 Found: 4", in a sentence.
+std::string ragged_line(const std::string& message, char separator) {
+  const auto number_after = [&](std::string_view words) {
+    const std::size_t at = message.find(words);
+    if (at == std::string::npos) return std::string("?");
+    const std::size_t begin = at + words.size();
+    return message.substr(begin, message.find_first_not_of("0123456789", begin) - begin);
+  };
+  const std::string shown = separator == '\t' ? "a tab" : "'" + std::string(1, separator) + "'";
+  return "line " + number_after("on Line: ") + " has " + number_after("Found: ") +
+         " cells separated by " + shown + ", the line of names has " +
+         number_after("Expected Number of Columns: ");
+}
+
 /// A chunk that holds DuckDB's memory, and what of it had to be put differently.
 struct DuckChunk final : Chunk {
   DuckChunk(std::shared_ptr<const Handles> handles, duck::Chunk fetched,
@@ -320,6 +364,8 @@ class DuckScan final : public Scan {
       return wrong_cell(path_, handles_->duck.answer_error(&handles_->answer));
     }
     std::vector<Field> all = described();
+    if (!format.parquet && !format.gzip && all.size() == 1)
+      TRY(refuse_ragged(all.front().name, format, file, options));
     const Reading reading =
         format.parquet ? Reading() : TRY(reading_of(all, format, file, options));
     const std::string types = types_of(all, reading);
@@ -343,6 +389,32 @@ class DuckScan final : public Scan {
   }
 
  private:
+  /// A table that DuckDB takes for one column, though its lines have the separators of several: one
+  /// line that has others than the rest is enough for that. Which one is said.
+  Result<> refuse_ragged(const std::string& header, const Format& format, const std::string& file,
+                         const ScanOptions& options) {
+    const std::size_t at = header.find_first_of(kSeparators);
+    if (at == std::string::npos) return {};
+    const char separator = header[at];
+    if (!are_mostly_alike(TRY(first_lines()), separator)) return {};
+    const std::string several = ", delim = " + sql_text(std::string(1, separator)) +
+                                ", quote = '\"', escape = '\"', strict_mode = true";
+    Result<> counted =
+        run(*handles_, "select count(*) from " + call(format, "read_csv", file, options,
+                                                      several + ", auto_detect = false, columns = {" +
+                                                          texts_of(header, separator) + "}"));
+    if (counted.ok()) return {};
+    return invalid(path_.string() + ": " + ragged_line(counted.error().message, separator));
+  }
+
+  Result<std::string> first_lines() const {
+    std::string text(kLookedAt, '\0');
+    const ssize_t bytes = ::pread(file_.get(), text.data(), text.size(), 0);
+    if (bytes < 0) return system_error("cannot read " + path_.string(), errno);
+    text.resize(static_cast<std::size_t>(bytes));
+    return text;
+  }
+
   static bool has(const std::vector<Field>& fields, Type type) {
     return std::any_of(fields.begin(), fields.end(),
                        [&](const Field& field) { return field.type == type; });

@@ -406,5 +406,26 @@ TEST(Scan, ManyScansAtOnceDoNotMix) {
   EXPECT_EQ((*b)->columns[0].integers[5], -5);
 }
 
+TEST(Scan, ALineOfOtherLengthIsNamedAndMakesNoTableOfOneColumn) {
+  TestFolder folder;
+  const auto fault_of = [&](const std::string& text) {
+    const auto scan = Scan::open(folder.write("ragged.csv", text));
+    return scan.ok() ? std::string() : scan.error().message;
+  };
+  std::string lines = "a,b,c\n";
+  for (int i = 0; i < 2000; ++i) lines += std::to_string(i) + ",x,2.5\n";
+  EXPECT_EQ(fault_of(lines), "");
+  EXPECT_TRUE(fault_of(lines + "1,2\n")
+                  .ends_with("line 2002 has 2 cells separated by ',', the line of names has 3"))
+      << fault_of(lines + "1,2\n");
+  EXPECT_NE(fault_of(lines + "1,2,3,4\n").find("line 2002 has 4 cells"), std::string::npos);
+  EXPECT_NE(fault_of("a;b\n1;2\n3\n").find("line 3 has 1 cells"), std::string::npos);
+  // Names and cells of one column may have such letters.
+  EXPECT_EQ(fault_of("name\nx,y\nz\n"), "");
+  EXPECT_EQ(fault_of("\"na,me\"\nx\nz\n"), "");
+  EXPECT_EQ(fault_of("price (EUR; net)\n3\n4\n"), "");
+  EXPECT_NE(fault_of("").find("is empty"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace slipway::table
