@@ -4,6 +4,7 @@
 #include <functional>
 #include <iosfwd>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,6 +36,7 @@ struct Flag {
 struct Arguments {
   std::map<std::string, std::string, std::less<>>
       flags;  // by long name without dashes; a switch has "true"
+  std::set<std::string, std::less<>> empty;  // those that were given with nothing: as if not given
   std::vector<std::string> positional;
   bool on(std::string_view flag) const { return flags.find(flag) != flags.end(); }
 };

@@ -16,6 +16,9 @@ std::string long_name(const Flag& flag) {
   return name.substr(name.find_first_not_of('-'));
 }
 
+// Of a flag that was not given. No argument of a process can hold it.
+const std::string kNotGiven(1, '\0');
+
 /// What the library fills in while it parses one command.
 struct Slots {
   std::vector<std::pair<std::string, std::unique_ptr<bool>>> switches;
@@ -29,7 +32,7 @@ void declare_flags(CLI::App& parser, const Command& command, Slots& slots) {
       slots.switches.emplace_back(long_name(flag), std::make_unique<bool>(false));
       parser.add_flag(flag.names, *slots.switches.back().second, flag.help);
     } else {
-      slots.values.emplace_back(long_name(flag), std::make_unique<std::string>());
+      slots.values.emplace_back(long_name(flag), std::make_unique<std::string>(kNotGiven));
       parser.add_option(flag.names, *slots.values.back().second, flag.help)
           ->option_text(flag.value_name);
     }
@@ -55,7 +58,10 @@ Arguments gathered(const Slots& slots) {
     if (*value) arguments.flags[name] = "true";
   }
   for (const auto& [name, value] : slots.values) {
-    if (!value->empty()) arguments.flags[name] = *value;
+    if (value->empty())
+      arguments.empty.insert(name);
+    else if (*value != kNotGiven)
+      arguments.flags[name] = *value;
   }
   arguments.positional = slots.positional;
   return arguments;

@@ -469,7 +469,8 @@ int run_gc(const Arguments& arguments, const Surroundings& surroundings) {
   if (Result<> none = no_more(arguments); !none.ok()) return report(none.error(), surroundings);
   EmptyRequest request;
   for (const char* selector : {"older-than", "run-ids", "experiment-ids"})
-    if (arguments.on(selector) && listed(arguments, selector).empty())
+    if (arguments.empty.contains(selector) ||
+        (arguments.on(selector) && listed(arguments, selector).empty()))
       return report(usage(std::string("found --") + selector +
                           " that names nothing; without it everything that is deleted is meant"),
                     surroundings);

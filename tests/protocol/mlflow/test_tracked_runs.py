@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import socket
 import subprocess
 
 import mlflow
@@ -253,3 +254,75 @@ def test_the_tag_that_lets_a_version_go_lets_its_run_go_too(place):
     place.client.delete_run(run)
     place.client.set_model_version_tag("free", "1", "slipway.delete", "free/1")
     assert place.json("runs", "gc")["runs"] == [run]
+
+
+def test_a_selector_that_came_out_empty_removes_nothing(place):
+    run = place.make(name="gone")
+    place.client.delete_run(run)
+    for selector in (["--run-ids", ""], ["--run-ids", ","], ["--experiment-ids", " "], ["--older-than", ""]):
+        assert "names nothing" in place.run("runs", "gc", *selector, code=2)
+    assert "--all" in place.run("runs", "delete", "--experiment", "0", "--filter", " ", code=2)
+    path = "/api/slipway/v1/tracked-runs/gc"
+    for body in ({"run_ids": []}, {"older_than": ""}, {"experiment_ids": []}, {"older_then": "30d"}, {"dryrun": True}, [], 3):
+        status, answer = place.peer.call("POST", path, json.dumps(body).encode())
+        assert status == 400, (body, answer)
+    status, answer = place.peer.call("POST", path, b'{"older_then": "30d"}')
+    assert "did you mean 'older_than'?" in json.dumps(answer)
+    assert place.client.get_run(run).info.lifecycle_stage == "deleted"
+
+
+def test_the_catalogue_answers_when_the_server_has_ended(place):
+    run = place.make(name="kept", metrics={"m": 1})
+    announced = json.loads((place.state / "owner.json").read_text())
+    place.server.kill()
+    assert run in place.run("runs", "best", "--metric", "m")
+    # One that was killed leaves its word; whoever listens there now is shown nothing.
+    with Listener() as listener:
+        (place.state / "owner.json").write_text(json.dumps({**announced, "url": listener.url}))
+        for command in (["best", "--metric", "m"], ["show", "kept"], ["export", "--experiment", "0"],
+                        ["delete", "--experiment", "0", "--all", "--dry-run"]):
+            assert run in place.run("runs", *command)
+        assert not listener.asked
+    place.server.start()
+
+
+class Listener:
+    """Says nothing to anybody, and remembers whether somebody came."""
+
+    def __enter__(self):
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.socket.setblocking(False)
+        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    @property
+    def asked(self):
+        try:
+            self.socket.accept()
+        except BlockingIOError:
+            return False
+        return True
+
+
+def test_names_do_not_speak_to_the_terminal(place):
+    run = place.make(name="\x1b[31mred\x1b]0;title\x07\nsecond line", params={"p": "\x1b[2J"}, metrics={"m": 1},
+                     tags={"t": "a\u202eb"})
+    for text in (place.run("runs", "best", "--metric", "m"), place.run("runs", "show", run),
+                 place.run("runs", "delete", "--experiment", "0", "--all", "--dry-run")):
+        assert not set(text) & {"\x1b", "\x07", "\u202e"} and "\\x1b[31mred" in text
+    assert "second line" not in place.run("runs", "show", run).splitlines()
+
+
+def test_an_export_replaces_files_only(place, tmp_path):
+    place.make(name="a")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "real.csv").write_text("before")
+    (tmp_path / "link.csv").symlink_to("real.csv")
+    for target in ("pipe", ".", "nowhere/runs.csv"):
+        place.run("runs", "export", "--experiment", "0", "-o", tmp_path / target, code=2)
+    assert (tmp_path / "pipe").is_fifo()
+    place.run("runs", "export", "--experiment", "0", "-o", tmp_path / "link.csv")
+    assert (tmp_path / "link.csv").is_symlink() and (tmp_path / "real.csv").read_text().startswith("run_id")
