@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdlib>
 #include <iostream>
 #include <memory>
 
@@ -52,6 +53,14 @@ void declare(CLI::App& parser, const Command& command, Slots& slots) {
   if (command.positional_min > 0) option->required();
 }
 
+/// Where a server keeps things is the same for every command of a shell.
+std::string from_environment(const std::string& flag) {
+  const char* value = flag == "state"   ? std::getenv("SLIPWAY_STATE")
+                      : flag == "store" ? std::getenv("SLIPWAY_STORE")
+                                        : nullptr;
+  return value == nullptr ? std::string() : value;
+}
+
 Arguments gathered(const Slots& slots) {
   Arguments arguments;
   for (const auto& [name, value] : slots.switches) {
@@ -62,6 +71,8 @@ Arguments gathered(const Slots& slots) {
       arguments.empty.insert(name);
     else if (*value != kNotGiven)
       arguments.flags[name] = *value;
+    else if (const std::string found = from_environment(name); !found.empty())
+      arguments.flags[name] = found;
   }
   arguments.positional = slots.positional;
   return arguments;
