@@ -465,7 +465,7 @@ class DuckScan final : public Scan {
 
   static std::string call(const Format& format, const char* function, const std::string& file,
                           const ScanOptions& options, const std::string& more = "") {
-    return std::string(function) + "('" + file + "', header = true, compression = '" +
+    return std::string(function) + "('" + file + "', header = true, skip = 0, compression = '" +
            (format.gzip ? "gzip" : "none") +
            "', sample_size = " + (options.types_from_all_rows ? "-1" : "20480") + more + ")";
   }
