@@ -102,16 +102,20 @@ Result<bool> Circle::turn_or_stand_by(Part& part) {
   return why ? part.stand_by(clock_.now_ms(), *why) : part.turn(clock_.now_ms());
 }
 
+/// It is tried again at the next turn; said once a minute, also where some turns go well.
+void Circle::say(Turner& turner, const std::string& error) {
+  const auto now = std::chrono::steady_clock::now();
+  if (error == turner.last_error && now - turner.said_at < std::chrono::minutes(1)) return;
+  log_error("a part of the loop failed and will try again",
+            {{"part", turner.part->name()}, {"why", error}});
+  turner.last_error = error;
+  turner.said_at = now;
+}
+
 Result<bool> Circle::turn(Turner& turner) {
   std::lock_guard lock(turner.mutex);
   Result<bool> did = turn_or_stand_by(*turner.part);
-  std::string error = did.ok() ? "" : did.error().message;
-  // Tried again at the next turn; said once, not twice a second.
-  if (!error.empty() && error != turner.last_error) {
-    log_error("a part of the loop failed and will try again",
-              {{"part", turner.part->name()}, {"why", error}});
-  }
-  turner.last_error = std::move(error);
+  if (!did.ok()) say(turner, did.error().message);
   // What it did may be news to the others, and to itself. Said before the next turn can begin, so
   // that settle() cannot miss it.
   if (did.ok() && *did) wake();

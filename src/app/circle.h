@@ -79,11 +79,13 @@ class Circle {
     std::mutex mutex;  // held during a turn
     std::condition_variable woken;  // with Circle::mutex_
     bool first = false;             // the others wait for its next turn; under Circle::mutex_
-    std::string last_error;
+    std::string last_error;  // that was said
+    std::chrono::steady_clock::time_point said_at{};
     std::thread thread;
   };
   void run(Turner& turner);
   Result<bool> turn(Turner& turner);
+  static void say(Turner& turner, const std::string& error);
   Result<bool> turn_or_stand_by(Part& part);
   Result<bool> turn_all();
   std::vector<std::string> pending();
