@@ -370,7 +370,7 @@ Result<Json> act_on_deployment(const DeliveryWorld& world, const std::string& na
 
 Result<Json> waive_gate(const DeliveryWorld& world, const std::string& model,
                         const WaiverRequest& request) {
-  const std::vector<std::string>& gates = delivery::gate_names();
+  const std::vector<std::string>& gates = project::gate_names();
   if (std::find(gates.begin(), gates.end(), request.gate) == gates.end()) {
     const auto near = nearest(request.gate, gates);
     return invalid("there is no gate '" + request.gate + "'" +

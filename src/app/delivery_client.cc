@@ -41,14 +41,9 @@ Result<Json> do_here(const ProjectPlace& place, const Here& here) {
 
 /// Without an owner, and beside one that is stopped, the catalogue answers.
 Result<Json> look(const ProjectPlace& place, const std::string& path, const Here& here) {
-  if (const std::optional<Remote> remote = TRY(remote_server())) {
-    return ask_owner(remote->url, remote->token, path, std::nullopt);
-  }
-  StateFolder state = TRY(StateFolder::open(place.state));
-  const std::optional<Owner> owner = TRY(living_owner(state));
-  if (owner && require_answer(*owner, place.state).ok()) {
-    Result<Json> answer = ask_owner(owner->url, TRY(state.secret()), path, std::nullopt);
-    if (answer.ok() || answer.error().code != Code::kUnavailable) return answer;
+  if (const std::optional<Peer> peer = TRY(peer_to_ask(place.state))) {
+    Result<Json> answer = ask_owner(peer->url, peer->secret, path, std::nullopt);
+    if (answer.ok() || !has_ended(*peer, answer.error())) return answer;
   }
   return look_here(place, here);
 }

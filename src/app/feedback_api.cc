@@ -11,6 +11,7 @@
 #include "domain/serving/day_files.h"
 #include "domain/serving/recent.h"
 #include "domain/serving/row_counts.h"
+#include "io/wire/member_names.h"
 
 namespace slipway::app {
 namespace {
@@ -39,17 +40,15 @@ const std::vector<std::string>& label_members() {
 Result<> refuse_unknown(const Json& json, const std::string& what,
                         const std::vector<std::string>& known) {
   if (!json.is_object()) return invalid("expected an object");
-  for (const auto& [name, value] : json.as_object()) {
-    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
-    const std::string shown(take_code_points(name, kNameShownMax));
-    std::string message = what + " has no member " + wire::dump(Json(shown));
-    if (name == "row")
-      message += "; row N is named by the prediction_id, \"ID/N\"";
-    else if (const auto near = nearest(name, known))
-      message += "; did you mean \"" + *near + "\"?";
-    return invalid(message + " (it has " + join(known, ", ") + ")");
-  }
-  return {};
+  const std::optional<std::string> name = wire::unknown_member(json, known);
+  if (!name) return {};
+  const std::string shown(take_code_points(*name, kNameShownMax));
+  std::string message = what + " has no member " + wire::dump(Json(shown));
+  if (*name == "row")
+    message += "; row N is named by the prediction_id, \"ID/N\"";
+  else if (const auto near = nearest(*name, known))
+    message += "; did you mean \"" + *near + "\"?";
+  return invalid(message + " (it has " + join(known, ", ") + ")");
 }
 
 Result<std::vector<LabelRequest>> read_labels(const Json& json) {

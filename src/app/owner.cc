@@ -74,6 +74,23 @@ Result<> require_answer(const Owner& owner, const std::filesystem::path& state,
   return with_tag(std::move(error), "silent");
 }
 
+bool has_ended(const Peer& peer, const Error& error) {
+  return peer.perhaps && error.code == Code::kUnavailable;
+}
+
+Result<std::optional<Peer>> owner_to_ask(const std::filesystem::path& state) {
+  StateFolder folder = TRY(StateFolder::open(state));
+  const std::optional<Owner> owner = TRY(living_owner(folder));
+  if (!owner || !require_answer(*owner, state).ok()) return std::optional<Peer>();
+  return std::optional(Peer{owner->url, TRY(folder.secret()), /*perhaps=*/true});
+}
+
+Result<std::optional<Peer>> peer_to_ask(const std::filesystem::path& state) {
+  if (const std::optional<Remote> remote = TRY(remote_server()))
+    return std::optional(Peer{remote->url, remote->token});
+  return owner_to_ask(state);
+}
+
 Result<wire::Json> at_owner(
     const std::filesystem::path& folder, const std::function<Result<wire::Json>()>& here,
     const std::function<Result<wire::Json>(const std::string& url, const std::string& secret)>&

@@ -42,6 +42,18 @@ inline constexpr std::chrono::milliseconds kAnswerPatience{5000};
 Result<> require_answer(const Owner& owner, const std::filesystem::path& state,
                         std::chrono::milliseconds patience = kAnswerPatience);
 
+/// Who is to be asked by a command that only looks, with what it lets us in by. `perhaps`: an owner,
+/// which may end before it answers; then the catalogue itself can be read.
+struct Peer {
+  std::string url, secret;
+  bool perhaps = false;
+};
+bool has_ended(const Peer& peer, const Error& error);
+/// The owner of the state folder, if there is one that lives and answers.
+Result<std::optional<Peer>> owner_to_ask(const std::filesystem::path& state);
+/// The remote_server(), else that.
+Result<std::optional<Peer>> peer_to_ask(const std::filesystem::path& state);
+
 /// Calls `here` while this process owns the folder, or `there` with the owner's address and the
 /// folder's secret. Waits up to ten seconds for an owner that has not said yet where it answers;
 /// then kUnavailable, and at once where it says nothing (require_answer). Where there is a

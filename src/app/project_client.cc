@@ -90,14 +90,11 @@ Result<ProjectRequest> gather_project(const std::filesystem::path& root) {
 
 Result<wire::Json> plan_at(const ProjectPlace& place, const ProjectRequest& request) {
   if (has_state(place.state)) {
-    StateFolder state = TRY(StateFolder::open(place.state));
-    std::optional<Owner> owner = TRY(living_owner(state));
-    // Beside one that is stopped the catalogue can be read.
-    if (owner && require_answer(*owner, place.state).ok()) {
+    // Without an owner, and beside one that is stopped, the catalogue can be read.
+    if (const std::optional<Peer> peer = TRY(owner_to_ask(place.state))) {
       Result<wire::Json> answer =
-          post(owner->url + "/api/slipway/v1/project/plan", TRY(state.secret()), request);
-      // It may end meanwhile.
-      if (answer.ok() || answer.error().code != Code::kUnavailable) return answer;
+          post(peer->url + "/api/slipway/v1/project/plan", peer->secret, request);
+      if (answer.ok() || !has_ended(*peer, answer.error())) return answer;
     }
   }
   return plan_here(place, request);

@@ -12,25 +12,6 @@ using wire::Json;
 constexpr std::chrono::minutes kPatience{30};
 constexpr char kRoot[] = "/tracked-runs";
 
-/// A server that is to be asked, with what it lets us in by; `perhaps`: it may end meanwhile.
-struct Peer {
-  std::string url, secret;
-  bool perhaps = false;
-};
-/// Beside one that has ended the catalogue answers.
-bool has_ended(const Peer& peer, const Error& error) {
-  return peer.perhaps && error.code == Code::kUnavailable;
-}
-Result<std::optional<Peer>> peer_of(const std::filesystem::path& state) {
-  if (const std::optional<Remote> remote = TRY(remote_server()))
-    return std::optional(Peer{remote->url, remote->token});
-  TRY(require_state(state));
-  StateFolder folder = TRY(StateFolder::open(state));
-  const std::optional<Owner> owner = TRY(living_owner(folder));
-  if (!owner || !require_answer(*owner, state).ok()) return std::optional<Peer>();
-  return std::optional(Peer{owner->url, TRY(folder.secret()), /*perhaps=*/true});
-}
-
 template <class Here>
 auto open_here(const RunsPlace& place, bool changes, const Here& here)
     -> std::invoke_result_t<Here, const TrackedWorld&> {
@@ -64,12 +45,12 @@ Result<Json> tracked_runs_at(const RunsPlace& place, const std::string& path,
   const auto there = [&](const std::string& url, const std::string& secret) {
     return ask_owner(url, secret, kRoot + path, body, kPatience);
   };
+  TRY(require_state(place.state));
   if (changes) {
-    TRY(require_state(place.state));
     return at_owner(
         place.state, [&] { return open_here(place, true, here); }, there);
   }
-  if (const std::optional<Peer> peer = TRY(peer_of(place.state))) {
+  if (const std::optional<Peer> peer = TRY(peer_to_ask(place.state))) {
     Result<Json> answer = there(peer->url, peer->secret);
     if (answer.ok() || !has_ended(*peer, answer.error())) return answer;
   }
@@ -80,7 +61,8 @@ Result<> export_at(
     const RunsPlace& place, const std::string& body,
     const std::function<Result<std::shared_ptr<http::BodyReader>>(const TrackedWorld&)>& here,
     const std::function<Result<>(std::string_view)>& take) {
-  const std::optional<Peer> peer = TRY(peer_of(place.state));
+  TRY(require_state(place.state));
+  const std::optional<Peer> peer = TRY(peer_to_ask(place.state));
   const auto from_catalogue = [&] {
     return open_here(place, false, [&](const TrackedWorld& world) -> Result<> {
       return pass_on(*TRY(here(world)), take);

@@ -13,6 +13,7 @@
 #include "domain/tracking/trash.h"
 #include "graph/kinds.h"
 #include "graph/removal.h"
+#include "io/wire/member_names.h"
 
 namespace slipway::app {
 namespace {
@@ -126,21 +127,18 @@ Result<> check_selectors(const EmptyRequest& request) {
 
 /// What is removed for good is not asked for by a word that is misspelt.
 Result<> check_members(std::string_view body) {
-  static const std::vector<std::string> known = {"older_than", "run_ids", "experiment_ids",
-                                                 "force",      "dry_run", "actor"};
+  static const std::vector<std::string> known = wire::member_names<EmptyRequest>();
   const Json json = TRY(wire::parse(body));
   if (!json.is_object())
     return invalid("found no object, expected one such as {\"dry_run\": true}");
-  for (const auto& [name, value] : json.as_object()) {
-    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
-    const auto near = nearest(name, known);
-    constexpr std::size_t kShown = 60;
-    return invalid("a request to empty the trash has no member '" +
-                   std::string(take_code_points(name, kShown)) + "'" +
-                   (near ? "; did you mean '" + *near + "'?" : "") + " (it has " +
-                   join(known, ", ") + ")");
-  }
-  return {};
+  const std::optional<std::string> name = wire::unknown_member(json, known);
+  if (!name) return {};
+  const auto near = nearest(*name, known);
+  constexpr std::size_t kShown = 60;
+  return invalid("a request to empty the trash has no member '" +
+                 std::string(take_code_points(*name, kShown)) + "'" +
+                 (near ? "; did you mean '" + *near + "'?" : "") + " (it has " +
+                 join(known, ", ") + ")");
 }
 
 }  // namespace

@@ -17,13 +17,17 @@ std::string long_name(const Flag& flag) {
   return name.substr(name.find_first_not_of('-'));
 }
 
-// Of a flag that was not given. No argument of a process can hold it.
-const std::string kNotGiven(1, '\0');
+/// A flag with a value, where the library puts it, and what it knows of the flag.
+struct Slot {
+  std::string name;
+  std::unique_ptr<std::string> value;
+  const CLI::Option* option;
+};
 
 /// What the library fills in while it parses one command.
 struct Slots {
   std::vector<std::pair<std::string, std::unique_ptr<bool>>> switches;
-  std::vector<std::pair<std::string, std::unique_ptr<std::string>>> values;
+  std::vector<Slot> values;
   std::vector<std::string> positional;
 };
 
@@ -33,9 +37,10 @@ void declare_flags(CLI::App& parser, const Command& command, Slots& slots) {
       slots.switches.emplace_back(long_name(flag), std::make_unique<bool>(false));
       parser.add_flag(flag.names, *slots.switches.back().second, flag.help);
     } else {
-      slots.values.emplace_back(long_name(flag), std::make_unique<std::string>(kNotGiven));
-      parser.add_option(flag.names, *slots.values.back().second, flag.help)
-          ->option_text(flag.value_name);
+      auto value = std::make_unique<std::string>();
+      const CLI::Option* option =
+          parser.add_option(flag.names, *value, flag.help)->option_text(flag.value_name);
+      slots.values.push_back({long_name(flag), std::move(value), option});
     }
   }
 }
@@ -66,13 +71,13 @@ Arguments gathered(const Slots& slots) {
   for (const auto& [name, value] : slots.switches) {
     if (*value) arguments.flags[name] = "true";
   }
-  for (const auto& [name, value] : slots.values) {
-    if (value->empty())
+  for (const auto& [name, value, option] : slots.values) {
+    const bool given = option->count() > 0;
+    const std::string& text = given ? *value : from_environment(name);
+    if (!text.empty())
+      arguments.flags[name] = text;
+    else if (given)
       arguments.empty.insert(name);
-    else if (*value != kNotGiven)
-      arguments.flags[name] = *value;
-    else if (const std::string found = from_environment(name); !found.empty())
-      arguments.flags[name] = found;
   }
   arguments.positional = slots.positional;
   return arguments;

@@ -51,12 +51,6 @@ std::int64_t percentile_99(std::vector<std::int64_t>& sorted) {
 
 }  // namespace
 
-const std::vector<std::string>& gate_names() {
-  static const std::vector<std::string> kNames = {kIntegrity, kSignature,   kContract, kParity,
-                                                  kQuality,   kPerformance, kApproval};
-  return kNames;
-}
-
 GateVerdict judge_integrity(const std::vector<FileDigest>& files) {
   const bool recorded = std::any_of(files.begin(), files.end(),
                                     [](const FileDigest& f) { return !f.recorded.empty(); });

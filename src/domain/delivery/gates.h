@@ -21,8 +21,6 @@ namespace slipway::delivery {
 inline constexpr char kIntegrity[] = "integrity", kSignature[] = "signature",
                       kContract[] = "contract", kParity[] = "parity", kQuality[] = "quality",
                       kPerformance[] = "performance";
-/// The gates that slipway.yaml may name.
-const std::vector<std::string>& gate_names();
 
 /// A file of the version's folder: its SHA-256 when it was logged, and now; "" where there is none.
 struct FileDigest {
