@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "app/api.h"
+#include "app/catalogue.h"
 #include "app/check_facts.h"
 #include "app/circle.h"
 #include "app/clock_api.h"
@@ -469,10 +470,6 @@ http::ServerOptions server_options(const AppOptions& app, const Address& address
 
 }  // namespace
 
-std::string catalogue_uri(const std::filesystem::path& state) {
-  return "sqlite://" + (state / "catalog.db").string();
-}
-
 std::filesystem::path predictions_folder(const std::filesystem::path& state) {
   return state / "predictions";
 }
@@ -502,13 +499,15 @@ Result<std::unique_ptr<App>> App::open(AppOptions options) {
   s->ownership = TRY(Ownership::try_take(state));
   if (!s->ownership) return owned_elsewhere(state);
   s->secret = TRY(state.secret());
-  std::string store = s->options.store.empty() ? catalogue_uri(state.path()) : s->options.store;
+  const std::string store = TRY(catalogue_of(state.path(), s->options.store));
+  if (store != catalogue_uri(state.path())) s->options.store = store;
   s->server_id = sha256_hex("server" + s->secret).substr(0, 32);
   const std::string who = name_of_this_server(s->options.command);
   s->claim = TRY(db::claim(store, {who, s->server_id}));
   s->circle.guard([raw = s.get()] { return raw->stands_by(); });
   warn_of_a_lost_catalogue(state, store);
   s->pool = TRY(db::Pool::open(store, all_migrations(), s->metrics));
+  TRY(keep_catalogue(state.path(), store));
   s->acting = db::under_claim(*s->pool, *s->claim);
   if (s->options.replay) TRY(go_on_with(s->replay_clock, *s->pool));
   take_left_facts(state, *s->pool, s->clock, s->damages);

@@ -91,8 +91,6 @@ class App {
   std::unique_ptr<Services> services_;
 };
 
-/// "sqlite:///.../catalog.db" of a state folder.
-std::string catalogue_uri(const std::filesystem::path& state);
 /// Where the prediction log and the labels of a state folder lie.
 std::filesystem::path predictions_folder(const std::filesystem::path& state);
 std::filesystem::path labels_folder(const std::filesystem::path& state);

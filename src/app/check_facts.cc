@@ -4,6 +4,7 @@
 
 #include "app/api.h"
 #include "app/app.h"
+#include "app/catalogue.h"
 #include "app/owner.h"
 #include "base/ids.h"
 #include "domain/checks/facts.h"
@@ -74,7 +75,7 @@ Result<Json> put_check(db::Pool& pool, const CheckFact& fact, UnixMs now_ms) {
 Result<Json> record_check(const std::filesystem::path& state, const CheckFact& fact) {
   const auto here = [&]() -> Result<Json> {
     Metrics metrics;
-    const auto pool = TRY(db::Pool::open(catalogue_uri(state), all_migrations(), metrics));
+    const auto pool = TRY(db::Pool::open(TRY(catalogue_of(state)), all_migrations(), metrics));
     return put_check(*pool, fact, SystemClock().now_ms());
   };
   const auto there = [&](const std::string& url, const std::string& secret) -> Result<Json> {

@@ -1,6 +1,7 @@
 #include "app/delivery_client.h"
 
 #include "app/app.h"
+#include "app/catalogue.h"
 #include "app/owner.h"
 
 namespace slipway::app {
@@ -9,10 +10,6 @@ namespace {
 using wire::Json;
 using Here = std::function<Result<Json>(const DeliveryWorld&)>;
 
-std::string store_of(const ProjectPlace& place) {
-  return place.store.empty() ? catalogue_uri(place.state) : place.store;
-}
-
 /// On a catalogue that is there; makes and changes nothing.
 Result<Json> look_here(const ProjectPlace& place, const Here& here) {
   Metrics metrics;
@@ -20,7 +17,7 @@ Result<Json> look_here(const ProjectPlace& place, const Here& here) {
   db::PoolOptions options;
   options.read_only = true;
   std::unique_ptr<db::Pool> pool =
-      TRY(db::Pool::open(store_of(place), all_migrations(), metrics, options));
+      TRY(db::Pool::open(TRY(catalogue_of(place.state, place.store)), all_migrations(), metrics, options));
   std::unique_ptr<blob::Blobs> blobs = blob::open_memory();  // who looks needs none
   project::CurrentProject project;
   registry::Registry registry(*pool, clock);
@@ -32,7 +29,7 @@ Result<Json> do_here(const ProjectPlace& place, const Here& here) {
   SystemClock clock;
   std::unique_ptr<blob::Blobs> blobs = TRY(blob::open_folder(place.state / "artifacts"));
   project::CurrentProject project;
-  std::unique_ptr<db::Pool> pool = TRY(db::Pool::open(store_of(place), all_migrations(), metrics));
+  std::unique_ptr<db::Pool> pool = TRY(db::Pool::open(TRY(catalogue_of(place.state, place.store)), all_migrations(), metrics));
   registry::Registry registry(*pool, clock);
   Result<Json> done = here({*pool, registry, *blobs, project, clock});
   pool.reset();

@@ -6,6 +6,7 @@
 
 #include "app/api.h"
 #include "app/app.h"
+#include "app/catalogue.h"
 #include "app/owner.h"
 #include "domain/features/calendar.h"
 
@@ -317,7 +318,7 @@ Result<> record_at(const std::filesystem::path& state, const features::TrainingF
   TRY(at_owner_of(state, "/training-sets", wire::dump(to_json(facts)), [&]() -> Result<Json> {
     Metrics metrics;
     SystemClock clock;
-    auto pool = TRY(db::Pool::open(catalogue_uri(state), all_migrations(), metrics));
+    auto pool = TRY(db::Pool::open(TRY(catalogue_of(state)), all_migrations(), metrics));
     TRY(pool->write(
         [&](db::Tx& tx) -> Result<> { return features::record(tx, facts, clock.now_ms()); }));
     return Json();

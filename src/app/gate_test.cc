@@ -7,6 +7,7 @@
 #include <set>
 
 #include "app/bring_up.h"
+#include "app/catalogue.h"
 #include "base/base64.h"
 #include "base/log.h"
 #include "io/http/client.h"

@@ -1,5 +1,6 @@
 #include "app/import_client.h"
 
+#include "app/catalogue.h"
 #include "app/place.h"
 #include "base/ids.h"
 #include "dialects/mlflow/tracking.h"
@@ -15,13 +16,13 @@ Result<mlflow_store::Report> import_mlflow(
   TRY(state.sync_entry());
   const std::optional<Ownership> ownership = TRY(Ownership::try_take(state));
   if (!ownership) return owned_elsewhere(state);
-  const std::string store =
-      request.target.store.empty() ? catalogue_uri(state.path()) : request.target.store;
+  const std::string store = TRY(catalogue_of(state.path(), request.target.store));
   const auto claim = TRY(db::claim(store, {"slipway import", random_hex32()}));
   TRY(claim->check());  // nobody serves it meanwhile
   SystemClock clock;
   Metrics metrics;
   const auto pool = TRY(db::Pool::open(store, all_migrations(), metrics));
+  TRY(keep_catalogue(state.path(), store));
   // The experiment 0, as a server makes it.
   TRY(tracking::Tracking::open(*pool, clock, {.artifact_root = mlflow::kArtifactRoot}));
   std::unique_ptr<blob::Blobs> blobs;

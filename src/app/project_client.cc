@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "app/app.h"
+#include "app/catalogue.h"
 #include "app/owner.h"
 #include "app/project_facts.h"
 #include "app/state.h"
@@ -38,16 +39,12 @@ Result<wire::Json> post(const std::string& url, const std::string& secret,
                      std::to_string(response.status) + ": " + message);
 }
 
-std::string store_of(const ProjectPlace& place) {
-  return place.store.empty() ? catalogue_uri(place.state) : place.store;
-}
-
 Result<wire::Json> plan_here(const ProjectPlace& place, const ProjectRequest& request) {
   Metrics metrics;
   db::PoolOptions options;
   options.read_only = true;
   Result<std::unique_ptr<db::Pool>> pool =
-      db::Pool::open(store_of(place), all_migrations(), metrics, options);
+      db::Pool::open(TRY(catalogue_of(place.state, place.store)), all_migrations(), metrics, options);
   if (!pool.ok() && pool.error().code == Code::kMissing) return plan_first(request);
   if (!pool.ok()) return pool.error();
   return plan_project(**pool, request, facts_of(place));
@@ -56,7 +53,7 @@ Result<wire::Json> plan_here(const ProjectPlace& place, const ProjectRequest& re
 Result<wire::Json> apply_here(const ProjectPlace& place, const ProjectRequest& request) {
   Metrics metrics;
   SystemClock clock;
-  std::unique_ptr<db::Pool> pool = TRY(db::Pool::open(store_of(place), all_migrations(), metrics));
+  std::unique_ptr<db::Pool> pool = TRY(db::Pool::open(TRY(catalogue_of(place.state, place.store)), all_migrations(), metrics));
   return apply_project(*pool, clock, request, facts_of(place));
 }
 

@@ -156,6 +156,7 @@ Result<graph::LookBack> look_back_of(const http::Request& request) {
   constexpr std::size_t kKindsMax = 32;
   graph::LookBack look;
   look.before = TRY(seq_of(request, "before", "0"));
+  if (look.before < 0) return invalid("before must be the number of an event, or 0 for the newest");
   look.limit = TRY(limit_of(request));
   const std::string types = request.query_value("types").value_or("");
   for (const std::string_view kind : split(types, ','))

@@ -1,6 +1,7 @@
 #include "app/tracked_runs_client.h"
 
 #include "app/app.h"
+#include "app/catalogue.h"
 #include "app/owner.h"
 #include "io/http/client.h"
 
@@ -20,7 +21,7 @@ auto open_here(const RunsPlace& place, bool changes, const Here& here)
   db::PoolOptions options;
   options.read_only = !changes;
   std::unique_ptr<db::Pool> pool =
-      TRY(db::Pool::open(place.store.empty() ? catalogue_uri(place.state) : place.store,
+      TRY(db::Pool::open(TRY(catalogue_of(place.state, place.store)),
                          all_migrations(), metrics, options));
   tracking::TrackingOptions looking;
   looking.makes_default = changes;

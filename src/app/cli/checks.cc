@@ -158,7 +158,7 @@ FileStamp stamp_of(const path& file) {
 /// Where facts go, when there is such a place.
 std::optional<path> state_of(const Arguments& arguments, const Surroundings& surroundings) {
   if (arguments.on("no-record")) return {};
-  const path state = default_state(surroundings.folder);
+  const path state = state_folder(arguments, surroundings);
   std::error_code ignored;
   if (!std::filesystem::is_directory(state, ignored)) return {};
   return state;
@@ -327,6 +327,7 @@ std::vector<Command> checks_commands() {
                  {"--as-of", "TIME", "the time that freshness counts from (now)"},
                  {"--format", "FORMAT", "table, json or junit"},
                  {"--all", "", "list passed checks too"},
+                 {"--state", "DIR", "where the verdicts are kept (.slipway of this project)"},
                  {"--no-record", "", "leave no fact in the state folder"}},
        .examples = {"slipway check data/hour.csv",
                     "slipway check data/hour.csv --reference hour.profile.json --format junit"},

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "app/project.h"
 #include "base/text.h"
@@ -17,8 +18,15 @@ std::string flag(const Arguments& arguments, std::string_view name, std::string_
   return found == arguments.flags.end() ? std::string(otherwise) : found->second;
 }
 
+std::string from_environment(std::string_view flag) {
+  const char* value = flag == "state"   ? std::getenv("SLIPWAY_STATE")
+                      : flag == "store" ? std::getenv("SLIPWAY_STORE")
+                                        : nullptr;
+  return value == nullptr ? std::string() : value;
+}
+
 std::filesystem::path state_folder(const Arguments& arguments, const Surroundings& surroundings) {
-  const std::string named = flag(arguments, "state");
+  const std::string named = flag(arguments, "state", from_environment("state"));
   if (named.empty()) return default_state(surroundings.folder);
   return (surroundings.folder / named).lexically_normal();
 }

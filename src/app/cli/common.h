@@ -16,7 +16,10 @@ namespace slipway::app {
 /// What a flag was given; `otherwise` where it was not.
 std::string flag(const Arguments& arguments, std::string_view name,
                  std::string_view otherwise = "");
-/// The folder that --state names, from where the command runs; else the project's.
+/// Where a server keeps things is the same for every command of a shell: SLIPWAY_STATE for "state",
+/// SLIPWAY_STORE for "store"; nothing for other flags.
+std::string from_environment(std::string_view flag);
+/// The folder that --state or SLIPWAY_STATE names, from where the command runs; else the project's.
 std::filesystem::path state_folder(const Arguments& arguments, const Surroundings& surroundings);
 
 /// Who runs this command: the login name, else the number of the user.

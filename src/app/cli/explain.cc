@@ -1,6 +1,7 @@
 #include "domain/evidence/explain.h"
 
 #include "app/cli/catalogue.h"
+#include "app/cli/common.h"
 #include "app/cli/verbs.h"
 #include "app/explain.h"
 #include "app/project.h"
@@ -75,12 +76,6 @@ std::string to_text(const Explained& explained, graph::Direction direction) {
   return tree;
 }
 
-std::filesystem::path state_of(const Arguments& arguments, const Surroundings& surroundings) {
-  const auto named = arguments.flags.find("state");
-  if (named == arguments.flags.end()) return default_state(surroundings.folder);
-  return surroundings.folder / named->second;
-}
-
 }  // namespace
 
 std::vector<Flag> explain_flags() {
@@ -97,7 +92,7 @@ int run_explain(const Arguments& arguments, const Surroundings& surroundings) {
   auto direction =
       arguments.on("effects") ? graph::Direction::kToEffects : graph::Direction::kToCauses;
   Result<Explained> explained =
-      explain_here(**pool, state_of(arguments, surroundings), arguments.positional.front(),
+      explain_here(**pool, state_folder(arguments, surroundings), arguments.positional.front(),
                    direction, surroundings.folder);
   if (!explained.ok()) return report(explained.error(), surroundings);
   if (surroundings.json) {

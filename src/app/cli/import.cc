@@ -92,7 +92,7 @@ std::vector<Command> import_commands() {
                  {"--artifacts", "PLACE",
                   "where files go, as of `up` (artifacts of the state folder)"},
                  {"--state", "DIR", "the state folder (.slipway of this project)"},
-                 {"--store", "URI", "the catalogue, when it is not in the state folder"}},
+                 {"--store", "URI", "the catalogue, when it is not where this state had it last"}},
        .examples = {"slipway import mlflow sqlite:///mlflow.db",
                     "slipway import mlflow mlruns --copy-artifacts",
                     "slipway --json import mlflow postgresql://mlflow@db/mlflow"},

@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "app/app.h"
+#include "app/catalogue.h"
 #include "app/cli/common.h"
 #include "app/cli/verbs.h"
 #include "app/owner.h"
@@ -19,8 +20,9 @@ namespace {
 using wire::Json;
 
 /// On the catalogue itself, where no server has it.
-Result<Json> act_here(const std::string& store, const std::string& verb,
-                      const PeopleRequest& request) {
+Result<Json> act_here(const std::filesystem::path& state, const std::string& named,
+                      const std::string& verb, const PeopleRequest& request) {
+  const std::string store = TRY(catalogue_of(state, named));
   Metrics metrics;
   SystemClock clock;
   std::unique_ptr<db::Pool> pool = TRY(db::Pool::open(store, all_migrations(), metrics));
@@ -33,7 +35,7 @@ Result<Json> act(const Arguments& arguments, const Surroundings& surroundings,
   const std::filesystem::path state = state_folder(arguments, surroundings);
   const std::string store = flag(arguments, "store");
   return at_owner(
-      state, [&] { return act_here(store.empty() ? catalogue_uri(state) : store, verb, request); },
+      state, [&] { return act_here(state, store, verb, request); },
       [&](const std::string& url, const std::string& secret) -> Result<Json> {
         http::Response response = TRY(
             post_to_owner(url + "/api/slipway/v1/people/" + verb, secret, wire::encode(request)));
@@ -247,7 +249,7 @@ int run_permissions(const Arguments& arguments, const Surroundings& surroundings
 
 std::vector<Flag> with_place(std::vector<Flag> flags) {
   flags.push_back({"--state", "DIR", "the state folder (.slipway of this project)"});
-  flags.push_back({"--store", "URI", "the catalogue, when it is not in the state folder"});
+  flags.push_back({"--store", "URI", "the catalogue, when it is not where this state had it last"});
   return flags;
 }
 

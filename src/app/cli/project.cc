@@ -2,6 +2,7 @@
 
 #include <sstream>
 
+#include "app/cli/common.h"
 #include "app/cli/verbs.h"
 #include "app/project_client.h"
 #include "app/project_judges.h"
@@ -17,12 +18,8 @@ namespace {
 
 ProjectPlace place_of(const Arguments& arguments, const Surroundings& surroundings) {
   ProjectPlace place;
-  auto state = arguments.flags.find("state");
-  place.state = state == arguments.flags.end()
-                    ? default_state(surroundings.folder)
-                    : (surroundings.folder / state->second).lexically_normal();
-  auto store = arguments.flags.find("store");
-  if (store != arguments.flags.end()) place.store = store->second;
+  place.state = state_folder(arguments, surroundings);
+  place.store = flag(arguments, "store");
   return place;
 }
 
@@ -138,7 +135,7 @@ int run_lint(const Arguments&, const Surroundings& surroundings) {
 
 std::vector<Flag> project_flags() {
   return {{"--state", "DIR", "the state folder (.slipway of this project)"},
-          {"--store", "URI", "the catalogue, when it is not in the state folder"}};
+          {"--store", "URI", "the catalogue, when it is not where this state had it last"}};
 }
 
 int run_plan(const Arguments& arguments, const Surroundings& surroundings) {

@@ -1,8 +1,8 @@
 #include <unistd.h>
 
+#include "app/cli/common.h"
 #include "app/cli/stages.h"
 #include "app/cli/verbs.h"
-#include "app/project.h"
 #include "app/reproduce.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -24,7 +24,8 @@ int with_context(const Surroundings& surroundings, bool greets, F run) {
   Result<proc::Spawner> spawner = proc::Spawner::start();
   if (!spawner.ok()) return report(spawner.error(), surroundings);
   SystemClock clock;
-  RunRecorder recorder(default_state(surroundings.folder), surroundings.err, greets);
+  // Arguments are parsed as DVC does: the folder is named by the environment alone.
+  RunRecorder recorder(state_folder(Arguments(), surroundings), surroundings.err, greets);
   flows::CommandContext context{*spawner, clock, recorder, &recorder, flows::process_variables()};
   return run(context);
 }

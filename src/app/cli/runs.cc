@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "app/app.h"
+#include "app/catalogue.h"
 #include "app/cli/common.h"
 #include "app/cli/verbs.h"
 #include "app/event_words.h"
@@ -26,18 +27,11 @@ namespace {
 
 using wire::Json;
 
-std::filesystem::path state_of(const Arguments& arguments, const Surroundings& surroundings) {
-  auto state = arguments.flags.find("state");
-  if (state == arguments.flags.end()) return default_state(surroundings.folder);
-  return (surroundings.folder / state->second).lexically_normal();
-}
-
 /// A look at the catalogue, which needs no server.
 Result<Json> look(const Arguments& arguments, const Surroundings& surroundings,
                   const std::function<Result<Json>(db::Tx&)>& show) {
-  const std::filesystem::path state = state_of(arguments, surroundings);
-  std::string uri = flag(arguments, "store");
-  if (uri.empty()) uri = catalogue_uri(state);
+  const std::filesystem::path state = state_folder(arguments, surroundings);
+  const std::string uri = TRY(catalogue_of(state, flag(arguments, "store")));
   Metrics metrics;
   db::PoolOptions options;
   options.read_only = true;
@@ -145,7 +139,7 @@ Result<Json> wish_of(const Arguments& arguments, const Surroundings& surrounding
 int run_pipeline(const Arguments& arguments, const Surroundings& surroundings) {
   Result<Json> wish = wish_of(arguments, surroundings);
   if (!wish.ok()) return report(wish.error(), surroundings);
-  Result<Json> run = ask_server(state_of(arguments, surroundings), "/runs", *wish);
+  Result<Json> run = ask_server(state_folder(arguments, surroundings), "/runs", *wish);
   if (!run.ok()) return report_refusal(run.error(), surroundings);
   return show(run, surroundings, [](const Json& json, std::ostream& out) {
     out << "asked for run " << text(json, "id") << "; `slipway logs " << text(json, "id")
@@ -157,7 +151,7 @@ int run_cancel(const Arguments& arguments, const Surroundings& surroundings) {
   Json body;
   body.set("actor", user_name());
   Result<Json> run =
-      ask_server(state_of(arguments, surroundings),
+      ask_server(state_folder(arguments, surroundings),
                  "/runs/" + http::percent_encode(arguments.positional.front()) + "/cancel", body);
   if (!run.ok()) return report_refusal(run.error(), surroundings);
   return show(run, surroundings, [](const Json& json, std::ostream& out) {
@@ -222,7 +216,7 @@ int run_logs(const Arguments& arguments, const Surroundings& surroundings) {
   if (!run.ok()) return report(run.error(), surroundings);
   const std::string id = text(*run, "id");
   Result<std::string> log =
-      read_file(flows::RunFolder::of(state_of(arguments, surroundings), id).log());
+      read_file(flows::RunFolder::of(state_folder(arguments, surroundings), id).log());
   if (!log.ok() && log.error().code != Code::kMissing) return report(log.error(), surroundings);
   const std::int64_t ended_ms = number_at(*run, "ended_ms");
   if (!log.ok() && ended_ms != 0 && number_at(*run, "started_ms") != 0)
@@ -313,7 +307,7 @@ int run_hooks(const Arguments& arguments, const Surroundings& surroundings) {
   const std::string& what = arguments.positional.front();
   if (what == "tell") {
     Result<Json> told =
-        ask_server(state_of(arguments, surroundings), "/triggers/look", Json(Json::Object()));
+        ask_server(state_folder(arguments, surroundings), "/triggers/look", Json(Json::Object()));
     return show(told, surroundings, [](const Json&, std::ostream&) {});
   }
   if (what != "install")
@@ -358,7 +352,7 @@ std::vector<Flag> place_flags() {
 }
 std::vector<Flag> with_place(std::vector<Flag> flags) {
   for (Flag& flag : place_flags()) flags.push_back(std::move(flag));
-  flags.push_back({"--store", "URI", "the catalogue, when it is not in the state folder"});
+  flags.push_back({"--store", "URI", "the catalogue, when it is not where this state had it last"});
   return flags;
 }
 

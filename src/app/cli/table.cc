@@ -4,6 +4,7 @@
 #include <iostream>
 #include <memory>
 
+#include "app/cli/common.h"
 #include "app/cli/help.h"
 #include "base/text.h"
 #include "dialects/dvc/later.h"
@@ -56,14 +57,6 @@ void declare(CLI::App& parser, const Command& command, Slots& slots) {
   CLI::Option* option = parser.add_option(positional_name(command), slots.positional, "");
   option->expected(static_cast<int>(command.positional_min), 1 << 20);
   if (command.positional_min > 0) option->required();
-}
-
-/// Where a server keeps things is the same for every command of a shell.
-std::string from_environment(const std::string& flag) {
-  const char* value = flag == "state"   ? std::getenv("SLIPWAY_STATE")
-                      : flag == "store" ? std::getenv("SLIPWAY_STORE")
-                                        : nullptr;
-  return value == nullptr ? std::string() : value;
 }
 
 Arguments gathered(const Slots& slots) {

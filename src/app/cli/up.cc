@@ -34,7 +34,8 @@ const std::vector<Setting>& up_settings() {
        "* for any characters"},
       {"allowed_origins", "URLS", "", "other sites whose pages may call it"},
       {"store", "URI", "",
-       "catalogue: sqlite:///PATH or postgresql://... (catalog.db in the state folder)"},
+       "catalogue: sqlite:///PATH or postgresql://... (where this state had it last, "
+       "else catalog.db in it)"},
       {"artifacts", "PLACE", "",
        "folder of artifacts (artifacts in the state folder), or s3://BUCKET/PREFIX, behind it "
        "perhaps ?endpoint=URL&region=REGION&style=path (or virtual); credentials as for Amazon's "

@@ -5,6 +5,7 @@
 #include <future>
 
 #include "app/app.h"
+#include "app/catalogue.h"
 #include "app/circle.h"
 #include "app/delivery_api.h"
 #include "app/loop/gate_part.h"

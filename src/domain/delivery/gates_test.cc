@@ -81,6 +81,8 @@ TEST(Summary, WaitsForEveryGateAndNamesEveryFault) {
   verdicts[1].status = GateStatus::kWaived;
   verdicts[2].status = GateStatus::kPass;
   EXPECT_EQ(summarize(wanted, verdicts).outcome, GateOutcome::kPassed);
+  EXPECT_EQ(summarize(wanted, verdicts).words, "integrity, quality passed; parity waived");
+  EXPECT_EQ(summarize({kParity}, verdicts).words, "parity waived");
   EXPECT_EQ(summarize({}, {}).outcome, GateOutcome::kPassed);
 }
 

@@ -94,12 +94,14 @@ GateVerdict waived(GateVerdict verdict, const std::vector<Waiver>& waivers,
 
 GateSummary summarize(const std::vector<std::string>& wanted,
                       const std::vector<GateVerdict>& verdicts) {
-  std::vector<std::string> passed, faults, open;
+  std::vector<std::string> passed, excused, faults, open;
   for (const std::string& gate : wanted) {
     const auto found = std::find_if(verdicts.begin(), verdicts.end(),
                                     [&](const GateVerdict& v) { return v.gate == gate; });
     if (found == verdicts.end())
       open.push_back(gate);
+    else if (found->status == GateStatus::kWaived)
+      excused.push_back(gate);
     else if (lets_pass(found->status))
       passed.push_back(gate);
     else
@@ -112,8 +114,10 @@ GateSummary summarize(const std::vector<std::string>& wanted,
   if (!faults.empty()) return {GateOutcome::kBlocked, join(faults, "; ")};
   if (only_person)
     return {GateOutcome::kRunning, "waiting for a person's approval", /*waits_for_person=*/true};
-  if (passed.empty()) return {GateOutcome::kPassed, "no gates are asked for"};
-  return {GateOutcome::kPassed, join(passed, ", ") + " passed"};
+  std::vector<std::string> words;
+  if (!passed.empty()) words.push_back(join(passed, ", ") + " passed");
+  if (!excused.empty()) words.push_back(join(excused, ", ") + " waived");
+  return {GateOutcome::kPassed, words.empty() ? "no gates are asked for" : join(words, "; ")};
 }
 
 }  // namespace slipway::delivery
