@@ -61,6 +61,7 @@ constexpr Row kRows[] = {
     {"POST /api/slipway/v1/facts", On::kAdmin, kManage},
     {"POST /api/slipway/v1/checks", On::kAdmin, kManage},
     {"GET /api/slipway/v1/explain", On::kEverything, kRead},
+    {"GET /api/slipway/v1/report", On::kEverything, kRead},
     {"GET /api/slipway/v1/clock", On::kSomebody, kRead},
     {"POST /api/slipway/v1/clock", On::kAdmin, kManage},
     {"GET /api/slipway/v1/project", On::kEverything, kRead},

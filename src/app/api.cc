@@ -46,7 +46,9 @@ Result<http::Response> answer_explain(const http::Request& request, db::Pool& po
     return invalid("direction must be 'causes' or 'effects', got '" + direction + "'");
   }
   auto way = direction == "causes" ? graph::Direction::kToCauses : graph::Direction::kToEffects;
+  const bool words = TRY(wants_words(request));
   const Explained explained = TRY(explain(pool, state, subject, way, flush));
+  if (words) return http::Response::text(to_text(explained, way));
   return http::Response::json(
       wire::dump(evidence::to_json(explained.closure), {.non_finite_as_string = true}));
 }
@@ -62,6 +64,13 @@ http::Response answer_server(bool acts) {
 }
 
 }  // namespace
+
+Result<bool> wants_words(const http::Request& request) {
+  const std::string format = request.query_value("format").value_or("json");
+  if (format != "json" && format != "text")
+    return invalid("format must be json or text, got '" + format.substr(0, 80) + "'");
+  return format == "text";
+}
 
 std::string actor_of(const http::Request& request, const std::string& said) {
   const std::string& known = request.principal.name;

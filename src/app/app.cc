@@ -44,6 +44,7 @@
 #include "app/project_api.h"
 #include "app/project_facts.h"
 #include "app/runs_api.h"
+#include "app/report_api.h"
 #include "app/score_api.h"
 #include "app/tracked_runs.h"
 #include "app/trash.h"
@@ -584,6 +585,7 @@ Result<> App::start() {
   s.mount_flows();
   mount_checks(s.router, *s.pool, s.clock);
   mount_score(s.router, *s.pool);
+  mount_report(s.router, *s.pool);
   mount_golden(s.router, *s.pool, *s.tracking, *s.blobs);
   s.mount_mlflow();
   mount_people_api(s.router, *s.people, *s.gate);

@@ -16,7 +16,4 @@ Result<wire::Json> delivery_at(const ProjectPlace& place, const std::string& pat
                                const std::optional<std::string>& body,
                                const std::function<Result<wire::Json>(const DeliveryWorld&)>& here);
 
-/// `text` as one segment of a path.
-std::string path_segment(std::string_view text);
-
 }  // namespace slipway::app

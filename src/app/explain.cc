@@ -133,6 +133,13 @@ Result<Explained> explain_prediction(db::Pool& pool, const std::filesystem::path
 
 }  // namespace
 
+std::string to_text(const Explained& explained, graph::Direction direction) {
+  std::string tree = evidence::to_tree(explained.closure, direction);
+  if (explained.prediction)
+    tree.insert(std::min(tree.size(), tree.find('\n') + 1), to_text(*explained.prediction));
+  return tree;
+}
+
 Result<Explained> explain(db::Pool& pool, const std::filesystem::path& state,
                           const std::string& subject, graph::Direction direction,
                           const FlushLog& flush) {

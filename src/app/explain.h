@@ -15,6 +15,9 @@ struct Explained {
   std::optional<PredictionView> prediction;  // when that is what was asked for
 };
 
+/// The tree; of a prediction, what was asked and answered stands under its line. Pure.
+std::string to_text(const Explained& explained, graph::Direction direction);
+
 /// evidence::explain for every form in which a person names a thing, "models:/NAME@ALIAS" and its
 /// kin, and predictions in the log below `state`, included; `flush` as for find_prediction. Waits
 /// for database and disk.

@@ -38,8 +38,10 @@ Result<std::optional<Remote>> remote_server() {
   };
   Remote remote{variable("SLIPWAY_URL"), variable("SLIPWAY_TOKEN")};
   const std::string file = variable("SLIPWAY_TOKEN_FILE");
-  if (remote.url.empty() || (remote.token.empty() && file.empty())) return std::optional<Remote>();
-  if (remote.token.empty()) {
+  const bool has_token = !remote.token.empty() || !file.empty();
+  if (remote.url.empty() || (!has_token && !variable("SLIPWAY_ATTEMPT").empty()))
+    return std::optional<Remote>();
+  if (remote.token.empty() && !file.empty()) {
     remote.token = std::string(trim(TRY(read_file(file))));
   }
   while (remote.url.ends_with('/')) remote.url.pop_back();
@@ -118,7 +120,7 @@ Result<http::Response> post_to_owner(const std::string& url, const std::string& 
   request.method = http::Method::kPost;
   request.url = url;
   request.headers.add("Content-Type", "application/json");
-  request.headers.add("Authorization", "Bearer " + secret);
+  if (!secret.empty()) request.headers.add("Authorization", "Bearer " + secret);
   request.body = body;
   request.timeout = timeout;
   return http::fetch(request);
@@ -141,20 +143,37 @@ Error error_of(const std::string& url, const http::Response& response) {
                      std::to_string(response.status) + ": " + message);
 }
 
-Result<wire::Json> ask_owner(const std::string& url, const std::string& secret, const std::string& path,
-                       const std::optional<std::string>& body, std::chrono::milliseconds timeout) {
+namespace {
+
+Result<std::string> text_of(const Peer& peer, const std::string& path,
+                            const std::optional<std::string>& body,
+                            std::chrono::milliseconds timeout) {
   constexpr int kOk = 200;
-  const std::string address = url + "/api/slipway/v1" + path;
   http::ClientRequest request;
   request.method = body ? http::Method::kPost : http::Method::kGet;
-  request.url = address;
-  request.headers.add("Authorization", "Bearer " + secret);
+  request.url = peer.url + "/api/slipway/v1" + path;
+  if (!peer.secret.empty()) request.headers.add("Authorization", "Bearer " + peer.secret);
   if (body) request.headers.add("Content-Type", "application/json");
   request.body = body.value_or("");
   request.timeout = timeout;
-  const http::Response response = TRY(http::fetch(request));
-  if (response.status != kOk) return error_of(url, response);
-  return wire::parse(response.body);
+  http::Response response = TRY(http::fetch(request));
+  if (response.status != kOk) return error_of(peer.url, response);
+  return std::move(response.body);
+}
+
+}  // namespace
+
+Result<std::optional<std::string>> ask_elsewhere(const std::string& path) {
+  const std::optional<Remote> remote = TRY(remote_server());
+  if (!remote) return std::optional<std::string>();
+  return std::optional(
+      TRY(text_of({remote->url, remote->token}, path, std::nullopt, std::chrono::minutes(1))));
+}
+
+Result<wire::Json> ask_owner(const std::string& url, const std::string& secret,
+                             const std::string& path, const std::optional<std::string>& body,
+                             std::chrono::milliseconds timeout) {
+  return wire::parse(TRY(text_of({url, secret}, path, body, timeout)));
 }
 
 }  // namespace slipway::app

@@ -25,12 +25,17 @@ Result<> require_state(const std::filesystem::path& path);
 inline constexpr int kAnnounceTries = 200;
 inline constexpr std::chrono::milliseconds kAnnouncePause{50};
 
-/// A server elsewhere that commands are to ask: SLIPWAY_URL with SLIPWAY_TOKEN, or with
-/// SLIPWAY_TOKEN_FILE, a file that holds the token. Nothing when they are not set.
+/// A server elsewhere that commands are to ask: SLIPWAY_URL, with SLIPWAY_TOKEN, or with
+/// SLIPWAY_TOKEN_FILE, a file that holds the token, where it asks who one is. Nothing when it is not
+/// set; nor, without a token, in a command of a stage, where it names the server of the run.
 struct Remote {
   std::string url, token;
 };
 Result<std::optional<Remote>> remote_server();
+
+/// What the remote_server() answers to a GET of /api/slipway/v1`path`, as it is; nothing where none
+/// is named. An error by its status, in the server's words.
+Result<std::optional<std::string>> ask_elsewhere(const std::string& path);
 
 /// How long a server may take to say that it is there, before it is asked for anything: the answer
 /// waits for nothing but a loop.

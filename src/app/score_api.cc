@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "app/api.h"
 #include "domain/project/applied.h"
 
 namespace slipway::app {
@@ -29,8 +30,10 @@ void mount_score(http::Router& router, db::Pool& pool) {
       .add({http::Method::kGet, "/models/{model}/score", http::reads("graph"),
             http::Place::kBlocking},
            [&pool](http::Request& request) -> Result<http::Response> {
+             const bool words = TRY(wants_words(request));
              const evidence::TestScore score = TRY(
                  pool.read([&](db::Tx& tx) { return test_score(tx, request.capture("model")); }));
+             if (words) return http::Response::text(evidence::to_text(score));
              return http::Response::json(wire::dump(evidence::to_json(score)));
            });
 }

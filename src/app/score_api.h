@@ -12,7 +12,7 @@ namespace slipway::app {
 /// an unknown model.
 Result<evidence::TestScore> test_score(db::Tx& tx, const std::string& model);
 
-/// GET /api/slipway/v1/models/{model}/score. `pool` must outlive the router.
+/// GET /api/slipway/v1/models/{model}/score, with format=text in words. `pool` must outlive the router.
 void mount_score(http::Router& router, db::Pool& pool);
 
 }  // namespace slipway::app

@@ -73,7 +73,7 @@ Result<> export_at(
   http::ClientRequest request;
   request.method = http::Method::kPost;
   request.url = peer->url + "/api/slipway/v1" + kRoot + "/export";
-  request.headers.add("Authorization", "Bearer " + peer->secret);
+  if (!peer->secret.empty()) request.headers.add("Authorization", "Bearer " + peer->secret);
   request.headers.add("Content-Type", "application/json");
   request.body = body;
   request.timeout = kPatience;

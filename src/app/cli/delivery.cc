@@ -36,7 +36,7 @@ Result<Json> list_at_place(const ProjectPlace& place) {
 }
 
 Result<Json> show_at_place(const ProjectPlace& place, const std::string& name) {
-  return delivery_at(place, "/deployments/" + path_segment(name), std::nullopt,
+  return delivery_at(place, "/deployments/" + http::percent_encode(name), std::nullopt,
                      [&](const DeliveryWorld& world) { return show_deployment(world, name); });
 }
 
@@ -203,7 +203,7 @@ Result<Json> act_at_place(const Arguments& arguments, const ProjectPlace& place,
   request.version = version;
   request.force = arguments.on("force");
   return delivery_at(
-      place, "/deployments/" + path_segment(name) + "/" + action, wire::encode(request),
+      place, "/deployments/" + http::percent_encode(name) + "/" + action, wire::encode(request),
       [&](const DeliveryWorld& world) { return act_on_deployment(world, name, action, request); });
 }
 
@@ -243,7 +243,7 @@ Result<Json> release_at_place(const Arguments& arguments, const ProjectPlace& pl
   request.actor = user_name();
   request.deployment = name;
   TRY(delivery_at(
-      place, "/models/" + path_segment(model) + "/versions/" + std::to_string(version) + "/release",
+      place, "/models/" + http::percent_encode(model) + "/versions/" + std::to_string(version) + "/release",
       wire::encode(request),
       [&](const DeliveryWorld& world) { return release_version(world, model, version, request); }));
   return show_at_place(place, name);
@@ -313,7 +313,7 @@ Result<Json> decide_on(const std::string& what, const Arguments& arguments,
   const std::string model = TRY(model_of(arguments, place));
   const auto act = what == "approve" ? approve_version : disapprove_version;
   return delivery_at(place,
-                     "/models/" + path_segment(model) + "/versions/" + std::to_string(version) +
+                     "/models/" + http::percent_encode(model) + "/versions/" + std::to_string(version) +
                          "/" + what,
                      wire::encode(request), [&](const DeliveryWorld& world) {
                        return act(world, model, version, request);
@@ -331,7 +331,7 @@ Result<Json> waive(const Arguments& arguments, const ProjectPlace& place) {
     return usage("a waiver needs a reason and an end: --reason TEXT --for 7d");
   if (arguments.on("version")) request.version = TRY(version_in(flag(arguments, "version")));
   const std::string model = TRY(model_of(arguments, place));
-  return delivery_at(place, "/models/" + path_segment(model) + "/waivers", wire::encode(request),
+  return delivery_at(place, "/models/" + http::percent_encode(model) + "/waivers", wire::encode(request),
                      [&](const DeliveryWorld& world) { return waive_gate(world, model, request); });
 }
 
@@ -341,7 +341,7 @@ Result<Json> revoke(const Arguments& arguments, const ProjectPlace& place) {
   DeliveryRequest request;
   request.actor = user_name();
   return delivery_at(
-      place, "/waivers/" + path_segment(id) + "/revoke", wire::encode(request),
+      place, "/waivers/" + http::percent_encode(id) + "/revoke", wire::encode(request),
       [&](const DeliveryWorld& world) { return revoke_gate_waiver(world, id, request.actor); });
 }
 

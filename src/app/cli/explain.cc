@@ -68,12 +68,16 @@ Result<Explained> explain_here(db::Pool& pool, const std::filesystem::path& stat
   return Explained{std::move(closure), {}};
 }
 
-/// The tree; of a prediction, what was asked and answered stands under its line.
-std::string to_text(const Explained& explained, graph::Direction direction) {
-  std::string tree = evidence::to_tree(explained.closure, direction);
-  if (explained.prediction)
-    tree.insert(std::min(tree.size(), tree.find('\n') + 1), to_text(*explained.prediction));
-  return tree;
+/// What the project here tracks is known elsewhere by its digest.
+std::optional<int> explain_elsewhere(const Arguments& arguments, const Surroundings& surroundings) {
+  std::string subject = arguments.positional.front();
+  if (!is_prediction_id(subject)) {
+    const auto record = tracked_data(surroundings.folder, subject);
+    if (record.ok() && *record) subject = "data:" + (*record)->version.md5;
+  }
+  const char* direction = arguments.on("effects") ? "effects" : "causes";
+  return print_from_elsewhere(
+      surroundings, with_query("/explain", {{"subject", subject}, {"direction", direction}}));
 }
 
 }  // namespace
@@ -86,6 +90,8 @@ std::vector<Flag> explain_flags() {
 }
 
 int run_explain(const Arguments& arguments, const Surroundings& surroundings) {
+  const std::optional<int> elsewhere = explain_elsewhere(arguments, surroundings);
+  if (elsewhere) return *elsewhere;
   Metrics metrics;
   Result<std::unique_ptr<db::Pool>> pool = open_catalogue(arguments, surroundings, metrics);
   if (!pool.ok()) return report(pool.error(), surroundings);

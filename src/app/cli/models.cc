@@ -72,10 +72,13 @@ int run_models(const Arguments& arguments, const Surroundings& surroundings) {
   }
   const Result<HistoryQuery> query = query_of(arguments);
   if (!query.ok()) return report(query.error(), surroundings);
-  Metrics metrics;
-  Result<std::unique_ptr<db::Pool>> pool = open_catalogue(arguments, surroundings, metrics);
-  if (!pool.ok()) return report(pool.error(), surroundings);
-  const Result<Json> history = (*pool)->read([&](db::Tx& tx) { return model_history(tx, *query); });
+  const std::string path =
+      with_query("/models/" + http::percent_encode(query->model) + "/history",
+                 {{"alias", query->alias},
+                  {"at", flag(arguments, "at")},
+                  {"limit", flag(arguments, "limit")}});
+  const Result<Json> history = look(arguments, surroundings, path,
+                                    [&](db::Tx& tx) { return model_history(tx, *query); });
   if (!history.ok()) return report(history.error(), surroundings);
   surroundings.out << (surroundings.json ? wire::dump(*history) + "\n"
                                          : text_of(*history, query->alias));

@@ -37,14 +37,6 @@ std::string span_of(const Json& window) {
   return to_iso8601(from).substr(0, shown) + " to " + to_iso8601(to).substr(0, shown);
 }
 
-using Look = std::function<Result<Json>(db::Tx&)>;
-
-Result<Json> look(const Arguments& arguments, const Surroundings& surroundings, const Look& what) {
-  Metrics metrics;
-  const auto pool = TRY(open_catalogue(arguments, surroundings, metrics));
-  return pool->read([&](db::Tx& tx) { return what(tx); });
-}
-
 int print(const Result<Json>& answer, const Surroundings& surroundings,
           const std::function<std::string(const Json&)>& text) {
   if (!answer.ok()) {
@@ -97,16 +89,22 @@ WindowsRequest windows_of(const std::string& subject) {
 }
 
 /// Windows of a monitor that is no longer declared are shown too; without any it may be a slip.
-Result<Json> look_at_windows(db::Tx& tx, const WindowsRequest& request,
-                             const std::string& subject) {
-  Json windows = TRY(list_windows(tx, request));
-  if (list_at(windows, "windows").empty()) TRY(find_monitors(TRY(list_monitors(tx)), subject));
+Result<Json> look_at_windows(const Arguments& arguments, const Surroundings& surroundings,
+                             const WindowsRequest& request, const std::string& subject) {
+  const std::string path = with_query("/windows", {{"deployment", request.deployment},
+                                                   {"monitor", request.monitor},
+                                                   {"limit", std::to_string(request.limit)},
+                                                   {"verdicts", request.verdicts ? "true" : ""}});
+  Json windows = TRY(look(arguments, surroundings, path,
+                          [&](db::Tx& tx) { return list_windows(tx, request); }));
+  if (list_at(windows, "windows").empty())
+    TRY(find_monitors(TRY(look(arguments, surroundings, "/monitors", list_monitors)), subject));
   return windows;
 }
 
 int run_monitors(const Arguments& arguments, const Surroundings& surroundings) {
   if (arguments.positional.empty())
-    return print(look(arguments, surroundings, list_monitors), surroundings, [](const Json& all) {
+    return print(look(arguments, surroundings, "/monitors", list_monitors), surroundings, [](const Json& all) {
       return each(all, "monitors", monitor_text,
                   "no monitors: slipway.yaml declares them, `slipway apply` makes them hold\n");
     });
@@ -116,9 +114,7 @@ int run_monitors(const Arguments& arguments, const Surroundings& surroundings) {
   request.limit = *limit;
   request.verdicts = arguments.on("verdicts");
   const std::string& subject = arguments.positional.front();
-  return print(look(arguments, surroundings,
-                    [&](db::Tx& tx) { return look_at_windows(tx, request, subject); }),
-               surroundings, [](const Json& all) {
+  return print(look_at_windows(arguments, surroundings, request, subject), surroundings, [](const Json& all) {
                  return each(all, "windows", window_text, "no window of that was judged yet\n");
                });
 }
@@ -164,7 +160,7 @@ Result<Json> close_at_place(const Arguments& arguments, const Surroundings& surr
   place.state = state_folder(arguments, surroundings);
   place.store = flag(arguments, "store");
   const CloseRequest request{user_name(), flag(arguments, "reason")};
-  return delivery_at(place, "/incidents/" + path_segment(id) + "/close", wire::encode(request),
+  return delivery_at(place, "/incidents/" + http::percent_encode(id) + "/close", wire::encode(request),
                      [&](const DeliveryWorld& world) {
                        const UnixMs now = world.clock.now_ms();
                        return world.pool.write([&](db::Tx& tx) {
@@ -180,16 +176,18 @@ int run_incidents(const Arguments& arguments, const Surroundings& surroundings) 
   if (close)
     return print(close_at_place(arguments, surroundings, arguments.positional.front()),
                  surroundings, history_text);
-  if (!arguments.positional.empty())
-    return print(look(arguments, surroundings,
-                      [&](db::Tx& tx) { return show_incident(tx, arguments.positional.front()); }),
+  if (!arguments.positional.empty()) {
+    const std::string& id = arguments.positional.front();
+    return print(look(arguments, surroundings, "/incidents/" + http::percent_encode(id),
+                      [&](db::Tx& tx) { return show_incident(tx, id); }),
                  surroundings, history_text);
+  }
   IncidentsRequest request;
   request.open = arguments.on("open");
   return print(
-      look(arguments, surroundings, [&](db::Tx& tx) { return list_incidents(tx, request); }),
-      surroundings,
-      [](const Json& all) { return each(all, "incidents", incident_text, "no incidents\n"); });
+      look(arguments, surroundings, with_query("/incidents", {{"open", request.open ? "true" : ""}}),
+           [&](db::Tx& tx) { return list_incidents(tx, request); }),
+      surroundings, [](const Json& all) { return each(all, "incidents", incident_text, "no incidents\n"); });
 }
 
 std::vector<Flag> with_catalogue(std::vector<Flag> flags) {

@@ -1,73 +1,24 @@
-#include <algorithm>
-
 #include "app/cli/catalogue.h"
+#include "app/cli/common.h"
 #include "app/cli/verbs.h"
+#include "app/report_api.h"
 #include "app/score_api.h"
-#include "domain/evidence/delivery_report.h"
-#include "domain/project/project_file.h"
-#include "graph/graph.h"
+#include "io/http/message.h"
 
 namespace slipway::app {
 namespace {
 
-struct ReportSpan {
-  std::optional<UnixMs> from;          // a date
-  std::optional<project::Span> since;  // before the newest event
-  project::Span observe{std::chrono::hours(28 * 24)};
-};
-
-Error wrong_span(const std::string& flag, const std::string& text, const char* forms) {
-  return with_tag(invalid(flag + " must be " + forms + ", got '" + text + "'"), "usage");
-}
-
-Result<ReportSpan> span_of(const Arguments& arguments) {
-  ReportSpan span;
-  if (auto since = arguments.flags.find("since"); since != arguments.flags.end()) {
-    span.from = parse_iso8601(since->second);
-    span.since = project::parse_span(since->second);
-    if (!span.from && !span.since) {
-      return wrong_span("--since", since->second, "a span as 90d, or a date as 2026-01-31");
-    }
-  }
-  if (auto observe = arguments.flags.find("observe"); observe != arguments.flags.end()) {
-    const auto parsed = project::parse_span(observe->second);
-    if (!parsed) return wrong_span("--observe", observe->second, "a span as 28d");
-    span.observe = *parsed;
-  }
-  return span;
-}
-
-/// The newest and the oldest time that the log knows; reports go by these, not by the clock here.
-struct LogTimes {
-  UnixMs first = 0, last = 0;
-};
-Result<LogTimes> log_times(db::Tx& tx) {
-  LogTimes times;
-  for (const auto& event : TRY(graph::events_after(tx, 0, 1))) times.first = event.time_ms;
-  const std::int64_t newest = TRY(graph::newest_seq(tx));
-  for (const auto& event : TRY(graph::events_after(tx, newest - 1, 1))) times.last = event.time_ms;
-  return times;
-}
-
-Result<evidence::DeliveryReport> made_report(db::Pool& pool, const ReportSpan& span) {
-  return pool.read([&](db::Tx& tx) -> Result<evidence::DeliveryReport> {
-    const LogTimes times = TRY(log_times(tx));
-    UnixMs from = times.first;
-    if (span.from) from = *span.from;
-    if (span.since) from = std::max(times.first, times.last - span.since->count());
-    // The span ends after the newest event, which is part of it.
-    return evidence::summarize(TRY(evidence::delivery_facts(tx)), from, times.last + 1,
-                               span.observe.count());
-  });
-}
-
 int run_report(const Arguments& arguments, const Surroundings& surroundings) {
-  const Result<ReportSpan> span = span_of(arguments);
+  const std::string since = flag(arguments, "since"), observe = flag(arguments, "observe");
+  const Result<ReportSpan> span = report_span(since, observe);
   if (!span.ok()) return report(span.error(), surroundings);
+  const auto elsewhere = print_from_elsewhere(
+      surroundings, with_query("/report", {{"since", since}, {"observe", observe}}));
+  if (elsewhere) return *elsewhere;
   Metrics metrics;
   Result<std::unique_ptr<db::Pool>> pool = open_catalogue(arguments, surroundings, metrics);
   if (!pool.ok()) return report(pool.error(), surroundings);
-  const Result<evidence::DeliveryReport> made = made_report(**pool, *span);
+  const auto made = (*pool)->read([&](db::Tx& tx) { return delivery_report(tx, *span); });
   if (!made.ok()) return report(made.error(), surroundings);
   surroundings.out << (surroundings.json ? wire::dump(evidence::to_json(*made)) + "\n"
                                          : evidence::to_text(*made));
@@ -75,6 +26,9 @@ int run_report(const Arguments& arguments, const Surroundings& surroundings) {
 }
 
 int run_score(const Arguments& arguments, const Surroundings& surroundings) {
+  const auto elsewhere = print_from_elsewhere(
+      surroundings, "/models/" + http::percent_encode(arguments.positional.front()) + "/score");
+  if (elsewhere) return *elsewhere;
   Metrics metrics;
   Result<std::unique_ptr<db::Pool>> pool = open_catalogue(arguments, surroundings, metrics);
   if (!pool.ok()) return report(pool.error(), surroundings);

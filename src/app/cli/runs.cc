@@ -5,6 +5,7 @@
 
 #include "app/app.h"
 #include "app/catalogue.h"
+#include "app/cli/catalogue.h"
 #include "app/cli/common.h"
 #include "app/cli/verbs.h"
 #include "app/event_words.h"
@@ -26,22 +27,6 @@ namespace slipway::app {
 namespace {
 
 using wire::Json;
-
-/// A look at the catalogue, which needs no server.
-Result<Json> look(const Arguments& arguments, const Surroundings& surroundings,
-                  const std::function<Result<Json>(db::Tx&)>& show) {
-  const std::filesystem::path state = state_folder(arguments, surroundings);
-  const std::string uri = TRY(catalogue_of(state, flag(arguments, "store")));
-  Metrics metrics;
-  db::PoolOptions options;
-  options.read_only = true;
-  Result<std::unique_ptr<db::Pool>> pool = db::Pool::open(uri, all_migrations(), metrics, options);
-  if (!pool.ok() && pool.error().code == Code::kMissing) {
-    return missing("nothing ran here yet: there is no catalogue at " + state.string());
-  }
-  if (!pool.ok()) return pool.error();
-  return (*pool)->read([&](db::Tx& tx) { return show(tx); });
-}
 
 /// Asks the server; runs are its to make.
 Result<Json> ask_server(const std::filesystem::path& state, const std::string& path,
@@ -162,6 +147,10 @@ int run_cancel(const Arguments& arguments, const Surroundings& surroundings) {
 
 // --- looking ---
 
+std::string path_of_run(const std::string& id) {
+  return "/runs/" + http::percent_encode(id);
+}
+
 Result<int> limit_of(const Arguments& arguments) {
   constexpr std::int64_t kMost = 1000;
   const std::string given = flag(arguments, "limit", "20");
@@ -181,8 +170,9 @@ int run_runs(const Arguments& arguments, const Surroundings& surroundings) {
                   surroundings);
   }
   if (!arguments.positional.empty()) {
-    Result<Json> run = look(arguments, surroundings,
-                            [&](db::Tx& tx) { return show_run(tx, arguments.positional.front()); });
+    const std::string& id = arguments.positional.front();
+    Result<Json> run = look(arguments, surroundings, path_of_run(id),
+                            [&](db::Tx& tx) { return show_run(tx, id); });
     return show(run, surroundings, [](const Json& json, std::ostream& out) {
       out << line_of(json) << "\n";
       for (const char* key : {"commit", "ref"})
@@ -196,9 +186,11 @@ int run_runs(const Arguments& arguments, const Surroundings& surroundings) {
   }
   Result<int> limit = limit_of(arguments);
   if (!limit.ok()) return report(limit.error(), surroundings);
-  Result<Json> runs = look(arguments, surroundings, [&](db::Tx& tx) {
-    return show_runs(tx, flag(arguments, "pipeline"), *limit);
-  });
+  const std::string pipeline = flag(arguments, "pipeline");
+  const std::string path =
+      with_query("/runs", {{"pipeline", pipeline}, {"limit", std::to_string(*limit)}});
+  Result<Json> runs = look(arguments, surroundings, path,
+                           [&](db::Tx& tx) { return show_runs(tx, pipeline, *limit); });
   return show(runs, surroundings, [](const Json& json, std::ostream& out) {
     const Json::Array& list = json.find("runs")->as_array();
     for (const Json& run : list) out << line_of(run) << "\n";
@@ -210,20 +202,30 @@ int run_runs(const Arguments& arguments, const Surroundings& surroundings) {
   });
 }
 
-int run_logs(const Arguments& arguments, const Surroundings& surroundings) {
-  Result<Json> run = look(arguments, surroundings,
-                          [&](db::Tx& tx) { return show_run(tx, arguments.positional.front()); });
-  if (!run.ok()) return report(run.error(), surroundings);
-  const std::string id = text(*run, "id");
+/// From the folder of the run that `id` begins.
+Result<std::string> log_here(const Arguments& arguments, const Surroundings& surroundings,
+                             const std::string& id) {
+  Metrics metrics;
+  const auto pool = TRY(open_catalogue(arguments, surroundings, metrics));
+  const flows::PipelineRun run =
+      TRY(pool->read([&](db::Tx& tx) { return flows::run_by_prefix(tx, id); }));
   Result<std::string> log =
-      read_file(flows::RunFolder::of(state_folder(arguments, surroundings), id).log());
-  if (!log.ok() && log.error().code != Code::kMissing) return report(log.error(), surroundings);
-  const std::int64_t ended_ms = number_at(*run, "ended_ms");
-  if (!log.ok() && ended_ms != 0 && number_at(*run, "started_ms") != 0)
-    return report(flows::log_is_gone(id, ended_ms), surroundings);
+      read_file(flows::RunFolder::of(state_folder(arguments, surroundings), run.id).log());
+  if (log.ok() || log.error().code != Code::kMissing) return log;
+  if (run.ended_ms != 0 && run.started_ms != 0) return flows::log_is_gone(run.id, run.ended_ms);
+  return std::string();
+}
+
+int run_logs(const Arguments& arguments, const Surroundings& surroundings) {
+  const std::string& id = arguments.positional.front();
+  Result<std::optional<std::string>> elsewhere = ask_elsewhere(path_of_run(id) + "/log");
+  if (!elsewhere.ok()) return report(elsewhere.error(), surroundings);
+  Result<std::string> log = *elsewhere ? Result<std::string>(std::move(**elsewhere))
+                                       : log_here(arguments, surroundings, id);
+  if (!log.ok()) return report(log.error(), surroundings);
   Json json;
   json.set("run", id);
-  json.set("log", log.ok() ? *log : std::string());
+  json.set("log", std::move(*log));
   return show(json, surroundings,
               [](const Json& shown, std::ostream& out) { out << text(shown, "log"); });
 }
@@ -236,7 +238,11 @@ int run_events(const Arguments& arguments, const Surroundings& surroundings) {
   if (!after) {
     return report(with_tag(invalid("--after takes the number of an event"), "usage"), surroundings);
   }
-  Result<Json> events = look(arguments, surroundings, [&](db::Tx& tx) {
+  const std::string path =
+      why.empty() ? with_query("/events", {{"after", std::to_string(*after)},
+                                           {"limit", std::to_string(*limit)}})
+                  : path_of_run(why) + "/why";
+  Result<Json> events = look(arguments, surroundings, path, [&](db::Tx& tx) {
     return why.empty() ? show_events(tx, *after, *limit) : why_run(tx, why);
   });
   return show(events, surroundings, [](const Json& json, std::ostream& out) {

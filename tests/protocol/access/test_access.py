@@ -522,6 +522,9 @@ def test_commands_go_to_the_server_or_to_the_catalogue(site, tmp_path):
         assert "carl" in slipway("users", "list", SLIPWAY_TOKEN=root, **away)
         (tmp_path / "token").write_text(root + "\n")
         assert "carl" in slipway("users", "list", SLIPWAY_TOKEN_FILE=str(tmp_path / "token"), **away)
+        assert "user.created" in slipway("events", SLIPWAY_TOKEN=root, **away)
+        nobody = slipway("events", check=False, **away)
+        assert nobody.returncode == 3 and "SLIPWAY_TOKEN" in nobody.stderr
         denied = slipway("users", "list", SLIPWAY_TOKEN=token, check=False, **away)
         assert denied.returncode == 3 and "administrators" in denied.stderr
         listed = json.loads(slipway("--json", "tokens", "list", "--state", state))["tokens"]

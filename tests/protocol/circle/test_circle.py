@@ -188,3 +188,29 @@ def test_a_prediction_is_explained(circle):
     _, version, prediction = circle.replay.predict(circle.replay.days[END][0], END)
     found = circle.slipway("explain", prediction)
     assert f"version {version} of bikes" in found and "rollout step" in found and "commit" in found
+
+
+def test_from_elsewhere_every_command_that_looks_says_the_same(circle, tmp_path):
+    _, _, prediction = circle.replay.predict(circle.replay.days[END][0], END)
+    run = circle.json("runs")["runs"][0]["id"]
+    incident = circle.json("incidents")["incidents"][0]["id"]
+    away = dict(circle.env, SLIPWAY_URL=circle.url + "/")
+    for command in (["events", "--limit", "50"], ["events", "--after", "3", "--limit", "2"], ["events", "--why", run[:8]],
+                    ["runs"], ["runs", "--pipeline", "none", "--limit", "3"], ["runs", run], ["logs", run], ["monitors"],
+                    ["monitors", "bikes"], ["incidents"], ["incidents", "--open"], ["incidents", incident[:12]],
+                    ["models", "history", "bikes", "--alias", "champion"], ["explain", "models:/bikes/2"],
+                    ["explain", "models:/bikes/1", "--effects"],
+                    ["explain", prediction], ["report", "--since", "90d"], ["score", "bikes"], ["deployments", "bikes"]):
+        for form in ([], ["--json"]):
+            here = circle.slipway(*form, *command)
+            done = subprocess.run([SLIPWAY, *form, *command], cwd=tmp_path, env=away, capture_output=True, text=True, timeout=60)
+            assert (done.returncode, done.stdout) == (0, here), (command, done.stderr)
+    assert not list(tmp_path.iterdir())  # nobody who looks elsewhere makes a state
+    for command in (["runs", "none"], ["incidents", "none"], ["monitors", "bike"], ["explain", "models:/none/1"],
+                    ["score", "none"], ["report", "--since", "x"], ["models", "history", "none", "--limit", "0"]):
+        here = subprocess.run([SLIPWAY, *command], cwd=circle.root, env=circle.env, capture_output=True, text=True, timeout=60)
+        done = subprocess.run([SLIPWAY, *command], cwd=tmp_path, env=away, capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stderr) == (here.returncode, here.stderr) and here.returncode != 0, command
+    nobody = dict(circle.env, SLIPWAY_URL="http://127.0.0.1:1")
+    done = subprocess.run([SLIPWAY, "events"], cwd=tmp_path, env=nobody, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 3 and "http://127.0.0.1:1" in done.stderr
