@@ -1,9 +1,11 @@
 #include <algorithm>
 #include <boost/describe.hpp>
+#include <functional>
 #include <limits>
 #include <map>
 
 #include "domain/tracking/store.h"
+#include "io/db/put.h"
 
 namespace slipway::tracking {
 namespace {
@@ -12,7 +14,7 @@ namespace {
 // about a megabyte.
 constexpr std::int64_t kBatchesOfMove = 256;
 constexpr std::size_t kPointsOfMove = 64'000;
-constexpr std::size_t kSeriesPerCall = 64;
+constexpr std::size_t kSeriesOfMove = 64;
 
 struct BatchSize {
   std::int64_t id = 0, points = 0;
@@ -211,21 +213,20 @@ Result<> collect_chunks(db::Tx& tx, std::int64_t series, const std::optional<Poi
 
 Result<> put_chunk(db::Tx& tx, std::int64_t series, std::int64_t chunk,
                    const Chunk& filled) {
-  TRY(
-      tx.run("insert into metric_chunks (series, chunk, points, first_ms, last_ms, data) "
-             "values (?, ?, ?, ?, ?, ?) on conflict (series, chunk) do update set "
-             "points = excluded.points, first_ms = excluded.first_ms, "
-             "last_ms = excluded.last_ms, data = excluded.data",
-             series, chunk, filled.points, filled.first_ms, filled.last_ms,
-             db::Blob{filled.data}));
-  TRY(
-      tx.run("insert into metric_heads (series, chunk, points, first_step, last_step, data) "
-             "values (?, ?, ?, ?, ?, ?) on conflict (series, chunk) do update set "
-             "points = excluded.points, first_step = excluded.first_step, "
-             "last_step = excluded.last_step, data = excluded.data",
-             series, chunk, filled.points, filled.first_step, filled.last_step,
-             db::Blob{filled.heads}));
-  return {};
+  TRY(db::put(tx,
+              "insert into metric_chunks (series, chunk, points, first_ms, last_ms, data) "
+              "values (?, ?, ?, ?, ?, ?) on conflict (series, chunk) do update set "
+              "points = excluded.points, first_ms = excluded.first_ms, "
+              "last_ms = excluded.last_ms, data = excluded.data",
+              series, chunk, filled.points, filled.first_ms, filled.last_ms,
+              db::Blob{filled.data}));
+  return db::put(tx,
+                 "insert into metric_heads (series, chunk, points, first_step, last_step, data) "
+                 "values (?, ?, ?, ?, ?, ?) on conflict (series, chunk) do update set "
+                 "points = excluded.points, first_step = excluded.first_step, "
+                 "last_step = excluded.last_step, data = excluded.data",
+                 series, chunk, filled.points, filled.first_step, filled.last_step,
+                 db::Blob{filled.heads});
 }
 
 /// Numbered from `number` on.
@@ -236,17 +237,15 @@ Result<> put_chunks(db::Tx& tx, std::int64_t series, std::int64_t number,
 }
 
 /// Adds points to the newest chunk of a series while it has room, then to new ones.
-Result<> append_to_chunks(db::Tx& tx, std::int64_t series, std::vector<Point> points) {
-  std::optional<TailRow> tail = TRY(tx.one<TailRow>(
-      "select chunk, points, data from metric_chunks where series = ? order by chunk desc limit 1",
-      series));
-  if (!tail) return put_chunks(tx, series, 1, to_chunks(std::move(points)));
-  if (tail->points >= static_cast<std::int64_t>(kChunkPoints)) {
-    return put_chunks(tx, series, tail->chunk + 1, to_chunks(std::move(points)));
+Result<> append_to_chunks(db::Tx& tx, std::int64_t series, const std::optional<TailRow>& newest,
+                          std::vector<Point> points) {
+  if (!newest) return put_chunks(tx, series, 1, to_chunks(std::move(points)));
+  if (newest->points >= static_cast<std::int64_t>(kChunkPoints)) {
+    return put_chunks(tx, series, newest->chunk + 1, to_chunks(std::move(points)));
   }
-  std::vector<Point> before = TRY(decode_chunk(tail->data.bytes));
+  const std::vector<Point> before = TRY(decode_chunk(newest->data.bytes));
   points.insert(points.begin(), before.begin(), before.end());
-  return put_chunks(tx, series, tail->chunk, to_chunks(std::move(points)));
+  return put_chunks(tx, series, newest->chunk, to_chunks(std::move(points)));
 }
 
 }  // namespace
@@ -286,63 +285,151 @@ Result<> add_chunks(db::Tx& tx, std::int64_t series, std::span<const Chunk> chun
 
 namespace {
 
-/// Up to which batch a move goes: the oldest ones, at least one; nothing when there are none.
-Result<std::optional<std::int64_t>> plan_move(db::Tx& tx, std::int64_t run) {
-  std::optional<std::int64_t> last;
-  std::size_t points = 0;
-  for (const BatchSize& batch : TRY(tx.all<BatchSize>(
-           "select id, points from metric_batches where run = ? order by id limit ?", run,
-           kBatchesOfMove))) {
-    points += static_cast<std::size_t>(batch.points);
-    if (last && points > kPointsOfMove) break;
-    last = batch.id;
-  }
-  return last;
-}
-
-struct Gathered {
+/// Of one run, while its batches are moved.
+struct Moving {
+  std::int64_t run = 0;
+  std::optional<Move> move;  // that goes on
+  std::vector<BatchSize> batches;  // the oldest ones
   std::map<std::int64_t, std::vector<Point>> series;
   bool all = true;  // no series is left after these
+  std::int64_t waiting = 0;  // batches that are left, as far as they were counted
 };
 
-Result<Gathered> gather(db::Tx& tx, std::int64_t run, const Move& move) {
-  Gathered gathered;
-  TRY(tx.query("select data from metric_batches where run = ? and id <= ? order by id",
-               std::vector<db::Value>{db::Value(run), db::Value(move.last_batch)},
-               [&](const db::Columns& columns) -> Result<> {
-                 gathered.all &= TRY(gather_batch(columns.blob(0), move.last_series,
-                                                  kSeriesPerCall, gathered.series));
-                 return {};
-               }));
-  return gathered;
+/// The same question about each of the runs; it has one value.
+Result<> ask_of_runs(db::Tx& tx, std::string_view sql, std::vector<Moving>& runs,
+                     const std::function<Result<>(Moving&, const db::Columns&)>& each) {
+  std::vector<std::vector<db::Value>> lists;
+  for (const Moving& run : runs) lists.push_back({db::Value(run.run)});
+  return db::ask_each(tx, sql, lists,
+                      [&](std::size_t i, const db::Columns& columns) -> Result<> {
+                        return each(runs[i], columns);
+                      });
+}
+
+/// Fills in the moves that go on, and what else may be moved.
+Result<> find_moves(db::Tx& tx, std::vector<Moving>& runs) {
+  TRY(ask_of_runs(tx, "select last_batch, last_series from metric_moves where run = ?", runs,
+                  [](Moving& run, const db::Columns& columns) {
+                    return db::read_row(columns, run.move.emplace());
+                  }));
+  static const std::string kOldest =
+      "select id, points from metric_batches where run = ? order by id limit " +
+      std::to_string(kBatchesOfMove);
+  return ask_of_runs(tx, kOldest, runs, [](Moving& run, const db::Columns& columns) {
+    return db::read_row(columns, run.batches.emplace_back());
+  });
+}
+
+/// Up to which batch each move goes: one that goes on as it was begun, another the oldest ones, at
+/// least one. Runs that nothing is to be moved of go, and those that would be too much for one
+/// transaction: these are left for another.
+std::vector<std::int64_t> plan_moves(std::vector<Moving>& runs) {
+  std::vector<std::int64_t> left;
+  std::size_t points = 0;  // of all of them
+  std::vector<Moving> moving;
+  for (Moving& run : runs) {
+    if (run.batches.empty() && !run.move) continue;
+    if (!moving.empty() && points >= kPointsOfMove) {
+      left.push_back(run.run);
+      continue;
+    }
+    const bool goes_on = run.move.has_value();
+    std::size_t of_run = 0;
+    for (const BatchSize& batch : run.batches) {
+      if (goes_on && batch.id > run.move->last_batch) break;
+      of_run += static_cast<std::size_t>(batch.points);
+      if (!goes_on && run.move && of_run > kPointsOfMove) break;
+      if (!goes_on) run.move = Move{batch.id, 0};
+    }
+    points += of_run;
+    moving.push_back(std::move(run));
+  }
+  runs = std::move(moving);
+  return left;
+}
+
+Result<> gather(db::Tx& tx, std::vector<Moving>& runs) {
+  std::vector<std::vector<db::Value>> lists;
+  for (const Moving& run : runs)
+    lists.push_back({db::Value(run.run), db::Value(run.move->last_batch)});
+  return db::ask_each(
+      tx, "select data from metric_batches where run = ? and id <= ? order by id", lists,
+      [&](std::size_t i, const db::Columns& columns) -> Result<> {
+        Moving& run = runs[i];
+        run.all &= TRY(
+            gather_batch(columns.blob(0), run.move->last_series, kSeriesOfMove, run.series));
+        return {};
+      });
+}
+
+/// Leaves runs for another transaction whose series would be too many for this one.
+void keep_few_series(std::vector<Moving>& runs, std::vector<std::int64_t>& left) {
+  std::size_t series = 0, kept = 0;
+  while (kept < runs.size()) {
+    series += runs[kept].series.size();
+    if (kept > 0 && series > kSeriesOfMove) break;
+    ++kept;
+  }
+  for (std::size_t i = kept; i < runs.size(); ++i) left.push_back(runs[i].run);
+  runs.resize(kept);
+}
+
+Result<> append_all(db::Tx& tx, std::vector<Moving>& runs) {
+  std::vector<std::vector<db::Value>> lists;
+  for (const Moving& run : runs)
+    for (const auto& [id, points] : run.series) lists.push_back({db::Value(id)});
+  std::vector<std::optional<TailRow>> newest(lists.size());
+  TRY(db::ask_each(tx,
+                   "select chunk, points, data from metric_chunks where series = ? "
+                   "order by chunk desc limit 1",
+                   lists, [&](std::size_t i, const db::Columns& columns) {
+                     return db::read_row(columns, newest[i].emplace());
+                   }));
+  std::size_t at = 0;
+  for (Moving& run : runs)
+    for (auto& [id, points] : run.series)
+      TRY(append_to_chunks(tx, id, newest[at++], std::move(points)));
+  return {};
+}
+
+Result<> end_move(db::Tx& tx, const Moving& run) {
+  if (!run.all) {
+    return db::put(tx,
+                   "insert into metric_moves (run, last_batch, last_series) values (?, ?, ?) "
+                   "on conflict (run) do update set last_series = excluded.last_series",
+                   run.run, run.move->last_batch, run.series.rbegin()->first);
+  }
+  TRY(db::put(tx, "delete from metric_moves where run = ?", run.run));
+  TRY(db::put(tx, "delete from metric_batches where run = ? and id <= ?", run.run,
+              run.move->last_batch));
+  return note_run(tx, run.run);
 }
 
 }  // namespace
 
-Result<bool> compact_run(db::Tx& tx, std::int64_t run) {
-  std::optional<Move> move = TRY(find_move(tx, run));
-  if (!move) {
-    std::optional<std::int64_t> last = TRY(plan_move(tx, run));
-    if (!last) return false;
-    move = Move{*last, 0};
-  }
-  Gathered gathered = TRY(gather(tx, run, *move));
-  for (auto& [id, points] : gathered.series) TRY(append_to_chunks(tx, id, std::move(points)));
-  if (!gathered.all) {
-    TRY(
-        tx.run("insert into metric_moves (run, last_batch, last_series) values (?, ?, ?) "
-               "on conflict (run) do update set last_series = excluded.last_series",
-               run, move->last_batch, gathered.series.rbegin()->first));
-    return true;
-  }
-  TRY(tx.run("delete from metric_moves where run = ?", run));
-  TRY(tx.run("delete from metric_batches where run = ? and id <= ?", run, move->last_batch));
-  TRY(note_run(tx, run));
+Result<std::vector<std::int64_t>> compact_runs(db::Tx& tx, std::span<const std::int64_t> of) {
+  std::vector<Moving> runs(of.size());
+  for (std::size_t i = 0; i < of.size(); ++i) runs[i].run = of[i];
+  TRY(find_moves(tx, runs));
+  std::vector<std::int64_t> left = plan_moves(runs);
+  TRY(gather(tx, runs));
+  keep_few_series(runs, left);
+  TRY(append_all(tx, runs));
+  for (const Moving& run : runs) TRY(end_move(tx, run));
+  static const std::string kWaiting =
+      "select count(*) from (select 1 from metric_batches where run = ? limit " +
+      std::to_string(kBatchesOfMove / 2) + ") w";
+  TRY(ask_of_runs(tx, kWaiting, runs, [](Moving& run, const db::Columns& columns) {
+    return db::read_row(columns, run.waiting);
+  }));
   // A few are not worth another move.
-  const auto waiting = TRY(tx.one<std::int64_t>(
-      "select count(*) from (select 1 from metric_batches where run = ? limit ?) w", run,
-      kBatchesOfMove / 2));
-  return waiting.value_or(0) >= kBatchesOfMove / 2;
+  for (const Moving& run : runs)
+    if (!run.all || run.waiting >= kBatchesOfMove / 2) left.push_back(run.run);
+  return left;
+}
+
+Result<bool> compact_run(db::Tx& tx, std::int64_t run) {
+  return !TRY(compact_runs(tx, std::span(&run, 1))).empty();
 }
 
 }  // namespace slipway::tracking

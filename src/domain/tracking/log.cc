@@ -58,42 +58,31 @@ constexpr char kChangeSeries[] =
     "update metric_series set points = ?, value = ?, is_nan = ?, timestamp_ms = ?, step = ?, "
     "min_value = ?, max_value = ?, first_step = ?, last_step = ? where id = ?";
 
-/// A row of a series with the run that it is of.
-struct FoundRow : SeriesRow {
-  std::int64_t run = 0;
-};
-BOOST_DESCRIBE_STRUCT(FoundRow, (),
-                      (id, key, points, value, is_nan, timestamp_ms, step, min_value, max_value,
-                       first_step, last_step, run))
-
 using SeriesByKey = std::unordered_map<std::string_view, SeriesRow*>;
 
-/// Fills in the rows that exist, of 1 to kFoundAtOnce series.
-Result<> find_some(db::Tx& tx, std::int64_t run, std::span<SeriesRow> rows,
-                   const SeriesByKey& by_key) {
-  std::vector<db::Value> values{db::Value(run)};
-  const std::size_t keys = rows.size() == 1 ? 1 : kFoundAtOnce;
-  values.reserve(1 + keys);
-  for (std::size_t i = 0; i < keys; ++i)
-    values.emplace_back(rows[std::min(i, rows.size() - 1)].key);
-  return tx.query(rows.size() == 1 ? kFindOne : kFindSome, values,
-                  [&](const db::Columns& columns) -> Result<> {
-                    auto found = by_key.find(columns.text(1));
-                    if (found == by_key.end()) return internal("a series that was not asked for");
-                    return db::read_row(columns, *found->second);
-                  });
-}
-
+/// Fills in the rows that exist.
 Result<> find_series(db::Tx& tx, std::int64_t run, std::span<SeriesRow> rows) {
   std::vector<std::string> keys;  // what the map's views see, while the rows are read into
   keys.reserve(rows.size());
   SeriesByKey by_key;
   by_key.reserve(rows.size());
   for (SeriesRow& row : rows) by_key.emplace(keys.emplace_back(row.key), &row);
-  for (std::size_t at = 0; at < rows.size(); at += kFoundAtOnce) {
-    TRY(find_some(tx, run, rows.subspan(at, std::min(kFoundAtOnce, rows.size() - at)), by_key));
+  const std::size_t at_once = rows.size() == 1 ? 1 : kFoundAtOnce;
+  std::vector<std::vector<db::Value>> lists;
+  for (std::size_t at = 0; at < keys.size(); at += at_once) {
+    std::vector<db::Value>& values = lists.emplace_back();
+    values.reserve(1 + at_once);
+    values.emplace_back(run);
+    for (std::size_t i = at; i < at + at_once; ++i)
+      values.emplace_back(keys[std::min(i, keys.size() - 1)]);
   }
-  return {};
+  return db::ask_each(tx, at_once == 1 ? kFindOne : kFindSome, lists,
+                      [&](std::size_t, const db::Columns& columns) -> Result<> {
+                        auto found = by_key.find(columns.text(1));
+                        if (found == by_key.end())
+                          return internal("a series that was not asked for");
+                        return db::read_row(columns, *found->second);
+                      });
 }
 
 Result<> put_series(db::Tx& tx, std::int64_t run, const SeriesRow& row) {
@@ -154,57 +143,79 @@ Result<std::size_t> put_metrics(db::Tx& tx, std::int64_t run, std::span<const Ad
 
 namespace {
 
-/// Rows of series of several runs, by run and key.
+constexpr char kFindInRun[] =
+    "select s.id, s.key, " SERIES_COLUMNS
+    ", r.id, r.experiment, r.deleted from runs r "
+    "left join metric_series s on s.run = r.id and s.key = ? where r.run_id = ?";
+
+/// A row of a series, if there is one, with the run that it is of.
+struct FoundRow : SeriesRow {
+  std::int64_t run = 0, experiment = 0;
+  bool deleted = false;
+};
+BOOST_DESCRIBE_STRUCT(FoundRow, (),
+                      (id, key, points, value, is_nan, timestamp_ms, step, min_value, max_value,
+                       first_step, last_step, run, experiment, deleted))
+
+/// Runs, and rows of series in them.
 class SeriesOfMany {
  public:
-  using Place = std::pair<std::int64_t, std::string_view>;
-
-  SeriesRow& operator[](const Place& place) {
-    auto [found, is_new] = rows_.try_emplace(place);
-    if (is_new) found->second.key = place.second;
-    return found->second;
+  explicit SeriesOfMany(const std::vector<const PointsLog*>& logs) {
+    for (const PointsLog* log : logs)
+      for (const Addition& addition : log->additions) rows_[{log->run_id, addition.sum.key}];
   }
-  /// Fills in those that are there, of the ones that have no id.
+  /// Fills in what is there, of the rows that have no id: one trip for all of them.
   Result<> find(db::Tx& tx) {
-    std::vector<Place> unknown;
-    for (const auto& [place, row] : rows_)
-      if (row.id == 0) unknown.push_back(place);
-    for (std::size_t at = 0; at < unknown.size(); at += kAtOnce) TRY(find_some(tx, unknown, at));
-    return {};
+    std::vector<Rows::value_type*> asked;
+    std::vector<std::vector<db::Value>> lists;
+    for (auto& entry : rows_) {
+      if (entry.second.id != 0) continue;
+      asked.push_back(&entry);
+      lists.push_back({db::Value(std::string(entry.first.second)),
+                       db::Value(std::string(entry.first.first))});
+    }
+    return db::ask_each(tx, kFindInRun, lists,
+                        [&](std::size_t i, const db::Columns& columns) -> Result<> {
+                          return take(columns, *asked[i]);
+                        });
   }
-  Result<> put(db::Tx& tx) const {
-    for (const auto& [place, row] : rows_) TRY(put_series(tx, place.first, row));
-    return {};
+  Result<RunKey> run(const std::string& run_id) const {
+    const auto found = runs_.find(run_id);
+    return live_run(run_id, found == runs_.end() ? std::nullopt : std::optional(found->second));
+  }
+  SeriesRow& row(const std::string& run_id, const std::string& key) {
+    return rows_.at({run_id, key});
+  }
+  /// Those that something was added to. Whether one of them is new.
+  Result<bool> put(db::Tx& tx) const {
+    bool new_ones = false;
+    for (const auto& [place, row] : rows_) {
+      const auto run = runs_.find(place.first);
+      if (run == runs_.end() || run->second.deleted) continue;
+      TRY(put_series(tx, run->second.key, row));
+      new_ones |= row.id == 0;
+    }
+    return new_ones;
   }
 
  private:
-  static constexpr std::size_t kAtOnce = 64;
+  using Rows = std::map<std::pair<std::string_view, std::string_view>, SeriesRow>;  // run id, key
 
-  Result<> find_some(db::Tx& tx, const std::vector<Place>& unknown, std::size_t at) {
-    static const std::string kFind = "select id, key, " SERIES_COLUMNS
-                                     ", run from metric_series where (run, key) in ((?, ?)" +
-                                     repeated(", (?, ?)", kAtOnce - 1) + ")";
-    std::vector<db::Value> values;
-    for (std::size_t i = at; i < at + kAtOnce; ++i) {
-      const Place& place = unknown[std::min(i, unknown.size() - 1)];
-      values.emplace_back(place.first);
-      values.emplace_back(std::string(place.second));
-    }
-    return tx.query(kFind, values, [&](const db::Columns& columns) -> Result<> {
-      FoundRow row;
-      TRY(db::read_row(columns, row));
-      auto found = rows_.find({row.run, row.key});
-      if (found == rows_.end()) return internal("a series that was not asked for");
-      // What was added to it meanwhile stays; only a row that is new here is taken whole.
-      if (found->second.points == 0)
-        static_cast<SeriesRow&>(found->second) = std::move(row);
-      else
-        found->second.id = row.id;
-      return {};
-    });
+  Result<> take(const db::Columns& columns, Rows::value_type& asked) {
+    FoundRow row;
+    TRY(db::read_row(columns, row));
+    runs_[asked.first.first] = {row.run, row.experiment, row.deleted};
+    // One that was added to already lacks its id only.
+    if (asked.second.points == 0)
+      asked.second = std::move(row);
+    else
+      asked.second.id = row.id;
+    asked.second.key = asked.first.second;
+    return {};
   }
 
-  std::map<Place, SeriesRow> rows_;
+  Rows rows_;
+  std::map<std::string_view, RunKey> runs_;
 };
 
 #undef SERIES_COLUMNS
@@ -213,36 +224,29 @@ class SeriesOfMany {
 
 Result<std::vector<Result<Logged>>> write_points(db::Tx& tx,
                                                  const std::vector<const PointsLog*>& logs) {
-  std::vector<std::string> run_ids;
-  for (const PointsLog* log : logs) run_ids.push_back(log->run_id);
-  const std::vector<Result<RunKey>> runs = TRY(find_live_runs(tx, run_ids));
-  SeriesOfMany series;
-  for (std::size_t i = 0; i < logs.size(); ++i) {
-    if (!runs[i].ok()) continue;
-    for (const Addition& addition : logs[i]->additions) series[{runs[i]->key, addition.sum.key}];
-  }
+  SeriesOfMany series(logs);
   TRY(series.find(tx));
-  for (std::size_t i = 0; i < logs.size(); ++i) {
-    if (!runs[i].ok()) continue;
-    for (const Addition& addition : logs[i]->additions)
-      add_sum(series[{runs[i]->key, addition.sum.key}], addition.sum);
+  for (const PointsLog* log : logs) {
+    if (!series.run(log->run_id).ok()) continue;
+    for (const Addition& addition : log->additions)
+      add_sum(series.row(log->run_id, addition.sum.key), addition.sum);
   }
-  TRY(series.put(tx));
-  TRY(series.find(tx));  // those that are new have ids now
+  if (TRY(series.put(tx))) TRY(series.find(tx));  // for the ids of those that are new
   std::vector<Result<Logged>> outcomes;
-  for (std::size_t i = 0; i < logs.size(); ++i) {
-    if (!runs[i].ok()) {
-      outcomes.emplace_back(runs[i].error());
+  for (const PointsLog* log : logs) {
+    const Result<RunKey> run = series.run(log->run_id);
+    if (!run.ok()) {
+      outcomes.emplace_back(run.error());
       continue;
     }
     std::vector<SeriesView> batch;
     std::size_t points = 0;
-    for (const Addition& addition : logs[i]->additions) {
-      batch.push_back({series[{runs[i]->key, addition.sum.key}].id, addition.points});
+    for (const Addition& addition : log->additions) {
+      batch.push_back({series.row(log->run_id, addition.sum.key).id, addition.points});
       points += addition.points.size();
     }
-    TRY(put_batch(tx, runs[i]->key, points, batch));
-    outcomes.emplace_back(Logged{runs[i]->key, points});
+    TRY(put_batch(tx, run->key, points, batch));
+    outcomes.emplace_back(Logged{run->key, points});
   }
   return outcomes;
 }

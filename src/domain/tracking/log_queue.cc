@@ -54,7 +54,7 @@ void LogQueue::write_what_waits() {
         if (!*group) *group = self->take();  // the pool did not come to it
         {
           std::lock_guard lock(self->mutex_);
-          self->last_count_ = (*group)->size();
+          self->expected_ = std::min((*group)->size() + self->waiting_.size(), kGroupMax);
           if (outcome.ok()) self->last_took_ = std::chrono::steady_clock::now() - *began;
         }
         self->answer(**group, std::move(outcome));
@@ -62,8 +62,8 @@ void LogQueue::write_what_waits() {
 }
 
 /// Those that wait; and where a transaction takes long, those too whose writes ended with the last
-/// one, for they are about to come again: else the first of them would have a transaction of its
-/// own, and the others would wait for it.
+/// one, for they are about to come again: else those who waited meanwhile would have a transaction
+/// of their own, and the others would wait for it, by turns for ever.
 std::shared_ptr<LogQueue::Group> LogQueue::take() {
   constexpr std::chrono::milliseconds kWorthWaitingFor{4}, kWaitMax{3};
   constexpr int kShare = 6;  // of the time of a transaction
@@ -71,8 +71,8 @@ std::shared_ptr<LogQueue::Group> LogQueue::take() {
   bool is_more = false;
   {
     std::unique_lock lock(mutex_);
-    if (last_took_ >= kWorthWaitingFor && waiting_.size() < last_count_) {
-      wanted_ = last_count_;
+    if (last_took_ >= kWorthWaitingFor && waiting_.size() < expected_) {
+      wanted_ = expected_;
       arrived_.wait_for(lock, std::min<std::chrono::nanoseconds>(last_took_ / kShare, kWaitMax),
                         [this] { return waiting_.size() >= wanted_; });
       wanted_ = 0;

@@ -16,9 +16,9 @@
 namespace slipway::tracking {
 
 /// Points that many clients log at the same time, written together: one write of the pool takes
-/// whatever waits, asks once for all their runs and once for all their series, and sends the rest
-/// with the commit. So a transaction costs three trips to a database that is far away, however many
-/// it is for. Any thread; held by the callbacks of its writes.
+/// whatever waits, asks once for all their runs and series, and sends the rest with the commit. So a
+/// transaction costs two trips to a database that is far away (three where a series is new), however
+/// many it is for. Any thread; held by the callbacks of its writes.
 class LogQueue : public std::enable_shared_from_this<LogQueue> {
  public:
   explicit LogQueue(db::Pool& pool) : pool_(pool) {}
@@ -47,7 +47,7 @@ class LogQueue : public std::enable_shared_from_this<LogQueue> {
   std::deque<Entry> waiting_;  // guarded by mutex_, as all below
   bool is_asked_ = false;      // a write of the pool is going to look
   std::size_t wanted_ = 0;     // so many are being waited for; 0: nobody waits
-  std::size_t last_count_ = 0;
+  std::size_t expected_ = 0;   // who waited when the last transaction ended, or were answered by it
   std::chrono::nanoseconds last_took_{0};
 };
 

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <set>
 
 #include "domain/tracking/store.h"
 #include "domain/tracking/tracking_testing.h"
@@ -71,6 +72,54 @@ TEST_P(MovesTest, TakeSeveralTransactionsAndAreRightAfterEach) {
     return *TRY(tx.one<std::int64_t>("select count(*) from metric_batches"));
   });
   EXPECT_EQ(*left, 2) << "those that came while it went on";
+}
+
+TEST_P(MovesTest, OfManyRunsAreOneTransaction) {
+  std::vector<std::string> ids;
+  std::vector<std::int64_t> keys;
+  for (int i = 0; i < 20; ++i) {
+    const std::string id = ids.emplace_back(run());
+    keys.push_back(*key_of_run(*pool_, id));
+    // One of them has nothing to move.
+    for (int step = 0; i > 0 && step < 3; ++step)
+      ASSERT_TRUE(log(id, {{"loss", 1.0 * i + step, step, step}}).ok());
+  }
+  const auto left = pool_->write([&](db::Tx& tx) { return compact_runs(tx, keys); });
+  ASSERT_TRUE(left.ok()) << left.error().message;
+  EXPECT_TRUE(left->empty());
+  for (int i = 0; i < 20; ++i) {
+    std::vector<Point> expected;
+    for (int step = 0; i > 0 && step < 3; ++step)
+      expected.push_back(to_point(1.0 * i + step, step, step));
+    EXPECT_EQ(history(ids[static_cast<std::size_t>(i)], "loss"), expected) << i;
+  }
+  const auto batches = pool_->read([](db::Tx& tx) {
+    return tx.one<std::int64_t>("select count(*) from metric_batches");
+  });
+  EXPECT_EQ(**batches, 0);
+}
+
+TEST_P(MovesTest, OfMoreThanATransactionMayDoLeaveRunsForAnother) {
+  std::vector<std::string> ids;
+  std::vector<std::int64_t> keys;
+  for (int i = 0; i < 3; ++i) {
+    keys.push_back(*key_of_run(*pool_, ids.emplace_back(run())));
+    for (int step = 0; step < kBatches; ++step) ASSERT_TRUE(log(ids.back(), one_step(step)).ok());
+  }
+  int calls = 0;
+  for (std::vector<std::int64_t> due = keys; !due.empty(); ++calls) {
+    ASSERT_LT(calls, 100);
+    const auto left = pool_->write([&](db::Tx& tx) { return compact_runs(tx, due); });
+    ASSERT_TRUE(left.ok()) << left.error().message;
+    if (calls == 0) {
+      EXPECT_EQ(std::set<std::int64_t>(left->begin(), left->end()).size(), 3u);
+    }
+    due = *left;
+  }
+  EXPECT_EQ(calls, 8) << "two of 64 series for each run, and two for the 22 that each has left";
+  for (const std::string& id : ids)
+    for (int series = 0; series < kSeries; ++series)
+      ASSERT_EQ(history(id, key_of(series)), expected_of(series)) << series;
 }
 
 struct Life {

@@ -189,39 +189,13 @@ Result<RunKey> find_run(db::Tx& tx, const std::string& run_id) {
 }
 
 Result<RunKey> find_live_run(db::Tx& tx, const std::string& run_id) {
-  RunKey run = TRY(find_run(tx, run_id));
-  if (run.deleted) return wrong_state(run_id);
-  return run;
+  return live_run(run_id, TRY(find_run(tx, run_id)));
 }
 
-Result<std::vector<Result<RunKey>>> find_live_runs(db::Tx& tx,
-                                                   const std::vector<std::string>& run_ids) {
-  constexpr std::size_t kAtOnce = 64;
-  static const std::string kFind =
-      "select run_id, id, experiment, deleted from runs where run_id in (?" +
-      repeated(", ?", kAtOnce - 1) + ")";
-  std::unordered_map<std::string, RunKey> found;
-  for (std::size_t at = 0; at < run_ids.size(); at += kAtOnce) {
-    std::vector<db::Value> values;
-    for (std::size_t i = at; i < at + kAtOnce; ++i)
-      values.emplace_back(run_ids[std::min(i, run_ids.size() - 1)]);
-    TRY(tx.query(kFind, values, [&](const db::Columns& columns) -> Result<> {
-      found.emplace(columns.text(0),
-                    RunKey{columns.int64(1), columns.int64(2), columns.int64(3) != 0});
-      return {};
-    }));
-  }
-  std::vector<Result<RunKey>> runs;
-  for (const std::string& run_id : run_ids) {
-    const auto run = found.find(run_id);
-    if (run == found.end())
-      runs.emplace_back(no_run(run_id));
-    else if (run->second.deleted)
-      runs.emplace_back(wrong_state(run_id));
-    else
-      runs.emplace_back(run->second);
-  }
-  return runs;
+Result<RunKey> live_run(const std::string& run_id, const std::optional<RunKey>& found) {
+  if (!found) return no_run(run_id);
+  if (found->deleted) return wrong_state(run_id);
+  return *found;
 }
 
 Result<RunInfo> read_run_info(db::Tx& tx, const std::string& run_id) {

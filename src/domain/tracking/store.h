@@ -30,9 +30,8 @@ inline std::string repeated(std::string_view text, std::size_t times) {
   for (std::size_t i = 0; i < times; ++i) all += text;
   return all;
 }
-/// The same of many, in their order.
-Result<std::vector<Result<RunKey>>> find_live_runs(db::Tx& tx,
-                                                   const std::vector<std::string>& run_ids);
+/// What find_live_run() says where this was found; nothing: no run.
+Result<RunKey> live_run(const std::string& run_id, const std::optional<RunKey>& found);
 
 // experiments.cc
 Result<Experiment> read_experiment(db::Tx& tx, std::int64_t id);
@@ -110,7 +109,10 @@ Result<std::vector<Point>> read_sample(db::Tx& tx, const std::string& run_id,
                                        const std::string& key,
                                        const std::optional<StepRange>& steps, std::size_t count);
 Result<> add_chunks(db::Tx& tx, std::int64_t series, std::span<const Chunk> chunks);
-/// Moves batches of a run into chunks of its series; true when batches are left for another call.
+/// Moves batches of runs into chunks of their series, as much as a transaction may do at most, in
+/// as many trips for all of them as for one; the runs of which batches are left for another call.
+Result<std::vector<std::int64_t>> compact_runs(db::Tx& tx, std::span<const std::int64_t> of);
+/// The same of one; whether batches are left.
 Result<bool> compact_run(db::Tx& tx, std::int64_t run);
 
 // facts.cc

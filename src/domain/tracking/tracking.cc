@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <set>
 #include <unordered_map>
 #include <utility>
 
@@ -65,10 +66,11 @@ Result<std::vector<std::int64_t>> read_keys(db::Tx& tx, const db::Sql& sql) {
 /// Sees to it that few batches of a run wait outside the chunks of its series: counts what each run
 /// logged since the start of the program, and when it is enough queues a write that moves them. The
 /// counts are a hint only (a batch that is written twice or rolled back does no harm); what waits
-/// from before the start is moved with what comes.
+/// from before the start is moved with what comes. Runs that have enough at the same time are moved
+/// `at_once` by a transaction.
 class Tracking::Compactor : public std::enable_shared_from_this<Tracking::Compactor> {
  public:
-  explicit Compactor(db::Pool& pool) : pool_(pool) {}
+  Compactor(db::Pool& pool, std::size_t at_once) : pool_(pool), at_once_(at_once) {}
 
   /// After the commit of a batch, on the writer thread.
   void logged(const Logged& logged) {
@@ -100,18 +102,56 @@ class Tracking::Compactor : public std::enable_shared_from_this<Tracking::Compac
   static constexpr std::size_t kRunsMax = 50'000;
 
   void compact(std::int64_t run) {
-    pool_.write_later([run](db::Tx& tx) { return compact_run(tx, run); },
-                      [self = shared_from_this(), run](Result<bool> more) {
-                        if (more.ok() && *more) self->compact(run);
-                      });
+    const bool is_first = due_.with([&](Due& due) {
+      due.runs.insert(run);
+      return !std::exchange(due.is_asked, true);
+    });
+    if (is_first) move_some();
+  }
+  void move_some() {
+    // It may run again, and then for the same ones.
+    auto runs = std::make_shared<std::vector<std::int64_t>>();
+    pool_.write_later(
+        [self = shared_from_this(), runs](db::Tx& tx) {
+          if (runs->empty()) *runs = self->take();
+          return compact_runs(tx, *runs);
+        },
+        [self = shared_from_this()](Result<std::vector<std::int64_t>> left) {
+          const bool more = self->due_.with([&](Due& due) {
+            if (left.ok()) due.runs.insert(left->begin(), left->end());
+            return due.is_asked = left.ok() && !due.runs.empty();
+          });
+          if (more) self->move_some();
+        });
+  }
+  std::vector<std::int64_t> take() {
+    return due_.with([&](Due& due) {
+      std::vector<std::int64_t> runs;
+      while (!due.runs.empty() && runs.size() < at_once_)
+        runs.push_back(due.runs.extract(due.runs.begin()).value());
+      return runs;
+    });
   }
 
+  struct Due {
+    std::set<std::int64_t> runs;
+    bool is_asked = false;  // a write of the pool is going to take some
+  };
+
   db::Pool& pool_;
+  const std::size_t at_once_;
   std::atomic<std::int64_t> notes_{0};
+  Guarded<Due> due_;
   Guarded<std::unordered_map<std::int64_t, Waiting>> waiting_;
 };
 
 namespace {
+
+/// A transaction on a file is to be short; where trips count, many cost as many as one.
+std::size_t runs_moved_at_once(db::Engine engine) {
+  constexpr std::size_t kFar = 64;
+  return engine == db::Engine::kPostgres ? kFar : 1;
+}
 
 /// `done`, once the compactor knows that a change was noted.
 template <class T, class Compactor>
@@ -143,7 +183,7 @@ Tracking::Tracking(db::Pool& pool, const Clock& clock, TrackingOptions options)
     : pool_(pool),
       clock_(clock),
       options_(std::move(options)),
-      compactor_(std::make_shared<Compactor>(pool)),
+      compactor_(std::make_shared<Compactor>(pool, runs_moved_at_once(pool.engine()))),
       images_(std::make_unique<RunImages>(pool)) {
   // A file is asked so fast that there is nothing to save.
   if (pool.engine() == db::Engine::kPostgres) log_queue_ = std::make_shared<LogQueue>(pool);

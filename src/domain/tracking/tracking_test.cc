@@ -318,6 +318,46 @@ TEST_P(TrackingTest, TheLatestPointIsThatOfTheLastStepThenTimeThenValue) {
   }
 }
 
+/// What one request logs of two series.
+PointsLog log_of(const std::string& run_id, std::int64_t step) {
+  return {run_id, to_additions(std::vector<Metric>{{"loss", 10.0 - 1.0 * step, step, step},
+                                                   {"accuracy", 0.5 * step, step, step}})};
+}
+
+TEST_P(TrackingTest, RequestsWrittenTogetherAreAsIfOneAfterTheOther) {
+  const std::string first = run(), second = run(), deleted = run(), unknown(32, 'f');
+  ASSERT_TRUE(wait_for([&](Done<> done) { tracking_->delete_run(deleted, {}, std::move(done)); }).ok());
+  ASSERT_TRUE(log(first, {{"loss", 20, 1, 0}}).ok());
+  const std::vector<PointsLog> logs = {log_of(first, 1),   log_of(unknown, 1), log_of(second, 4),
+                                       log_of(deleted, 1), log_of(first, 2),   log_of(first, 3)};
+  std::vector<const PointsLog*> pointers;
+  for (const PointsLog& log : logs) pointers.push_back(&log);
+  for (int again = 0; again < 2; ++again) {  // the second time all series are there
+    const auto written = pool_->write([&](db::Tx& tx) { return write_points(tx, pointers); });
+    ASSERT_TRUE(written.ok()) << written.error().message;
+    std::vector<std::string> outcomes;
+    for (const auto& one : *written) outcomes.push_back(outcome(one));
+    EXPECT_EQ(outcomes, (std::vector<std::string>{"ok", "missing", "ok", "conflict/inactive", "ok",
+                                                  "ok"}));
+    EXPECT_EQ((*written)[0]->points, 2u);
+    EXPECT_EQ((*written)[0]->run, (*written)[5]->run);
+    EXPECT_NE((*written)[0]->run, (*written)[2]->run);
+  }
+  EXPECT_EQ(history(first, "loss"), (std::vector<Point>{to_point(20, 1, 0), to_point(9, 1, 1),
+                                                        to_point(8, 2, 2), to_point(7, 3, 3)}));
+  EXPECT_EQ(history(first, "accuracy").size(), 3u);
+  EXPECT_EQ(history(second, "loss"), (std::vector<Point>{to_point(6, 4, 4)}));
+  const auto sums = pool_->read([&](db::Tx& tx) {
+    return tx.all<std::string>(
+        "select s.key || ' ' || s.points || ' ' || s.step || ' ' || s.first_step || ' ' || "
+        "cast(cast(s.min_value as bigint) as text) from runs r join metric_series s on s.run = "
+        "r.id where r.run_id = ? order by s.key",
+        first);
+  });
+  ASSERT_TRUE(sums.ok()) << sums.error().message;
+  EXPECT_EQ(*sums, (std::vector<std::string>{"accuracy 6 3 1 0", "loss 7 3 0 7"}));
+}
+
 TEST_P(TrackingTest, AHistoryHasEachPointOnceInItsOrder) {
   const std::string id = run();
   ASSERT_TRUE(log(id, std::vector<Metric>{{"m", 3, 20, 1}, {"m", 1, 10, 2}, {"n", 9, 9, 9}}).ok());

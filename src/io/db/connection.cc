@@ -38,6 +38,37 @@ Result<> Connection::query(std::string_view sql, const std::vector<Value>& value
   return done;
 }
 
+Result<> Connection::ask_each(std::string_view sql, const std::vector<std::vector<Value>>& lists,
+                              const EachOfMany& each) {
+  if (failure_) return *failure_;
+  std::optional<Error> row_error;
+  Result<> done = ask_each_statement(sql, lists, each, row_error);
+  if (!done.ok()) failure_ = done.error();
+  if (done.ok() && row_error) return std::move(*row_error);
+  return done;
+}
+
+Result<> Connection::ask_each_statement(std::string_view sql,
+                                        const std::vector<std::vector<Value>>& lists,
+                                        const EachOfMany& each, std::optional<Error>& row_error) {
+  for (std::size_t i = 0; i < lists.size() && !row_error; ++i) {
+    TRY(query_statement(
+        sql, lists[i], [&](const Columns& columns) { return each(i, columns); },
+        /*cache=*/true, row_error));
+  }
+  return {};
+}
+
+Result<> ask_each(Tx& tx, std::string_view sql, const std::vector<std::vector<Value>>& lists,
+                  const std::function<Result<>(std::size_t, const Columns&)>& each) {
+  if (auto* connection = dynamic_cast<Connection*>(&tx))
+    return connection->ask_each(sql, lists, each);
+  for (std::size_t i = 0; i < lists.size(); ++i) {
+    TRY(tx.query(sql, lists[i], [&](const Columns& columns) { return each(i, columns); }));
+  }
+  return {};
+}
+
 Result<> check_value(const Value& value) {
   if (const double* number = std::get_if<double>(&value.get()); number && std::isnan(*number)) {
     return internal("a NaN was given to a statement; store a flag beside the number instead");

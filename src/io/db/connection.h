@@ -57,8 +57,11 @@ class Connection : public Tx {
   Result<std::int64_t> execute(std::string_view sql, const std::vector<Value>& values) final;
   Result<> query(std::string_view sql, const std::vector<Value>& values,
                  const std::function<Result<>(const Columns&)>& each, bool cache) final;
-  /// See put.h.
+  /// See put.h, as the next.
   Result<> defer(std::string_view sql, std::vector<Value> values);
+  using EachOfMany = std::function<Result<>(std::size_t, const Columns&)>;
+  Result<> ask_each(std::string_view sql, const std::vector<std::vector<Value>>& lists,
+                    const EachOfMany& each);
   /// The first failed statement since begin() or since the savepoint was set.
   const std::optional<Error>& failure() const { return failure_; }
 
@@ -73,6 +76,9 @@ class Connection : public Tx {
   virtual Result<> query_statement(std::string_view sql, const std::vector<Value>& values,
                                    const std::function<Result<>(const Columns&)>& each, bool cache,
                                    std::optional<Error>& row_error) = 0;
+  virtual Result<> ask_each_statement(std::string_view sql,
+                                      const std::vector<std::vector<Value>>& lists,
+                                      const EachOfMany& each, std::optional<Error>& row_error);
   void forget_failure() { failure_.reset(); }
 
  private:

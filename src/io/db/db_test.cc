@@ -14,6 +14,7 @@
 #include "io/db/connection.h"
 #include "io/db/db_testing.h"
 #include "io/db/migrate.h"
+#include "io/db/put.h"
 #include "io/db/statements.h"
 
 namespace slipway::db {
@@ -88,6 +89,68 @@ TEST_P(PoolTest, ReadsBackEveryKindOfValue) {
   EXPECT_EQ(full.name, "d\xc3\xa9j\xc3\xa0 '?' \\");
   EXPECT_EQ(full.size, 0.1);
   EXPECT_EQ(full.data, Blob{bytes});
+}
+
+using Lists = std::vector<std::vector<Value>>;
+
+/// What `ask` gives as "list:row".
+Result<std::vector<std::string>> ask_names(Tx& tx, const Lists& lists) {
+  std::vector<std::string> rows;
+  TRY(ask_each(tx, "select name from items where id between ? and ? order by id", lists,
+               [&](std::size_t list, const Columns& columns) -> Result<> {
+                 rows.push_back(std::to_string(list) + ":" + std::string(columns.text(0)));
+                 return {};
+               }));
+  return rows;
+}
+
+TEST_P(PoolTest, AQuestionAskedOfManyIsAnsweredForEachInTurn) {
+  const auto rows = pool_->write([](Tx& tx) -> Result<std::vector<std::string>> {
+    // What was put before is seen.
+    for (int id = 1; id <= 4; ++id)
+      TRY(put(tx, "insert into items (id, name) values (?, ?)", id, std::to_string(id)));
+    return ask_names(tx, {{2, 3}, {9, 9}, {1, 1}, {2, 2}});
+  });
+  ASSERT_TRUE(rows.ok()) << rows.error().message;
+  EXPECT_EQ(*rows, (std::vector<std::string>{"0:2", "0:3", "2:1", "3:2"}));
+  const auto none = pool_->read([](Tx& tx) { return ask_names(tx, {}); });
+  EXPECT_TRUE(none.ok() && none->empty());
+  const auto many = pool_->read([](Tx& tx) { return ask_names(tx, Lists(1'500, {1, 2})); });
+  ASSERT_TRUE(many.ok()) << many.error().message;
+  ASSERT_EQ(many->size(), 3'000u);
+  EXPECT_EQ(many->back(), "1499:2");
+}
+
+TEST_P(PoolTest, OneOfManyQuestionsThatFailsEndsTheTransaction) {
+  const auto failed = pool_->write([](Tx& tx) -> Result<> {
+    TRY(insert(tx, 1, "one"));
+    const auto ignore = [](std::size_t, const Columns&) -> Result<> { return {}; };
+    const Result<> asked =
+        ask_each(tx, "insert into items (id, name) values (?, ?) returning id",
+                 {{2, "two"}, {3, "one"}, {4, "four"}}, ignore);
+    EXPECT_EQ(asked.error().tag, "unique");
+    EXPECT_EQ(insert(tx, 5, "five").error().tag, "unique") << "given again";
+    return {};
+  });
+  EXPECT_EQ(failed.error().tag, "unique");
+  EXPECT_EQ(stored(), (std::vector<std::int64_t>{}));
+}
+
+TEST_P(PoolTest, AnErrorAboutARowOfManyQuestionsIsTheCallers) {
+  const auto written = pool_->write([](Tx& tx) -> Result<> {
+    TRY(insert(tx, 1, "one"));
+    int rows = 0;
+    const Result<> asked = ask_each(tx, "select id from items where id = ?", {{1}, {1}},
+                                    [&](std::size_t, const Columns&) -> Result<> {
+                                      ++rows;
+                                      return conflict("not that one");
+                                    });
+    EXPECT_EQ(asked.error().message, "not that one");
+    EXPECT_EQ(rows, 1);
+    return insert(tx, 2, "two");
+  });
+  EXPECT_TRUE(written.ok()) << written.error().message;
+  EXPECT_EQ(stored(), (std::vector<std::int64_t>{1, 2}));
 }
 
 TEST_P(PoolTest, ABadWriteFailsAlone) {

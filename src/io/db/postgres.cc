@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <iterator>
 
 #include "base/text.h"
 #include "io/db/connection.h"
@@ -256,13 +258,27 @@ class PostgresConnection final : public Connection {
                            const std::function<Result<>(const Columns&)>& each, bool cache,
                            std::optional<Error>& row_error) override {
     ResultSet result = TRY(run_statement(sql, values, cache));
-    CurrentRow row(pq_, result.get());
-    for (int index = 0; index < pq_.ntuples(result.get()); ++index) {
-      row.move_to(index);
-      Result<> taken = each(row);
-      if (taken.ok()) continue;
-      row_error = taken.error();
-      return {};
+    take_rows(result.get(), each, row_error);
+    return {};
+  }
+
+  Result<> ask_each_statement(std::string_view sql, const std::vector<std::vector<Value>>& lists,
+                              const EachOfMany& each, std::optional<Error>& row_error) override {
+    if (lists.empty()) return {};
+    const Prepared statement = TRY(prepared(sql));
+    for (std::size_t at = 0; at < lists.size() && !row_error; at += kDeferredMax) {
+      const std::size_t end = std::min(at + kDeferredMax, lists.size());
+      std::vector<Deferred> asked;
+      for (std::size_t i = at; i < end; ++i) {
+        TRY(check_values(sql, lists[i], statement.placeholders));
+        asked.push_back({statement.name, std::string(sql), lists[i]});
+      }
+      const std::vector<ResultSet> results = TRY(send_all(std::move(asked)));
+      for (std::size_t i = at; i < end && !row_error; ++i) {
+        take_rows(
+            results[i - at].get(), [&](const Columns& columns) { return each(i, columns); },
+            row_error);
+      }
     }
     return {};
   }
@@ -280,6 +296,18 @@ class PostgresConnection final : public Connection {
   };
   static constexpr std::size_t kDeferredMax = 400;
   static constexpr std::size_t kDeferredBytesMax = 4u << 20;
+
+  void take_rows(PGresult* result, const std::function<Result<>(const Columns&)>& each,
+                 std::optional<Error>& row_error) {
+    CurrentRow row(pq_, result);
+    for (int index = 0; index < pq_.ntuples(result); ++index) {
+      row.move_to(index);
+      Result<> taken = each(row);
+      if (taken.ok()) continue;
+      row_error = taken.error();
+      return;
+    }
+  }
 
   Result<> defer_command(const char* sql) { return defer_one({"", sql, {}}); }
   Result<> defer_one(Deferred one) {
@@ -307,41 +335,50 @@ class PostgresConnection final : public Connection {
   /// What was deferred, then `sql` (if any), without values.
   Result<ResultSet> command(const char* sql) {
     if (deferred_.empty()) return exec(sql);
-    const bool has_last = *sql != '\0';
-    return send_all(has_last ? std::optional<Deferred>({"", sql, {}}) : std::nullopt);
+    return *sql != '\0' ? send_last({"", sql, {}}) : send_rest();
+  }
+  Result<ResultSet> send_last(Deferred last) {
+    std::vector<Deferred> asked;
+    asked.push_back(std::move(last));
+    std::vector<ResultSet> results = TRY(send_all(std::move(asked)));
+    return std::move(results.front());
+  }
+  Result<ResultSet> send_rest() {
+    TRY(send_all({}));
+    return ResultSet(nullptr, ClearResult{&pq_});
   }
 
-  /// What was deferred, then `last`, in one go; the result of `last`, or the first error.
-  Result<ResultSet> send_all(std::optional<Deferred> last) {
+  /// What was deferred, then `asked`, in one go; the results of those asked, or the first error.
+  Result<std::vector<ResultSet>> send_all(std::vector<Deferred> asked) {
     std::vector<Deferred> all = std::exchange(deferred_, {});
+    const std::size_t deferred = all.size();
     const std::size_t beginning = begins_ ? 2 : 0;  // the begin and the lock
     forget_deferred();
     failed_late_ = Late::kNo;
-    if (last) all.push_back(std::move(*last));
+    std::move(asked.begin(), asked.end(), std::back_inserter(all));
     if (pq_.enter_pipeline_mode(session_.get()) == 0) return lost("cannot send statements at once");
     bool sent = true;
     for (const Deferred& one : all) sent = sent && send(one);
     sent = sent && pq_.pipeline_sync(session_.get()) != 0;
     if (!sent) return lost("cannot send statements");
     std::optional<Error> first_error;
-    ResultSet result(nullptr, ClearResult{&pq_});
+    std::vector<ResultSet> results;
     for (std::size_t i = 0; i < all.size(); ++i) {
       Result<ResultSet> taken = take(all[i].sql);
       if (taken.ok()) {
-        result = std::move(*taken);
+        if (i >= deferred) results.push_back(std::move(*taken));
         continue;
       }
       if (!usable()) return taken.error();
       // What follows is not carried out.
       if (first_error) continue;
       first_error = taken.error();
-      if (!last || i + 1 < all.size())
-        failed_late_ = i < beginning ? Late::kBegin : Late::kStatement;
+      if (i < deferred) failed_late_ = i < beginning ? Late::kBegin : Late::kStatement;
     }
     ResultSet sync(pq_.get_result(session_.get()), ClearResult{&pq_});
     if (!sync || pq_.exit_pipeline_mode(session_.get()) == 0) return lost("cannot end a pipeline");
     if (first_error) return *first_error;
-    return result;
+    return results;
   }
   bool send(const Deferred& one) {
     const Parameters parameters(one.values);
@@ -417,7 +454,7 @@ class PostgresConnection final : public Connection {
     if (!cache) return run_once(sql, values);
     Prepared statement = TRY(prepared(sql));
     TRY(check_values(sql, values, statement.placeholders));
-    if (!deferred_.empty()) return send_all(Deferred{statement.name, std::string(sql), values});
+    if (!deferred_.empty()) return send_last({statement.name, std::string(sql), values});
     Parameters parameters(values);
     return checked(pq_.exec_prepared(session_.get(), statement.name.c_str(), statement.placeholders,
                                      parameters.values.data(), parameters.lengths.data(),
@@ -427,7 +464,7 @@ class PostgresConnection final : public Connection {
   Result<ResultSet> run_once(std::string_view sql, const std::vector<Value>& values) {
     Numbered numbered = number_placeholders(sql);
     TRY(check_values(sql, values, numbered.placeholders));
-    if (!deferred_.empty()) return send_all(Deferred{"", numbered.sql, values});
+    if (!deferred_.empty()) return send_last({"", numbered.sql, values});
     Parameters parameters(values);
     return checked(pq_.exec_params(session_.get(), numbered.sql.c_str(), numbered.placeholders,
                                    nullptr, parameters.values.data(), parameters.lengths.data(),

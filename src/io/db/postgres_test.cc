@@ -214,6 +214,22 @@ TEST_F(PostgresTest, WhatWasPutIsSeenByWhatIsAskedAfterIt) {
   EXPECT_EQ(*counted, 1000);
 }
 
+TEST_F(PostgresTest, WhatWasPutAndFailsIsNotTheFaultOfWhoAsksManyQuestions) {
+  const auto asking = [](Tx& tx) -> Result<> {
+    return ask_each(tx, "select id from items where id = ?", {{1}, {2}, {3}},
+                    [](std::size_t, const Columns&) -> Result<> { return {}; });
+  };
+  const auto putting_twice = [](Tx& tx) -> Result<> {
+    TRY(put(tx, "insert into items values (7)"));
+    return put(tx, "insert into items values (7)");
+  };
+  const std::vector<Result<>> outcomes =
+      run_as_group(*pool_, {inserting(1), putting_twice, asking, inserting(3)});
+  for (std::size_t i = 0; i < outcomes.size(); ++i) EXPECT_EQ(outcomes[i].ok(), i != 1) << i;
+  EXPECT_EQ(outcomes[1].error().tag, "unique") << outcomes[1].error().message;
+  EXPECT_EQ(stored(), (std::vector<std::int64_t>{1, 3}));
+}
+
 TEST_F(PostgresTest, OfAWriteThatFailsNothingThatItPutStays) {
   std::vector<std::function<Result<>(Tx&)>> writes = {
       inserting(1),

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -16,5 +17,11 @@ template <class... Args>
 Result<> put(Tx& tx, std::string_view sql, const Args&... args) {
   return defer(tx, sql, std::vector<Value>{Value(args)...});
 }
+
+/// The same question with each of `lists`, as tx.query() one after the other: `each` is told whose
+/// row it is, in their order. PostgreSQL gets them in one go, so they cost one trip, not one each.
+/// What comes back lies in memory at once.
+Result<> ask_each(Tx& tx, std::string_view sql, const std::vector<std::vector<Value>>& lists,
+                  const std::function<Result<>(std::size_t, const Columns&)>& each);
 
 }  // namespace slipway::db
