@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <span>
 
 #include "app/api.h"
 #include "base/failpoint.h"
@@ -23,6 +24,7 @@ using tracking::Removed;
 using wire::Json;
 
 constexpr std::int64_t kRowsAtOnce = 2'000;  // in a transaction: a few tens of milliseconds
+constexpr std::int64_t kRowsOfOne = 30;      // what looking at all tables of a thing weighs
 constexpr std::size_t kAskedAtOnce = 500;
 constexpr int kLookedAt = 64;
 constexpr int kVersionsMax = 1'000;
@@ -55,13 +57,21 @@ std::optional<std::string> folder_of(const Removal& removal) {
   return key->substr(0, static_cast<std::size_t>(at->data() + at->size() - key->data()));
 }
 
-Result<bool> remove_some(db::Tx& tx, const Removal& removal, UnixMs now_ms) {
+/// What was restored since it was looked at stays.
+Result<bool> goes_still(db::Tx& tx, const Removal& removal) {
+  if (removal.what != Removed::kModel) return tracking::is_deleted_still(tx, removal);
+  const auto model = TRY(registry::logged_model(tx, removal.thing));
+  if (!model || model->deleted) return model.has_value();
+  return tracking::is_deleted_still(tx,
+                                    {0, Removed::kExperiment, model->experiment_id, "", "", false});
+}
+
+Result<bool> remove_some(db::Tx& tx, const Removal& removal, std::int64_t& rows, UnixMs now_ms) {
   switch (removal.what) {
     case Removed::kRun:
-      return tracking::remove_some_of_run(tx, removal.thing, kRowsAtOnce, removal.actor, now_ms);
+      return tracking::remove_some_of_run(tx, removal.thing, rows, removal.actor, now_ms);
     case Removed::kModel:
-      return registry::remove_some_of_logged_model(tx, removal.thing, kRowsAtOnce, removal.actor,
-                                                   now_ms);
+      return registry::remove_some_of_logged_model(tx, removal.thing, rows, removal.actor, now_ms);
     case Removed::kExperiment:
       break;
   }
@@ -71,7 +81,30 @@ Result<bool> remove_some(db::Tx& tx, const Removal& removal, UnixMs now_ms) {
   const std::int64_t traces = TRY(traces::delete_traces(
       tx, {.experiment_id = *id, .until_ms = INT64_MAX, .ids = {}, .at_most = kTracesAtOnce}));
   if (traces > 0) return false;
-  return tracking::remove_some_of_experiment(tx, *id, kRowsAtOnce, removal.actor, now_ms);
+  return tracking::remove_some_of_experiment(tx, *id, rows, removal.actor, now_ms);
+}
+
+/// Of as many as a transaction may remove; those of which all rows are gone now.
+Result<std::vector<Removal>> remove_rows(db::Tx& tx, std::span<const Removal> due, UnixMs now_ms) {
+  std::vector<Removal> gone;
+  std::int64_t rows = kRowsAtOnce;
+  for (const Removal& removal : due) {
+    if (!removal.rows_gone) {
+      if (rows <= 0 || !TRY(remove_some(tx, removal, rows, now_ms))) break;
+      TRY(tracking::note_rows_gone(tx, removal.id));
+      rows -= kRowsOfOne;
+    }
+    gone.push_back(removal);
+  }
+  return gone;
+}
+
+Result<> remove_files(blob::Blobs& blobs, const Removal& removal) {
+  if (const auto folder = folder_of(removal)) return blobs.remove(*folder);
+  if (removal.location.empty()) return {};
+  log_warning("files were left where they are: they do not lie in a folder of their own here",
+              {{"of", removal.thing}, {"location", removal.location}});
+  return {};
 }
 
 Json list_of(const std::vector<std::string>& items) {
@@ -84,7 +117,25 @@ struct Trash::Plan {
   std::vector<Removal> removals;  // runs and models, then experiments
   std::vector<std::string> runs, models, experiments;
   Json::Array kept;
+
+  /// Of what was to go.
+  void keep(const Removal& removal, const std::string& why);
 };
+
+void Trash::Plan::keep(const Removal& removal, const std::string& why) {
+  struct Kind {
+    std::vector<std::string> Plan::*list;
+    const char* id;
+  };
+  constexpr Kind kKinds[] = {
+      {&Plan::runs, "run_id"}, {&Plan::models, "model_id"}, {&Plan::experiments, "experiment_id"}};
+  const Kind& kind = kKinds[static_cast<std::size_t>(removal.what)];
+  std::erase(this->*kind.list, removal.thing);
+  Json json;
+  json.set(kind.id, removal.thing);
+  json.set("why", why);
+  kept.push_back(std::move(json));
+}
 
 /// "" where nothing keeps it: no version was made of it that is registered or has answered.
 Result<std::string> Trash::why_kept(db::Tx& tx, const std::string& run_id) const {
@@ -217,20 +268,7 @@ Result<Trash::Plan> Trash::plan(db::Tx& tx, const EmptyRequest& request, UnixMs 
 Result<Json> Trash::ask(const EmptyRequest& request, const std::string& actor) {
   const UnixMs now_ms = world_.clock.now_ms();
   Plan plan = TRY(world_.pool.read([&](db::Tx& tx) { return this->plan(tx, request, now_ms); }));
-  for (std::size_t at = 0; !request.dry_run && at < plan.removals.size(); at += kAskedAtOnce) {
-    const std::size_t end = std::min(at + kAskedAtOnce, plan.removals.size());
-    TRY(world_.pool.write([&](db::Tx& tx) -> Result<> {
-      for (std::size_t i = at; i < end; ++i) {
-        Removal removal = plan.removals[i];
-        removal.actor = actor;
-        // What was restored since it was looked at stays.
-        if (TRY(tracking::is_deleted_still(tx, removal)))
-          TRY(tracking::ask_removal(tx, removal, now_ms));
-      }
-      return {};
-    }));
-    failpoint("trash.asked");
-  }
+  if (!request.dry_run) TRY(write_down(plan, actor));
   Json json;
   json.set("dry_run", request.dry_run);
   json.set("runs", list_of(plan.runs));
@@ -240,49 +278,79 @@ Result<Json> Trash::ask(const EmptyRequest& request, const std::string& actor) {
   return json;
 }
 
+/// What was restored since it was planned goes from the plan.
+Result<> Trash::write_down(Plan& plan, const std::string& actor) {
+  for (std::size_t at = 0; at < plan.removals.size(); at += kAskedAtOnce) {
+    const std::size_t end = std::min(at + kAskedAtOnce, plan.removals.size());
+    const UnixMs now_ms = world_.clock.now_ms();
+    const auto restored =
+        TRY(world_.pool.write([&](db::Tx& tx) -> Result<std::vector<const Removal*>> {
+          std::vector<const Removal*> stay;
+          for (std::size_t i = at; i < end; ++i) {
+            Removal removal = plan.removals[i];
+            removal.actor = actor;
+            if (TRY(goes_still(tx, removal)))
+              TRY(tracking::ask_removal(tx, removal, now_ms));
+            else
+              stay.push_back(&plan.removals[i]);
+          }
+          return stay;
+        }));
+    for (const Removal* removal : restored) plan.keep(*removal, "it was restored meanwhile");
+    failpoint("trash.asked");
+  }
+  return {};
+}
+
 Result<std::int64_t> Trash::work(std::chrono::milliseconds time) {
   std::lock_guard lock(mutex_);
   const auto until = std::chrono::steady_clock::now() + time;
-  Result<> first;
-  bool went = true;
-  while (went && std::chrono::steady_clock::now() < until) {
-    went = false;
+  while (std::chrono::steady_clock::now() < until) {
     const auto due =
         TRY(world_.pool.read([](db::Tx& tx) { return tracking::removals(tx, kLookedAt); }));
-    for (const Removal& removal : due) {
-      if (std::chrono::steady_clock::now() >= until) break;
-      Result<> removed = remove(removal);
-      if (removed.ok()) {
-        went = true;
-      } else if (first.ok()) {
-        first = std::move(removed);
-      }
-    }
-    if (!first.ok()) return std::move(first).error();
+    if (due.empty()) return std::int64_t{0};
+    TRY(remove(due));
   }
   return world_.pool.read([](db::Tx& tx) { return tracking::count_removals(tx); });
 }
 
-/// Rows, then files, then the record of it.
-Result<> Trash::remove(const Removal& removal) {
-  bool gone = removal.rows_gone;
-  while (!gone) {
-    gone = TRY(world_.pool.write([&](db::Tx& tx) -> Result<bool> {
-      if (!TRY(remove_some(tx, removal, world_.clock.now_ms()))) return false;
-      TRY(tracking::note_rows_gone(tx, removal.id));
-      return true;
-    }));
-    failpoint("trash.some_rows_gone");
+/// Rows, then files, then the record of it; of as many as a transaction may remove the rows of. The
+/// first error; one that can't go does not keep the others.
+Result<> Trash::remove(std::span<const Removal> due) {
+  const auto gone = world_.pool.write(
+      [&](db::Tx& tx) { return remove_rows(tx, due, world_.clock.now_ms()); });
+  if (!gone.ok()) {
+    const bool is_of_one =
+        gone.error().code != Code::kUnavailable && gone.error().code != Code::kBusy;
+    return due.size() > 1 && is_of_one ? remove_each(due) : Result<>(gone.error());
   }
-  failpoint("trash.rows_gone");
-  if (const auto folder = folder_of(removal)) {
-    TRY(world_.blobs.remove(*folder));
-  } else if (!removal.location.empty()) {
-    log_warning("files were left where they are: they do not lie in a folder of their own here",
-                {{"of", removal.thing}, {"location", removal.location}});
+  failpoint("trash.some_rows_gone");
+  Result<> first;
+  std::vector<std::int64_t> done;
+  for (const Removal& removal : *gone) {
+    failpoint("trash.rows_gone");
+    Result<> files = remove_files(world_.blobs, removal);
+    failpoint("trash.files_gone");
+    if (files.ok())
+      done.push_back(removal.id);
+    else if (first.ok())
+      first = std::move(files);
   }
-  failpoint("trash.files_gone");
-  return world_.pool.write([&](db::Tx& tx) { return tracking::finish_removal(tx, removal.id); });
+  if (done.empty()) return first;
+  TRY(world_.pool.write([&](db::Tx& tx) -> Result<> {
+    for (const std::int64_t id : done) TRY(tracking::finish_removal(tx, id));
+    return {};
+  }));
+  return first;
+}
+
+Result<> Trash::remove_each(std::span<const Removal> due) {
+  Result<> first;
+  for (const Removal& removal : due) {
+    Result<> removed = remove(std::span(&removal, 1));
+    if (!removed.ok() && first.ok()) first = std::move(removed);
+  }
+  return first;
 }
 
 Result<bool> TrashPart::turn(UnixMs) {

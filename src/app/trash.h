@@ -3,6 +3,7 @@
 #include <chrono>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -43,8 +44,9 @@ class Trash {
   explicit Trash(TrashWorld world) : world_(std::move(world)) {}
 
   /// Writes down what is to go: {"dry_run", "runs", "models", "experiments", "kept": [{"run_id",
-  /// "why"}]}. kConflict, tag "held", for a run that is named in `run_ids`, has a version and is
-  /// not forced; without names such runs are kept, and experiments with them.
+  /// "why"}]}; what was restored meanwhile is kept too, as "run_id", "model_id" or "experiment_id".
+  /// kConflict, tag "held", for a run that is named in `run_ids`, has a version and is not forced;
+  /// without names such runs are kept, and experiments with them.
   Result<wire::Json> ask(const EmptyRequest& request, const std::string& actor);
   /// Removes what was asked for, for about so long. How much is left.
   Result<std::int64_t> work(std::chrono::milliseconds time);
@@ -53,7 +55,9 @@ class Trash {
   struct Plan;
   Result<Plan> plan(db::Tx& tx, const EmptyRequest& request, UnixMs now_ms) const;
   Result<std::string> why_kept(db::Tx& tx, const std::string& run_id) const;
-  Result<> remove(const tracking::Removal& removal);
+  Result<> write_down(Plan& plan, const std::string& actor);
+  Result<> remove(std::span<const tracking::Removal> due);
+  Result<> remove_each(std::span<const tracking::Removal> due);
 
   const TrashWorld world_;
   std::mutex mutex_;  // one works at a time

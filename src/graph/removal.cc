@@ -10,7 +10,7 @@ Result<std::optional<std::int64_t>> key_of(db::Tx& tx, const NodeRef& ref) {
 
 }  // namespace
 
-Result<bool> remove_some(db::Tx& tx, const NodeRef& ref, std::int64_t rows) {
+Result<bool> remove_some(db::Tx& tx, const NodeRef& ref, std::int64_t& rows) {
   const auto key = TRY(key_of(tx, ref));
   if (!key) return true;
   constexpr const char* kEdges[] = {
@@ -18,8 +18,11 @@ Result<bool> remove_some(db::Tx& tx, const NodeRef& ref, std::int64_t rows) {
       "relation, cause, attributes_key from edges where effect = ? limit ?)",
       "delete from edges where (effect, relation, cause, attributes_key) in (select effect, "
       "relation, cause, attributes_key from edges where cause = ? limit ?)"};
-  for (const char* sql : kEdges)
-    if (TRY(tx.run(sql, *key, rows)) >= rows) return false;
+  for (const char* sql : kEdges) {
+    if (rows <= 0) return false;
+    rows -= TRY(tx.run(sql, *key, rows));
+  }
+  if (rows <= 0) return false;  // there may be more
   TRY(tx.run("delete from nodes where id = ?", *key));
   return true;
 }

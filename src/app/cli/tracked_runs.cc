@@ -459,9 +459,15 @@ void print_emptied(const Json& json, std::ostream& out) {
       any = true;
     }
   }
-  for (const Json& kept : list_at(json, "kept"))
-    out << "Run with ID " << text_at(kept, "run_id") << " is kept: " << text_at(kept, "why")
-        << "\n";
+  constexpr std::pair<const char*, const char*> kIds[] = {
+      {"run_id", "Run"}, {"model_id", "Logged model"}, {"experiment_id", "Experiment"}};
+  for (const Json& kept : list_at(json, "kept")) {
+    for (const auto& [id, word] : kIds) {
+      if (kept.find(id) != nullptr)
+        out << word << " with ID " << text_at(kept, id) << " is kept: " << text_at(kept, "why")
+            << "\n";
+    }
+  }
   if (!any) out << "nothing that is deleted " << (dry ? "would go" : "went") << "\n";
 }
 

@@ -9,22 +9,30 @@
 
 namespace slipway::registry {
 
-BOOST_DESCRIBE_STRUCT(RemovableModel, (), (id, experiment_id, location))
+BOOST_DESCRIBE_STRUCT(RemovableModel, (), (id, experiment_id, location, deleted))
+
+namespace {
+
+const std::string kModels =
+    "select id, experiment_id, location, deleted_ms is not null from logged_models ";
+
+}  // namespace
 
 Result<std::vector<RemovableModel>> deleted_logged_models(db::Tx& tx, UnixMs until_ms) {
   return tx.all<RemovableModel>(
-      "select id, experiment_id, location from logged_models where deleted_ms is not null and "
-      "deleted_ms <= ? order by id",
+      kModels + "where deleted_ms is not null and deleted_ms <= ? order by id",
       until_ms);
 }
 
 Result<std::vector<RemovableModel>> logged_models_of(db::Tx& tx, const std::string& experiment_id) {
-  return tx.all<RemovableModel>(
-      "select id, experiment_id, location from logged_models where experiment_id = ? order by id",
-      experiment_id);
+  return tx.all<RemovableModel>(kModels + "where experiment_id = ? order by id", experiment_id);
 }
 
-Result<bool> remove_some_of_logged_model(db::Tx& tx, const std::string& id, std::int64_t rows,
+Result<std::optional<RemovableModel>> logged_model(db::Tx& tx, const std::string& id) {
+  return tx.one<RemovableModel>(kModels + "where id = ?", id);
+}
+
+Result<bool> remove_some_of_logged_model(db::Tx& tx, const std::string& id, std::int64_t& rows,
                                          const std::string& actor, UnixMs now_ms) {
   if (!TRY(tx.one<std::string>("select name from logged_models where id = ?", id))) return true;
   constexpr const char* kTables[] = {
@@ -35,8 +43,10 @@ Result<bool> remove_some_of_logged_model(db::Tx& tx, const std::string& id, std:
       "logged_model_params where model_id = ? limit ?)",
       "delete from logged_model_tags where (model_id, key) in (select model_id, key from "
       "logged_model_tags where model_id = ? limit ?)"};
-  for (const char* sql : kTables)
-    if (TRY(tx.run(sql, id, rows)) >= rows) return false;
+  for (const char* sql : kTables) {
+    if (rows <= 0) return false;
+    rows -= TRY(tx.run(sql, id, rows));
+  }
   const graph::NodeRef node{graph::kind::kModel, id};
   if (!TRY(graph::remove_some(tx, node, rows))) return false;
   TRY(tx.run("delete from logged_models where id = ?", id));

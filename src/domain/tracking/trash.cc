@@ -87,10 +87,10 @@ Result<std::vector<std::int64_t>> condemned_experiments(db::Tx& tx, const TrashQ
   return ids;
 }
 
-/// Deletes rows of one table and tells how many.
+/// Deletes rows while it has some to spend.
 class Budget {
  public:
-  Budget(db::Tx& tx, std::int64_t rows) : tx_(tx), left_(rows) {}
+  Budget(db::Tx& tx, std::int64_t& rows) : tx_(tx), left_(rows) {}
   /// `sql` ends with a limit that is to be bound; a row weighs so much. Whether there may be more.
   template <class... Args>
   Result<bool> spend(std::string_view sql, std::int64_t weight, const Args&... args) {
@@ -103,7 +103,7 @@ class Budget {
 
  private:
   db::Tx& tx_;
-  std::int64_t left_;
+  std::int64_t& left_;
 };
 
 struct Table {
@@ -146,7 +146,7 @@ constexpr Table kOfExperiment[] = {
 
 template <std::size_t N>
 Result<bool> remove_rows(db::Tx& tx, const Table (&tables)[N], std::int64_t key,
-                         std::int64_t rows) {
+                         std::int64_t& rows) {
   Budget budget(tx, rows);
   for (const Table& table : tables)
     if (TRY(budget.spend(table.sql, table.weight, key))) return false;
@@ -225,15 +225,18 @@ Result<TrashRun> trash_run(db::Tx& tx, const std::string& run_id) {
 
 Result<bool> is_deleted_still(db::Tx& tx, const Removal& removal) {
   if (removal.what == Removed::kModel) return true;
-  std::optional<std::int64_t> deleted;
   if (removal.what == Removed::kRun) {
-    deleted = TRY(tx.one<std::int64_t>("select deleted from runs where run_id = ?", removal.thing));
-  } else {
-    const auto id = to_int64(removal.thing);
-    deleted =
-        TRY(tx.one<std::int64_t>("select deleted from experiments where id = ?", id.value_or(-1)));
+    const auto deleted =
+        TRY(tx.one<std::int64_t>("select deleted from runs where run_id = ?", removal.thing));
+    return deleted.value_or(0) != 0;
   }
-  return deleted.value_or(0) != 0;
+  const std::int64_t id = to_int64(removal.thing).value_or(-1);
+  const auto deleted =
+      TRY(tx.one<std::int64_t>("select deleted from experiments where id = ?", id));
+  if (deleted.value_or(0) == 0) return false;
+  const auto live = TRY(tx.one<std::int64_t>(
+      "select id from runs where experiment = ? and deleted = 0 limit 1", id));
+  return !live;
 }
 
 Result<> ask_removal(db::Tx& tx, const Removal& removal, UnixMs now_ms) {
@@ -280,7 +283,7 @@ Result<> finish_removal(db::Tx& tx, std::int64_t removal) {
   return {};
 }
 
-Result<bool> remove_some_of_run(db::Tx& tx, const std::string& run_id, std::int64_t rows,
+Result<bool> remove_some_of_run(db::Tx& tx, const std::string& run_id, std::int64_t& rows,
                                 const std::string& actor, UnixMs now_ms) {
   const auto run = TRY(tx.one<NamedRun>(
       "select id, experiment, name, artifact_uri from runs where run_id = ?", run_id));
@@ -293,7 +296,7 @@ Result<bool> remove_some_of_run(db::Tx& tx, const std::string& run_id, std::int6
   return true;
 }
 
-Result<bool> remove_some_of_experiment(db::Tx& tx, std::int64_t experiment, std::int64_t rows,
+Result<bool> remove_some_of_experiment(db::Tx& tx, std::int64_t experiment, std::int64_t& rows,
                                        const std::string& actor, UnixMs now_ms) {
   const auto name =
       TRY(tx.one<std::string>("select name from experiments where id = ?", experiment));

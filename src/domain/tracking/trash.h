@@ -49,7 +49,8 @@ struct Removal {
   std::string actor;
   bool rows_gone = false;
 };
-/// Whether it is still deleted, and so may be removed; a logged model goes with its experiment.
+/// Whether a run or an experiment is still deleted, the experiment with all of its runs, and so may
+/// be removed. Whether a logged model is: not known here.
 Result<bool> is_deleted_still(db::Tx& tx, const Removal& removal);
 /// Nothing for a thing whose removal was asked for already.
 Result<> ask_removal(db::Tx& tx, const Removal& removal, UnixMs now_ms);
@@ -60,11 +61,11 @@ Result<bool> is_being_removed(db::Tx& tx, Removed what, const std::string& thing
 Result<> note_rows_gone(db::Tx& tx, std::int64_t removal);
 Result<> finish_removal(db::Tx& tx, std::int64_t removal);
 
-/// At most about `rows` rows of a run, or of an experiment whose runs are gone; its node in the
-/// graph and an event with the last one. Whether all is gone now.
-Result<bool> remove_some_of_run(db::Tx& tx, const std::string& run_id, std::int64_t rows,
+/// At most about `rows` rows of a run, or of an experiment whose runs are gone, which `rows` is less
+/// afterwards; its node in the graph and an event with the last one. Whether all is gone now.
+Result<bool> remove_some_of_run(db::Tx& tx, const std::string& run_id, std::int64_t& rows,
                                 const std::string& actor, UnixMs now_ms);
-Result<bool> remove_some_of_experiment(db::Tx& tx, std::int64_t experiment, std::int64_t rows,
+Result<bool> remove_some_of_experiment(db::Tx& tx, std::int64_t experiment, std::int64_t& rows,
                                        const std::string& actor, UnixMs now_ms);
 
 }  // namespace slipway::tracking

@@ -27,8 +27,10 @@ class TrashTest : public TrackingTest {
     return pool_->write([&](db::Tx& tx) { return ask_removal(tx, removal, clock_.now_ms()); });
   }
   Result<bool> remove_some(const std::string& id, std::int64_t rows) {
-    return pool_->write(
-        [&](db::Tx& tx) { return remove_some_of_run(tx, id, rows, "me", clock_.now_ms()); });
+    return pool_->write([&](db::Tx& tx) {
+      std::int64_t left = rows;
+      return remove_some_of_run(tx, id, left, "me", clock_.now_ms());
+    });
   }
   std::int64_t count(const std::string& table) {
     return **pool_->read(
