@@ -221,7 +221,7 @@ struct App::Services {
     if (options.spawner != nullptr) TRY(add_flows());
     circle.add(std::make_unique<NotifyPart>(*acting, metrics, wake, environment_variable));
     circle.add(std::make_unique<WebhookPart>(*acting, metrics, wake, options.webhooks_private));
-    circle.add(std::make_unique<TrashPart>(*trash, *pool));
+    circle.add(std::make_unique<TrashPart>(*trash, *pool, options.trash_kept));
     circle.add(TRY(NarratorPart::begin(*pool)));
     if (pool->engine() == db::Engine::kPostgres)
       circle.add(TRY(FollowPart::begin(*pool, [this] {

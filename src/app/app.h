@@ -51,6 +51,7 @@ struct AppOptions {
   std::filesystem::path project;
   std::string hook_secret;             // of webhooks of git hosts
   flows::RunFolderPolicy run_folders;  // what stays of runs that are over
+  std::string trash_kept;              // "30d": what is deleted for longer goes; empty: nothing
   bool webhooks_private = false;       // the registry's may go to http:// and to any address
   nats::Access nats;                   // for triggers that listen to NATS
   AccessMode access = AccessMode::kAuto;

@@ -353,7 +353,20 @@ Result<> Trash::remove_each(std::span<const Removal> due) {
   return first;
 }
 
-Result<bool> TrashPart::turn(UnixMs) {
+Result<> TrashPart::ask_for_old(UnixMs now) {
+  const UnixMs every = std::chrono::milliseconds(kLookEvery).count();
+  // A clock that went back must not put it off.
+  const bool is_due = !looked_ || now >= *looked_ + every || now < *looked_;
+  if (kept_.empty() || !is_due) return {};
+  EmptyRequest request;
+  request.older_than = kept_;
+  TRY(trash_.ask(request, "slipway"));
+  looked_ = now;
+  return {};
+}
+
+Result<bool> TrashPart::turn(UnixMs now) {
+  TRY(ask_for_old(now));
   constexpr std::chrono::milliseconds kTurn{1000};
   const std::int64_t due = TRY(pool_.read([](db::Tx& tx) { return tracking::count_removals(tx); }));
   if (due == 0) return false;

@@ -63,16 +63,24 @@ class Trash {
   std::mutex mutex_;  // one works at a time
 };
 
-/// Goes on with removals that a server left when it was killed.
+/// Goes on with removals that a server left when it was killed; asks for those that have been in the
+/// trash for longer than `kept`, "30d", as ask() does without names. "": for none.
 class TrashPart final : public Part {
  public:
-  explicit TrashPart(Trash& trash, db::Pool& pool) : trash_(trash), pool_(pool) {}
+  TrashPart(Trash& trash, db::Pool& pool, std::string kept)
+      : trash_(trash), pool_(pool), kept_(std::move(kept)) {}
   std::string name() const override { return "trash"; }
   Result<bool> turn(UnixMs now) override;
 
+  static constexpr std::chrono::minutes kLookEvery{10};
+
  private:
+  Result<> ask_for_old(UnixMs now);
+
   Trash& trash_;
   db::Pool& pool_;
+  const std::string kept_;
+  std::optional<UnixMs> looked_;
 };
 
 /// POST /tracked-runs/gc and /tracked-runs/gc/work under /api/slipway/v1.

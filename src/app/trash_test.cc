@@ -21,6 +21,7 @@ class MeddlersClock final : public Clock {
     return clock_.now_ms();
   }
   std::chrono::nanoseconds monotonic() const override { return clock_.monotonic(); }
+  void advance(std::chrono::milliseconds by) { clock_.advance(by); }
   void let(int at, std::function<void()> meddle) {
     looks_ = 0;
     at_ = at;
@@ -199,6 +200,38 @@ TEST_P(TrashTest, OneThatCannotGoDoesNotKeepTheOthers) {
   const auto left =
       pool_->read([](db::Tx& tx) { return tracking::count_removals(tx); });
   EXPECT_EQ(*left, 1);
+}
+
+TEST_P(TrashTest, WhatIsDeletedForLongerThanToldGoesByItself) {
+  TrashPart part(*trash_, *pool_, "30d"), keeps(*trash_, *pool_, "");
+  const std::string old = run(), fresh = run(), held = run();
+  constexpr std::chrono::hours kDay{24};
+  drop({old, held});
+  clock_.advance(kDay * 29);
+  ASSERT_TRUE(part.turn(clock_.now_ms()).ok());
+  EXPECT_TRUE(is_there(old));
+  drop({fresh});
+  ASSERT_TRUE(tracking_->set_runs_deleted({held}, false, {}).ok());
+  clock_.advance(kDay);
+  ASSERT_TRUE(keeps.turn(clock_.now_ms()).ok());
+  EXPECT_TRUE(is_there(old));
+  ASSERT_TRUE(part.turn(clock_.now_ms()).ok());
+  EXPECT_FALSE(is_there(old));
+  EXPECT_TRUE(is_there(fresh));
+  EXPECT_TRUE(is_there(held));
+}
+
+TEST_P(TrashTest, LooksForOldOnesNowAndThen) {
+  TrashPart part(*trash_, *pool_, "1h");
+  ASSERT_TRUE(part.turn(clock_.now_ms()).ok());
+  const std::string gone = run();
+  drop({gone});
+  clock_.advance(std::chrono::hours(1));
+  const UnixMs due = clock_.now_ms();
+  ASSERT_TRUE(part.turn(due - 3'600'000 + 599'999).ok());
+  EXPECT_TRUE(is_there(gone));
+  ASSERT_TRUE(part.turn(due).ok());
+  EXPECT_FALSE(is_there(gone));
 }
 
 }  // namespace

@@ -33,6 +33,8 @@ Result<Json> act_here(const std::filesystem::path& state, const std::string& nam
 Result<Json> act(const Arguments& arguments, const Surroundings& surroundings,
                  const std::string& verb, const PeopleRequest& request) {
   const std::filesystem::path state = state_folder(arguments, surroundings);
+  // Whoever makes the first user may do so before the first server; else there is nobody yet.
+  if (verb != "create-user") TRY(require_state(state));
   const std::string store = flag(arguments, "store");
   return at_owner(
       state, [&] { return act_here(state, store, verb, request); },

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/settings.h"
 #include "base/text.h"
+#include "domain/tracking/trash.h"
 #include "io/proc/proc.h"
 #include "io/wire/json.h"
 
@@ -65,6 +66,9 @@ const std::vector<Setting>& up_settings() {
       {"keep_runs", "N", "20",
        "the folders (log, records) of so many runs that ended last are kept, and of"},
       {"keep_runs_days", "DAYS", "14", "all that ended in the last days"},
+      {"trash_kept", "SPAN", "",
+       "so long what is deleted in tracking can be restored, 30d; then it goes for good, as by "
+       "`slipway runs gc`; without it, it stays"},
       {"log_level", "LEVEL", "info", "debug, info, warning, error or off"},
       {"log_format", "FORMAT", "text", "text or json"},
   };
@@ -192,6 +196,14 @@ Result<AppOptions> options_of(const Settings& settings, const std::filesystem::p
   constexpr std::int64_t kDayMs = 24 * 60 * 60 * 1000, kDaysMax = 36'500;
   options.run_folders.newest = static_cast<int>(TRY(bounded(settings, "keep_runs", 0, 1'000'000)));
   options.run_folders.age_ms = TRY(bounded(settings, "keep_runs_days", 0, kDaysMax)) * kDayMs;
+  options.trash_kept = settings.text("trash_kept");
+  if (const auto age = tracking::parse_age(options.trash_kept);
+      !options.trash_kept.empty() && (!age.ok() || *age == 0)) {
+    return Error{Code::kInvalid,
+                 "trash_kept '" + options.trash_kept +
+                     "' is no span such as 30d or 12h; what is deleted would go at once, or never",
+                 "usage"};
+  }
   options.body_memory_bytes =
       static_cast<std::uint64_t>(TRY(bounded(settings, "body_memory", 1, 1 << 20))) << 20;
   options.body_bytes_per_second_min =

@@ -164,7 +164,9 @@ RunStep after_attempt(const PipelineRun& run, const RunOutcome& outcome, UnixMs 
       if (!run.cancel_asked.empty()) step.reason = "cancelled by " + run.cancel_asked;
       return step;
     case RunOutcome::Kind::kTimedOut:
-      step.state = RunState::kTimedOut;
+      // Its time may run out while it ends because somebody asked it to.
+      step.state = run.cancel_asked.empty() ? RunState::kTimedOut : RunState::kCancelled;
+      if (!run.cancel_asked.empty()) step.reason = "cancelled by " + run.cancel_asked;
       return step;
     case RunOutcome::Kind::kFailed:
       return after_failure(run, outcome, std::move(step), now_ms);

@@ -83,7 +83,7 @@ TEST(AfterAttempt, LostAttemptsCountApart) {
 TEST(AfterAttempt, ACancelledRunIsNotTriedAgain) {
   PipelineRun run = running(5);
   run.cancel_asked = "ann";
-  for (Kind kind : {Kind::kFailed, Kind::kLost, Kind::kCancelled}) {
+  for (Kind kind : {Kind::kFailed, Kind::kLost, Kind::kCancelled, Kind::kTimedOut}) {
     const RunStep step = after_attempt(run, outcome(kind, {"train"}), kNow);
     EXPECT_EQ(step.state, RunState::kCancelled);
     EXPECT_EQ(step.reason, "cancelled by ann");

@@ -497,6 +497,9 @@ def test_failures_are_counted_and_guessing_is_slowed_down(site):
 
 def test_commands_go_to_the_server_or_to_the_catalogue(site, tmp_path):
     state = tmp_path / "state"
+    for command in (["users", "list"], ["tokens", "list"], ["permissions", "list", "ann"]):
+        nowhere = slipway(*command, "--state", state, check=False)
+        assert nowhere.returncode == 3 and "there is no state" in nowhere.stderr and not state.exists()
     refused = slipway("users", "create", "ann", "--state", state, input="a password of ann\n", check=False)
     assert refused.returncode == 3 and "administrator" in refused.stderr
     (tmp_path / "password").write_text("a password of ann\n")
