@@ -43,28 +43,6 @@ struct KeyRow {
 };
 BOOST_DESCRIBE_STRUCT(KeyRow, (), (key, experiment, deleted))
 
-struct PairRow {
-  std::int64_t run = 0;
-  std::string key, value;
-};
-BOOST_DESCRIBE_STRUCT(PairRow, (), (run, key, value))
-
-struct LatestRow {
-  std::int64_t run = 0;
-  std::string key;
-  double value = 0;
-  bool is_nan = false;
-  UnixMs timestamp_ms = 0;
-  std::int64_t step = 0, points = 0;
-  std::optional<double> min, max;
-  std::int64_t first_step = 0, last_step = 0;
-};
-BOOST_DESCRIBE_STRUCT(LatestRow, (), (run, key, value, is_nan, timestamp_ms, step, points, min, max,
-                                      first_step, last_step))
-#define LATEST_COLUMNS                                                                        \
-  "run, key, value, is_nan, timestamp_ms, step, points, min_value, max_value, first_step, " \
-  "last_step"
-
 RunInfo to_info(RunRow row) {
   RunInfo info;
   info.id = std::move(row.run_id);
@@ -92,38 +70,62 @@ Result<RunRow> find_row(db::Tx& tx, const std::string& run_id) {
 
 using RunsByKey = std::unordered_map<std::int64_t, Run*>;
 
-/// Reads rows of `Row` and hands each to `add` with its run.
-template <class Row, class Add>
+/// Hands each row to `add` with its run, which its first column names. A page of searched runs is
+/// some ten thousand of these rows, so they are read where they go, column by column.
+template <class Add>
 Result<> each_row(db::Tx& tx, const std::string& sql, const RunsByKey& runs, Add add) {
+  std::int64_t key = 0;
+  Run* run = nullptr;
   return tx.query(
       sql, {},
       [&](const db::Columns& columns) -> Result<> {
-        Row row;
-        TRY(db::read_row(columns, row));
-        add(*runs.at(row.run), std::move(row));
+        const std::int64_t next = columns.int64(0);  // rows come run by run
+        if (run == nullptr || next != key) run = runs.at(key = next);
+        add(*run, columns);
         return {};
       },
       /*cache=*/false);
 }
 
+template <class T>
+T& add_one(std::vector<T>& list) {
+  constexpr std::size_t kFirst = 16;
+  if (list.empty()) list.reserve(kFirst);
+  return list.emplace_back();
+}
+
+constexpr char kLatest[] =
+    "select run, key, value, is_nan, timestamp_ms, step, points, min_value, max_value, first_step, "
+    "last_step from metric_series";
+void add_latest(Run& run, const db::Columns& columns) {
+  SeriesHead& head = add_one(run.metrics);
+  head.key = columns.text(1);
+  head.timestamp_ms = columns.int64(4);
+  head.step = columns.int64(5);
+  head.value = value_of({head.timestamp_ms, head.step, columns.real(2), columns.int64(3) != 0});
+  head.points = columns.int64(6);
+  if (!columns.is_null(7)) head.min = columns.real(7);
+  if (!columns.is_null(8)) head.max = columns.real(8);
+  head.first_step = columns.int64(9);
+  head.last_step = columns.int64(10);
+}
+
 /// What lies below the runs with these keys.
 Result<> add_data(db::Tx& tx, const std::string& keys, const RunsByKey& runs) {
   const std::string where = " where run in (" + keys + ") order by run, key";
-  TRY(each_row<LatestRow>(
-      tx, "select " LATEST_COLUMNS " from metric_series" + where, runs,
-      [](Run& run, LatestRow row) {
-        const Point point{row.timestamp_ms, row.step, row.value, row.is_nan};
-        run.metrics.push_back({{std::move(row.key), value_of(point), row.timestamp_ms, row.step},
-                               row.points, row.min, row.max, row.first_step, row.last_step});
-      }));
-  TRY(each_row<PairRow>(tx, "select run, key, value from run_params" + where, runs,
-                        [](Run& run, PairRow row) {
-                          run.params.push_back({std::move(row.key), std::move(row.value)});
-                        }));
-  TRY(each_row<PairRow>(tx, "select run, key, value from run_tags" + where, runs,
-                        [](Run& run, PairRow row) {
-                          run.tags.push_back({std::move(row.key), std::move(row.value)});
-                        }));
+  TRY(each_row(tx, kLatest + where, runs, add_latest));
+  TRY(each_row(tx, "select run, key, value from run_params" + where, runs,
+               [](Run& run, const db::Columns& columns) {
+                 Param& param = add_one(run.params);
+                 param.key = columns.text(1);
+                 param.value = columns.text(2);
+               }));
+  TRY(each_row(tx, "select run, key, value from run_tags" + where, runs,
+               [](Run& run, const db::Columns& columns) {
+                 Tag& tag = add_one(run.tags);
+                 tag.key = columns.text(1);
+                 tag.value = columns.text(2);
+               }));
   return add_inputs(tx, keys, runs);
 }
 
