@@ -1,4 +1,5 @@
 #include "app/gate.h"
+#include "app/sync_api.h"
 #include "app/tracked_runs.h"
 #include "dialects/hooks/access_rules.h"
 #include "dialects/mlflow/access_rules.h"
@@ -107,6 +108,10 @@ constexpr Row kRows[] = {
     {"POST /api/slipway/v1/tracked-runs/export", On::kSearch, kRead},
     {"POST /api/slipway/v1/tracked-runs/delete", On::kThings, kManage, experiments},
     {"POST /api/slipway/v1/tracked-runs/restore", On::kThings, kManage, experiments},
+    {"POST /api/slipway/v1/sync/runs", On::kThings, kEdit, sync_run_things},
+    {"POST /api/slipway/v1/sync/points", On::kThings, kEdit, sync_points_things},
+    {"POST /api/slipway/v1/sync/logged-models", On::kThings, kEdit, sync_model_things},
+    {"POST /api/slipway/v1/sync/files", On::kThings, kEdit, sync_files_things},
     {"POST /api/slipway/v1/tracked-runs/gc", On::kAdmin, kManage},
     {"POST /api/slipway/v1/tracked-runs/gc/work", On::kAdmin, kManage},
     {"GET /api/slipway/v1/events", On::kEverything, kRead},

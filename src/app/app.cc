@@ -46,6 +46,7 @@
 #include "app/runs_api.h"
 #include "app/report_api.h"
 #include "app/score_api.h"
+#include "app/sync_api.h"
 #include "app/tracked_runs.h"
 #include "app/trash.h"
 #include "app/web_assets.h"
@@ -580,6 +581,7 @@ Result<> App::start() {
   mount_delivery(s.router, s.delivery_world());
   mount_models(s.router, *s.pool);
   mount_tracked_runs(s.router, {*s.tracking, *s.pool});
+  mount_sync(s.router, {*s.pool, *s.blobs, s.clock});
   mount_trash(s.router, *s.trash);
   mount_monitors(s.router, *s.pool, s.clock, [&s] { s.circle.wake(); });
   s.mount_flows();

@@ -45,6 +45,7 @@ std::vector<Command> monitor_commands();
 
 /// import.
 std::vector<Command> import_commands();
+std::vector<Command> sync_commands();
 
 /// `runs VERB` of runs that scripts logged; what its flags are.
 bool is_tracked_verb(const Arguments& arguments);

@@ -1,5 +1,7 @@
 #include "domain/imports/imports.h"
 
+#include "domain/imports/follow.h"
+
 namespace slipway::imports {
 namespace {
 
@@ -25,7 +27,7 @@ create table import_items (
 }  // namespace
 
 std::vector<db::Migration> migrations() {
-  return {db::portable("imports/0001_imports", kTables)};
+  return {db::portable("imports/0001_imports", kTables), follow_migration()};
 }
 
 Result<Import> begin(db::Tx& tx, const std::string& source, UnixMs now_ms) {

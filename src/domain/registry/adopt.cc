@@ -121,6 +121,19 @@ Result<bool> adopt_logged_model(db::Tx& tx, const std::string& actor, const Logg
   return true;
 }
 
+Result<> follow_logged_model(db::Tx& tx, const std::string& actor, const LoggedModel& more,
+                             const std::vector<std::string>& gone, UnixMs now) {
+  const auto changed = TRY(
+      tx.run("update logged_models set status = ?, updated_ms = ? where id = ? and status <> ?",
+             to_string(more.status), now, more.id, to_string(more.status)));
+  for (const std::string& key : gone)
+    TRY(tx.run("delete from logged_model_tags where model_id = ? and key = ?", more.id, key));
+  TRY(put_logged_parts(tx, more));
+  if (changed == 0 || more.status == LoggedModelStatus::kPending) return {};
+  const char* type = more.status == LoggedModelStatus::kReady ? "model.ready" : "model.failed";
+  return tell(tx, type, {graph::kind::kModel, more.id}, actor, {}, now);
+}
+
 Result<> move_version_files(db::Tx& tx, const std::string& model, std::int64_t number,
                             const std::string& location) {
   const rows::VersionRow row = TRY(rows::find_version(tx, model, number));

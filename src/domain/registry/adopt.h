@@ -21,6 +21,10 @@ Result<bool> adopt_model(db::Tx& tx, const std::string& actor, const Model& mode
 /// False: the id is taken.
 Result<bool> adopt_logged_model(db::Tx& tx, const std::string& actor, const LoggedModel& model,
                                 UnixMs now_ms);
+/// One that is there goes on: its status becomes that of `more`, whose tags, params and metrics are
+/// added; tags with the keys `gone` go.
+Result<> follow_logged_model(db::Tx& tx, const std::string& actor, const LoggedModel& more,
+                             const std::vector<std::string>& gone, UnixMs now_ms);
 /// Their files are elsewhere from now on.
 Result<> move_version_files(db::Tx& tx, const std::string& model, std::int64_t number,
                             const std::string& location);

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <exception>
 #include <memory>
@@ -208,6 +209,35 @@ std::string_view authority_of(std::string_view url) {
   return user == std::string_view::npos ? url : url.substr(user + 1);
 }
 
+/// What libcurl's callback sends of a body that is read piece by piece.
+struct Sender {
+  BodyReader* body;
+  std::uint64_t left;
+  std::optional<Error> failed = {};
+
+  std::size_t give(std::span<char> buffer) {
+    if (left == 0) return 0;
+    const Result<std::size_t> got =
+        body->read(buffer.first(std::min<std::uint64_t>(buffer.size(), left)));
+    if (got.ok() && *got > 0) {
+      left -= *got;
+      return *got;
+    }
+    failed = got.ok() ? unavailable("what was to be sent ended early, " + std::to_string(left) +
+                                    " bytes were missing")
+                      : got.error();
+    return CURL_READFUNC_ABORT;
+  }
+};
+
+std::size_t send_more(char* buffer, std::size_t size, std::size_t count, void* sender) {
+  try {
+    return static_cast<Sender*>(sender)->give({buffer, size * count});
+  } catch (const std::exception&) {
+    return CURL_READFUNC_ABORT;
+  }
+}
+
 using Easy = std::unique_ptr<CURL, decltype(&curl_easy_cleanup)>;
 
 /// One request on its way, over a handle that somebody else drives. Neither moves while it is.
@@ -276,7 +306,7 @@ class Transfer {
   }
 
   void set_patience() {
-    if (!receiver_.ahead_bytes) {
+    if (!receiver_.ahead_bytes && request_.body_stream == nullptr) {
       set(CURLOPT_TIMEOUT_MS, static_cast<long>(request_.timeout.count()));
       return;
     }
@@ -284,10 +314,21 @@ class Transfer {
     set(CURLOPT_CONNECTTIMEOUT, seconds);
     set(CURLOPT_LOW_SPEED_TIME, seconds);
     set(CURLOPT_LOW_SPEED_LIMIT, 1L);
+    if (request_.body_stream != nullptr) return;
     set(CURLOPT_BUFFERSIZE, static_cast<long>(kStreamBufferBytes));
   }
 
+  void set_body_stream() {
+    sender_ = {request_.body_stream, request_.body_stream_bytes};
+    set(CURLOPT_UPLOAD, 1L);
+    set(CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(request_.body_stream_bytes));
+    set(CURLOPT_READFUNCTION, &send_more);
+    set(CURLOPT_READDATA, static_cast<void*>(&sender_));
+    set(CURLOPT_CUSTOMREQUEST, to_string(request_.method));
+  }
+
   void set_method() {
+    if (request_.body_stream != nullptr) return set_body_stream();
     const bool has_body = !request_.body.empty() || request_.method == Method::kPost ||
                           request_.method == Method::kPut || request_.method == Method::kPatch;
     if (has_body) {
@@ -338,6 +379,7 @@ class Transfer {
     const std::string what = std::string(to_string(request_.method)) + " " + request_.url;
     if (code == CURLE_ABORTED_BY_CALLBACK)
       return unavailable(what + ": given up, this server ends");
+    if (sender_.failed) return *sender_.failed;
     if (receiver_.refused != nullptr) return unavailable(what + ": " + receiver_.refused);
     if (!receiver_.not_public.empty()) {
       return denied(what + ": " + receiver_.not_public + " is no address of the public internet");
@@ -355,6 +397,7 @@ class Transfer {
   std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)> fields_;
   std::array<char, CURL_ERROR_SIZE> why_{};
   Receiver receiver_{};
+  Sender sender_{nullptr, 0};
   bool settings_taken_ = true;
 };
 

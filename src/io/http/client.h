@@ -17,6 +17,11 @@ struct ClientRequest {
   std::string url;
   Headers headers;
   std::string body;
+  /// Instead of `body`: so many bytes that are read while they are sent, on the caller's thread.
+  /// Only for fetch() below, once: it cannot be sent again. `timeout` is then the longest wait
+  /// without a byte.
+  BodyReader* body_stream = nullptr;
+  std::uint64_t body_stream_bytes = 0;
   std::chrono::milliseconds timeout{60'000};
   std::uint64_t response_bytes_max = 64u << 20;
   /// For addresses that strangers name: connects only to addresses of the public internet, by no

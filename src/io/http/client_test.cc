@@ -64,6 +64,47 @@ TEST(Fetch, SendsEveryMethodWithBodyAndHeaders) {
   }
 }
 
+/// Hands out `text` a few bytes at a time.
+class SlowBody : public BodyReader {
+ public:
+  explicit SlowBody(std::string text) : text_(std::move(text)) {}
+  Result<std::size_t> read(std::span<char> buffer) override {
+    constexpr std::size_t kPiece = 1000;
+    const std::size_t got = text_.copy(buffer.data(), std::min(buffer.size(), kPiece), at_);
+    at_ += got;
+    return got;
+  }
+
+ private:
+  std::string text_;
+  std::size_t at_ = 0;
+};
+
+TEST(Fetch, SendsABodyPieceByPiece) {
+  TestServer server(mount);
+  std::string text;
+  for (int i = 0; text.size() < 300'000; ++i) text += std::to_string(i);
+  SlowBody body(text);
+  ClientRequest request = to(Method::kPut, server.url("/echo"));
+  request.body_stream = &body;
+  request.body_stream_bytes = text.size();
+  const Result<Response> response = fetch(request);
+  ASSERT_TRUE(response.ok()) << response.error().message;
+  EXPECT_EQ(response->headers.get("x-method"), "PUT");
+  EXPECT_TRUE(response->body == text);
+}
+
+TEST(Fetch, SendsNoBodyThatEndsBeforeItsLength) {
+  TestServer server(mount);
+  SlowBody body("short");
+  ClientRequest request = to(Method::kPut, server.url("/echo"));
+  request.body_stream = &body;
+  request.body_stream_bytes = 6;
+  const Result<Response> response = fetch(request);
+  ASSERT_FALSE(response.ok());
+  EXPECT_NE(response.error().message.find("1 bytes were missing"), std::string::npos);
+}
+
 TEST(Fetch, AddsNoContentTypeOfItsOwn) {
   TestServer server(mount);
   ClientRequest request = to(Method::kPost, server.url("/echo"));
