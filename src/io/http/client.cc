@@ -377,9 +377,9 @@ class Transfer {
 
   Error failure(CURLcode code) const {
     const std::string what = std::string(to_string(request_.method)) + " " + request_.url;
+    if (sender_.failed) return *sender_.failed;
     if (code == CURLE_ABORTED_BY_CALLBACK)
       return unavailable(what + ": given up, this server ends");
-    if (sender_.failed) return *sender_.failed;
     if (receiver_.refused != nullptr) return unavailable(what + ": " + receiver_.refused);
     if (!receiver_.not_public.empty()) {
       return denied(what + ": " + receiver_.not_public + " is no address of the public internet");

@@ -14,6 +14,8 @@ BLOCK = re.compile(r"(?:^`(?P<file>[\w./-]+)`:\n\n)?^```(?P<kind>\w+)\n(?P<text>
 WORDS = {"closed-loop": ["version 2 of rides serves", "(1 of versions made by hand, 1 for message)"],
          "move-from-mlflow": ["3 runs", "300 points of metrics", "rate 0.1 with 100 points", "what it learned",
                               "champion is version 1"],
+         "train-without-a-network": ["3 new runs", "300 points", "1 new runs", "3 runs as before",
+                                     "4 runs, the best is rate 0.1 with 100 points", "learned at 0.1"],
          "people-and-access": ["user ann made, an administrator", "in experiment 0", "slipway_login_failures_total",
                                "token.revoked"]}
 
