@@ -87,14 +87,24 @@ class Postgres:
         self.call("pg_ctl", "-D", self.data, "-w", "-l", self.folder / "log", "-o", options, "start")
 
     def stop(self):
+        processes = self.processes()
         self.call("pg_ctl", "-D", self.data, "-m", "immediate", "stop")
+        self.wait_for_end_of(processes)
 
     def kill(self):
         """kill -9 of its first process; the others see it and go."""
-        first = int((self.data / "postmaster.pid").read_text().split()[0])
-        others = pathlib.Path(f"/proc/{first}/task/{first}/children").read_text().split()
-        os.kill(first, signal.SIGKILL)
-        while any(pathlib.Path("/proc", pid).exists() for pid in [str(first), *others]):
+        processes = self.processes()
+        os.kill(int(processes[0]), signal.SIGKILL)
+        self.wait_for_end_of(processes)
+
+    def processes(self):
+        first = (self.data / "postmaster.pid").read_text().split()[0]
+        return [first, *pathlib.Path(f"/proc/{first}/task/{first}/children").read_text().split()]
+
+    @staticmethod
+    def wait_for_end_of(processes):
+        """One that still goes holds the memory that they shared, and no other server starts on the same data."""
+        while any(pathlib.Path("/proc", pid).exists() for pid in processes):
             time.sleep(0.01)
 
     def call(self, program, *arguments):

@@ -42,7 +42,7 @@ constexpr std::size_t kFileInMemoryMax = 1 << 20;
 /// As the import does: more points than these outside of chunks of their own are put in order.
 constexpr std::int64_t kPointsUnsettledMax = 16'000;
 constexpr std::int64_t kHistoryPage = 25'000;
-constexpr int kOk = 200, kUnknownCaller = 401, kNotThere = 404;
+constexpr int kOk = 200, kUnknownCaller = 401;
 constexpr char kOriginTag[] = "slipway.sync";
 constexpr char kPromptTag[] = "mlflow.prompt.is_prompt";
 constexpr char kPaused[] = "paused";
