@@ -188,13 +188,10 @@ TEST_P(TrashTest, OneThatCannotGoDoesNotKeepTheOthers) {
   // The removal of an experiment that still has a run.
   const std::int64_t id = experiment("e");
   run(id);
-  ASSERT_TRUE(pool_
-                  ->write([&](db::Tx& tx) {
-                    return tracking::ask_removal(
-                        tx, {0, tracking::Removed::kExperiment, std::to_string(id), "", "me", false},
-                        1);
-                  })
-                  .ok());
+  const tracking::Removal wrong{
+      0, tracking::Removed::kExperiment, std::to_string(id), "", "me", false};
+  ASSERT_TRUE(
+      pool_->write([&](db::Tx& tx) { return tracking::ask_removal(tx, wrong, 1); }).ok());
   EXPECT_EQ(trash_->work(std::chrono::minutes(1)).error().tag, "foreign_key");
   for (const std::string& one : runs) EXPECT_FALSE(is_there(one));
   const auto left =

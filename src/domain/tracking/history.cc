@@ -320,28 +320,36 @@ Result<> find_moves(db::Tx& tx, std::vector<Moving>& runs) {
   });
 }
 
-/// Up to which batch each move goes: one that goes on as it was begun, another the oldest ones, at
-/// least one. Runs that nothing is to be moved of go, and those that would be too much for one
-/// transaction: these are left for another.
+/// Up to which batch a move goes: one that goes on as it was begun, another the oldest ones, at
+/// least one. How many points that is.
+std::size_t plan_move(Moving& run) {
+  const bool goes_on = run.move.has_value();
+  std::size_t points = 0;
+  for (const BatchSize& batch : run.batches) {
+    const auto more = static_cast<std::size_t>(batch.points);
+    const bool is_over = goes_on ? batch.id > run.move->last_batch
+                                 : run.move && points + more > kPointsOfMove;
+    if (is_over) break;
+    points += more;
+    if (!goes_on) run.move = Move{batch.id, 0};
+  }
+  return points;
+}
+
+/// Runs that nothing is to be moved of go, and those that would be too much for one transaction:
+/// these are left for another.
 std::vector<std::int64_t> plan_moves(std::vector<Moving>& runs) {
   std::vector<std::int64_t> left;
   std::size_t points = 0;  // of all of them
   std::vector<Moving> moving;
   for (Moving& run : runs) {
     if (run.batches.empty() && !run.move) continue;
-    if (!moving.empty() && points >= kPointsOfMove) {
+    const std::size_t more = plan_move(run);
+    if (!moving.empty() && points + more > kPointsOfMove) {
       left.push_back(run.run);
       continue;
     }
-    const bool goes_on = run.move.has_value();
-    std::size_t of_run = 0;
-    for (const BatchSize& batch : run.batches) {
-      if (goes_on && batch.id > run.move->last_batch) break;
-      of_run += static_cast<std::size_t>(batch.points);
-      if (!goes_on && run.move && of_run > kPointsOfMove) break;
-      if (!goes_on) run.move = Move{batch.id, 0};
-    }
-    points += of_run;
+    points += more;
     moving.push_back(std::move(run));
   }
   runs = std::move(moving);

@@ -16,9 +16,9 @@
 namespace slipway::tracking {
 
 /// Points that many clients log at the same time, written together: one write of the pool takes
-/// whatever waits, asks once for all their runs and series, and sends the rest with the commit. So a
-/// transaction costs two trips to a database that is far away (three where a series is new), however
-/// many it is for. Any thread; held by the callbacks of its writes.
+/// whatever waits, asks once for all their runs and series, and sends the rest with the commit. So
+/// a transaction costs two trips to a database that is far away (three where a series is new),
+/// however many it is for. Any thread; held by the callbacks of its writes.
 class LogQueue : public std::enable_shared_from_this<LogQueue> {
  public:
   explicit LogQueue(db::Pool& pool) : pool_(pool) {}

@@ -116,18 +116,31 @@ class Tracking::Compactor : public std::enable_shared_from_this<Tracking::Compac
           if (runs->empty()) *runs = self->take();
           return compact_runs(tx, *runs);
         },
-        [self = shared_from_this()](Result<std::vector<std::int64_t>> left) {
-          const bool more = self->due_.with([&](Due& due) {
-            if (left.ok()) due.runs.insert(left->begin(), left->end());
-            return due.is_asked = left.ok() && !due.runs.empty();
-          });
-          if (more) self->move_some();
+        [self = shared_from_this(), runs](Result<std::vector<std::int64_t>> left) {
+          if (self->moved(*runs, left)) self->move_some();
         });
+  }
+  /// Whether there is more to do now. One that cannot be moved does not keep the others.
+  bool moved(const std::vector<std::int64_t>& runs,
+             const Result<std::vector<std::int64_t>>& left) {
+    return due_.with([&](Due& due) {
+      if (left.ok()) {
+        due.runs.insert(left->begin(), left->end());
+      } else if (runs.size() > 1) {
+        due.runs.insert(runs.begin(), runs.end());
+        due.alone = due.runs.size();
+      }
+      const bool can_write = left.ok() || (left.error().code != Code::kUnavailable &&
+                                           left.error().code != Code::kBusy);
+      return due.is_asked = can_write && !due.runs.empty();
+    });
   }
   std::vector<std::int64_t> take() {
     return due_.with([&](Due& due) {
+      const std::size_t at_once = due.alone > 0 ? 1 : at_once_;
+      if (due.alone > 0) --due.alone;
       std::vector<std::int64_t> runs;
-      while (!due.runs.empty() && runs.size() < at_once_)
+      while (!due.runs.empty() && runs.size() < at_once)
         runs.push_back(due.runs.extract(due.runs.begin()).value());
       return runs;
     });
@@ -136,6 +149,7 @@ class Tracking::Compactor : public std::enable_shared_from_this<Tracking::Compac
   struct Due {
     std::set<std::int64_t> runs;
     bool is_asked = false;  // a write of the pool is going to take some
+    std::size_t alone = 0;  // so many are moved one by one
   };
 
   db::Pool& pool_;

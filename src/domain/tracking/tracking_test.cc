@@ -326,7 +326,7 @@ PointsLog log_of(const std::string& run_id, std::int64_t step) {
 
 TEST_P(TrackingTest, RequestsWrittenTogetherAreAsIfOneAfterTheOther) {
   const std::string first = run(), second = run(), deleted = run(), unknown(32, 'f');
-  ASSERT_TRUE(wait_for([&](Done<> done) { tracking_->delete_run(deleted, {}, std::move(done)); }).ok());
+  ASSERT_EQ(*tracking_->set_runs_deleted({deleted}, true, {}), 1);
   ASSERT_TRUE(log(first, {{"loss", 20, 1, 0}}).ok());
   const std::vector<PointsLog> logs = {log_of(first, 1),   log_of(unknown, 1), log_of(second, 4),
                                        log_of(deleted, 1), log_of(first, 2),   log_of(first, 3)};
@@ -463,6 +463,54 @@ TEST_P(TrackingTest, HistoriesStayWhatTheyAreWhileTheyAreCompacted) {
     }
     EXPECT_EQ(joined, points);
   }
+}
+
+TEST_P(TrackingTest, ARunWhosePointsAreDamagedDoesNotKeepOthersFromBeingMoved) {
+  const std::string damaged = run(), whole = run();
+  const auto log_to_both = [&](int step) {
+    for (const std::string& id : {damaged, whole})
+      ASSERT_TRUE(log(id, {{"m", 1.0 * step, step, step}}).ok());
+  };
+  for (int step = 0; step < 127; ++step) log_to_both(step);
+  const auto count = [&](const std::string& id) {
+    return **pool_->read([&](db::Tx& tx) {
+      return tx.one<std::int64_t>(
+          "select count(*) from metric_batches b join runs r on r.id = b.run where r.run_id = ?",
+          id);
+    });
+  };
+  ASSERT_EQ(count(whole), 127);
+  ASSERT_TRUE(pool_
+                  ->write([&](db::Tx& tx) {
+                    return tx.run(
+                        "update metric_batches set data = ? where id = (select min(b.id) from "
+                        "metric_batches b join runs r on r.id = b.run where r.run_id = ?)",
+                        db::Blob{"?"}, damaged);
+                  })
+                  .ok());
+  // Both have enough at the same moment.
+  std::promise<void> hold;
+  pool_->write_later(
+      [held = hold.get_future().share()](db::Tx&) -> Result<> {
+        held.wait();
+        return {};
+      },
+      [](Result<>) {});
+  std::promise<Result<>> logged[2];
+  for (int i = 0; i < 2; ++i) {
+    Batch last;
+    last.metrics = {{"m", 127, 127, 127}};
+    tracking_->log(i == 0 ? damaged : whole, std::move(last),
+                   [&logged, i](Result<> done) { logged[i].set_value(std::move(done)); });
+  }
+  hold.set_value();
+  for (auto& one : logged) ASSERT_TRUE(one.get_future().get().ok());
+  // Writes that come after what was queued before.
+  for (int i = 0; i < 20 && count(whole) > 0; ++i)
+    ASSERT_TRUE(pool_->write([](db::Tx&) -> Result<> { return {}; }).ok());
+  EXPECT_EQ(count(whole), 0);
+  EXPECT_EQ(count(damaged), 128);
+  EXPECT_EQ(history(whole, "m").size(), 128u);
 }
 
 TEST_P(TrackingTest, ASampleIsEvenAndByStep) {

@@ -61,8 +61,9 @@ Result<bool> is_being_removed(db::Tx& tx, Removed what, const std::string& thing
 Result<> note_rows_gone(db::Tx& tx, std::int64_t removal);
 Result<> finish_removal(db::Tx& tx, std::int64_t removal);
 
-/// At most about `rows` rows of a run, or of an experiment whose runs are gone, which `rows` is less
-/// afterwards; its node in the graph and an event with the last one. Whether all is gone now.
+/// At most about `rows` rows of a run, or of an experiment whose runs are gone; `rows` is less by
+/// them afterwards. Its node in the graph goes and an event comes with the last one. Whether all is
+/// gone now.
 Result<bool> remove_some_of_run(db::Tx& tx, const std::string& run_id, std::int64_t& rows,
                                 const std::string& actor, UnixMs now_ms);
 Result<bool> remove_some_of_experiment(db::Tx& tx, std::int64_t experiment, std::int64_t& rows,

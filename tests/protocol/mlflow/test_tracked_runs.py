@@ -21,19 +21,21 @@ class Place:
 
     def __init__(self, folder):
         self.state = folder / "state"
-        self.server = Server(self.state, arguments=own_store())
+        store = own_store()
+        self.named = ["--state", self.state, *store]
+        self.server = Server(self.state, arguments=store)
         self.server.start()
         self.peer = Peer(f"http://{self.server.address}")
         self.client = mlflow.MlflowClient(self.peer.url, self.peer.url)
 
     def run(self, *arguments, code=0):
-        done = subprocess.run([os.environ["SLIPWAY_BINARY"], *arguments, "--state", self.state], capture_output=True,
+        done = subprocess.run([os.environ["SLIPWAY_BINARY"], *arguments, *self.named], capture_output=True,
                               text=True, timeout=60)
         assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
         return done.stdout if code == 0 else done.stderr
 
     def json(self, *arguments, code=0):
-        done = subprocess.run([os.environ["SLIPWAY_BINARY"], "--json", *arguments, "--state", self.state],
+        done = subprocess.run([os.environ["SLIPWAY_BINARY"], "--json", *arguments, *self.named],
                               capture_output=True, text=True, timeout=60)
         assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
         return json.loads(done.stdout)
