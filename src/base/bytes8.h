@@ -17,6 +17,26 @@ inline std::uint64_t load(const char* at) {
   return word;
 }
 
+/// Of a text of fewer than eight bytes, filled up with zeros. Nothing beyond them is touched.
+inline std::uint64_t load_tail(const char* at, std::size_t size) {
+  if (size >= 4) {
+    std::uint32_t head, tail;  // which overlap
+    std::memcpy(&head, at, sizeof head);
+    std::memcpy(&tail, at + size - sizeof tail, sizeof tail);
+    return head | std::uint64_t{tail} << (8 * (size - sizeof tail));
+  }
+  if (size == 0) return 0;
+  const auto byte = [&](std::size_t i) {
+    return std::uint64_t{static_cast<unsigned char>(at[i])} << (8 * i);
+  };
+  return byte(0) | byte(size / 2) | byte(size - 1);
+}
+
+/// How many of the bytes go on with a character of UTF-8 that an earlier one began.
+constexpr std::size_t count_continuations(std::uint64_t word) {
+  return (((word >> 7) & (~word >> 6) & kOnes) * kOnes) >> 56;
+}
+
 /// Not 0 when a byte is below `limit`. Precondition: limit <= 0x80.
 constexpr std::uint64_t any_below(std::uint64_t word, std::uint8_t limit) {
   return (word - kOnes * limit) & ~word & kHighs;

@@ -21,5 +21,23 @@ TEST(Bytes8, FindsWhatIsSpecialAndNothingElse) {
   }
 }
 
+TEST(Bytes8, LoadsTheTailOfATextAndNothingBeyondIt) {
+  const std::string text = "abcd\xffgh";
+  for (std::size_t size = 0; size < 8; ++size) {
+    const std::string alone = text.substr(0, size);  // what is beyond is not ours to read
+    std::uint64_t expected = 0;
+    for (std::size_t i = 0; i < size; ++i)
+      expected |= std::uint64_t{static_cast<unsigned char>(text[i])} << (8 * i);
+    EXPECT_EQ(load_tail(std::string(alone).data(), size), expected) << size;
+  }
+}
+
+TEST(Bytes8, CountsBytesThatGoOnWithACharacter) {
+  for (int byte = 0; byte < 256; ++byte) {
+    const std::string text(8, static_cast<char>(byte));
+    EXPECT_EQ(count_continuations(load(text.data())), (byte & 0xc0) == 0x80 ? 8u : 0u) << byte;
+  }
+}
+
 }  // namespace
 }  // namespace slipway::bytes8

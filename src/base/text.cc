@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "base/bytes8.h"
+
 namespace slipway {
 
 std::vector<std::string_view> split(std::string_view text, char separator) {
@@ -180,8 +182,11 @@ bool is_valid_utf8(std::string_view text) {
 }
 
 std::size_t count_code_points(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
+  std::size_t continuations = 0, at = 0;
+  for (; at + 8 <= text.size(); at += 8)
+    continuations += bytes8::count_continuations(bytes8::load(text.data() + at));
+  const std::uint64_t tail = bytes8::load_tail(text.data() + at, text.size() - at);
+  return text.size() - continuations - bytes8::count_continuations(tail);
 }
 
 std::string_view take_code_points(std::string_view text, std::size_t max) {

@@ -2,15 +2,22 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
+#include <memory>
 #include <random>
+#include <set>
+#include <utility>
 
 #include "domain/checks/bins.h"
 #include "domain/checks/distinct.h"
 #include "domain/checks/frequent.h"
+#include "domain/checks/kernels.h"
 #include "domain/checks/moments.h"
 #include "domain/checks/quantiles.h"
+#include "domain/checks/seen.h"
 #include "domain/checks/stable_hash.h"
+#include "domain/checks/tally.h"
 
 namespace slipway::checks {
 namespace {
@@ -70,6 +77,57 @@ TEST(Moments, AreThoseOfAnExactPass) {
   EXPECT_NEAR(moments.kurtosis(), 0, 0.2);
 }
 
+TEST(Kernels, PackWhatIsThereInItsOrder) {
+  std::mt19937_64 random(12);
+  for (int round = 0; round < 400; ++round) {
+    const std::size_t rows = random() % 300;
+    std::vector<std::uint64_t> valid(rows / 64 + 1);
+    for (std::uint64_t& bits : valid) {
+      // Few nulls, few values, all, none, and any; with bits beyond the last row.
+      const std::uint64_t any = random(), rare = random() & random() & random() & random();
+      const std::uint64_t kinds[] = {~rare, rare, ~0ull, 0ull, any};
+      bits = kinds[random() % 5];
+    }
+    std::vector<double> reals;
+    std::vector<std::int64_t> integers, bits;
+    const std::unique_ptr<bool[]> bools(new bool[rows + 1]);
+    std::vector<double> expected_reals;
+    std::vector<std::int64_t> expected, expected_bits;
+    for (std::size_t i = 0; i < rows; ++i) {
+      integers.push_back(static_cast<std::int64_t>(random()));
+      reals.push_back(static_cast<double>(integers.back()) / 3);
+      bools[i] = random() % 2 == 0;
+      if ((valid[i / 64] >> (i % 64) & 1) == 0) continue;
+      expected_reals.push_back(reals.back());
+      expected.push_back(integers.back());
+      expected_bits.push_back(bools[i]);
+    }
+    std::vector<double> packed_reals(rows);
+    std::vector<std::int64_t> packed(rows), packed_bits(rows);
+    packed_reals.resize(pack(reals.data(), valid.data(), rows, packed_reals.data()));
+    packed.resize(pack(integers.data(), valid.data(), rows, packed.data()));
+    packed_bits.resize(pack(bools.get(), valid.data(), rows, packed_bits.data()));
+    EXPECT_EQ(packed_reals, expected_reals);
+    EXPECT_EQ(packed, expected);
+    EXPECT_EQ(packed_bits, expected_bits);
+  }
+}
+
+TEST(Kernels, CountStepsAndTheLeast) {
+  const std::vector<double> values = {1, 1, 0, 5, 5, 5, 2};
+  const Steps steps = count_steps(values.data(), values.size(), 1);
+  EXPECT_EQ(steps.descents, 2);
+  EXPECT_EQ(steps.repeats, 4);
+  EXPECT_EQ(count_steps(values.data(), 1, 2).descents, 1);
+  EXPECT_EQ(count_steps(values.data(), 0, 2).repeats, 0);
+  std::vector<std::uint8_t> bytes(256, 9);
+  for (std::size_t place : {0u, 63u, 64u, 255u}) {
+    bytes[place] = 3;
+    EXPECT_EQ(least_of(bytes.data(), bytes.size()), 3);
+    bytes[place] = 9;
+  }
+}
+
 TEST(Moments, OfPartsAreThoseOfTheWhole) {
   for (unsigned seed = 0; seed < 50; ++seed) {
     const std::vector<double> values = normals(1 + seed * 37, seed);
@@ -118,6 +176,46 @@ TEST(Bins, CountAsASlowSearchDoes) {
     EXPECT_EQ(bins.under(), slow.front());
     EXPECT_EQ(bins.over(), slow.back());
     EXPECT_EQ(bins.total(), static_cast<std::int64_t>(values.size()));
+  }
+}
+
+/// The bins of values as Bins counts them, and as a search by hand does.
+void expect_exact(const std::vector<double>& edges, std::vector<double> values) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  for (double edge : edges) {
+    for (double near : {edge, std::nextafter(edge, -kInfinity), std::nextafter(edge, kInfinity)})
+      if (std::isfinite(near)) values.push_back(near);
+  }
+  Bins bins(edges);
+  bins.add(values);
+  std::vector<std::int64_t> slow(edges.size() + 1);
+  for (double x : values) {
+    const auto above = std::upper_bound(edges.begin(), edges.end(), x) - edges.begin();
+    ++slow[x == edges.back() ? edges.size() - 1 : static_cast<std::size_t>(above)];
+  }
+  EXPECT_EQ(bins.all(), slow) << edges.front() << " to " << edges.back();
+}
+
+TEST(Bins, CountExactlyWhereverTheEdgesLie) {
+  constexpr double kMax = std::numeric_limits<double>::max();
+  constexpr double kLeast = std::numeric_limits<double>::denorm_min();
+  const std::vector<double> extremes = {-kMax, -1e300, -1, -kLeast, 0, kLeast, 1, 1e300, kMax};
+  expect_exact({-kMax, kMax}, extremes);
+  expect_exact({-kMax, 0, 1, 2, 3, kMax}, extremes);
+  expect_exact({0, kLeast}, extremes);
+  expect_exact({0, kLeast, 2 * kLeast, 3 * kLeast, 4 * kLeast, 5 * kLeast}, extremes);
+  expect_exact({1e308, 1.1e308, 1.2e308, 1.3e308, 1.4e308, kMax}, extremes);
+  std::mt19937_64 random(9);
+  for (int round = 0; round < 300; ++round) {
+    std::set<double> edges;
+    const double spread = std::pow(10.0, static_cast<int>(random() % 40) - 20);
+    std::normal_distribution<double> normal(spread * static_cast<double>(random() % 3), spread);
+    const std::size_t count = 2 + random() % 125;
+    while (edges.size() < count)
+      edges.insert(round % 2 == 0 ? normal(random) : std::exp(5 * normal(random) / spread));
+    std::vector<double> values = extremes;
+    for (int i = 0; i < 1000; ++i) values.push_back(*std::next(edges.begin()) + normal(random));
+    expect_exact({edges.begin(), edges.end()}, values);
   }
 }
 
@@ -229,6 +327,125 @@ TEST(DistinctSketch, CountsWithinFivePercent) {
     EXPECT_NEAR(sketch.estimate(), static_cast<double>(n), 0.05 * static_cast<double>(n) + 0.5);
   }
   EXPECT_EQ(DistinctSketch().estimate(), 0);
+}
+
+TEST(DistinctSketch, OfManyAtOnceIsThatOfEachOne) {
+  std::mt19937_64 random(5);
+  for (std::uint64_t different : {1ull, 1'000ull, 100'000ull, 1ull << 60}) {
+    DistinctSketch each, all;
+    for (int chunk = 0; chunk < 300; ++chunk) {
+      std::vector<std::uint64_t> hashes(chunk % 5 == 0 ? random() % 100 : 2048);
+      for (std::uint64_t& hash : hashes)
+        hash = hash_of(static_cast<std::int64_t>(random() % different));
+      for (std::uint64_t hash : hashes) each.add(hash);
+      all.add_all(hashes);
+      ASSERT_TRUE(each == all) << different << ", chunk " << chunk;
+    }
+  }
+}
+
+TEST(Seen, CountsKnownValuesAsIfTheyHadBeenLookedUp) {
+  std::mt19937_64 random(6);
+  for (const std::uint64_t different : {3ull, 900ull, 40'000ull, 10'000'000ull}) {
+    for (const bool while_likely : {false, true}) {
+      Seen each(while_likely), some(while_likely);
+      std::set<std::uint64_t> known;
+      std::int64_t count = 0;
+      for (int i = 0; i < 100'000; ++i) {
+        const std::uint64_t hash = hash_of(static_cast<std::int64_t>(random() % different));
+        each.add(hash);
+        if (!known.insert(hash).second) {
+          ++count;
+          continue;
+        }
+        some.add_known(std::exchange(count, 0));
+        some.add(hash);
+      }
+      some.add_known(count);
+      EXPECT_EQ(some.result().n, each.result().n);
+      EXPECT_EQ(some.result().distinct, each.result().distinct) << different;
+      EXPECT_EQ(some.result().exact, each.result().exact) << different;
+    }
+  }
+}
+
+TEST(Tally, CountsWhatWasPutAndNothingElse) {
+  std::mt19937_64 random(7);
+  Tally<NumberKey> tally;
+  std::map<std::int64_t, std::int64_t> truth;
+  for (int i = 0; i < 200'000; ++i) {
+    // Some share their lower bits, some their upper ones.
+    const auto bits = static_cast<std::int64_t>((random() % 3'000) << (i % 3 * 25));
+    const bool is_known = truth.contains(bits);
+    ASSERT_EQ(tally.count({bits}), is_known);
+    if (is_known)
+      ++truth[bits];
+    else
+      tally.put({bits}, hash_of(truth.emplace(bits, 0).first->first));
+  }
+  std::size_t seen = 0;
+  tally.each([&](std::uint64_t hash, const NumberKey& key, std::int64_t count) {
+    EXPECT_EQ(hash, hash_of(key.bits));
+    EXPECT_EQ(count, truth[key.bits]);
+    ++seen;
+  });
+  EXPECT_EQ(seen, static_cast<std::size_t>(std::count_if(
+                      truth.begin(), truth.end(), [](const auto& one) { return one.second > 0; })));
+  tally.clear();
+  EXPECT_FALSE(tally.count({truth.begin()->first}));
+}
+
+TEST(Tally, WhatIsNoKeyIsNeverKnown) {
+  Tally<NumberKey> tally;
+  const std::int64_t none = std::numeric_limits<std::int64_t>::min();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_FALSE(tally.count({none}));
+    tally.put({none}, 1);
+  }
+  for (std::int64_t bits = 0; bits < 1000; ++bits) tally.put({bits}, 2);
+  tally.each([](std::uint64_t, const NumberKey& key, std::int64_t count) {
+    ADD_FAILURE() << key.bits << " was never counted, yet " << count << " times";
+  });
+}
+
+TEST(Tally, TellsTextsApartByLengthAndByEachByte) {
+  Tally<TextKey> tally;
+  std::vector<std::string> texts = {"", std::string(1, '\0'), std::string(12, '\0'), "a", "ab",
+                                    "abcdefghijkl", "abcdefghijkm", "bbcdefghijkl"};
+  for (const std::string& text : texts) {
+    const TextKey key{table::Text(text)};
+    EXPECT_FALSE(tally.count(key)) << text;
+    tally.put(key, hash_of(std::string_view(text)));
+    EXPECT_TRUE(tally.count(key)) << text;
+    EXPECT_EQ(key.text().view(), text);
+  }
+  std::size_t seen = 0;
+  tally.each([&](std::uint64_t hash, const TextKey& key, std::int64_t count) {
+    EXPECT_EQ(hash, hash_of(key.text().view()));
+    EXPECT_EQ(count, 1);
+    ++seen;
+  });
+  EXPECT_EQ(seen, texts.size());
+}
+
+TEST(Tally, ValuesMadeToCollideAreLeftToOthers) {
+  // Multiples of the inverse of what keys are multiplied with: all belong to the first places.
+  std::uint64_t inverse = 0x9e3779b97f4a7c15;
+  for (int i = 0; i < 6; ++i) inverse *= 2 - 0x9e3779b97f4a7c15 * inverse;
+  Tally<NumberKey> tally;
+  std::int64_t counted = 0;
+  for (int round = 0; round < 2; ++round) {
+    for (std::uint64_t i = 0; i < 20'000; ++i) {
+      const NumberKey key{static_cast<std::int64_t>(i * inverse)};
+      if (tally.count(key))
+        ++counted;
+      else
+        tally.put(key, i);
+    }
+  }
+  EXPECT_LT(counted, 200);
+  tally.each([&](std::uint64_t, const NumberKey&, std::int64_t count) { counted -= count; });
+  EXPECT_EQ(counted, 0);
 }
 
 TEST(DistinctSketch, MergesExactlyAndIsReadBack) {

@@ -34,10 +34,14 @@ Bins::Bins(std::vector<double> edges) : edges_(std::move(edges)) {
   padded_.fill(kInfinity);
   for (std::size_t i = 0; i + 1 < edges_.size(); ++i) padded_[i] = edges_[i];
   padded_[edges_.size() - 1] = after(edges_.back());
+  grid_ = grid_of({padded_.data(), edges_.size()});
 }
 
 void Bins::add(std::span<const double> values) {
-  count_bins(values.data(), values.size(), padded_.data(), raw_.data());
+  if (grid_.steps > 0)
+    count_bins(values.data(), values.size(), padded_.data(), grid_, raw_.data());
+  else
+    count_bins(values.data(), values.size(), padded_.data(), raw_.data());
 }
 
 void Bins::merge(const Bins& other) {

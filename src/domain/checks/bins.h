@@ -44,7 +44,8 @@ class Bins {
   std::vector<double> edges_;
   // The edges as the search wants them: the last one is the next double above it, so that its bin
   // holds it.
-  std::array<double, kEdgesMax> padded_;
+  std::array<double, kEdgesMax + Grid::kStepsMax> padded_;
+  Grid grid_;
   std::array<std::int64_t, kEdgesMax + 1> raw_{};
 };
 

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "base/text.h"
+#include "domain/checks/frequent.h"
 
 namespace slipway::checks {
 namespace {
@@ -129,6 +130,19 @@ std::string number_text(double value, Type type) {
       break;
   }
   return python_repr(value);
+}
+
+std::string cell_text(const table::ColumnView& view, std::size_t row) {
+  switch (view.type) {
+    case Type::kText:
+      return std::string(view.texts[row].view().substr(0, Frequent::kTextMax));
+    case Type::kReal:
+      return number_text(view.reals[row], view.type);
+    case Type::kBool:
+      return view.bools[row] ? "true" : "false";
+    default:
+      return number_text(static_cast<double>(view.integers[row]), view.type);
+  }
 }
 
 bool reads_as(std::string_view text, Type type) {

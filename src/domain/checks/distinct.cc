@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/text.h"
+#include "domain/checks/kernels.h"
 
 namespace slipway::checks {
 namespace {
@@ -39,6 +40,17 @@ double tau(double x) {
 }
 
 }  // namespace
+
+void DistinctSketch::add_all(std::span<const std::uint64_t> hashes) {
+  constexpr std::size_t kBlock = 16;
+  constexpr std::size_t kMany = 1024;  // for which it pays to look at all registers
+  for (std::size_t at = 0; at < hashes.size();) {
+    if (floor_ > 0) at += skip_low_ranks(&hashes[at], hashes.size() - at, floor_);
+    const std::size_t end = std::min(at + kBlock, hashes.size());
+    for (; at < end; ++at) add(hashes[at]);
+  }
+  if (hashes.size() >= kMany) floor_ = least_of(registers_.data(), registers_.size());
+}
 
 void DistinctSketch::merge(const DistinctSketch& other) {
   for (std::size_t i = 0; i < registers_.size(); ++i)

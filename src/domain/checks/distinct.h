@@ -3,6 +3,7 @@
 #include <array>
 #include <bit>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -17,9 +18,12 @@ class DistinctSketch {
     const int rank = std::countl_zero((hash << 12) | (1u << 11)) + 1;
     if (rank > registers_[index]) registers_[index] = static_cast<std::uint8_t>(rank);
   }
+  /// The same for each of them. Of many values nearly none changes a register, and that is seen by
+  /// looking at the hashes alone.
+  void add_all(std::span<const std::uint64_t> hashes);
   void merge(const DistinctSketch& other);
   double estimate() const;
-  bool operator==(const DistinctSketch&) const = default;
+  bool operator==(const DistinctSketch& other) const { return registers_ == other.registers_; }
 
   /// One character a register ('0' and above); runs of '0' are "z" and their length in decimal,
   /// ".".
@@ -28,6 +32,7 @@ class DistinctSketch {
 
  private:
   std::array<std::uint8_t, 4096> registers_{};
+  int floor_ = 0;  // no register is below it
 };
 
 }  // namespace slipway::checks

@@ -45,15 +45,16 @@ Frequent::Item& Frequent::touch(std::uint64_t hash, std::int64_t row, std::int64
 }
 
 void Frequent::add_text(std::uint64_t hash, std::string_view text, std::int64_t row) {
-  if (abandoned_) return;
-  Item& item = touch(hash, row);
-  if (!last_new_) return;
-  item.text = cut(text);
-  // Room for twice as many, so that a reduction pays for itself.
-  if (items_.size() > 2 * values_max_ || (exact() && items_.size() > values_max_)) reduce();
+  note_text(hash, text, row);
+  if (is_over()) reduce();
 }
 
-/// Takes away from every count that of the value which would be the first beyond the bound.
+void Frequent::note_text(std::uint64_t hash, std::string_view text, std::int64_t row) {
+  if (abandoned_) return;
+  Item& item = touch(hash, row);
+  if (last_new_) item.text = cut(text);
+}
+
 void Frequent::reduce() {
   std::vector<std::int64_t> counts;
   for (const Item& item : items_) counts.push_back(item.count);

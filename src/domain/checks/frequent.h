@@ -31,6 +31,17 @@ class Frequent {
     touch(hash, row);
   }
   void add_text(std::uint64_t hash, std::string_view text, std::int64_t row);
+  /// add_text() without the reduction, which the caller makes where is_over() says so.
+  void note_text(std::uint64_t hash, std::string_view text, std::int64_t row);
+  /// More of a value that is kept.
+  void add_known(std::uint64_t hash, std::int64_t count) { touch(hash, 0, count); }
+  /// Whether there are too many values. After a first reduction there is room for twice as many, so
+  /// that the next one pays for itself.
+  bool is_over() const {
+    return items_.size() > (exact() ? values_max_ : 2 * values_max_);
+  }
+  /// Takes away from every count that of the value which would be the first beyond the bound.
+  void reduce();
   bool last_was_new() const { return last_new_; }
   void name_last(std::string text, double number) {
     items_.back().text = std::move(text);
@@ -60,7 +71,6 @@ class Frequent {
 
  private:
   Item& touch(std::uint64_t hash, std::int64_t row, std::int64_t count = 1);
-  void reduce();
   void rebuild(std::size_t slots);
 
   std::size_t values_max_;

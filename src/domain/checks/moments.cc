@@ -8,10 +8,14 @@
 namespace slipway::checks {
 
 void Moments::add(std::span<const double> values) {
+  add(values, sum_of(values.data(), values.size()));
+}
+
+void Moments::add(std::span<const double> values, double sum) {
   if (values.empty()) return;
   Moments chunk;
   chunk.n = static_cast<std::int64_t>(values.size());
-  chunk.mean = sum_of(values.data(), values.size()) / static_cast<double>(chunk.n);
+  chunk.mean = sum / static_cast<double>(chunk.n);
   const Powers powers = powers_of(values.data(), values.size(), chunk.mean);
   chunk.min = powers.min;
   chunk.max = powers.max;

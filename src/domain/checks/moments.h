@@ -17,6 +17,8 @@ struct Moments {
 
   /// Precondition: all are finite.
   void add(std::span<const double> values);
+  /// The same where sum_of() the values is known.
+  void add(std::span<const double> values, double sum);
   void merge(const Moments& other);
 
   double sum() const { return mean * static_cast<double>(n); }

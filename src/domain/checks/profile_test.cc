@@ -3,11 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <random>
 
+#include "base/text.h"
 #include "domain/checks/pattern.h"
 #include "domain/checks/plan.h"
 #include "domain/checks/profile_text.h"
+#include "domain/checks/seen.h"
+#include "domain/checks/stable_hash.h"
 #include "io/table/table_testing.h"
 
 namespace slipway::checks {
@@ -58,8 +62,8 @@ class Rows {
   void give_chunk(Profiler& profiler, std::size_t at, std::size_t rows) const {
     const auto n = mask(n_valid_, at, rows), x = mask(x_valid_, at, rows),
                s = mask(s_valid_, at, rows);
-    std::vector<std::string_view> texts(s_.begin() + static_cast<std::ptrdiff_t>(at),
-                                        s_.begin() + static_cast<std::ptrdiff_t>(at + rows));
+    std::vector<table::Text> texts(s_.begin() + static_cast<std::ptrdiff_t>(at),
+                                   s_.begin() + static_cast<std::ptrdiff_t>(at + rows));
     std::unique_ptr<bool[]> bools(new bool[rows]);
     for (std::size_t i = 0; i < rows; ++i) bools[i] = b_[at + i];
     table::Chunk chunk;
@@ -169,6 +173,132 @@ TEST(Profile, OfPartsMergesToThatOfTheWholeWhereverTheCutsAre) {
       expect_same(whole.columns[i], all->columns[i]);
     }
   }
+}
+
+/// A column alone, in chunks, with one null in seven.
+template <class Value, class Point>
+ColumnProfile column_of(const std::vector<Value>& values, Type type, Point point) {
+  const std::vector<table::Field> fields = {{"c", type}};
+  Plan plan = full_plan(fields);
+  plan.columns[0].unique = true;
+  Profiler profiler(plan, fields);
+  for (std::size_t at = 0; at < values.size(); at += table::kChunkRowsMax) {
+    const std::size_t rows = std::min(table::kChunkRowsMax, values.size() - at);
+    std::vector<std::uint64_t> valid((rows + 63) / 64);
+    for (std::size_t i = 0; i < rows; ++i)
+      valid[i / 64] |= std::uint64_t{(at + i) % 7 != 0} << (i % 64);
+    ColumnView view;
+    view.type = type;
+    view.valid = valid.data();
+    point(view, &values[at]);
+    table::Chunk chunk;
+    chunk.rows = rows;
+    chunk.columns = {view};
+    profiler.add(chunk);
+  }
+  return profiler.profile().columns.at(0);
+}
+
+/// What is counted of values by their hashes, one value after the other.
+struct Counted {
+  Frequent frequent;
+  DistinctSketch distinct;
+  Seen seen{true};
+
+  void add(std::uint64_t hash, std::int64_t row, std::string_view text = "") {
+    frequent.add_text(hash, text, row);
+    distinct.add(hash);
+    seen.add(hash);
+  }
+  void expect_in(const ColumnProfile& column) const {
+    EXPECT_TRUE(*column.distinct == distinct);
+    EXPECT_EQ(column.uniqueness->n, seen.result().n);
+    EXPECT_EQ(column.uniqueness->distinct, seen.result().distinct);
+    EXPECT_EQ(column.uniqueness->exact, seen.result().exact);
+    if (column.frequent->abandoned()) return;
+    EXPECT_EQ(column.frequent->error(), frequent.error());
+    ASSERT_EQ(column.frequent->size(), frequent.size());
+    for (const Frequent::Item& item : frequent.items()) {
+      const Frequent::Item* ours = column.frequent->find(item.hash);
+      ASSERT_NE(ours, nullptr) << item.text;
+      EXPECT_EQ(ours->count, item.count) << item.text;
+      EXPECT_EQ(ours->first_row, item.first_row) << item.text;
+      if (column.type == Type::kText) EXPECT_EQ(ours->text, item.text);
+    }
+  }
+};
+
+TEST(Profile, OfTextsIsTheSameWhetherTheyAreLookedAtOnceOrEachTime) {
+  std::mt19937_64 random(3);
+  for (const std::uint64_t different : {1ull, 20ull, 9'000ull, 15'000ull, 60'000ull}) {
+    std::vector<std::string> words;
+    for (int i = 0; i < 150'000; ++i) {
+      // Now few, now many different ones; some too long to lie in a cell.
+      const std::uint64_t n = random() % (i / 30'000 % 2 == 0 ? different : 1 + different / 50);
+      words.push_back((n % 5 == 0 ? "a long word, number " : "\xc3\xa4") + std::to_string(n));
+    }
+    const std::vector<table::Text> texts(words.begin(), words.end());
+    const ColumnProfile column =
+        column_of(texts, Type::kText,
+                  [](ColumnView& view, const table::Text* at) { view.texts = at; });
+    Counted counted;
+    std::int64_t sum = 0, n = 0;
+    for (std::size_t i = 0; i < words.size(); ++i) {
+      if (i % 7 == 0) continue;
+      counted.add(hash_of(std::string_view(words[i])), static_cast<std::int64_t>(i), words[i]);
+      sum += static_cast<std::int64_t>(count_code_points(words[i]));
+      ++n;
+    }
+    SCOPED_TRACE(different);
+    counted.expect_in(column);
+    EXPECT_EQ(column.lengths->n, n);
+    EXPECT_EQ(column.lengths->sum, sum);
+  }
+}
+
+TEST(Profile, OfWholeNumbersIsTheSameWhetherTheyAreLookedAtOnceOrEachTime) {
+  std::mt19937_64 random(4);
+  for (const std::uint64_t different : {1ull, 300ull, 9'000ull, 12'000ull, 10'000'000ull}) {
+    std::vector<std::int64_t> values;
+    for (int i = 0; i < 100'000; ++i) {
+      values.push_back(static_cast<std::int64_t>(random() % different) * (1ll << 39));
+      if (random() % 1000 == 0) values.back() = std::numeric_limits<std::int64_t>::min();
+      if (random() % 1000 == 0) values.back() = std::numeric_limits<std::int64_t>::max();
+    }
+    const ColumnProfile column =
+        column_of(values, Type::kInteger,
+                  [](ColumnView& view, const std::int64_t* at) { view.integers = at; });
+    Counted counted;
+    for (std::size_t i = 0; i < values.size(); ++i)
+      if (i % 7 != 0) counted.add(hash_of(values[i]), static_cast<std::int64_t>(i));
+    SCOPED_TRACE(different);
+    counted.expect_in(column);
+    EXPECT_EQ(column.frequent->abandoned(), different > 10'000);
+  }
+}
+
+TEST(Profile, OfRealsLeavesOutWhatIsNotFiniteAndKnowsOneZero) {
+  std::mt19937_64 random(8);
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  const std::vector<double> some = {0.0, -0.0, 1.5, -3, std::nan(""), kInfinity, -kInfinity, 1e308};
+  std::vector<double> values;
+  for (int i = 0; i < 20'000; ++i) values.push_back(some[random() % some.size()]);
+  const ColumnProfile column = column_of(
+      values, Type::kReal, [](ColumnView& view, const double* at) { view.reals = at; });
+  Counted counted;
+  std::int64_t nans = 0, low = 0, high = 0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (i % 7 == 0) continue;
+    nans += std::isnan(values[i]);
+    low += values[i] == -kInfinity;
+    high += values[i] == kInfinity;
+    if (std::isfinite(values[i])) counted.add(hash_of(values[i]), static_cast<std::int64_t>(i));
+  }
+  counted.expect_in(column);
+  EXPECT_EQ(column.frequent->size(), 4u);
+  EXPECT_EQ(column.nans, nans);
+  EXPECT_EQ(column.infinite_low, low);
+  EXPECT_EQ(column.infinite_high, high);
 }
 
 TEST(Profile, IsReadBackAsItWasWritten) {

@@ -2,8 +2,9 @@
 
 #include <bit>
 #include <cstdint>
-#include <cstring>
 #include <string_view>
+
+#include "base/bytes8.h"
 
 // The hash that sketches are made with. It is written into profiles by way of their sketches, so it
 // never changes; docs/formats/profile.md defines it.
@@ -29,13 +30,11 @@ inline std::uint64_t hash_of(double value) {
 
 /// Eight bytes at a time, little endian, the last ones filled up with zeros.
 inline std::uint64_t hash_of(std::string_view text) {
-  std::uint64_t hash = 0x9e3779b97f4a7c15 ^ text.size();
-  while (!text.empty()) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, text.data(), text.size() < 8 ? text.size() : 8);
-    hash = mix64(hash ^ word) + 0x9e3779b97f4a7c15;
-    text.remove_prefix(text.size() < 8 ? text.size() : 8);
-  }
+  constexpr std::uint64_t kStep = 0x9e3779b97f4a7c15;
+  std::uint64_t hash = kStep ^ text.size();
+  for (; text.size() >= 8; text.remove_prefix(8))
+    hash = mix64(hash ^ bytes8::load(text.data())) + kStep;
+  if (!text.empty()) hash = mix64(hash ^ bytes8::load_tail(text.data(), text.size())) + kStep;
   return mix64(hash);
 }
 

@@ -63,17 +63,6 @@ struct Answer {
   void* body;
 };
 
-/// A text in a vector: up to 12 bytes lie in it, longer ones elsewhere.
-struct Text {
-  std::uint32_t length;
-  char head[4];
-  union {
-    const char* far;
-    char more[8];
-  };
-};
-static_assert(sizeof(Text) == 16);
-
 struct Library {
   const char* (*version)();
   Outcome (*create_config)(Config*);

@@ -282,7 +282,6 @@ struct DuckChunk final : Chunk {
       : handles_(std::move(handles)), duck_(handles_->duck), chunk_(fetched) {
     rows = duck_.chunk_rows(chunk_);
     columns.resize(fields.size());
-    texts_.resize(fields.size());
     masks_.resize(fields.size());
     for (std::size_t i = 0; i < fields.size(); ++i) view(i, fields[i].type);
   }
@@ -311,27 +310,12 @@ struct DuckChunk final : Chunk {
         out.reals = static_cast<const double*>(data);
         break;
       case Type::kText:
-        out.texts = texts(column, out, static_cast<const duck::Text*>(data));
+        out.texts = static_cast<const Text*>(data);
         break;
       case Type::kOther:
         out.valid = presence(column, static_cast<const bool*>(data));
         break;
     }
-  }
-
-  const std::string_view* texts(std::size_t column, const ColumnView& view,
-                                const duck::Text* data) {
-    std::vector<std::string_view>& out = texts_[column];
-    out.resize(kChunkRowsMax);
-    for (std::size_t i = 0; i < rows; ++i) {
-      if (!view.is_valid(i)) {
-        out[i] = {};
-        continue;
-      }
-      const duck::Text& text = data[i];
-      out[i] = {text.length <= 12 ? text.head : text.far, text.length};
-    }
-    return out.data();
   }
 
   const std::uint64_t* presence(std::size_t column, const bool* present) {
@@ -344,7 +328,6 @@ struct DuckChunk final : Chunk {
   std::shared_ptr<const Handles> handles_;  // the database goes after its chunks
   const Library& duck_;
   duck::Chunk chunk_;
-  std::vector<std::vector<std::string_view>> texts_;
   std::vector<std::vector<std::uint64_t>> masks_;
 };
 
@@ -445,8 +428,8 @@ class DuckScan final : public Scan {
       return internal("DuckDB says nothing of the formats in " + path_.string());
     const DuckChunk row(handles_, chunk, {{"date", Type::kText}, {"time", Type::kText}});
     if (row.rows == 0) return internal("DuckDB says nothing of the formats in " + path_.string());
-    date = row.columns[0].texts[0];
-    time = row.columns[1].texts[0];
+    date = row.columns[0].texts[0].view();
+    time = row.columns[1].texts[0].view();
     return {};
   }
 

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -24,6 +25,38 @@ struct Field {
   Type type = Type::kOther;
 };
 
+/// A text of a column, in 16 bytes: its length, and after it up to kInside bytes or the address of
+/// more. That is DuckDB's layout, so its vectors are handed on as they are.
+class Text {
+ public:
+  static constexpr std::size_t kInside = 12;
+
+  Text() = default;
+  /// What is longer than kInside is not copied: it has to outlive this.
+  Text(std::string_view text) : length_(static_cast<std::uint32_t>(text.size())) {  // NOLINT
+    const char* far = text.data();
+    if (is_inside())
+      text.copy(bytes_, kInside);
+    else
+      std::memcpy(bytes_ + 4, &far, sizeof far);
+  }
+
+  std::size_t size() const { return length_; }
+  bool is_inside() const { return length_ <= kInside; }
+  /// Valid as long as this, too: it may lie in it.
+  std::string_view view() const {
+    const char* data = bytes_;
+    if (!is_inside()) std::memcpy(&data, bytes_ + 4, sizeof data);
+    return {data, length_};
+  }
+  operator std::string_view() const { return view(); }  // NOLINT: it is one, only shorter
+
+ private:
+  std::uint32_t length_ = 0;
+  char bytes_[kInside] = {};
+};
+static_assert(sizeof(Text) == 16);
+
 /// One column of a chunk. Exactly one of the value pointers is set (none for kOther, whose cells
 /// are only null or not); a cell that is null has an unspecified value.
 struct ColumnView {
@@ -32,7 +65,7 @@ struct ColumnView {
   const bool* bools = nullptr;              // kBool
   const std::int64_t* integers = nullptr;   // kInteger; kDate, kTimestamp: microseconds since 1970
   const double* reals = nullptr;            // kReal
-  const std::string_view* texts = nullptr;  // kText, valid UTF-8
+  const Text* texts = nullptr;              // kText, valid UTF-8
 
   bool is_valid(std::size_t row) const {
     return valid == nullptr || ((valid[row / 64] >> (row % 64)) & 1) != 0;

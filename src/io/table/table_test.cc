@@ -31,6 +31,19 @@ std::size_t count_rows(Scan& scan) {
   }
 }
 
+TEST(Text, IsTheTextItWasMadeOf) {
+  for (std::size_t size : {0u, 1u, 11u, 12u, 13u, 500u}) {
+    const std::string text(size, 'x');
+    const Text cell(text);
+    EXPECT_EQ(cell.view(), text);
+    EXPECT_EQ(cell.size(), size);
+    EXPECT_EQ(cell.is_inside(), size <= 12);
+    const Text copy = cell;
+    EXPECT_EQ(copy.view(), text);
+  }
+  EXPECT_EQ(Text().view(), "");
+}
+
 TEST(Scan, TellsTheTypesOfACsvFile) {
   TestFolder folder;
   auto scan = open(folder.write("a.csv",
@@ -50,8 +63,8 @@ TEST(Scan, TellsTheTypesOfACsvFile) {
   for (const ColumnView& column : chunk.columns) EXPECT_FALSE(column.is_valid(1));
   EXPECT_DOUBLE_EQ(chunk.columns[1].reals[0], 0.5);
   EXPECT_TRUE(std::isnan(chunk.columns[1].reals[2]));
-  EXPECT_EQ(chunk.columns[2].texts[0], "hello");
-  EXPECT_EQ(chunk.columns[2].texts[2], "a longer text than twelve");
+  EXPECT_EQ(chunk.columns[2].texts[0].view(), "hello");
+  EXPECT_EQ(chunk.columns[2].texts[2].view(), "a longer text than twelve");
   EXPECT_TRUE(chunk.columns[3].bools[0]);
   EXPECT_EQ(chunk.columns[4].integers[0], 1'293'840'000'000'000);
   EXPECT_EQ(chunk.columns[4].integers[2], -86'400'000'000);
@@ -310,10 +323,10 @@ TEST(CsvToParquet, TakesTheTypesThatItIsTold) {
   ASSERT_TRUE(chunk.ok());
   ASSERT_EQ((*chunk)->rows, 3u);
   const std::vector<ColumnView>& columns = (*chunk)->columns;
-  EXPECT_EQ(columns[0].texts[0], "001");
-  EXPECT_EQ(columns[1].texts[0], "a,\"b\nc");
+  EXPECT_EQ(columns[0].texts[0].view(), "001");
+  EXPECT_EQ(columns[1].texts[0].view(), "a,\"b\nc");
   EXPECT_TRUE(columns[1].is_valid(1));
-  EXPECT_EQ(columns[1].texts[1], "") << "a text in quotes is no null";
+  EXPECT_EQ(columns[1].texts[1].view(), "") << "a text in quotes is no null";
   EXPECT_FALSE(columns[1].is_valid(2));
   EXPECT_EQ(columns[2].reals[0], 0.1 + 0.2);
   EXPECT_TRUE(std::isnan(columns[2].reals[1]));
