@@ -1,15 +1,16 @@
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <vector>
 
 #include "domain/checks/plan.h"
 
+// The columns of a plan, dealt out to threads: each column is filled by one thread in the order of
+// the rows, so the profile is the same for any number of them.
 namespace slipway::checks {
 
-/// The columns of a plan, dealt out to threads: each column is filled by one thread in the order of
-/// the rows, so the profile is the same for any number of them. Used by one thread, which only
-/// gives.
+/// One scan reads all columns for all threads. Used by one thread, which only gives.
 class Lanes {
  public:
   /// `count` threads, fewer when there are fewer columns; with one column none but the caller's.
@@ -26,5 +27,17 @@ class Lanes {
   std::vector<std::unique_ptr<Lane>> lanes_;
   Plan plan_;
 };
+
+/// Each thread reads its own columns: nothing is handed over. For files with columns apart, whose
+/// `fields` are known. `options` is that of all scans together; kUnavailable where they did not
+/// find the same number of rows.
+Result<Profile> profile_apart(const std::filesystem::path& path, const Plan& plan,
+                              const std::vector<table::Field>& fields,
+                              const table::ScanOptions& options);
+
+/// The columns that a plan needs, in the order of `fields`; the first one where it needs none, as a
+/// table still has a number of rows.
+std::vector<std::string> needed_columns(const Plan& plan,
+                                        const std::vector<table::Field>& fields);
 
 }  // namespace slipway::checks

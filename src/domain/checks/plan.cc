@@ -10,13 +10,23 @@ namespace {
 
 using table::Type;
 
-Result<Profile> one_pass(const std::filesystem::path& path, const Plan& plan,
-                         const table::ScanOptions& options) {
+/// One scan, whose chunks go to all lanes.
+Result<Profile> profile_together(const std::filesystem::path& path, const Plan& plan,
+                                 const table::ScanOptions& options) {
   auto scan = TRY(table::Scan::open(path, options));
   Lanes lanes(plan, scan->fields(), options.threads);
   while (std::shared_ptr<const table::Chunk> chunk = TRY(scan->take()))
     lanes.give(std::move(chunk));
-  Profile profile = lanes.finish();
+  return lanes.finish();
+}
+
+/// Only the columns that the plan needs are decoded.
+Result<Profile> one_pass(const std::filesystem::path& path, const Plan& plan,
+                         const std::vector<table::Field>& fields, table::ScanOptions options) {
+  options.columns = needed_columns(plan, fields);
+  Profile profile = table::Scan::has_columns_apart(path)
+                        ? TRY(profile_apart(path, plan, fields, options))
+                        : TRY(profile_together(path, plan, options));
   profile.table = path.filename().string();
   return profile;
 }
@@ -29,35 +39,13 @@ table::ScanOptions scan_options(const PassOptions& options, bool all_rows) {
   return scan;
 }
 
-/// The fields of the table, and whether its types take a look at all rows.
-struct Opened {
-  std::vector<table::Field> fields;
-};
-
-Result<Opened> look(const std::filesystem::path& path, const table::ScanOptions& options) {
-  auto scan = TRY(table::Scan::open(path, options));
-  return Opened{scan->fields()};
-}
-
-/// Only the columns that the plan needs are decoded.
 Result<Profile> planned_pass(const std::filesystem::path& path, const Plan& plan,
-                             table::ScanOptions options) {
-  const Opened opened = TRY(look(path, options));
-  std::vector<std::string> others;
-  for (const table::Field& field : opened.fields) {
-    bool needed = plan.find(field.name) != nullptr;
-    for (const auto& key : plan.keys)
-      needed = needed || std::find(key.begin(), key.end(), field.name) != key.end();
-    if (needed)
-      options.columns.push_back(field.name);
-    else
-      others.push_back(field.name);
+                             const table::ScanOptions& options) {
+  const std::vector<table::Field> fields = TRY(table::Scan::fields_of(path, options));
+  Profile profile = TRY(one_pass(path, plan, fields, options));
+  for (const table::Field& field : fields) {
+    if (!plan.names(field.name)) profile.others.push_back(field.name);
   }
-  // A table with none of the columns still has a number of rows.
-  if (options.columns.empty() && !opened.fields.empty())
-    options.columns.push_back(opened.fields.front().name);
-  Profile profile = TRY(one_pass(path, plan, options));
-  profile.others = std::move(others);
   return profile;
 }
 
@@ -106,6 +94,13 @@ const ColumnPlan* Plan::find(std::string_view column) const {
   return nullptr;
 }
 
+bool Plan::names(std::string_view column) const {
+  return find(column) != nullptr ||
+         std::any_of(keys.begin(), keys.end(), [&](const std::vector<std::string>& key) {
+           return std::find(key.begin(), key.end(), column) != key.end();
+         });
+}
+
 Plan full_plan(const std::vector<table::Field>& fields) {
   Plan plan;
   for (const table::Field& field : fields) {
@@ -137,13 +132,13 @@ Result<Profile> profile_table(const std::filesystem::path& path, const Plan& pla
 
 Result<Profile> profile_fully(const std::filesystem::path& path, const PassOptions& options) {
   return with_patience(options, [&](const table::ScanOptions& scan) -> Result<Profile> {
-    const Opened opened = TRY(look(path, scan));
-    Plan plan = full_plan(opened.fields);
+    const std::vector<table::Field> fields = TRY(table::Scan::fields_of(path, scan));
+    Plan plan = full_plan(fields);
     for (ColumnPlan& column : plan.columns) column.own_bins = true;
-    const Profile first = TRY(one_pass(path, plan, scan));
+    const Profile first = TRY(one_pass(path, plan, fields, scan));
     const Plan second_plan = bins_only(with_bins(plan, without_bins(first)));
     if (second_plan.columns.empty()) return first;
-    const Profile second = TRY(planned_pass(path, second_plan, scan));
+    const Profile second = TRY(one_pass(path, second_plan, fields, scan));
     return with_bins_of(first, second);
   });
 }

@@ -68,6 +68,8 @@ struct Plan {
   std::vector<ColumnPlan> columns;             // without repeats
   std::vector<std::vector<std::string>> keys;  // combinations that are to be unique
   const ColumnPlan* find(std::string_view column) const;
+  /// Whether it asks for the column, be it for a key only.
+  bool names(std::string_view column) const;
 };
 
 /// Everything, of every column: what `slipway profile` and `slipway infer` gather.

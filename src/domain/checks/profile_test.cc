@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <fstream>
 #include <limits>
 #include <random>
 
@@ -408,6 +409,48 @@ TEST(ProfileTable, IsTheSameForAnyNumberOfThreads) {
   ASSERT_TRUE(one.ok() && three.ok());
   EXPECT_EQ(to_json(*one), to_json(*three));
   EXPECT_EQ(one->rows, 200'000);
+}
+
+TEST(ProfileTable, OfColumnsApartHasKeysOfAnyOfThem) {
+  table::TestFolder folder;
+  auto path = folder.parquet("k.parquet",
+                             "select i % 100 as a, i // 100 as b, i as c, 'x' as d, 1 as e "
+                             "from range(5000) t(i)");
+  Plan plan;
+  for (const char* name : {"c", "a", "absent"}) plan.columns.emplace_back().column = name;
+  plan.keys = {{"a", "b"}, {"d", "b"}};
+  for (int threads : {1, 2, 5}) {
+    auto profile = profile_table(path, plan, {threads, 1u << 30});
+    ASSERT_TRUE(profile.ok()) << profile.error().message;
+    EXPECT_EQ(profile->rows, 5000);
+    ASSERT_EQ(profile->columns.size(), 2u);
+    EXPECT_EQ(profile->columns[0].name, "c");
+    EXPECT_EQ(profile->columns[1].moments.max, 99);
+    ASSERT_EQ(profile->keys.size(), 2u);
+    EXPECT_EQ(profile->keys[0].uniqueness.distinct, 5000);
+    EXPECT_EQ(profile->keys[1].uniqueness.distinct, 50);
+    EXPECT_EQ(profile->others, (std::vector<std::string>{"e"}));
+    auto none = profile_table(path, Plan(), {threads, 1u << 30});
+    ASSERT_TRUE(none.ok());
+    EXPECT_EQ(none->rows, 5000);
+  }
+}
+
+TEST(ProfileTable, OfADamagedColumnIsAnErrorWhicheverThreadReadsIt) {
+  table::TestFolder folder;
+  auto path = folder.parquet("d.parquet",
+                             "select md5(i::varchar) as a, md5((-i)::varchar) as b, "
+                             "md5((i + 9)::varchar) as c from range(50000) t(i)");
+  const auto size = std::filesystem::file_size(path);
+  for (const double share : {0.1, 0.5, 0.9}) {
+    const auto damaged = folder.path() / "damaged.parquet";
+    std::filesystem::copy_file(path, damaged, std::filesystem::copy_options::overwrite_existing);
+    std::fstream file(damaged, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(static_cast<std::streamoff>(static_cast<double>(size) * share) - 20'000);
+    file << std::string(40'000, '\xff');
+    file.close();
+    EXPECT_FALSE(profile_fully(damaged).ok()) << share;
+  }
 }
 
 TEST(ProfileTable, ReadsOnlyWhatThePlanNeedsAndSaysWhatElseIsThere) {

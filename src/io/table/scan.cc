@@ -339,6 +339,17 @@ class DuckScan final : public Scan {
         handles_(std::make_shared<Handles>(library)) {}
 
   Result<> start(const Format& format, const ScanOptions& options) {
+    const auto [source, reading] = TRY(look(format, options));
+    return stream(source, reading);
+  }
+
+  /// From what to select, and how.
+  struct Source {
+    std::string from;
+    Reading reading;
+  };
+  /// Makes the fields known.
+  Result<Source> look(const Format& format, const ScanOptions& options) {
     TRY(open_database(*handles_, options));
     const std::string file = "/proc/self/fd/" + std::to_string(file_.get());
     TRY(lock(*handles_, file));
@@ -353,7 +364,7 @@ class DuckScan final : public Scan {
         format.parquet ? Reading() : TRY(reading_of(all, format, file, options));
     const std::string types = types_of(all, reading);
     fields_ = TRY(chosen(std::move(all), options.columns));
-    return stream(source_of(format, file, options, types), reading);
+    return Source{source_of(format, file, options, types), reading};
   }
 
   const std::vector<Field>& fields() const override { return fields_; }
@@ -532,14 +543,35 @@ const char* to_string(Type type) {
   return kNames[static_cast<std::size_t>(type)];
 }
 
+namespace {
+
+Result<std::unique_ptr<DuckScan>> unstarted(const std::filesystem::path& path) {
+  Fd file = TRY(open_file(path));
+  const Library* library = TRY(duck::library());
+  return std::make_unique<DuckScan>(path, std::move(file), *library);
+}
+
+}  // namespace
+
 Result<std::unique_ptr<Scan>> Scan::open(const std::filesystem::path& path,
                                          const ScanOptions& options) {
   const Format format = TRY(format_of(path));
-  Fd file = TRY(open_file(path));
-  const Library* library = TRY(duck::library());
-  auto scan = std::make_unique<DuckScan>(path, std::move(file), *library);
+  std::unique_ptr<DuckScan> scan = TRY(unstarted(path));
   TRY(scan->start(format, options));
   return std::unique_ptr<Scan>(std::move(scan));
+}
+
+Result<std::vector<Field>> Scan::fields_of(const std::filesystem::path& path,
+                                           const ScanOptions& options) {
+  const Format format = TRY(format_of(path));
+  const std::unique_ptr<DuckScan> scan = TRY(unstarted(path));
+  TRY(scan->look(format, options));
+  return scan->fields();
+}
+
+bool Scan::has_columns_apart(const std::filesystem::path& path) {
+  const Result<Format> format = format_of(path);
+  return format.ok() && format->parquet;
 }
 
 Result<std::string> library_version() {

@@ -95,6 +95,12 @@ class Scan {
   /// is no such table, kUnavailable without DuckDB.
   static Result<std::unique_ptr<Scan>> open(const std::filesystem::path& path,
                                             const ScanOptions& options = {});
+  /// What open() would say of fields(), without reading rows that are not needed for it.
+  static Result<std::vector<Field>> fields_of(const std::filesystem::path& path,
+                                              const ScanOptions& options = {});
+  /// Whether columns of such a file lie apart: then scans of some columns each read, all together,
+  /// no more than one of all does.
+  static bool has_columns_apart(const std::filesystem::path& path);
   virtual ~Scan() = default;
   virtual const std::vector<Field>& fields() const = 0;
   /// The next rows, valid until the next call; nullptr after the last. kInvalid with the tag
