@@ -20,6 +20,8 @@ namespace slipway::app {
 class StateFolder {
  public:
   static Result<StateFolder> open(const std::filesystem::path& path);
+  /// One that is there (has_state): for who only looks, nothing is written.
+  static StateFolder existing(const std::filesystem::path& path) { return StateFolder(path); }
   const std::filesystem::path& path() const { return path_; }
   /// The folder survives a power cut, whoever made it.
   Result<> sync_entry() const;

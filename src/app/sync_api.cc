@@ -197,7 +197,8 @@ tracking::Run to_run(const SyncRun& from, std::int64_t experiment) {
 template <class List, class Same>
 void drop_known(List& list, const List& known, Same same) {
   std::erase_if(list, [&](const auto& one) {
-    return std::any_of(known.begin(), known.end(), [&](const auto& other) { return same(one, other); });
+    return std::any_of(known.begin(), known.end(),
+                       [&](const auto& other) { return same(one, other); });
   });
 }
 
@@ -234,6 +235,7 @@ Result<> write_more(db::Tx& tx, const tracking::Run& more, const imports::Merge&
   change.name = merge.name;
   change.tags = to_list<tracking::Tag>(merge.tags);
   TRY(tracking::change_run(tx, id, change, actor, now_ms));
+  if (merge.status && !merge.end_ms) TRY(tracking::forget_end(tx, id));
   for (const std::string& key : merge.gone) TRY(tracking::delete_tag(tx, id, key));
   for (const tracking::Param& param : more.params) TRY(tracking::write_param(tx, id, param));
   TRY(tracking::write_inputs(tx, id, {more.datasets, more.models_used}, now_ms));
@@ -296,7 +298,7 @@ Result<SyncAnswer> follow_run(db::Tx& tx, const SyncRun& from, bool writes,
                    "left as it is");
   }
   if (found->experiment != experiment.id)
-    return refused(kSyncTaken, "it is in another experiment on the server, and was left as it is");
+    return refused(kSyncElsewhere, "it is in another experiment on the server, and was left there");
   if (found->deleted)
     return refused(kSyncDeleted, "it is deleted on the server: restore it to have it go on");
   const tracking::Run here = TRY(tracking::read_run(tx, from.run_id));

@@ -244,6 +244,7 @@ struct RunWork {
   std::set<std::string> seen;      // keys
   std::set<std::string> diverged;  // the server has other points than those that come first here
   std::int64_t unsettled = 0;
+  bool failed = false;  // some of its points were refused: what follows them would be too
 };
 
 class Syncer {
@@ -491,8 +492,18 @@ class Syncer {
 
   Result<bool> bring_head(RunWork& work, const std::string& experiment) {
     const std::string& id = work.there.run.info.id;
-    Result<SyncAnswer> answer =
-        server_.sync<SyncAnswer>("/runs", to_sync(work.there, experiment));
+    SyncRun sent = to_sync(work.there, experiment);
+    Result<SyncAnswer> answer = server_.sync<SyncAnswer>("/runs", sent);
+    if (answer.ok() && answer->what == kSyncElsewhere) {
+      // Its experiment was renamed, here or there, since it was sent first.
+      Result<Json> run = server_.get("/api/2.0/mlflow/runs/get?run_id=" + id);
+      if (run.ok()) {
+        sent.experiment_id = text_in(*run, {"run", "info", "experiment_id"});
+        answer = server_.sync<SyncAnswer>("/runs", sent);
+      } else {
+        answer = run.error();
+      }
+    }
     if (!answer.ok()) {
       TRY(told("run", id, answer.error()));
       return false;
@@ -514,12 +525,14 @@ class Syncer {
     Reading reading;
     while (reading.run < works.size()) {
       std::vector<SyncPoints> batches;
-      TRY(look_into([&](Store& store) { return gather(store, experiment, works, reading, batches); }));
+      TRY(look_into(
+          [&](Store& store) { return gather(store, experiment, works, reading, batches); }));
       for (SyncPoints& batch : batches) TRY(send(batch, works));
       show();
     }
-    for (RunWork& work : works)
-      for (const std::string& key : work.diverged) TRY(bring_difference(work, experiment, key));
+    for (const RunWork& work : works)
+      for (const std::string& key : work.diverged)
+        if (!work.failed) TRY(bring_difference(work, experiment, key));
     return {};
   }
 
@@ -601,6 +614,7 @@ class Syncer {
     auto work = std::find_if(works.begin(), works.end(), [&](const RunWork& one) {
       return one.there.run.info.id == batch.run_id;
     });
+    if (work->failed) return {};
     for (const SyncSeries& series : batch.series)
       work->unsettled += series.values.size() < tracking::kOwnChunkPoints
                              ? static_cast<std::int64_t>(series.values.size())
@@ -608,6 +622,7 @@ class Syncer {
     batch.settle = work->unsettled > kPointsUnsettledMax;
     if (batch.settle) work->unsettled = 0;
     const Result<SyncPointsAnswer> answer = server_.sync<SyncPointsAnswer>("/points", batch);
+    work->failed = !answer.ok();
     if (!answer.ok()) return told("run", batch.run_id, answer.error());
     failpoint("sync.client_points");
     report_.points += answer->points;

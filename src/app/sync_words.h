@@ -55,12 +55,13 @@ inline constexpr char kSyncMade[] = "made";
 inline constexpr char kSyncWentOn[] = "went_on";
 inline constexpr char kSyncSame[] = "same";
 inline constexpr char kSyncTaken[] = "taken";      // one that nobody brought has its id
+inline constexpr char kSyncElsewhere[] = "elsewhere";  // it was brought into another experiment
 inline constexpr char kSyncDeleted[] = "deleted";  // here; nothing was changed
 inline constexpr char kSyncRemoved[] = "removed";  // for good, likewise
 
 struct SyncAnswer {
   std::string what;
-  std::string why;                   // of taken, deleted and removed
+  std::string why;                   // of taken, elsewhere, deleted and removed
   std::string location;              // of its files
   std::vector<imports::Kept> kept;   // what has another value here, which stays
   std::vector<SyncTrail> series;     // of a run: how far each was brought

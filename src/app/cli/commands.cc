@@ -121,6 +121,7 @@ std::vector<Command> commands() {
   for (Command& command : monitor_commands()) all.push_back(std::move(command));
   for (Command& command : import_commands()) all.push_back(std::move(command));
   for (Command& command : sync_commands()) all.push_back(std::move(command));
+  for (Command& command : doctor_commands()) all.push_back(std::move(command));
   for (Command& command : runs_commands()) all.push_back(std::move(command));
   for (Command& command : models_commands()) all.push_back(std::move(command));
   for (Command& command : delivery_commands()) all.push_back(std::move(command));

@@ -82,8 +82,8 @@ std::vector<Command> sync_commands() {
        .positional = "SOURCE",
        .positional_min = 1,
        .positional_max = 1,
-       .positional_help = "what MLFLOW_TRACKING_URI was for the scripts: sqlite:///FILE or a folder; "
-                          "after a kill the same command goes on",
+       .positional_help = "what MLFLOW_TRACKING_URI was for the scripts: sqlite:///FILE or a "
+                          "folder; after a kill the same command goes on",
        .flags = {{"--to", "URL", "the server (SLIPWAY_URL)"},
                  {"--token-file", "FILE",
                   "a file with the token to show it (SLIPWAY_TOKEN, SLIPWAY_TOKEN_FILE, "

@@ -47,6 +47,9 @@ std::vector<Command> monitor_commands();
 std::vector<Command> import_commands();
 std::vector<Command> sync_commands();
 
+/// doctor.
+std::vector<Command> doctor_commands();
+
 /// `runs VERB` of runs that scripts logged; what its flags are.
 bool is_tracked_verb(const Arguments& arguments);
 std::vector<Flag> tracked_flags();

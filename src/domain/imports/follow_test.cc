@@ -22,7 +22,8 @@ TEST(Merge, WhatWasNotChangedThereStaysAsItIsHere) {
 TEST(Merge, WhatWasChangedThereAloneIsTaken) {
   Head there = head({{"k", "2"}, {"new", "n"}}, "b", "FINISHED");
   there.end_ms = 7;
-  const Merge merged = merge(head({{"k", "1"}, {"old", ""}}), there, head({{"k", "1"}, {"old", ""}}));
+  const Head here = head({{"k", "1"}, {"old", ""}});
+  const Merge merged = merge(here, there, here);
   EXPECT_EQ(merged.name, "b");
   EXPECT_EQ(merged.status, "FINISHED");
   EXPECT_EQ(merged.end_ms, 7);
@@ -36,7 +37,8 @@ TEST(Merge, WhatWasChangedOnBothSidesStaysAndIsToldEachTime) {
   const Head here = head({{"k", "3"}}, "c", "KILLED");
   const Merge merged = merge(before, there, here);
   EXPECT_TRUE(merged.empty());
-  const std::vector<Kept> kept{{"name", "c", "b"}, {"status", "KILLED", "FAILED"}, {"tag k", "3", "2"}};
+  const std::vector<Kept> kept{
+      {"name", "c", "b"}, {"status", "KILLED", "FAILED"}, {"tag k", "3", "2"}};
   EXPECT_EQ(merged.kept, kept);
   EXPECT_EQ(merged.brought, before);
   EXPECT_EQ(merge(merged.brought, there, here).kept, kept);

@@ -110,6 +110,12 @@ Result<> adopt_points(db::Tx& tx, const std::string& run_id, std::span<const Add
   return note_run(tx, run.key);
 }
 
+Result<> forget_end(db::Tx& tx, const std::string& run_id) {
+  const RunKey run = TRY(find_live_run(tx, run_id));
+  TRY(tx.run("update runs set end_ms = null where id = ?", run.key));
+  return note_run(tx, run.key);
+}
+
 Result<> settle_points(db::Tx& tx, const std::string& run_id) {
   const RunKey run = TRY(find_run(tx, run_id));
   while (TRY(compact_run(tx, run.key))) {

@@ -30,6 +30,8 @@ struct AdoptedRun {
 Result<Adoption> adopt_run(db::Tx& tx, const AdoptedRun& run, UnixMs now_ms);
 /// Of a run, deleted or not.
 Result<> adopt_points(db::Tx& tx, const std::string& run_id, std::span<const Addition> additions);
+/// A run that is there goes on: it has no end any more.
+Result<> forget_end(db::Tx& tx, const std::string& run_id);
 /// After the last points of a run that came in many parts: as if it had been logged here.
 Result<> settle_points(db::Tx& tx, const std::string& run_id);
 /// The files of a run or of an experiment's new runs are elsewhere from now on.

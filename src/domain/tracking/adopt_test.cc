@@ -111,6 +111,13 @@ TEST_P(AdoptTest, PointsThatComeInPartsAreOneHistory) {
   EXPECT_TRUE(tracking_->history(id, "odd", {}, 10)->points.at(0).nan);
 }
 
+TEST_P(AdoptTest, ARunThatGoesOnHasNoEnd) {
+  ASSERT_EQ(*adopt(run_of(0, 'd')), Adoption::kMade);
+  const std::string id(32, 'd');
+  ASSERT_TRUE(pool_->write([&](db::Tx& tx) { return forget_end(tx, id); }).ok());
+  EXPECT_EQ(tracking_->run_info(id)->end_ms, std::nullopt);
+}
+
 TEST_P(AdoptTest, TheNextExperimentGetsANumberOfItsOwn) {
   ASSERT_EQ(*adopt(experiment(41, "theirs")), Adoption::kMade);
   ASSERT_TRUE(pool_->write([](db::Tx& tx) { return count_adopted(tx); }).ok());

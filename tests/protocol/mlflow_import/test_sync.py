@@ -13,7 +13,7 @@ import subprocess
 import threading
 
 import pytest
-from test_import import BINARY, HERE, RUNS, Server, python, run, settled, slipway, stores  # noqa: F401
+from test_import import BINARY, HERE, Postgres, Server, python, run, settled, slipway, stores  # noqa: F401
 
 NOTHING = {"experiments": 0, "runs": 0, "runs_that_went_on": 0, "points": 0, "files": 0, "bytes": 0, "logged_models": 0, "versions": 0}
 
@@ -129,6 +129,12 @@ def test_a_run_that_goes_on_is_followed(server, tmp_path, kind):
     for step in (0, 100, 200):
         script(uri, TRAIN, step, cwd=tmp_path)
         report = synced(uri, server)
+        # Begun again, and killed: it runs.
+        if step == 0:
+            script(uri, "import json, mlflow, os; mlflow.start_run(run_id=json.load(open('run.json'))); os._exit(0)", cwd=tmp_path)
+            assert synced(uri, server)["sent"]["runs_that_went_on"] == 1
+            (one,) = assert_there(read(uri), server)["runs"].values()
+            assert one["status"] == "RUNNING"
         assert report["sent"]["points"] == 100 and report["sent"]["files"] == 2, report
     assert_there(read(uri), server)
     run_id = json.loads((tmp_path / "run.json").read_text())
@@ -152,6 +158,19 @@ def test_a_series_that_was_changed_where_it_begins_loses_nothing_and_gains_nothi
     script(uri, TRAIN, 100, cwd=tmp_path)
     assert synced(uri, server)["sent"]["points"] == 100
     assert points_stored(server) == 202
+
+
+def test_a_run_goes_on_in_its_experiment_though_that_has_another_name_now(server, tmp_path):
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    script(uri, TRAIN, 0, cwd=tmp_path)
+    synced(uri, server)
+    rename = "import mlflow; c = mlflow.MlflowClient(); c.rename_experiment(c.get_experiment_by_name('rides').experiment_id, 'trips')"
+    script(url(server), rename)
+    script(uri, TRAIN, 100, cwd=tmp_path)
+    assert synced(uri, server)["sent"]["points"] == 100
+    assert {e["name"] for e in read(url(server))["experiments"].values()} == {"Default", "trips", "rides"}
+    run_id = json.loads((tmp_path / "run.json").read_text())
+    assert read(url(server))["runs"][run_id]["experiment_id"] == "1"
 
 
 def test_killed_anywhere_it_goes_on_and_sends_nothing_twice(stores, server):  # noqa: F811
@@ -423,3 +442,16 @@ def test_the_helper_runs_a_script_as_it_is_and_syncs_it_when_a_server_is_there(s
     assert offline("run", "--", "no-such-program", cwd=work, SLIPWAY_OFFLINE=str(store))[0] == 127
     assert offline("sync", "--to", url(server), cwd=work, SLIPWAY_OFFLINE=str(store))[0] == 0
     assert len(read(url(server))["runs"]) == 2
+
+
+def test_a_server_on_postgresql_takes_the_same(stores, tmp_path):  # noqa: F811
+    store = stores(3, "database")
+    with Postgres() as postgres:
+        server = Server(tmp_path / "state", arguments=("--store", postgres.uri))
+        server.start()
+        try:
+            report = synced(store.uri, server)
+            ours = assert_there(store.read, server)
+            assert report["sent"]["runs"] == len(ours["runs"]) and synced(store.uri, server)["sent"] == NOTHING
+        finally:
+            assert server.stop() == 0
