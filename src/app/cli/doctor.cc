@@ -51,7 +51,7 @@ std::vector<Command> doctor_commands() {
                  .summary = "is this installation sound? Looks, and changes nothing (exit code 1 "
                             "where there is a problem)",
                  .flags = {{"--state", "DIR", "the state folder (.slipway of this project)"},
-                           {"--store", "URI", "the catalogue, when it is not in the state folder"},
+                           {"--store", "URI", "the catalogue, when it is not where this state had it last"},
                            {"--artifacts", "PLACE",
                             "where files of runs and models lie, as of `up`"}},
                  .examples = {"slipway doctor", "slipway --json doctor --state /var/lib/slipway"},
