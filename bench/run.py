@@ -15,6 +15,7 @@ import checks
 import delivery
 import inference
 import measure
+import models
 import postgres
 import predictions
 import repro
@@ -40,6 +41,7 @@ GROUPS: dict[str, Callable[[Bench], list[Line]]] = {
     "checks": checks.lines,
     "triggers": triggers.lines,
     "artifacts": artifacts.lines,
+    "models": models.lines,
 }
 
 

@@ -15,8 +15,10 @@ from peers import Bench, Server
 from report import Line, cpu_pair, times
 
 API = "/api/2.0/mlflow"
-RATIO_MIN = 20
-SHARE_MIN = 0.40
+RATIO_MIN = 50
+SHARE_MIN = 0.60
+CREATE_RATIO_MIN = 30
+CREATE_CLIENTS = 4
 OURS_S, LOOP_S, MLFLOW_S, WARM_UP_S = 4, 3, 6, 1
 TABLES = ("experiments", "runs", "metric_series", "metric_batches", "metric_chunks")
 
@@ -89,6 +91,35 @@ class Ours(Side):
     @property
     def group(self) -> float:
         return self.writes / self.commits
+
+
+# --- runs ----------------------------------------------------------------------------------------------------------
+
+def create_runs(bench: Bench, server: Server, body: pathlib.Path, seconds: float) -> Load:
+    return measure.load(bench.tool("load_client"), server.pid, {
+        "address": server.address, "path": f"{API}/runs/create", "connections": CREATE_CLIENTS, "seconds": seconds,
+        "body-file": body, "quick-acknowledge": 1})
+
+
+def create_line(bench: Bench, ours: Server, theirs: Server) -> Line:
+    body = bench.folder / "create-run.json"
+    body.write_text('{"experiment_id": "0", "start_time": 1}\n')
+    for server in (ours, theirs):
+        create_runs(bench, server, body, WARM_UP_S)
+    sides, syncs = [Load(), Load()], [Syncs(), Syncs()]
+    for _ in range(bench.rounds):
+        for side, (server, seconds) in enumerate(((ours, OURS_S), (theirs, MLFLOW_S))):
+            before = measure.read_syncs(server.syncs)
+            sides[side] += create_runs(bench, server, body, seconds)
+            syncs[side] += measure.read_syncs(server.syncs) - before
+    ratio = sides[1].cpu_us / sides[0].cpu_us
+    return Line(
+        f"create run, {CREATE_CLIENTS} clients: CPU per run", f">= {CREATE_RATIO_MIN}x less than MLflow",
+        f"{sides[0].cpu_us:.1f} us, MLflow {sides[1].cpu_us:.0f} us", ratio >= CREATE_RATIO_MIN and syncs[0].count > 0,
+        times(ratio), cpu_pair(sides[0].server_cpu_s, sides[1].server_cpu_s),
+        [f"ours {sides[0].per_second:,.0f} runs/s, {sides[0].latency}; MLflow {sides[1].per_second:,.1f} runs/s, "
+         f"{sides[1].latency}",
+         f"syncs for a run: ours {syncs[0].count / sides[0].requests:.2f}, MLflow {syncs[1].count / sides[1].requests:.2f}"])
 
 
 # --- the plain loop ------------------------------------------------------------------------------------------------
@@ -227,4 +258,5 @@ def lines(bench: Bench) -> list[Line]:
         for shape in SHAPES:
             found += measure_shape(bench, shape, Ours(bench, ours, shape), Side(bench, theirs, shape),
                                    our_folder, their_folder)
+        found.append(create_line(bench, ours, theirs))
     return found

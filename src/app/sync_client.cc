@@ -10,7 +10,7 @@
 #include <map>
 #include <set>
 
-#include "app/owner.h"
+#include "app/sync_server.h"
 #include "app/sync_words.h"
 #include "base/failpoint.h"
 #include "base/file.h"
@@ -42,7 +42,7 @@ constexpr std::size_t kFileInMemoryMax = 1 << 20;
 /// As the import does: more points than these outside of chunks of their own are put in order.
 constexpr std::int64_t kPointsUnsettledMax = 16'000;
 constexpr std::int64_t kHistoryPage = 25'000;
-constexpr int kOk = 200, kUnknownCaller = 401;
+constexpr int kOk = 200;
 constexpr char kOriginTag[] = "slipway.sync";
 constexpr char kPromptTag[] = "mlflow.prompt.is_prompt";
 constexpr char kPaused[] = "paused";
@@ -85,105 +85,6 @@ void add_to(SyncSeries& series, const Metric& point) {
   series.values.push_back(point.value);
   series.times.push_back(point.timestamp_ms);
   series.steps.push_back(point.step);
-}
-
-// --- the server ----------------------------------------------------------------------------------
-
-Error error_in(const std::string& url, const http::Response& response) {
-  const Result<Json> body = wire::parse(response.body);
-  const Json* message = body.ok() ? body->find("message") : nullptr;
-  if (message == nullptr || !message->is_string()) return error_of(url, response);
-  Json plain;
-  plain.set("error", message->as_string());
-  http::Response as_ours;
-  as_ours.status = response.status;
-  as_ours.body = wire::dump(plain);
-  return error_of(url, as_ours);
-}
-
-/// Nothing else will go better before somebody does something.
-bool ends_all(const Error& error) {
-  return error.code == Code::kUnavailable || error.code == Code::kInternal ||
-         error.tag == "unknown_caller";
-}
-
-class Server {
- public:
-  Server(std::string url, std::string token)
-      : url_(std::move(url)), token_(std::move(token)), client_(http::make_client()) {}
-
-  const std::string& url() const { return url_; }
-
-  Result<> look() {
-    const http::Response answer = TRY(send(request(http::Method::kGet, "/api/slipway/v1/server")));
-    const Result<Json> body = wire::parse(answer.body);
-    if (answer.status == kOk && body.ok() && body->is_object()) return {};
-    return invalid("what answers at " + url_ +
-                   " is no Slipway server: it answered GET /api/slipway/v1/server with status " +
-                   std::to_string(answer.status));
-  }
-
-  Result<http::Response> send(const http::ClientRequest& request) {
-    Result<http::Response> answer =
-        request.body_stream != nullptr ? http::fetch(request) : client_->fetch(request);
-    if (!answer.ok()) {
-      return with_tag(unavailable("the server does not answer: " + answer.error().message +
-                                  "; what was sent is kept there, the same command goes on once "
-                                  "it answers"),
-                      "unreachable");
-    }
-    if (answer->status != kUnknownCaller) return answer;
-    return with_tag(denied("the server at " + url_ +
-                           " wants to know who asks: name a token with --token-file, or in "
-                           "SLIPWAY_TOKEN (" + error_in(url_, *answer).message + ")"),
-                    "unknown_caller");
-  }
-
-  http::ClientRequest request(http::Method method, const std::string& path) const {
-    http::ClientRequest request;
-    request.method = method;
-    request.url = url_ + path;
-    if (!token_.empty()) request.headers.add("Authorization", "Bearer " + token_);
-    request.timeout = std::chrono::minutes(5);
-    return request;
-  }
-
-  Result<Json> get(const std::string& path) {
-    return answer_of(TRY(send(request(http::Method::kGet, path))));
-  }
-  Result<Json> post(const std::string& path, std::string body) {
-    http::ClientRequest call = request(http::Method::kPost, path);
-    call.headers.add("Content-Type", "application/json");
-    call.body = std::move(body);
-    return answer_of(TRY(send(call)));
-  }
-  template <class Answer, class Request>
-  Result<Answer> sync(const std::string& path, const Request& body) {
-    http::ClientRequest call = request(http::Method::kPost, "/api/slipway/v1/sync" + path);
-    call.headers.add("Content-Type", "application/json");
-    call.body = wire::encode(body);
-    const http::Response answer = TRY(send(call));
-    if (answer.status != kOk) return error_in(url_, answer);
-    return wire::decode<Answer>(answer.body);
-  }
-
- private:
-  Result<Json> answer_of(const http::Response& answer) {
-    if (answer.status != kOk) return error_in(url_, answer);
-    return wire::parse(answer.body);
-  }
-
-  const std::string url_, token_;
-  const std::unique_ptr<http::Client> client_;
-};
-
-std::string text_in(const Json& json, std::initializer_list<const char*> path) {
-  const Json* found = &json;
-  for (const char* key : path) {
-    found = found->is_object() ? found->find(key) : nullptr;
-    if (found == nullptr) return "";
-  }
-  return found->is_string() ? found->as_string() : "";
 }
 
 // --- files ---------------------------------------------------------------------------------------
@@ -845,7 +746,7 @@ class Syncer {
       call.body_stream_bytes = static_cast<std::uint64_t>(now.st_size);
     }
     const http::Response answer = TRY(server_.send(call));
-    if (answer.status != kOk) return error_in(server_.url(), answer);
+    if (answer.status != kOk) return server_.error_in(answer);
     report_.files += 1;
     report_.bytes += now.st_size;
     const std::string digest = unquoted(answer.headers.get("ETag"));
@@ -967,7 +868,7 @@ class Syncer {
   }
 
   const SyncRequest& request_;
-  Server server_;
+  SyncServer server_;
   const std::function<void(const SyncProgress&)>& show_;
   SyncReport report_;
   std::string origin_;
@@ -979,68 +880,6 @@ class Syncer {
 };
 
 }  // namespace
-
-Json to_json(const SyncReport& report) {
-  Json json;
-  json.set("source", report.source);
-  json.set("server", report.server);
-  Json sent{Json::Object{}};
-  sent.set("experiments", report.experiments);
-  sent.set("runs", report.made);
-  sent.set("runs_that_went_on", report.went_on);
-  sent.set("points", report.points);
-  sent.set("files", report.files);
-  sent.set("bytes", report.bytes);
-  sent.set("logged_models", report.logged_models);
-  sent.set("versions", report.versions);
-  json.set("sent", std::move(sent));
-  json.set("runs_as_before", report.same);
-  json.set("deleted", report.deleted);
-  Json::Array troubles, left, notes;
-  for (const Trouble& trouble : report.troubles) {
-    Json one;
-    one.set("kind", trouble.kind);
-    one.set("id", trouble.id);
-    one.set("why", trouble.why);
-    troubles.push_back(std::move(one));
-  }
-  json.set("not_sent", std::move(troubles));
-  json.set("not_sent_more", report.troubles_more);
-  for (const mlflow_store::LeftBehind& kind : report.left) {
-    Json one;
-    one.set("what", kind.what);
-    one.set("count", kind.count);
-    left.push_back(std::move(one));
-  }
-  json.set("left", std::move(left));
-  for (const std::string& note : report.notes) notes.push_back(note);
-  json.set("notes", std::move(notes));
-  json.set("took_ms", static_cast<std::int64_t>(report.took.count()));
-  return json;
-}
-
-std::string to_text(const SyncReport& report) {
-  std::string text = report.source + " -> " + report.server + "\n";
-  const std::pair<const char*, std::int64_t> lines[] = {
-      {"new runs", report.made},         {"runs that went on", report.went_on},
-      {"runs as before", report.same},   {"points", report.points},
-      {"files", report.files},           {"bytes of files", report.bytes},
-      {"logged models", report.logged_models}, {"versions", report.versions}};
-  for (const auto& [name, count] : lines)
-    if (count > 0) text += "  " + std::to_string(count) + " " + name + "\n";
-  text += "  in " + std::to_string(report.took.count()) + " ms\n";
-  if (report.deleted > 0)
-    text += "not sent: " + std::to_string(report.deleted) +
-            " runs or logged models that are deleted\n";
-  for (const mlflow_store::LeftBehind& kind : report.left)
-    text += "not sent: " + std::to_string(kind.count) + " " + kind.what + "\n";
-  for (const Trouble& trouble : report.troubles)
-    text += "not sent as it is: " + trouble.kind + " " + trouble.id + ": " + trouble.why + "\n";
-  if (report.troubles_more > 0)
-    text += "and " + std::to_string(report.troubles_more) + " more of these\n";
-  for (const std::string& note : report.notes) text += "note: " + note + "\n";
-  return text;
-}
 
 Result<SyncReport> sync_store(const SyncRequest& request,
                               const std::function<void(const SyncProgress&)>& show) {
