@@ -502,7 +502,10 @@ Result<std::unique_ptr<App>> App::open(AppOptions options) {
   if (!s->ownership) return owned_elsewhere(state);
   s->secret = TRY(state.secret());
   const std::string store = TRY(catalogue_of(state.path(), s->options.store));
-  if (store != catalogue_uri(state.path())) s->options.store = store;
+  if (store != catalogue_uri(state.path())) {
+    if (s->options.store.empty()) TRY(check_remembered(store));
+    s->options.store = store;
+  }
   s->server_id = sha256_hex("server" + s->secret).substr(0, 32);
   const std::string who = name_of_this_server(s->options.command);
   s->claim = TRY(db::claim(store, {who, s->server_id}));

@@ -15,6 +15,18 @@ constexpr std::uint64_t kBytesMax = 64u << 10;
 
 std::filesystem::path file_of(const std::filesystem::path& state) { return state / "store.json"; }
 
+constexpr std::string_view kSqlite = "sqlite://";
+
+/// However it is written: "//" and ".." count for nothing.
+bool is_own(const std::filesystem::path& state, const std::string& uri) {
+  if (!uri.starts_with(kSqlite)) return false;
+  const std::filesystem::path named = uri.substr(kSqlite.size()), own = state / "catalog.db";
+  std::error_code ignored;
+  return named.lexically_normal() == own.lexically_normal() ||
+         std::filesystem::weakly_canonical(named, ignored) ==
+             std::filesystem::weakly_canonical(own, ignored);
+}
+
 }  // namespace
 
 std::string catalogue_uri(const std::filesystem::path& state) {
@@ -36,10 +48,19 @@ Result<std::string> catalogue_of(const std::filesystem::path& state, std::string
   return std::move(kept->store);
 }
 
+Result<> check_remembered(const std::string& uri) {
+  std::error_code ignored;
+  if (!uri.starts_with(kSqlite) || std::filesystem::exists(uri.substr(kSqlite.size()), ignored))
+    return {};
+  return missing("the catalogue that this state had last, " + uri.substr(kSqlite.size()) +
+                 ", is gone: put it back, or say with --store where it is now (a new one is begun "
+                 "there if there is none)");
+}
+
 Result<> keep_catalogue(const std::filesystem::path& state, const std::string& uri) {
   const std::filesystem::path file = file_of(state);
   std::error_code error;
-  if (uri == catalogue_uri(state)) {
+  if (is_own(state, uri)) {
     std::filesystem::remove(file, error);
     if (error) return unavailable("cannot remove " + file.string() + ": " + error.message());
     return {};

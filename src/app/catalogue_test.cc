@@ -46,6 +46,23 @@ TEST_F(CatalogueTest, ComesBackIntoTheStateFolder) {
   EXPECT_TRUE(std::filesystem::is_empty(state_));
 }
 
+TEST_F(CatalogueTest, IsItsOwnHoweverItIsWritten) {
+  for (const std::string path : {"/" + state_.string() + "/catalog.db",
+                                 state_.string() + "/../" + state_.filename().string() + "//catalog.db"}) {
+    ASSERT_TRUE(keep_catalogue(state_, team_).ok());
+    ASSERT_TRUE(keep_catalogue(state_, "sqlite://" + path).ok());
+    EXPECT_TRUE(std::filesystem::is_empty(state_)) << path;
+  }
+}
+
+TEST_F(CatalogueTest, OneThatIsGoneIsNotBegunAnew) {
+  EXPECT_EQ(check_remembered("sqlite://" + (state_ / "gone.db").string()).error().code,
+            Code::kMissing);
+  ASSERT_TRUE(write_file_quick(state_ / "there.db", "").ok());
+  EXPECT_TRUE(check_remembered("sqlite://" + (state_ / "there.db").string()).ok());
+  EXPECT_TRUE(check_remembered(team_).ok());
+}
+
 TEST_F(CatalogueTest, IsNotGuessedFromADamagedFile) {
   for (const std::string text : {"", "{", "{}", "[]", "{\"store\": \"\"}", "{\"store\": 3}"}) {
     ASSERT_TRUE(write_file_quick(state_ / "store.json", text).ok());

@@ -193,26 +193,40 @@ class Doctor {
     if (is_folder && ::access(where.c_str(), R_OK | W_OK | X_OK) != 0)
       return add(problem("artifacts", where + " can't be read and written by this user",
                          "give it to the user that the server runs as"));
+    // Not as a server opens it, which would tidy up there.
+    if (is_folder) return add(sampled(*some, where, [&](const std::string& key) {
+      std::error_code gone;
+      const bool is_there = blob::check_key(key).ok() && fs::is_regular_file(fs::path(where) / key, gone);
+      const auto bytes = is_there ? fs::file_size(fs::path(where) / key, gone) : 0;
+      return Result<std::optional<std::uint64_t>>(
+          is_there && !gone ? std::optional<std::uint64_t>(bytes) : std::nullopt);
+    }));
     const Result<std::unique_ptr<blob::Blobs>> blobs = open_artifacts(options, clock_);
     if (!blobs.ok()) return add(problem("artifacts", where + ": " + blobs.error().message, kReach));
-    add(sampled(**blobs, *some, where));
+    add(sampled(*some, where,
+                [&](const std::string& key) -> Result<std::optional<std::uint64_t>> {
+                  const auto found = TRY((*blobs)->find(key));
+                  return found ? std::optional<std::uint64_t>(found->bytes) : std::nullopt;
+                }));
   }
 
   static constexpr char kReach[] =
       "is its address right, does it answer, and are its keys in the environment of this command?";
 
-  static Finding sampled(blob::Blobs& blobs, const std::vector<artifacts::Record>& some,
-                         const std::string& where) {
+  /// `size_of`: of the object of a key; nothing where there is none.
+  static Finding sampled(
+      const std::vector<artifacts::Record>& some, const std::string& where,
+      const std::function<Result<std::optional<std::uint64_t>>(const std::string&)>& size_of) {
     if (some.empty()) {
-      const auto listed = blobs.find("no-such-object");
+      const auto listed = size_of("no-such-object");
       if (!listed.ok()) return problem("artifacts", where + ": " + listed.error().message, kReach);
     }
     std::size_t missing = 0;
     std::string first;
     for (const artifacts::Record& record : some) {
-      const auto found = blobs.find(record.key);
+      const auto found = size_of(record.key);
       if (!found.ok()) return problem("artifacts", where + ": " + found.error().message, kReach);
-      const bool same = *found && (*found)->bytes == static_cast<std::uint64_t>(record.bytes);
+      const bool same = *found && **found == static_cast<std::uint64_t>(record.bytes);
       if (!same && missing++ == 0) first = record.key;
     }
     const std::string of = std::to_string(some.size()) + " newest files";

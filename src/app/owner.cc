@@ -31,6 +31,19 @@ bool has_state(const std::filesystem::path& path) {
          std::filesystem::exists(path / "catalog.db", ignored);
 }
 
+Result<> check_server_url(std::string_view url, const std::string& named_by) {
+  if (!url.starts_with("http://") && !url.starts_with("https://"))
+    return with_tag(invalid("found another thing in " + named_by +
+                            ", expected http://HOST:PORT or https://HOST"),
+                    "usage");
+  const std::size_t host = url.find("://") + 3;
+  if (url.substr(host, url.find('/', host) - host).find('@') == std::string_view::npos) return {};
+  return with_tag(invalid(named_by +
+                          " holds a name or a password, which would be shown in errors; who asks "
+                          "is said by a token: SLIPWAY_TOKEN, or SLIPWAY_TOKEN_FILE"),
+                  "usage");
+}
+
 Result<std::optional<Remote>> remote_server() {
   const auto variable = [](const char* name) {
     const char* value = std::getenv(name);
@@ -38,9 +51,8 @@ Result<std::optional<Remote>> remote_server() {
   };
   Remote remote{variable("SLIPWAY_URL"), variable("SLIPWAY_TOKEN")};
   const std::string file = variable("SLIPWAY_TOKEN_FILE");
-  const bool has_token = !remote.token.empty() || !file.empty();
-  if (remote.url.empty() || (!has_token && !variable("SLIPWAY_ATTEMPT").empty()))
-    return std::optional<Remote>();
+  if (remote.url.empty() || !variable("SLIPWAY_ATTEMPT").empty()) return std::optional<Remote>();
+  TRY(check_server_url(remote.url, "SLIPWAY_URL"));
   if (remote.token.empty() && !file.empty()) {
     remote.token = std::string(trim(TRY(read_file(file))));
   }

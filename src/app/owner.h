@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "app/state.h"
 #include "base/result.h"
@@ -27,11 +28,15 @@ inline constexpr std::chrono::milliseconds kAnnouncePause{50};
 
 /// A server elsewhere that commands are to ask: SLIPWAY_URL, with SLIPWAY_TOKEN, or with
 /// SLIPWAY_TOKEN_FILE, a file that holds the token, where it asks who one is. Nothing when it is not
-/// set; nor, without a token, in a command of a stage, where it names the server of the run.
+/// set; nor in a command of a stage, where it names the server of the run, which that token is not
+/// for. A --state or --store that is given unsets it.
 struct Remote {
   std::string url, token;
 };
 Result<std::optional<Remote>> remote_server();
+
+/// kInvalid, tag "usage", for what is no http(s) URL, or holds a password; it is not repeated.
+Result<> check_server_url(std::string_view url, const std::string& named_by);
 
 /// What the remote_server() answers to a GET of /api/slipway/v1`path`, as it is; nothing where none
 /// is named. An error by its status, in the server's words.

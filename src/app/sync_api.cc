@@ -6,6 +6,7 @@
 #include "app/api.h"
 #include "app/sync_checks.h"
 #include "base/failpoint.h"
+#include "base/hash.h"
 #include "base/text.h"
 #include "dialects/mlflow/artifact_path.h"
 #include "dialects/mlflow/limits.h"
@@ -390,8 +391,12 @@ Result<std::string> digest_at(blob::Blobs& blobs, const std::string& key) {
   if (!file.ok() && file.error().code == Code::kMissing) return std::string();
   if (!file.ok()) return file.error();
   const std::string digest = (*file)->sha256();
-  // It came past this server: nobody knows, so it is none of ours.
-  return digest.empty() ? "unknown" : digest;
+  if (!digest.empty()) return digest;
+  // Nobody knows: a server was killed before it wrote it down, or it came with a copy of the state.
+  Hasher hasher(Hasher::Kind::kSha256);
+  std::vector<char> buffer(1u << 18);
+  while (const std::size_t got = TRY((*file)->read(buffer))) hasher.update({buffer.data(), got});
+  return hasher.finish_hex();
 }
 
 Result<SyncFilesAnswer> take_files(const SyncWorld& world, const SyncFiles& files,

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cerrno>
 #include <cstring>
 #include <map>
@@ -647,12 +648,21 @@ class Syncer {
                               ", not on this machine, and were not sent");
       return {};
     }
+    if (!is_folder_of(*path, owner)) {
+      tell({kind, owner, "its files are said to be at " + mlflow_store::shown(path->string()) +
+                         ", which is no folder of it (ID/artifacts, and no link); they were not "
+                         "sent"});
+      return {};
+    }
     Result<Folder> folder = Folder::open(*path);
     if (!folder.ok() && folder.error().code == Code::kMissing) {
       ++homeless_;
       return {};
     }
-    if (!folder.ok()) return told(kind, owner, folder.error());
+    if (!folder.ok()) {
+      tell({kind, owner, folder.error().message + "; its files were not sent"});
+      return {};
+    }
     const Result<std::string> key = mlflow::artifact_key(here);
     std::vector<LocalFile> group;
     const auto flush = [&]() -> Result<> {
@@ -666,26 +676,56 @@ class Syncer {
       group.clear();
       return {};
     };
-    TRY(mlflow_store::each_file(
+    Result<> ended;  // by the server; what is wrong with a file here is told, and no more
+    const Result<> walked = mlflow_store::each_file(
         *folder,
         [&](const Folder& in, const std::string& name, const std::string& below) -> Result<> {
           const Result<std::optional<Fd>> file = in.file(name);
-          if (!file.ok() || !*file) return Result<>();
+          const auto not_sent = [&](const std::string& why) {
+            tell({"file", owner + "/" + mlflow_store::shown(below), why + "; it was not sent"});
+            return Result<>();
+          };
+          if (!file.ok()) return not_sent(file.error().message);
+          if (!*file) return Result<>();  // it went meanwhile
+          if (is_read_otherwise(below))
+            return not_sent("the protocol of artifacts would take its name for another, which it "
+                            "is with %XX decoded");
           if (!mlflow_store::is_storable(below, mlflow_store::kKeyBytesMax) ||
               !blob::check_key(below).ok()) {
-            tell({"file", owner + "/" + mlflow_store::shown(below),
-                  "its path can't be one on a server; it was not sent"});
-            return Result<>();
+            return not_sent("its path can't be one on a server");
           }
           const Result<Digested> digested = digest_of(**file);
-          if (!digested.ok()) return told("file", owner + "/" + below, digested.error());
+          if (!digested.ok()) return not_sent(digested.error().message);
           group.push_back({below, *digested});
-          return group.size() < kSyncFilesMax ? Result<>() : flush();
+          if (group.size() >= kSyncFilesMax) ended = flush();
+          return ended;
         },
         [&](const std::string& below, const std::string& why) {
           tell({"file", owner + "/" + mlflow_store::shown(below), why + "; it was not sent"});
-        }));
+        });
+    TRY(std::move(ended));
+    if (!walked.ok())
+      tell({kind, owner, walked.error().message + "; not all of its files were sent"});
     return flush();
+  }
+
+  /// A store may come from somebody else: what its rows point at is sent only where it is such a
+  /// folder as the client makes for a run or model.
+  static bool is_folder_of(const fs::path& folder, const std::string& owner) {
+    const fs::path path = folder.has_filename() ? folder : folder.parent_path();
+    std::error_code ignored;
+    return path.filename() == "artifacts" && path.parent_path().filename() == owner &&
+           !fs::is_symlink(path, ignored) && !fs::is_symlink(path.parent_path(), ignored);
+  }
+
+  /// The client encodes names once, and servers decode them twice.
+  static bool is_read_otherwise(const std::string& path) {
+    for (std::size_t at = path.find('%'); at != std::string::npos; at = path.find('%', at + 1)) {
+      const bool two = at + 2 < path.size() && std::isxdigit(static_cast<unsigned char>(path[at + 1])) &&
+                       std::isxdigit(static_cast<unsigned char>(path[at + 2]));
+      if (two) return true;
+    }
+    return false;
   }
 
   Result<> send_files(SyncFiles& files, const Folder& folder, const std::string& key,
@@ -724,9 +764,11 @@ class Syncer {
 
   Result<> upload(const SyncFiles& files, const Folder& folder, const std::string& key,
                   const LocalFile& file) {
-    const Fd fd = TRY(open_below(folder, file.path));
+    Result<Fd> opened = open_below(folder, file.path);
     struct stat now {};
-    if (fstat(fd.get(), &now) != 0) return system_error("cannot read it", errno);
+    if (!opened.ok()) return invalid(opened.error().message);  // a matter of this file alone
+    const Fd fd = std::move(*opened);
+    if (fstat(fd.get(), &now) != 0) return invalid("it can't be read any more");
     http::ClientRequest call =
         server_.request(http::Method::kPut, "/api/2.0/mlflow-artifacts/artifacts/" +
                                                 http::percent_encode(key + "/" + file.path, "/"));

@@ -21,7 +21,7 @@ Result<std::unique_ptr<db::Pool>> open_catalogue(const Arguments& arguments,
   db::PoolOptions options;
   options.read_only = true;
   Result<std::unique_ptr<db::Pool>> pool = db::Pool::open(uri, all_migrations(), metrics, options);
-  if (!pool.ok() && pool.error().code == Code::kMissing) {
+  if (!pool.ok() && pool.error().code == Code::kMissing && uri == catalogue_uri(folder)) {
     return missing("there is no catalogue at " + folder.string() +
                    " yet: run `slipway repro` or `slipway up` in this project first, or name the "
                    "folder with --state");

@@ -4,6 +4,7 @@
 
 #include "app/cli/common.h"
 #include "app/cli/verbs.h"
+#include "app/owner.h"
 #include "app/sync_client.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -34,8 +35,7 @@ Result<SyncRequest> request_of(const Arguments& arguments, const Surroundings& s
   request.url = flag(arguments, "to", variable("SLIPWAY_URL"));
   if (request.url.empty())
     return usage("name the server with --to http://HOST:PORT, or in SLIPWAY_URL");
-  if (!request.url.starts_with("http://") && !request.url.starts_with("https://"))
-    return usage("found --to " + request.url + ", expected http://HOST:PORT or https://HOST");
+  TRY(check_server_url(request.url, "--to"));
   while (request.url.ends_with('/')) request.url.pop_back();
   request.token = TRY(token_of(arguments, surroundings));
   return request;

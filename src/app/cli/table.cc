@@ -66,6 +66,8 @@ Arguments gathered(const Slots& slots) {
   }
   for (const auto& [name, value, option] : slots.values) {
     const bool given = option->count() > 0;
+    // A place that is named is meant, whatever server the environment names.
+    if (given && (name == "state" || name == "store")) unsetenv("SLIPWAY_URL");
     const std::string& text = given ? *value : from_environment(name);
     if (!text.empty())
       arguments.flags[name] = text;

@@ -526,6 +526,13 @@ def test_commands_go_to_the_server_or_to_the_catalogue(site, tmp_path):
         (tmp_path / "token").write_text(root + "\n")
         assert "carl" in slipway("users", "list", SLIPWAY_TOKEN_FILE=str(tmp_path / "token"), **away)
         assert "user.created" in slipway("events", SLIPWAY_TOKEN=root, **away)
+        # A place that is named is meant, whatever the environment says of a server.
+        other = tmp_path / "other"
+        slipway("users", "create", "olga", "--admin", "--state", other, SLIPWAY_TOKEN=root, input="a password of olga\n", **away)
+        assert slipway("users", "list", "--state", other, SLIPWAY_TOKEN=root, **away).splitlines() == ["olga  admin"]
+        assert "olga" not in slipway("users", "list", SLIPWAY_TOKEN=root, **away)
+        shown = slipway("events", check=False, **(away | {"SLIPWAY_URL": f"http://ann:s3cr3t@{server.address}"}))
+        assert shown.returncode == 2 and "SLIPWAY_TOKEN" in shown.stderr and "s3cr3t" not in shown.stderr
         nobody = slipway("events", check=False, **away)
         assert nobody.returncode == 3 and "SLIPWAY_TOKEN" in nobody.stderr
         denied = slipway("users", "list", SLIPWAY_TOKEN=token, check=False, **away)

@@ -301,6 +301,97 @@ def test_a_store_that_was_carried_elsewhere_finds_its_files_beside_it(server, tm
     assert report["sent"]["files"] == 2 and not report["notes"], report
 
 
+FILES = """
+import mlflow, sys
+mlflow.set_experiment("files")
+for name in ("first", "second"):
+    with mlflow.start_run(run_name=name) as run:
+        for text in ("a b.txt", "a%20b.txt", "big.txt", "sub/deep.txt", "percent%.txt"):
+            mlflow.log_text(f"{name} {text}", text)
+        print(run.info.run_id)
+"""
+
+
+def files_of(server, run_id):
+    root = server.state / "artifacts"
+    [folder] = root.glob(f"*/{run_id}/artifacts")
+    return {str(f.relative_to(folder)): f.read_text() for f in folder.rglob("*") if f.is_file()}
+
+
+@pytest.fixture
+def logged(tmp_path):
+    """Two runs with files: where their store is, their ids, their folders."""
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    ids = script(uri, FILES, cwd=tmp_path).split()
+    return uri, ids, [next((tmp_path / "mlruns").glob(f"*/{id}/artifacts")) for id in ids]
+
+
+def not_sent(report):
+    return {trouble["id"]: trouble["why"] for trouble in report["not_sent"]}
+
+
+def test_a_name_that_would_be_read_as_another_is_told_and_not_sent(server, logged):
+    uri, ids, _ = logged
+    status, report = sync(uri, server)
+    assert status == 3 and set(not_sent(report)) == {f"{id}/a%20b.txt" for id in ids}
+    for id, name in zip(ids, ("first", "second")):
+        assert files_of(server, id) == {text: f"{name} {text}" for text in ("a b.txt", "big.txt", "sub/deep.txt", "percent%.txt")}
+    status, report = sync(uri, server)
+    assert report["sent"] == NOTHING and set(not_sent(report)) == {f"{id}/a%20b.txt" for id in ids}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another user is needed who may not read")
+def test_what_cannot_be_read_is_told_and_keeps_nothing_else(server, logged, tmp_path):
+    uri, ids, folders = logged
+    (folders[0] / "big.txt").chmod(0)
+    (folders[1] / "sub").chmod(0)
+    for folder in tmp_path.parents:
+        if "pytest" in str(folder):
+            folder.chmod(folder.stat().st_mode | 0o055)
+    tmp_path.chmod(0o777)
+    (tmp_path / "mlflow.db").chmod(0o666)
+    binary = tmp_path / "slipway"
+    shutil.copy(BINARY, binary)
+    done = subprocess.run(["setpriv", "--reuid=65534", "--clear-groups", binary, "--json", "sync", uri, "--to", url(server)],
+                          cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 3, (done.stdout, done.stderr)
+    told = not_sent(json.loads(done.stdout))
+    assert "Permission denied" in told[f"{ids[0]}/big.txt"] and "sub" in told[ids[1]], told
+    assert "a b.txt" in files_of(server, ids[1]) and "sub/deep.txt" in files_of(server, ids[0])
+
+
+def test_only_folders_of_runs_are_sent_whatever_the_store_says(server, logged, tmp_path):
+    uri, ids, folders = logged
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "key").write_text("hush")
+    with sqlite3.connect(tmp_path / "mlflow.db") as db:
+        db.execute("update runs set artifact_uri = ? where run_uuid = ?", (f"file://{secret}", ids[0]))
+    shutil.rmtree(folders[1])
+    folders[1].symlink_to(secret)
+    status, report = sync(uri, server)
+    assert status == 3 and set(not_sent(report)) == set(ids) and report["sent"]["files"] == 0, report
+    assert all("no folder of it" in why for why in not_sent(report).values())
+    assert "hush" not in "".join(f.read_text() for f in (server.state / "artifacts").rglob("key"))
+
+
+def test_a_server_on_a_copy_of_its_state_knows_its_files(server, logged, tmp_path):
+    uri, ids, folders = logged
+    sync(uri, server)
+    assert server.stop() == 0
+    shutil.copytree(server.state, tmp_path / "copy")
+    copy = Server(tmp_path / "copy")
+    copy.start()
+    try:
+        (folders[0] / "big.txt").write_text("changed")
+        _, report = sync(uri, copy)
+        assert set(not_sent(report)) == {f"{id}/a%20b.txt" for id in ids} and report["sent"]["files"] == 1, report
+        assert files_of(copy, ids[0])["big.txt"] == "changed"
+    finally:
+        assert copy.stop() == 0
+        server.start()
+
+
 def test_a_large_run_is_sent_in_little_memory(server, tmp_path):
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     script(uri, TRAIN, 0, cwd=tmp_path)
