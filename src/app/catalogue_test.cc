@@ -47,8 +47,10 @@ TEST_F(CatalogueTest, ComesBackIntoTheStateFolder) {
 }
 
 TEST_F(CatalogueTest, IsItsOwnHoweverItIsWritten) {
-  for (const std::string path : {"/" + state_.string() + "/catalog.db",
-                                 state_.string() + "/../" + state_.filename().string() + "//catalog.db"}) {
+  const std::string paths[] = {
+      "/" + state_.string() + "/catalog.db",
+      state_.string() + "/../" + state_.filename().string() + "//catalog.db"};
+  for (const std::string& path : paths) {
     ASSERT_TRUE(keep_catalogue(state_, team_).ok());
     ASSERT_TRUE(keep_catalogue(state_, "sqlite://" + path).ok());
     EXPECT_TRUE(std::filesystem::is_empty(state_)) << path;
