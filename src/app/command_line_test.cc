@@ -60,7 +60,8 @@ TEST(CommandLine, SaysWhichOfDvcsCommandsComeLater) {
 // A command that comes must leave the list of those that come later.
 TEST(CommandLine, HasNoneOfThoseThatComeLater) {
   for (const Command& command : commands()) {
-    if (command.name == "import") continue;  // of MLflow's stores; that of dvc has the same name
+    // Of MLflow's stores, and about this program: those of dvc have the same names.
+    if (command.name == "import" || command.name == "doctor") continue;
     EXPECT_EQ(dvc::not_yet(command.name), std::nullopt) << command.name;
   }
 }
