@@ -13,9 +13,11 @@ WIRE(StoreFile, store)
 
 constexpr std::uint64_t kBytesMax = 64u << 10;
 
-std::filesystem::path file_of(const std::filesystem::path& state) { return state / "store.json"; }
-
 constexpr std::string_view kSqlite = "sqlite://";
+
+std::filesystem::path file_of(const std::filesystem::path& state) {
+  return state / "store.json";
+}
 
 /// However it is written: "//" and ".." count for nothing.
 bool is_own(const std::filesystem::path& state, const std::string& uri) {
@@ -30,7 +32,7 @@ bool is_own(const std::filesystem::path& state, const std::string& uri) {
 }  // namespace
 
 std::string catalogue_uri(const std::filesystem::path& state) {
-  return "sqlite://" + (state / "catalog.db").string();
+  return std::string(kSqlite) + (state / "catalog.db").string();
 }
 
 Result<std::string> catalogue_of(const std::filesystem::path& state, std::string_view named) {

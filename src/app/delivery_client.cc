@@ -17,7 +17,8 @@ Result<Json> look_here(const ProjectPlace& place, const Here& here) {
   db::PoolOptions options;
   options.read_only = true;
   std::unique_ptr<db::Pool> pool =
-      TRY(db::Pool::open(TRY(catalogue_of(place.state, place.store)), all_migrations(), metrics, options));
+      TRY(db::Pool::open(TRY(catalogue_of(place.state, place.store)), all_migrations(), metrics,
+                         options));
   std::unique_ptr<blob::Blobs> blobs = blob::open_memory();  // who looks needs none
   project::CurrentProject project;
   registry::Registry registry(*pool, clock);
@@ -29,7 +30,8 @@ Result<Json> do_here(const ProjectPlace& place, const Here& here) {
   SystemClock clock;
   std::unique_ptr<blob::Blobs> blobs = TRY(blob::open_folder(place.state / "artifacts"));
   project::CurrentProject project;
-  std::unique_ptr<db::Pool> pool = TRY(db::Pool::open(TRY(catalogue_of(place.state, place.store)), all_migrations(), metrics));
+  std::unique_ptr<db::Pool> pool =
+      TRY(db::Pool::open(TRY(catalogue_of(place.state, place.store)), all_migrations(), metrics));
   registry::Registry registry(*pool, clock);
   Result<Json> done = here({*pool, registry, *blobs, project, clock});
   pool.reset();

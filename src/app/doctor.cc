@@ -194,13 +194,11 @@ class Doctor {
       return add(problem("artifacts", where + " can't be read and written by this user",
                          "give it to the user that the server runs as"));
     // Not as a server opens it, which would tidy up there.
-    if (is_folder) return add(sampled(*some, where, [&](const std::string& key) {
-      std::error_code gone;
-      const bool is_there = blob::check_key(key).ok() && fs::is_regular_file(fs::path(where) / key, gone);
-      const auto bytes = is_there ? fs::file_size(fs::path(where) / key, gone) : 0;
-      return Result<std::optional<std::uint64_t>>(
-          is_there && !gone ? std::optional<std::uint64_t>(bytes) : std::nullopt);
-    }));
+    if (is_folder) {
+      return add(sampled(*some, where, [&](const std::string& key) {
+        return Result<std::optional<std::uint64_t>>(size_of_file(where, key));
+      }));
+    }
     const Result<std::unique_ptr<blob::Blobs>> blobs = open_artifacts(options, clock_);
     if (!blobs.ok()) return add(problem("artifacts", where + ": " + blobs.error().message, kReach));
     add(sampled(*some, where,
@@ -212,6 +210,13 @@ class Doctor {
 
   static constexpr char kReach[] =
       "is its address right, does it answer, and are its keys in the environment of this command?";
+
+  static std::optional<std::uint64_t> size_of_file(const fs::path& root, const std::string& key) {
+    std::error_code gone;
+    if (!blob::check_key(key).ok() || !fs::is_regular_file(root / key, gone)) return std::nullopt;
+    const std::uint64_t bytes = fs::file_size(root / key, gone);
+    return gone ? std::nullopt : std::optional(bytes);
+  }
 
   /// `size_of`: of the object of a key; nothing where there is none.
   static Finding sampled(

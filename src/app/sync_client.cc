@@ -484,7 +484,8 @@ class Syncer {
       reading.diverged = false;
     }
     work.seen.insert(key);
-    const Trail before = reading.digest.trail();
+    const bool begins = batch.series.empty() || batch.series.back().key != key;
+    const Trail before = begins ? reading.digest.trail() : Trail{};
     reading.digest.add(tracking::to_point(point.value, point.timestamp_ms, point.step));
     auto found = work.trails.find(key);
     const Trail known = found == work.trails.end() ? Trail{} : found->second;
@@ -495,7 +496,7 @@ class Syncer {
       return false;
     }
     if (reading.diverged) return false;
-    if (batch.series.empty() || batch.series.back().key != key) {
+    if (begins) {
       SyncSeries series;
       series.key = key;
       series.was_points = before.points;

@@ -104,19 +104,23 @@ Result<Json> look_at_windows(const Arguments& arguments, const Surroundings& sur
 
 int run_monitors(const Arguments& arguments, const Surroundings& surroundings) {
   if (arguments.positional.empty())
-    return print(look(arguments, surroundings, "/monitors", list_monitors), surroundings, [](const Json& all) {
-      return each(all, "monitors", monitor_text,
-                  "no monitors: slipway.yaml declares them, `slipway apply` makes them hold\n");
-    });
+    return print(
+        look(arguments, surroundings, "/monitors", list_monitors), surroundings,
+        [](const Json& all) {
+          return each(all, "monitors", monitor_text,
+                      "no monitors: slipway.yaml declares them, `slipway apply` makes them hold\n");
+        });
   WindowsRequest request = windows_of(arguments.positional.front());
   const auto limit = to_int64(flag(arguments, "limit", "20"));
   if (!limit) return report(usage("--limit takes a whole number"), surroundings);
   request.limit = *limit;
   request.verdicts = arguments.on("verdicts");
   const std::string& subject = arguments.positional.front();
-  return print(look_at_windows(arguments, surroundings, request, subject), surroundings, [](const Json& all) {
-                 return each(all, "windows", window_text, "no window of that was judged yet\n");
-               });
+  return print(
+      look_at_windows(arguments, surroundings, request, subject), surroundings,
+      [](const Json& all) {
+        return each(all, "windows", window_text, "no window of that was judged yet\n");
+      });
 }
 
 // --- incidents -----------------------------------------------------------------------------------
@@ -160,8 +164,8 @@ Result<Json> close_at_place(const Arguments& arguments, const Surroundings& surr
   place.state = state_folder(arguments, surroundings);
   place.store = flag(arguments, "store");
   const CloseRequest request{user_name(), flag(arguments, "reason")};
-  return delivery_at(place, "/incidents/" + http::percent_encode(id) + "/close", wire::encode(request),
-                     [&](const DeliveryWorld& world) {
+  return delivery_at(place, "/incidents/" + http::percent_encode(id) + "/close",
+                     wire::encode(request), [&](const DeliveryWorld& world) {
                        const UnixMs now = world.clock.now_ms();
                        return world.pool.write([&](db::Tx& tx) {
                          return close_incident_by_hand(tx, id, request, now);
@@ -185,9 +189,11 @@ int run_incidents(const Arguments& arguments, const Surroundings& surroundings) 
   IncidentsRequest request;
   request.open = arguments.on("open");
   return print(
-      look(arguments, surroundings, with_query("/incidents", {{"open", request.open ? "true" : ""}}),
+      look(arguments, surroundings,
+           with_query("/incidents", {{"open", request.open ? "true" : ""}}),
            [&](db::Tx& tx) { return list_incidents(tx, request); }),
-      surroundings, [](const Json& all) { return each(all, "incidents", incident_text, "no incidents\n"); });
+      surroundings,
+      [](const Json& all) { return each(all, "incidents", incident_text, "no incidents\n"); });
 }
 
 std::vector<Flag> with_catalogue(std::vector<Flag> flags) {

@@ -35,7 +35,7 @@ Result<SyncRequest> request_of(const Arguments& arguments, const Surroundings& s
   request.url = flag(arguments, "to", variable("SLIPWAY_URL"));
   if (request.url.empty())
     return usage("name the server with --to http://HOST:PORT, or in SLIPWAY_URL");
-  TRY(check_server_url(request.url, "--to"));
+  TRY(check_server_url(request.url, arguments.on("to") ? "--to" : "SLIPWAY_URL"));
   while (request.url.ends_with('/')) request.url.pop_back();
   request.token = TRY(token_of(arguments, surroundings));
   return request;
