@@ -104,13 +104,18 @@ Error negative_time(const tracking::Metric& metric, const std::string& path) {
                  "). Timestamp must be a nonnegative long (64-bit integer) ");
 }
 
-/// Most keys are short and plain: nothing is put together unless something is wrong.
+/// Most keys are short and plain, "loss" or "val/top-5 acc.": words of a path, none of which begins
+/// with a dot. check_name() takes all of these, and nothing is put together for them.
 bool is_plain_name(std::string_view name) {
   if (name.empty() || name.size() > kKeyMax) return false;
-  return std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '-';
-  });
+  bool begins = true;
+  for (const char c : name) {
+    const bool is_word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                         (c >= '0' && c <= '9') || c == '_' || c == '-';
+    if (begins ? !is_word : !is_word && c != '.' && c != ' ' && c != '/') return false;
+    begins = c == '/';
+  }
+  return !begins;
 }
 
 Result<> check_metric(const tracking::Metric& metric, const std::string& path) {

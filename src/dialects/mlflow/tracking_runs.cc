@@ -293,6 +293,7 @@ Result<Response> search(Tracking& tracking, Request& request) {
   query.order = TRY(to_order(call.order_by, kRunSearch));
   query.view = TRY(to_view(call.run_view_type, "run_view_type"));
   query.limit = static_cast<int>(call.max_results);
+  query.of_series = tracking::OfSeries::kLatest;
   const std::int64_t offset = TRY(start_page(call, query));
   tracking::RunPage page = TRY(tracking.search(query));
   SearchRunsReply reply;

@@ -60,6 +60,20 @@ constexpr char kChangeSeries[] =
 
 using SeriesByKey = std::unordered_map<std::string_view, SeriesRow*>;
 
+constexpr std::size_t kFindAllFrom = 64;  // rows
+constexpr char kCountAll[] =
+    "select count(*) from (select 1 from metric_series where run = ? limit ?) as some";
+constexpr char kFindAll[] =
+    "select id, key, " SERIES_COLUMNS " from metric_series where run = ? order by key";
+
+/// Whether a run has hardly more series than are wanted, so that looking at them all is less work
+/// than looking each of them up. Not where every question is a trip of its own.
+Result<bool> are_most(db::Tx& tx, std::int64_t run, std::size_t wanted) {
+  if (wanted < kFindAllFrom || tx.engine() != db::Engine::kSqlite) return false;
+  const auto most = static_cast<std::int64_t>(2 * wanted);
+  return TRY(tx.one<std::int64_t>(kCountAll, run, most + 1)).value_or(0) <= most;
+}
+
 /// Fills in the rows that exist.
 Result<> find_series(db::Tx& tx, std::int64_t run, std::span<SeriesRow> rows) {
   std::vector<std::string> keys;  // what the map's views see, while the rows are read into
@@ -67,6 +81,12 @@ Result<> find_series(db::Tx& tx, std::int64_t run, std::span<SeriesRow> rows) {
   SeriesByKey by_key;
   by_key.reserve(rows.size());
   for (SeriesRow& row : rows) by_key.emplace(keys.emplace_back(row.key), &row);
+  if (TRY(are_most(tx, run, rows.size()))) {
+    return tx.query(kFindAll, {db::Value(run)}, [&](const db::Columns& columns) -> Result<> {
+      auto found = by_key.find(columns.text(1));
+      return found == by_key.end() ? Result<>() : db::read_row(columns, *found->second);
+    });
+  }
   const std::size_t at_once = rows.size() == 1 ? 1 : kFoundAtOnce;
   std::vector<std::vector<db::Value>> lists;
   for (std::size_t at = 0; at < keys.size(); at += at_once) {

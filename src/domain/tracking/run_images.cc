@@ -171,7 +171,9 @@ auto RunImages::look(const RunQuery& query, const std::vector<ColumnName>& more,
 Result<std::optional<std::vector<Run>>> RunImages::search(const RunQuery& query) {
   return look(
       query, {}, [&](const std::vector<RunImage>& seen) { return find_runs(seen, query); },
-      [](db::Tx& tx, std::vector<std::int64_t> keys) { return read_runs(tx, keys); });
+      [&](db::Tx& tx, std::vector<std::int64_t> keys) {
+        return read_runs(tx, keys, needed_of_series(query));
+      });
 }
 
 namespace {

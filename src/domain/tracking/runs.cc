@@ -4,6 +4,7 @@
 #include "domain/tracking/trash.h"
 #include "graph/graph.h"
 #include "graph/kinds.h"
+#include "io/db/put.h"
 
 namespace slipway::tracking {
 namespace {
@@ -68,68 +69,82 @@ Result<RunRow> find_row(db::Tx& tx, const std::string& run_id) {
   return std::move(*row);
 }
 
-using RunsByKey = std::unordered_map<std::int64_t, Run*>;
+using Keys = std::span<const std::int64_t>;
 
-/// Hands each row to `add` with its run, which its first column names. A page of searched runs is
-/// some ten thousand of these rows, so they are read where they go, column by column.
-template <class Add>
-Result<> each_row(db::Tx& tx, const std::string& sql, const RunsByKey& runs, Add add) {
-  std::int64_t key = 0;
-  Run* run = nullptr;
-  return tx.query(
-      sql, {},
-      [&](const db::Columns& columns) -> Result<> {
-        const std::int64_t next = columns.int64(0);  // rows come run by run
-        if (run == nullptr || next != key) run = runs.at(key = next);
-        add(*run, columns);
-        return {};
-      },
-      /*cache=*/false);
-}
-
+/// Runs of a page mostly have about as many of them as the run before.
 template <class T>
-T& add_one(std::vector<T>& list) {
-  constexpr std::size_t kFirst = 16;
-  if (list.empty()) list.reserve(kFirst);
-  return list.emplace_back();
+class Adder {
+ public:
+  T& operator()(std::vector<T>& list) {
+    if (list.empty()) list.reserve(last_ + kMore);
+    T& one = list.emplace_back();
+    last_ = list.size();
+    return one;
+  }
+
+ private:
+  static constexpr std::size_t kMore = 8;
+  std::size_t last_ = 0;
+};
+
+/// Reads what lies below runs[i], whose key is keys[i], into its list. A page of searched runs is
+/// some ten thousand of these rows, so they are read where they go, column by column.
+template <class T, class Read>
+Result<> each_row(db::Tx& tx, std::string_view sql, Keys keys, std::span<Run> runs,
+                  std::vector<T> Run::*list, Read read) {
+  std::vector<std::vector<db::Value>> lists;
+  lists.reserve(keys.size());
+  for (const std::int64_t key : keys) lists.push_back({db::Value(key)});
+  Adder<T> add;
+  return db::ask_each(tx, sql, lists,
+                      [&](std::size_t i, const db::Columns& columns) -> Result<> {
+                        read(add(runs[i].*list), columns);
+                        return {};
+                      });
 }
 
 constexpr char kLatest[] =
-    "select run, key, value, is_nan, timestamp_ms, step, points, min_value, max_value, first_step, "
-    "last_step from metric_series";
-void add_latest(Run& run, const db::Columns& columns) {
-  SeriesHead& head = add_one(run.metrics);
-  head.key = columns.text(1);
-  head.timestamp_ms = columns.int64(4);
-  head.step = columns.int64(5);
-  head.value = value_of({head.timestamp_ms, head.step, columns.real(2), columns.int64(3) != 0});
-  head.points = columns.int64(6);
-  if (!columns.is_null(7)) head.min = columns.real(7);
-  if (!columns.is_null(8)) head.max = columns.real(8);
-  head.first_step = columns.int64(9);
-  head.last_step = columns.int64(10);
+    "select key, value, is_nan, timestamp_ms, step from metric_series where run = ? order by key";
+constexpr char kLatestAndAll[] =
+    "select key, value, is_nan, timestamp_ms, step, points, min_value, max_value, first_step, "
+    "last_step from metric_series where run = ? order by key";
+
+void read_latest(SeriesHead& head, const db::Columns& columns) {
+  head.key = columns.text(0);
+  head.timestamp_ms = columns.int64(3);
+  head.step = columns.int64(4);
+  head.value = value_of({head.timestamp_ms, head.step, columns.real(1), columns.int64(2) != 0});
+}
+
+void read_latest_and_all(SeriesHead& head, const db::Columns& columns) {
+  read_latest(head, columns);
+  head.points = columns.int64(5);
+  if (!columns.is_null(6)) head.min = columns.real(6);
+  if (!columns.is_null(7)) head.max = columns.real(7);
+  head.first_step = columns.int64(8);
+  head.last_step = columns.int64(9);
 }
 
 /// What lies below the runs with these keys.
-Result<> add_data(db::Tx& tx, const std::string& keys, const RunsByKey& runs) {
-  const std::string where = " where run in (" + keys + ") order by run, key";
-  TRY(each_row(tx, kLatest + where, runs, add_latest));
-  TRY(each_row(tx, "select run, key, value from run_params" + where, runs,
-               [](Run& run, const db::Columns& columns) {
-                 Param& param = add_one(run.params);
-                 param.key = columns.text(1);
-                 param.value = columns.text(2);
-               }));
-  TRY(each_row(tx, "select run, key, value from run_tags" + where, runs,
-               [](Run& run, const db::Columns& columns) {
-                 Tag& tag = add_one(run.tags);
-                 tag.key = columns.text(1);
-                 tag.value = columns.text(2);
-               }));
-  return add_inputs(tx, keys, runs);
+Result<> add_data(db::Tx& tx, Keys keys, std::span<Run> runs, OfSeries of_series) {
+  const auto read_pair = [](auto& pair, const db::Columns& columns) {
+    pair.key = columns.text(0);
+    pair.value = columns.text(1);
+  };
+  if (of_series == OfSeries::kLatest)
+    TRY(each_row(tx, kLatest, keys, runs, &Run::metrics, read_latest));
+  else
+    TRY(each_row(tx, kLatestAndAll, keys, runs, &Run::metrics, read_latest_and_all));
+  TRY(each_row(tx, "select key, value from run_params where run = ? order by key", keys, runs,
+               &Run::params, read_pair));
+  TRY(each_row(tx, "select key, value from run_tags where run = ? order by key", keys, runs,
+               &Run::tags, read_pair));
+  std::unordered_map<std::int64_t, Run*> by_key;
+  for (std::size_t i = 0; i < keys.size(); ++i) by_key[keys[i]] = &runs[i];
+  return add_inputs(tx, to_list(keys), by_key);
 }
 
-Result<> add_rows(db::Tx& tx, std::span<const std::int64_t> keys, std::vector<Run>& runs) {
+Result<> add_rows(db::Tx& tx, Keys keys, std::vector<Run>& runs, OfSeries of_series) {
   const std::string list = to_list(keys);
   std::unordered_map<std::int64_t, RunInfo> infos;
   TRY(tx.query(
@@ -143,10 +158,8 @@ Result<> add_rows(db::Tx& tx, std::span<const std::int64_t> keys, std::vector<Ru
       },
       /*cache=*/false));
   const std::size_t first = runs.size();
-  RunsByKey by_key;
   for (std::int64_t key : keys) runs.emplace_back().info = std::move(infos[key]);
-  for (std::size_t i = 0; i < keys.size(); ++i) by_key[keys[i]] = &runs[first + i];
-  return add_data(tx, list, by_key);
+  return add_data(tx, keys, std::span(runs).subspan(first), of_series);
 }
 
 Error wrong_state(const std::string& run_id) {
@@ -211,12 +224,13 @@ Result<Run> read_run(db::Tx& tx, const std::string& run_id) {
   return std::move(runs.front());
 }
 
-Result<std::vector<Run>> read_runs(db::Tx& tx, std::span<const std::int64_t> keys) {
+Result<std::vector<Run>> read_runs(db::Tx& tx, Keys keys, OfSeries of_series) {
   constexpr std::size_t kKeysMax = 500;  // in one statement
   std::vector<Run> runs;
   runs.reserve(keys.size());
   for (std::size_t from = 0; from < keys.size(); from += kKeysMax) {
-    TRY(add_rows(tx, keys.subspan(from, std::min(kKeysMax, keys.size() - from)), runs));
+    TRY(add_rows(tx, keys.subspan(from, std::min(kKeysMax, keys.size() - from)), runs,
+                 of_series));
   }
   return runs;
 }

@@ -442,6 +442,13 @@ std::vector<Ordering> full_order(const RunQuery& query) {
   return order;
 }
 
+OfSeries needed_of_series(const RunQuery& query) {
+  const bool by_part = std::any_of(
+      query.order.begin(), query.order.end(),
+      [](const Ordering& ordering) { return ordering.field == Field::kMetricPart; });
+  return by_part ? OfSeries::kAll : query.of_series;
+}
+
 RunPlace place_of(const Run& run, const RunQuery& query) {
   RunPlace place;
   for (const Ordering& ordering : full_order(query)) {

@@ -76,7 +76,11 @@ struct RunQuery {
   /// Only runs behind this place: a page that starts where the one before it ended, however many
   /// runs came since, and costs no more than the first.
   std::optional<RunPlace> after;
+  /// Of the runs found. What they are ordered by is there in any case.
+  OfSeries of_series = OfSeries::kAll;
 };
+/// query.of_series, or more where the order is by more.
+OfSeries needed_of_series(const RunQuery& query);
 /// The order of a query with what it is ordered by when its own terms tell no difference.
 std::vector<Ordering> full_order(const RunQuery& query);
 /// The place of a run in the order of a query.

@@ -193,6 +193,21 @@ TEST_P(SearchTest, PartsOfASeriesAreThoseOfAllItsPoints) {
   EXPECT_EQ(ordered({{Field::kMetricPart, "m.min", true}}), "abcd");
 }
 
+TEST_P(SearchTest, OnlyTheLatestPointOfASeriesIsReadWhereThatIsEnough) {
+  ASSERT_TRUE(log(ids_[0], std::vector<Metric>{{"m", 7, 2, 1}, {"m", 4, 3, 2}}).ok());
+  RunQuery query;
+  query.experiments = {0};
+  query.where = {{Field::kMetric, "m", Op::kEqual, 4.0}};
+  query.of_series = OfSeries::kLatest;
+  const auto series = [&] { return tracking_->search(query)->runs.at(0).metrics.at(0); };
+  EXPECT_EQ(series().value, 4);
+  EXPECT_EQ(series().step, 2);
+  EXPECT_EQ(series().points, 0);
+  query.order = {{Field::kMetricPart, "m.max", true}};
+  EXPECT_EQ(series().points, 3);
+  EXPECT_EQ(series().max, 7);
+}
+
 TEST_P(SearchTest, PagesJoin) {
   RunQuery query;
   query.order = {{Field::kMetric, "m", true}};

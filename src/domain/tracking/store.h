@@ -52,7 +52,8 @@ Result<> delete_experiment_tag(db::Tx& tx, std::int64_t id, const std::string& k
 Result<RunInfo> read_run_info(db::Tx& tx, const std::string& run_id);
 Result<Run> read_run(db::Tx& tx, const std::string& run_id);
 /// In the order of `keys`, without models_used.
-Result<std::vector<Run>> read_runs(db::Tx& tx, std::span<const std::int64_t> keys);
+Result<std::vector<Run>> read_runs(db::Tx& tx, std::span<const std::int64_t> keys,
+                                   OfSeries of_series = OfSeries::kAll);
 /// `run` with its id and name.
 Result<Run> create_run(db::Tx& tx, const NewRun& run, const std::string& run_id, const Actor& actor,
                        UnixMs now_ms);

@@ -240,7 +240,7 @@ Result<RunPage> Tracking::search(const RunQuery& query) {
   }
   return pool_.read([&](db::Tx& tx) -> Result<RunPage> {
     std::vector<std::int64_t> keys = TRY(read_keys(tx, sql));
-    return to_page(&RunPage::runs, TRY(read_runs(tx, keys)), limit);
+    return to_page(&RunPage::runs, TRY(read_runs(tx, keys, needed_of_series(query))), limit);
   });
 }
 Result<HistoryPage> Tracking::history(const std::string& run_id, const std::string& key,

@@ -358,6 +358,34 @@ TEST_P(TrackingTest, RequestsWrittenTogetherAreAsIfOneAfterTheOther) {
   EXPECT_EQ(*sums, (std::vector<std::string>{"accuracy 6 3 1 0", "loss 7 3 0 7"}));
 }
 
+/// Of every so-manieth of so many keys.
+std::vector<Metric> a_point_of_each(int keys, int every, double value) {
+  std::vector<Metric> metrics;
+  for (int i = 0; i < keys; i += every) {
+    metrics.push_back({"k" + std::to_string(i), value, 1, static_cast<std::int64_t>(value)});
+  }
+  return metrics;
+}
+
+TEST_P(TrackingTest, EverySeriesOfABatchIsFoundInRunsOfFewAndOfManySeries) {
+  const std::string id = run();
+  ASSERT_TRUE(log(id, a_point_of_each(100, 1, 1)).ok());   // none is there
+  ASSERT_TRUE(log(id, a_point_of_each(100, 1, 2)).ok());   // all are
+  ASSERT_TRUE(log(id, a_point_of_each(150, 1, 3)).ok());   // some are
+  ASSERT_TRUE(log(id, a_point_of_each(150, 2, 4)).ok());   // with others beside them
+  ASSERT_TRUE(log(id, a_point_of_each(1000, 1, 5)).ok());
+  ASSERT_TRUE(log(id, a_point_of_each(1000, 10, 6)).ok());  // with very many
+  const tracking::Run found = read(id);
+  ASSERT_EQ(found.metrics.size(), 1000u);
+  for (const SeriesHead& series : found.metrics) {
+    const int i = std::stoi(series.key.substr(1));
+    const int points = 1 + 2 * (i < 100) + (i < 150) + (i < 150 && i % 2 == 0) + (i % 10 == 0);
+    ASSERT_EQ(series.points, points) << series.key;
+    ASSERT_EQ(series.value, i % 10 == 0 ? 6 : 5) << series.key;
+    ASSERT_EQ(history(id, series.key).size(), static_cast<std::size_t>(points)) << series.key;
+  }
+}
+
 TEST_P(TrackingTest, AHistoryHasEachPointOnceInItsOrder) {
   const std::string id = run();
   ASSERT_TRUE(log(id, std::vector<Metric>{{"m", 3, 20, 1}, {"m", 1, 10, 2}, {"n", 9, 9, 9}}).ok());

@@ -34,6 +34,9 @@ struct SeriesHead : Metric {
   std::int64_t first_step = 0, last_step = 0;
 };
 
+/// How much of a SeriesHead is wanted: a page of runs has thousands of them.
+enum class OfSeries { kAll, kLatest };  // kLatest: the rest is left as it is made
+
 struct Experiment {
   std::int64_t id = 0;
   std::string name;

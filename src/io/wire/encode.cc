@@ -32,7 +32,7 @@ class Writer final : public Codec {
 
   void member(std::string_view key, void* target, Visit visit, bool present, bool empty) override {
     if (!present || (empty && style_.omit_empty)) return;
-    write_key(key);
+    write_name(key);
     visit(*this, target);
   }
 
@@ -72,6 +72,13 @@ class Writer final : public Codec {
     separate();
     append_quoted(out_, key, style_.ascii);
     out_ += style_.indent > 0 ? ": " : ":";
+  }
+  /// A name of the source code's, in which nothing is to be escaped.
+  void write_name(std::string_view name) {
+    separate();
+    out_ += '"';
+    out_ += name;
+    out_ += style_.indent > 0 ? "\": " : "\":";
   }
   void open(char bracket) {
     out_ += bracket;
