@@ -120,6 +120,10 @@ TEST(Kernels, CountStepsAndTheLeast) {
   EXPECT_EQ(steps.repeats, 4);
   EXPECT_EQ(count_steps(values.data(), 1, 2).descents, 1);
   EXPECT_EQ(count_steps(values.data(), 0, 2).repeats, 0);
+  constexpr std::int64_t kBig = std::int64_t{1} << 53;  // as doubles all of these are the same
+  const std::vector<std::int64_t> wholes = {kBig, kBig + 1, kBig, kBig};
+  EXPECT_EQ(count_steps(wholes.data(), wholes.size(), kBig).descents, 1);
+  EXPECT_EQ(count_steps(wholes.data(), wholes.size(), kBig).repeats, 2);
   std::vector<std::uint8_t> bytes(256, 9);
   for (std::size_t place : {0u, 63u, 64u, 255u}) {
     bytes[place] = 3;

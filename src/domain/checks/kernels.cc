@@ -42,6 +42,17 @@ std::size_t pack_runs(const Value* values, const std::uint64_t* valid, std::size
   return n;
 }
 
+template <class Value>
+SLIPWAY_INLINE Steps steps_of(const Value* values, std::size_t n, Value before) {
+  if (n == 0) return {};
+  std::int64_t descents = values[0] < before, repeats = values[0] == before;
+  for (std::size_t i = 1; i < n; ++i) {
+    descents += values[i] < values[i - 1];
+    repeats += values[i] == values[i - 1];
+  }
+  return {descents, repeats};
+}
+
 /// The cell of a value, which has to be finite. Ascending in it, as each operation is.
 SLIPWAY_INLINE std::int32_t cell_of(double value, double low, double scale) {
   constexpr double kLast = Grid::kCells - 1;
@@ -191,13 +202,11 @@ SLIPWAY_WIDE void count_bins(const double* values, std::size_t n, const double* 
 }
 
 SLIPWAY_WIDE Steps count_steps(const double* values, std::size_t n, double before) {
-  if (n == 0) return {};
-  std::int64_t descents = values[0] < before, repeats = values[0] == before;
-  for (std::size_t i = 1; i < n; ++i) {
-    descents += values[i] < values[i - 1];
-    repeats += values[i] == values[i - 1];
-  }
-  return {descents, repeats};
+  return steps_of(values, n, before);
+}
+
+SLIPWAY_WIDE Steps count_steps(const std::int64_t* values, std::size_t n, std::int64_t before) {
+  return steps_of(values, n, before);
 }
 
 SLIPWAY_WIDE void hash_all(const std::int64_t* values, std::size_t n, std::uint64_t* hashes) {

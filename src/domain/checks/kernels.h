@@ -60,6 +60,7 @@ struct Steps {
 /// How many values are smaller than, and how many equal to, the one before; `before` is before the
 /// first.
 Steps count_steps(const double* values, std::size_t n, double before);
+Steps count_steps(const std::int64_t* values, std::size_t n, std::int64_t before);
 
 /// hash_of() of each value (stable_hash.h).
 void hash_all(const std::int64_t* values, std::size_t n, std::uint64_t* hashes);

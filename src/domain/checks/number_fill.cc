@@ -46,11 +46,12 @@ class NumberFill final : public ColumnFill {
     Cells cells = view.type == Type::kReal ? reals_of(view, rows) : integers_of(view, rows);
     profile_.moments.add(cells.values, cells.sum);
     if (profile_.quantiles) profile_.quantiles->add(cells.values);
-    if (profile_.order) add_order(cells.values);
+    if (profile_.order) add_order(cells);
     if (profile_.distinct || counts_values() || plan_->unique) add_values(cells);
     add_bins(cells.values);
+    const bool exactly = are_beyond_doubles(cells);
     for (RuleCounter& rule : rules_) {
-      if (!rule.all_keep(cells.values)) count_rule(rule, cells);
+      if (exactly || !rule.all_keep(cells.values)) count_rule(rule, cells, exactly);
     }
   }
 
@@ -183,22 +184,43 @@ class NumberFill final : public ColumnFill {
     tally_.clear();
   }
 
-  void add_order(std::span<const double> values) {
+  void add_order(const Cells& cells) {
+    const std::span<const double> values = cells.values;
     if (values.empty()) return;
     Order& order = *profile_.order;
-    if (order.n == 0) order.first = order.last = values.front();
-    // The first value has none before it; later chunks go on from the last one.
-    const Steps steps = count_steps(values.data(), values.size(), order.last);
+    if (order.n == 0) order.first = values.front();
+    const Steps steps = cells.integers != nullptr
+                            ? steps_from(cells.integers, values.size(), last_whole_)
+                            : steps_from(values.data(), values.size(), order.last);
     order.descents += steps.descents;
     order.repeats += steps.repeats;
-    if (order.n == 0) --order.repeats;  // the first one was compared with itself
     order.last = values.back();
     order.n += static_cast<std::int64_t>(values.size());
   }
 
-  void count_rule(RuleCounter& rule, Cells& cells) {
+  /// The first value has none before it; later chunks go on from the last one.
+  template <class T>
+  Steps steps_from(const T* values, std::size_t n, T& last) {
+    const bool is_first = profile_.order->n == 0;
+    Steps steps = count_steps(values, n, is_first ? values[0] : last);
+    if (is_first) --steps.repeats;  // the first one was compared with itself
+    last = values[n - 1];
+    return steps;
+  }
+
+  /// Whether a whole number so far is one that doubles have no place for. Called after moments.
+  bool are_beyond_doubles(const Cells& cells) const {
+    constexpr double kEnd = 0x1p53;
+    const Moments& moments = profile_.moments;
+    return cells.integers != nullptr && moments.n > 0 &&
+           (moments.max >= kEnd || moments.min <= -kEnd);
+  }
+
+  void count_rule(RuleCounter& rule, Cells& cells, bool exactly) {
     for (std::size_t i = 0; i < cells.values.size(); ++i) {
-      if (!rule.keeps(cells.values[i])) rule.broken(cells.view, row_of(cells, i), profile_.rows);
+      const bool keeps =
+          exactly ? rule.keeps_whole(cells.integers[i]) : rule.keeps(cells.values[i]);
+      if (!keeps) rule.broken(cells.view, row_of(cells, i), profile_.rows);
     }
   }
 
@@ -235,6 +257,7 @@ class NumberFill final : public ColumnFill {
     return bins.are_even() ? std::optional(std::move(bins)) : std::nullopt;
   }
 
+  std::int64_t last_whole_ = 0;  // for the order
   bool own_bins_ = false;
   std::vector<double> early_;  // until there are enough to tell own bins
   Tally<NumberKey> tally_;     // of what `frequent` holds

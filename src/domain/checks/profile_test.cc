@@ -278,6 +278,57 @@ TEST(Profile, OfWholeNumbersIsTheSameWhetherTheyAreLookedAtOnceOrEachTime) {
   }
 }
 
+/// As an answer that is worked out in whole numbers.
+struct Judged {
+  std::int64_t outside = 0, not_allowed = 0, no_multiples = 0, descents = 0, repeats = 0;
+};
+
+TEST(Profile, OfWholeNumbersThatNoDoubleHoldsIsExact) {
+  constexpr std::int64_t kMiddle = 1'764'230'400'000'000'000;  // a time in nanoseconds
+  const std::int64_t low = kMiddle - 256, high = kMiddle + 256;  // these are doubles
+  const std::vector<std::int64_t> allowed = {kMiddle + 1, kMiddle + 3, kMiddle - 100};
+  Plan plan;
+  ColumnPlan& asked = plan.columns.emplace_back();
+  asked.column = "v";
+  asked.order = true;
+  const auto real = [](std::int64_t n) { return static_cast<double>(n); };
+  OneOf one_of;
+  for (const std::int64_t n : allowed) one_of.values.insert(std::to_string(n));
+  asked.rules = {{"range", WithinRange{real(low), real(high), false, true}},
+                 {"domain", one_of},
+                 {"multiple", MultipleOf{7}}};
+  std::mt19937_64 random(12);
+  std::vector<std::int64_t> values;
+  for (int i = 0; i < 5000; ++i)
+    values.push_back(kMiddle - 300 + static_cast<std::int64_t>(random() % 600));
+  Judged expected;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    expected.outside += values[i] < low || values[i] >= high;
+    expected.not_allowed += std::count(allowed.begin(), allowed.end(), values[i]) == 0;
+    expected.no_multiples += values[i] % 7 != 0;
+    if (i == 0) continue;
+    expected.descents += values[i] < values[i - 1];
+    expected.repeats += values[i] == values[i - 1];
+  }
+  Profiler profiler(plan, {{"v", Type::kInteger}});
+  for (std::size_t at = 0; at < values.size(); at += 1000) {
+    ColumnView view;
+    view.type = Type::kInteger;
+    view.integers = values.data() + at;
+    table::Chunk chunk;
+    chunk.rows = 1000;
+    chunk.columns = {view};
+    profiler.add(chunk);
+  }
+  const ColumnProfile column = profiler.profile().columns.at(0);
+  EXPECT_EQ(column.rules.at("range").violations, expected.outside);
+  EXPECT_EQ(column.rules.at("domain").violations, expected.not_allowed);
+  EXPECT_EQ(column.rules.at("multiple").violations, expected.no_multiples);
+  EXPECT_EQ(column.order->descents, expected.descents);
+  EXPECT_EQ(column.order->repeats, expected.repeats);
+  EXPECT_GT(expected.repeats, 0);
+}
+
 TEST(Profile, OfRealsLeavesOutWhatIsNotFiniteAndKnowsOneZero) {
   std::mt19937_64 random(8);
   constexpr double kInfinity = std::numeric_limits<double>::infinity();

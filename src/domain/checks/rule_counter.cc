@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "base/text.h"
 #include "domain/checks/cell_text.h"
@@ -32,6 +33,28 @@ bool TextSet::contains(std::string_view text, std::uint64_t hash) const {
   return false;
 }
 
+namespace {
+
+/// "9007199254740993", "1e18".
+std::optional<std::int64_t> to_whole(std::string_view text) {
+  if (auto whole = to_int64(text)) return whole;
+  constexpr double kEnd = 0x1p63;
+  const std::optional<double> number = to_double(text);
+  const bool is_whole = number && std::trunc(*number) == *number && std::abs(*number) < kEnd;
+  return is_whole ? std::optional(static_cast<std::int64_t>(*number)) : std::nullopt;
+}
+
+/// Exact: a long double holds every double and every whole number of 64 bits.
+bool is_within(std::int64_t value, const WithinRange& range) {
+  static_assert(std::numeric_limits<long double>::digits >= 64);
+  const auto exact = static_cast<long double>(value);
+  const bool low = range.min && (range.min_open ? exact <= *range.min : exact < *range.min);
+  const bool high = range.max && (range.max_open ? exact >= *range.max : exact > *range.max);
+  return !low && !high;
+}
+
+}  // namespace
+
 RuleCounter::RuleCounter(const NamedRule& rule, Type type, bool confidential)
     : id_(rule.id), rule_(&rule.rule), confidential_(confidential) {
   const auto* multiple = std::get_if<MultipleOf>(rule_);
@@ -52,6 +75,7 @@ void RuleCounter::take(const OneOf& set, Type type) {
       numbers_.insert(value == "true" ? 1 : 0);
     else if (auto number = to_double(value))
       numbers_.insert(*number);
+    if (auto whole = to_whole(value)) wholes_.insert(*whole);
   }
 }
 
@@ -77,6 +101,17 @@ bool RuleCounter::keeps(double value) const {
     return std::abs(times - std::round(times)) <= 1e-9 * std::max(1.0, std::abs(times));
   }
   return true;
+}
+
+bool RuleCounter::keeps_whole(std::int64_t value) const {
+  if (idle_) return true;
+  if (const auto* range = std::get_if<WithinRange>(rule_)) return is_within(value, *range);
+  if (std::holds_alternative<OneOf>(*rule_)) return wholes_.contains(value);
+  constexpr double kStepMax = 0x1p53;
+  const double step = std::abs(std::get<MultipleOf>(*rule_).step);
+  if (std::trunc(step) != step || step > kStepMax || step == 0)
+    return keeps(static_cast<double>(value));
+  return value % static_cast<std::int64_t>(step) == 0;
 }
 
 bool RuleCounter::keeps(std::string_view text, std::uint64_t hash) const {

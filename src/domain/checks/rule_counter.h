@@ -36,6 +36,8 @@ class RuleCounter {
   /// Whether nothing among `values` can break the rule, found out quickly.
   bool all_keep(std::span<const double> values) const;
   bool keeps(double value) const;
+  /// The same of a whole number that no double may hold.
+  bool keeps_whole(std::int64_t value) const;
   /// Whether keeps() of a text wants its hash.
   bool wants_hash() const { return std::holds_alternative<OneOf>(*rule_); }
   /// `hash` is that of the text where it is wanted.
@@ -53,6 +55,7 @@ class RuleCounter {
   bool idle_ = false;  // no number breaks it
   double min_ = 0, max_ = 0;
   std::unordered_set<double> numbers_;
+  std::unordered_set<std::int64_t> wholes_;  // those of them that are
   TextSet allowed_;
   RuleCount count_;
 };
