@@ -310,15 +310,17 @@ def test_what_a_person_does_holds_once_whoever_dies(hand):
     hand.candidate(3)
     assert hand.newest()["waiting"]
     hand.dies("event.rollout.rollback_asked", here + "rollback", {"reason": "no"})
+    assert [hand.newest()[what] for what in ("version", "phase", "waiting")] == [3, "shadowing", False]
+    hand.asks(here + "rollback", {"reason": "nor this"})
     shown = hand.loop.phase(hand.loop.deployment)
-    assert {one["version"]: one["phase"] for one in shown["rollouts"]} == {3: "superseded", 2: "rolled_back", 1: "live"}
+    assert {one["version"]: one["phase"] for one in shown["rollouts"]} == {3: "rolled_back", 2: "rolled_back", 1: "live"}
     hand.dies("event.model_version.released", "/models/tiny/versions/2/release")
     hand.dies("event.rollout.requested", here + "deploy", {"version": 2})
     hand.dies("event.rollout.promotion_asked", here + "promote", {"reason": "sure"})
     assert hand.loop.phase(hand.loop.deployment)["stable"] == 2
     hand.dies("event.deployment.rolled_back", here + "rollback", {"reason": "not sure"})
     shown = hand.loop.phase(hand.loop.deployment)
-    assert (shown["stable"], [one["version"] for one in shown["quarantine"]]) == (1, [2])
+    assert (shown["stable"], [one["version"] for one in shown["quarantine"]]) == (1, [2, 3])
     hand.dies("event.model_version.approved", "/models/tiny/versions/1/approve", {"reason": "seen"})
     hand.dies("event.model_version.disapproved", "/models/tiny/versions/1/disapprove", {"reason": "seen again"})
     granted = hand.asks("/models/tiny/waivers", {"gate": "quality", "name": "ann", "reason": "r", "lasts": "7d"})

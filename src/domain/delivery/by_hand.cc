@@ -94,13 +94,6 @@ Result<> ask_rollback(db::Tx& tx, const std::string& deployment, const std::stri
                       const std::string& reason, UnixMs now_ms) {
   TRY(check_person(actor, reason));
   Rollout r = TRY(get_active(tx, deployment));
-  if (auto waits = TRY(rows::in_slot(tx, deployment, "waiting"))) {
-    waits->waiting = false;
-    TRY(record(
-        tx, *waits,
-        {"supersede", "rollout.superseded", Phase::kSuperseded, by(actor, reason), actor, {}},
-        now_ms));
-  }
   if (r.phase == Phase::kAborting || !r.abort_asked.empty()) return {};
   if (r.phase == Phase::kPromoting)
     return conflict("it has been promoted: restore the previous version instead");
@@ -111,8 +104,12 @@ Result<> ask_rollback(db::Tx& tx, const std::string& deployment, const std::stri
 Result<> ask_promotion(db::Tx& tx, const std::string& deployment, const std::string& actor,
                        const std::string& reason, UnixMs now_ms) {
   TRY(check_person(actor, reason));
+  const Deployment d = TRY(rows::get_deployment(tx, deployment));
   Rollout r = TRY(get_active(tx, deployment));
   if (r.phase == Phase::kPromoting) return {};
+  if (!d.frozen_by.empty())
+    return conflict(deployment + " is frozen by " + by(d.frozen_by, d.frozen_reason) +
+                    "; `slipway deploy " + deployment + " --unfreeze` lifts that");
   if (r.phase == Phase::kAborting || !r.abort_asked.empty())
     return conflict("the rollout is being rolled back: " + r.reason);
   r.promote_asked = by(actor, reason);

@@ -173,7 +173,7 @@ Action decide_step(const RolloutSnapshot& s) {
   if (s.paused && s.undecided && s.newer_waits && s.frozen_by.empty())
     return roll_back("undecided, and a newer candidate waits", false, std::move(all));
   if (s.paused) return action(Kind::kWait, "paused", std::move(all));
-  if (!s.promote_asked.empty())
+  if (!s.promote_asked.empty() && s.frozen_by.empty())
     return action(Kind::kPromote, "asked for by " + s.promote_asked, std::move(all));
   if (!s.stable_fault.empty() && s.frozen_by.empty())
     return action(Kind::kPromote, alone(s), std::move(all));

@@ -112,7 +112,7 @@ const char* to_string(Action::Kind kind);
 ///  1. a person's rollback, a fault of the candidate, quarantine, harm on a critical guard: back at
 ///     once, paused and frozen or not;
 ///  2. paused: wait, or back, without quarantine, when that is because it was undecided and a newer
-///     candidate waits; a person's promotion: promote;
+///     candidate waits; a person's promotion: promote, unless the deployment is frozen;
 ///  3. after min_time and min_requests: harm on any guard: back; else, when every guard is clear,
 ///     its counters can be read, the stable version itself keeps what it must and nobody froze the
 ///     deployment: on to the next step, after the last one promote;

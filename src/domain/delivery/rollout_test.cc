@@ -270,6 +270,13 @@ TEST(NextAction, InCanary) {
        Kind::kWait, "can't be read"},
       {"frozen", with(canarying(), [](auto& s) { s.frozen_by = "ann"; }), Kind::kWait,
        "frozen by ann"},
+      {"frozen after somebody asked for it",
+       with(canarying(),
+            [](auto& s) {
+              s.frozen_by = "ann";
+              s.promote_asked = "ben";
+            }),
+       Kind::kWait, "frozen by ann"},
       {"frozen for long",
        with(canarying(),
             [](auto& s) {

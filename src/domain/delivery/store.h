@@ -180,7 +180,7 @@ Result<> pause(db::Tx& tx, const std::string& deployment, const std::string& act
 /// max_wait begins again.
 Result<> resume(db::Tx& tx, const std::string& deployment, const std::string& actor,
                 const std::string& reason, UnixMs now_ms);
-/// The next decision rolls the active rollout back; one that waits is superseded at once.
+/// The next decision rolls the active rollout back; one that waits comes next.
 Result<> ask_rollback(db::Tx& tx, const std::string& deployment, const std::string& actor,
                       const std::string& reason, UnixMs now_ms);
 /// The next decision promotes it, unless it is harmful or a gate says no. Ends a pause.
