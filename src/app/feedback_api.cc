@@ -114,6 +114,20 @@ bool is_known(const FeedbackWorld& world, const std::string& deployment) {
          has_predictions(world.state, deployment);
 }
 
+/// What the versions that answer are trained for; of one that answers no more nobody knows it.
+serving::Answering answering_of(const FeedbackWorld& world, const std::string& deployment) {
+  serving::Answering answering{is_known(world, deployment)};
+  const serving::Deployment now = world.deployments.find(deployment);
+  if (!now || now->route.deployment != deployment) return answering;
+  for (const serving::Loaded& version : {now->stable, now->candidate}) {
+    if (!version) continue;
+    const std::size_t classes = version->engine->traits().classes;
+    if (classes == 0) return {answering.known};  // one of them answers any number
+    answering.classes = std::max(answering.classes, classes);
+  }
+  return answering;
+}
+
 Json to_json(const TakenLabels& labels) {
   Json json(Json::Object{{"taken", static_cast<std::int64_t>(labels.taken)}});
   if (labels.unknown) json.set("unknown", static_cast<std::int64_t>(*labels.unknown));
@@ -165,9 +179,9 @@ Result<http::Response> answer_feedback(const FeedbackWorld& world, const http::R
   const FeedbackRequest sent = TRY(read_feedback(request.body));
   if (world.keeps) TRY(world.keeps());
   std::vector<serving::WrongLabel> wrong;
-  const auto knows = [&world](const std::string& name) { return is_known(world, name); };
+  const auto answering = [&world](const std::string& name) { return answering_of(world, name); };
   const Result<TakenLabels> taken =
-      take_feedback(sent, world.labels, predictions_folder(world.state), knows,
+      take_feedback(sent, world.labels, predictions_folder(world.state), answering,
                     world.clock.now_ms(), &wrong, world.flush, world.damages);
   if (!taken.ok() && !wrong.empty()) return refusal(taken.error(), wrong);
   if (!taken.ok()) return taken.error();
@@ -291,8 +305,8 @@ Result<FeedbackRequest> read_feedback(std::string_view body) {
 
 Result<TakenLabels> take_feedback(const FeedbackRequest& sent, serving::LabelLog& log,
                                   const std::filesystem::path& predictions,
-                                  const std::function<bool(const std::string& deployment)>& knows,
-                                  UnixMs now_ms, std::vector<serving::WrongLabel>* wrong,
+                                  const serving::AnsweringOf& answering_of, UnixMs now_ms,
+                                  std::vector<serving::WrongLabel>* wrong,
                                   const FlushLog& flush, blob::Damages* damages) {
   std::vector<serving::LabelText> texts;
   texts.reserve(sent.labels.size());
@@ -300,7 +314,7 @@ Result<TakenLabels> take_feedback(const FeedbackRequest& sent, serving::LabelLog
     texts.push_back(
         {one.prediction_id, number_of(one.value), time_text(one.event_time), one.source});
   }
-  serving::Feedback feedback = serving::check_feedback(texts, knows, now_ms);
+  serving::Feedback feedback = serving::check_feedback(texts, answering_of, now_ms);
   if (!feedback.wrong.empty()) return refused(std::move(feedback.wrong), wrong);
   TakenLabels taken{feedback.labels.size(), std::nullopt};
   if (sent.check) {
@@ -331,9 +345,11 @@ Result<Json> feedback_at(const std::filesystem::path& state, const FeedbackReque
     blob::Disk disk;
     SystemClock clock;
     serving::LabelLog log(disk, labels_folder(state));
-    const auto knows = [&](const std::string& name) { return has_predictions(state, name); };
+    const auto answering = [&](const std::string& name) {
+      return serving::Answering{has_predictions(state, name)};
+    };
     return to_json(
-        TRY(take_feedback(feedback, log, predictions_folder(state), knows, clock.now_ms())));
+        TRY(take_feedback(feedback, log, predictions_folder(state), answering, clock.now_ms())));
   };
   TRY(require_state(state));  // a label makes none: nobody ever answered there
   return at_owner(

@@ -53,8 +53,8 @@ struct TakenLabels {
 /// has them all when it is given; `flush` is of who writes the log.
 Result<TakenLabels> take_feedback(const FeedbackRequest& sent, serving::LabelLog& log,
                                   const std::filesystem::path& predictions,
-                                  const std::function<bool(const std::string& deployment)>& knows,
-                                  UnixMs now_ms, std::vector<serving::WrongLabel>* wrong = nullptr,
+                                  const serving::AnsweringOf& answering_of, UnixMs now_ms,
+                                  std::vector<serving::WrongLabel>* wrong = nullptr,
                                   const FlushLog& flush = {}, blob::Damages* damages = nullptr);
 
 struct FeedbackWorld {

@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "base/text.h"
 #include "domain/serving/day_files.h"
 #include "domain/serving/deployments.h"
 
@@ -24,8 +25,8 @@ std::string in_quotes(const std::string& text) {
 
 class Checker {
  public:
-  Checker(const std::function<bool(const std::string&)>& knows, UnixMs now_ms)
-      : knows_(knows), now_ms_(now_ms) {}
+  Checker(const AnsweringOf& answering_of, UnixMs now_ms)
+      : answering_of_(answering_of), now_ms_(now_ms) {}
 
   Result<Label> check(const LabelText& sent) {
     if (sent.prediction_id.empty()) return wrong("found no prediction_id");
@@ -34,7 +35,8 @@ class Checker {
       return wrong("found " + in_quotes(sent.prediction_id) +
                    " as prediction_id, expected DEPLOYMENT.UUID, or DEPLOYMENT.UUID/ROW");
     }
-    if (!is_known(id->deployment)) {
+    const Answering& answering = answering_by(id->deployment);
+    if (!answering.known) {
       return wrong("no deployment " + in_quotes(id->deployment) + " has ever answered here");
     }
     if (id->time_ms() > now_ms_ + kAheadMax) {
@@ -43,6 +45,7 @@ class Checker {
     }
     if (!sent.value) return wrong("found no value, expected a number");
     if (!std::isfinite(*sent.value)) return wrong("found a value that is not finite");
+    TRY(check_class(*sent.value, answering.classes));
     if (sent.source.size() > kLabelSourceBytesMax) {
       return wrong("found a source of " + std::to_string(sent.source.size()) +
                    " bytes, expected at most " + std::to_string(kLabelSourceBytesMax));
@@ -54,10 +57,19 @@ class Checker {
   }
 
  private:
-  bool is_known(const std::string& deployment) {
+  const Answering& answering_by(const std::string& deployment) {
     auto known = known_.find(deployment);
-    if (known == known_.end()) known = known_.emplace(deployment, knows_(deployment)).first;
+    if (known == known_.end()) known = known_.emplace(deployment, answering_of_(deployment)).first;
     return known->second;
+  }
+
+  static Result<> check_class(double value, std::size_t classes) {
+    const bool is_class =
+        value >= 0 && value < static_cast<double>(classes) && std::trunc(value) == value;
+    if (classes == 0 || is_class) return {};
+    return wrong("found " + python_repr(value) + " as value, expected one of the " +
+                 std::to_string(classes) + " classes that the deployment answers: a whole number " +
+                 "from 0 to " + std::to_string(classes - 1));
   }
 
   /// Each day of a deployment is a file: a batch does not make them by the thousand.
@@ -68,20 +80,19 @@ class Checker {
                  " days in one batch: send them in several");
   }
 
-  const std::function<bool(const std::string&)>& knows_;
+  const AnsweringOf& answering_of_;
   const UnixMs now_ms_;
-  std::map<std::string, bool> known_;
+  std::map<std::string, Answering> known_;
   std::set<std::pair<std::string, std::string>> days_;
 };
 
 }  // namespace
 
-Feedback check_feedback(std::span<const LabelText> sent,
-                        const std::function<bool(const std::string& deployment)>& knows,
+Feedback check_feedback(std::span<const LabelText> sent, const AnsweringOf& answering_of,
                         UnixMs now_ms) {
   Feedback feedback;
   feedback.labels.reserve(sent.size());
-  Checker checker(knows, now_ms);
+  Checker checker(answering_of, now_ms);
   for (std::size_t i = 0; i < sent.size(); ++i) {
     Result<Label> label = checker.check(sent[i]);
     if (label.ok())

@@ -34,10 +34,16 @@ struct Feedback {
   std::vector<WrongLabel> wrong;  // each wrong one, in order
 };
 
-/// `knows` says whether a deployment has ever answered here. A label without a time became true
-/// when it was received, at `now_ms`. Ids from the future (more than a day) are wrong.
-Feedback check_feedback(std::span<const LabelText> sent,
-                        const std::function<bool(const std::string& deployment)>& knows,
+/// What can come true of the predictions of a deployment.
+struct Answering {
+  bool known = false;       // it has ever answered here
+  std::size_t classes = 0;  // it answers one of so many classes, whole numbers from 0; 0: any number
+};
+using AnsweringOf = std::function<Answering(const std::string& deployment)>;
+
+/// A label without a time became true when it was received, at `now_ms`. Ids from the future (more
+/// than a day) are wrong.
+Feedback check_feedback(std::span<const LabelText> sent, const AnsweringOf& answering_of,
                         UnixMs now_ms);
 
 /// What the log says of labels that are right by themselves.

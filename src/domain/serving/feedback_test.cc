@@ -15,7 +15,11 @@ std::string id_at(UnixMs ms, const std::string& deployment = "bikes") {
 
 Feedback check(std::vector<LabelText> sent) {
   return check_feedback(
-      sent, [](const std::string& name) { return name == "bikes"; }, kNow);
+      sent,
+      [](const std::string& name) {
+        return Answering{name == "bikes" || name == "churn", name == "churn" ? 3u : 0u};
+      },
+      kNow);
 }
 
 TEST(Feedback, ALabelNamesARowAndWhenItBecameTrue) {
@@ -51,6 +55,18 @@ TEST(Feedback, EachWrongLabelIsNamed) {
   EXPECT_EQ(feedback.wrong[0].why,
             "found 'bikes' as prediction_id, expected DEPLOYMENT.UUID, or DEPLOYMENT.UUID/ROW");
   EXPECT_EQ(feedback.wrong[1].why, "no deployment 'trams' has ever answered here");
+}
+
+TEST(Feedback, OfAClassifierIsOneOfItsClasses) {
+  const std::string id = id_at(kNow, "churn");
+  EXPECT_TRUE(check({{id, 0, "", ""}, {id, 2, "", ""}}).wrong.empty());
+  const Feedback feedback =
+      check({{id, 3, "", ""}, {id, -1, "", ""}, {id, 0.5, "", ""}, {id, 1e300, "", ""}});
+  ASSERT_EQ(feedback.wrong.size(), 4u);
+  EXPECT_EQ(feedback.wrong[2].why,
+            "found 0.5 as value, expected one of the 3 classes that the deployment answers: a whole "
+            "number from 0 to 2");
+  EXPECT_TRUE(check({{id_at(kNow), -3.5, "", ""}}).wrong.empty()) << "of a regression it is any";
 }
 
 TEST(Feedback, ABatchOfTooManyDaysIsRefused) {
