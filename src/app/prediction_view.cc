@@ -55,10 +55,9 @@ Json inputs_of_row(const Answer& answer, std::size_t row) {
 Json outputs_of_row(const Answer& answer, std::size_t row) {
   Json::Object outputs;
   const std::size_t width = answer.layout.outputs.size();
-  for (std::size_t i = 0; i < width; ++i) {
-    outputs.emplace_back(answer.layout.outputs[i],
-                         static_cast<double>(answer.prediction.outputs[row * width + i]));
-  }
+  const auto of_row = std::span(answer.prediction.outputs).subspan(row * width, width);
+  for (const auto& [name, value] : serving::named_outputs(answer.layout, of_row))
+    outputs.emplace_back(name, static_cast<double>(value));
   return Json(std::move(outputs));
 }
 

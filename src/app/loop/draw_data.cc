@@ -95,9 +95,11 @@ class Answers {
       append_number(line, cell);
     }
     line += ',';
-    const std::size_t output = row * layout.outputs.size();
-    if (!layout.outputs.empty() && output < prediction.outputs.size())
-      append_number(line, prediction.outputs[output]);
+    const std::size_t outputs = layout.outputs.size();
+    if (outputs > 0 && (row + 1) * outputs <= prediction.outputs.size()) {
+      const auto of_row = std::span(prediction.outputs).subspan(row * outputs, outputs);
+      append_number(line, serving::named_outputs(layout, of_row).front().second);
+    }
     line += ',';
     if (label != nullptr) append_number(line, label->value);
     out_ << line << '\n';

@@ -36,7 +36,10 @@ std::shared_ptr<const Layout> layout_of(const Loaded& version) {
         {named ? traits.feature_names[i] : std::to_string(i), Keep::kValue, false});
   }
   for (std::size_t i = 0; i < traits.width; ++i) {
-    layout->outputs.push_back(traits.width == 1 ? "predict" : "predict_" + std::to_string(i));
+    const bool one = traits.width == 1;
+    layout->outputs.push_back(traits.classes > 0 ? probability_name(one ? 1 : i)
+                              : one              ? "predict"
+                                                 : "predict_" + std::to_string(i));
   }
   return layout;
 }

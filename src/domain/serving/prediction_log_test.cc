@@ -24,6 +24,20 @@ constexpr UnixMs kMay1 = 1'304'208'000'000;  // 2011-05-01T00:00:00Z
 constexpr UnixMs kHour = 3'600'000;
 constexpr UnixMs kDay = 24 * kHour;
 
+TEST(NamedOutputs, OfAClassifierBeginWithTheClassThatWasAnswered) {
+  using Named = std::vector<std::pair<std::string, float>>;
+  const auto named = [](std::vector<std::string> names, std::vector<float> outputs) {
+    return named_outputs(Layout{"m", "1", {}, std::move(names)}, outputs);
+  };
+  EXPECT_EQ(named({"predict"}, {12.5f}), (Named{{"predict", 12.5f}}));
+  const std::string second = probability_name(1);
+  EXPECT_EQ(named({second}, {0.75f}), (Named{{"predict", 1}, {second, 0.75f}}));
+  EXPECT_EQ(named({second}, {0.5f}), (Named{{"predict", 0}, {second, 0.5f}}));
+  EXPECT_EQ(named({"predict_proba_0", "predict_proba_1", "predict_proba_2"}, {0.2f, 0.3f, 0.5f})[0],
+            (std::pair<std::string, float>("predict", 2)));
+  EXPECT_EQ(named({second}, {}), Named{}) << "an answer that failed has none";
+}
+
 TEST(PredictionIds, ReadBackWhatTheySay) {
   const PredictionId id = make_prediction_id("bikes", kMay1);
   EXPECT_EQ(id.time_ms(), kMay1);

@@ -18,6 +18,7 @@ enum class Sort : std::uint8_t {
   kLayout = 4,
 };
 
+constexpr char kProbability[] = "predict_proba_";
 constexpr std::size_t kTextBytesMax = 256;
 constexpr std::size_t kNameBytesMax = 1024;
 constexpr std::size_t kColumnsMax = 100'000;
@@ -117,6 +118,26 @@ Result<Layout> read_layout(Cursor& in) {
 }
 
 }  // namespace
+
+std::string probability_name(std::size_t of_class) {
+  return kProbability + std::to_string(of_class);
+}
+
+std::vector<std::pair<std::string, float>> named_outputs(const Layout& layout,
+                                                         std::span<const float> of_row) {
+  std::vector<std::pair<std::string, float>> named;
+  const std::vector<std::string>& names = layout.outputs;
+  const bool whole = !names.empty() && of_row.size() == names.size();
+  if (whole && names.front().starts_with(kProbability)) {
+    const auto likeliest = std::max_element(of_row.begin(), of_row.end()) - of_row.begin();
+    const bool is_second = of_row.front() > 0.5f;
+    named.emplace_back("predict", names.size() == 1 ? static_cast<float>(is_second)
+                                                    : static_cast<float>(likeliest));
+  }
+  for (std::size_t i = 0; i < std::min(names.size(), of_row.size()); ++i)
+    named.emplace_back(names[i], of_row[i]);
+  return named;
+}
 
 const char* to_string(Role role) {
   switch (role) {

@@ -44,6 +44,14 @@ struct Layout {
   }
 };
 
+/// What the outputs of a classifier are called: its probabilities, each with its class. Of two
+/// classes there is the second one's alone.
+std::string probability_name(std::size_t of_class);
+/// What a caller was told of a row, whose outputs these are: the class first where they are its
+/// probabilities, as "predict" of the V2 protocol has it, then all outputs by their names.
+std::vector<std::pair<std::string, float>> named_outputs(const Layout& layout,
+                                                         std::span<const float> of_row);
+
 /// One answered request. Cells and outputs are row by row; missing cells are NaN, hashed ones hold
 /// 32 bits of a keyed hash instead of a number.
 struct Prediction {

@@ -25,8 +25,8 @@ RecentAnswer in_a_list(const Prediction& p, const Layout& layout) {
   RecentAnswer answer{p.id,         p.event_time_ms, p.role,      p.status,
                       p.latency_us, p.rows,          p.client_id, p.error,
                       layout.model, layout.version,  {}};
-  for (std::size_t i = 0; i < std::min(layout.outputs.size(), p.outputs.size()); ++i)
-    answer.outputs.emplace_back(layout.outputs[i], p.outputs[i]);
+  const std::size_t width = std::min(layout.outputs.size(), p.outputs.size());
+  answer.outputs = named_outputs(layout, std::span(p.outputs).first(width));
   return answer;
 }
 
