@@ -33,14 +33,8 @@ std::string uri_of(const registry::Version& version) {
 
 }  // namespace
 
-Result<std::string> no_golden_words(db::Tx& tx, const std::string& gate,
-                                    const registry::Version& version,
-                                    const engine::MlModel& model) {
+Result<std::string> no_golden_words(db::Tx& tx, const registry::Version& version) {
   const std::string number = std::to_string(version.number);
-  if (model.flavor("xgboost") == nullptr) {
-    return kNone + ("only models of XGBoost can be asked for some today; `slipway gates waive " +
-                    gate + " --version " + number + " --reason TEXT --for 7d` lets it pass");
-  }
   const std::string stage = TRY(stage_of(tx, version));
   if (stage.empty()) {
     return kNone + ("no stage of dvc.yaml made this version; `python -m slipway.golden " +
