@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "app/api.h"
+#include "app/loop/gate_subject.h"
 #include "app/loop/intake_part.h"
 #include "app/loop/version_folder.h"
 #include "base/text.h"
@@ -108,7 +109,11 @@ Result<std::string> fault_of(db::Tx& tx, const DeliveryWorld& world,
                     : "nobody answers") +
            "; `slipway deploy " + d.name + " --version N` brings another one";
   }
-  return held && !answers ? held->route.unserved : std::string();
+  if (!held || answers) return std::string();
+  if (!held->stable) return held->route.unserved;
+  return "version " + std::to_string(d.stable) +
+         " is not loaded, or can't be (the server's log says why); version " +
+         held->stable->version + " still answers";
 }
 
 bool does_answer(const DeliveryWorld& world, const delivery::Deployment& d) {
@@ -256,10 +261,6 @@ Result<bool> roll_back(db::Tx& tx, const DeliveryWorld& world, const std::string
     TRY(delivery::ask_rollback(tx, name, actor, request.reason, now));
     return false;
   }
-  const delivery::Deployment before = TRY(deployment_named(tx, name));
-  if (before.previous != 0 && !TRY(is_registered(tx, before.model, before.previous)))
-    return conflict("version " + std::to_string(before.previous) + " of model " + before.model +
-                    ", which " + name + " would go back to, was deleted from the registry");
   TRY(delivery::restore_previous(tx, name, actor, request.reason, now));
   const auto restored = TRY(delivery::find_deployment(tx, name));
   const auto project = TRY(world.project.get(tx));
@@ -323,6 +324,38 @@ Result<> record_candidate(const DeliveryWorld& world, const std::string& name,
                               world.clock.now_ms());
 }
 
+/// The version that a rollback would bring back; 0 for none.
+Result<std::int64_t> version_to_restore(db::Tx& tx, const delivery::Deployment& d) {
+  const auto active = TRY(delivery::active_rollout(tx, d.name));
+  const bool is_tried = active && active->phase != delivery::Phase::kPromoting;
+  return is_tried ? 0 : d.previous;
+}
+
+/// Nobody is answered by a version whose files are lost, and the present one, once taken back, is
+/// not to answer either.
+Result<> check_can_go_back(const DeliveryWorld& world, const std::string& name) {
+  delivery::Deployment d;
+  std::int64_t version = 0;
+  bool registered = true;
+  TRY(world.pool.read([&](db::Tx& tx) -> Result<> {
+    d = TRY(deployment_named(tx, name));
+    version = TRY(version_to_restore(tx, d));
+    if (version != 0) registered = TRY(is_registered(tx, d.model, version));
+    return {};
+  }));
+  if (version == 0) return {};
+  const std::string back = "version " + std::to_string(version) + " of model " + d.model +
+                           ", which " + name + " would go back to, ";
+  if (!registered) return conflict(back + "was deleted from the registry");
+  auto folder = VersionFolder::open(world.registry, world.blobs, d.model, version);
+  if (!folder.ok()) return conflict(back + "can't be loaded: " + folder.error().message);
+  GateSubject subject(std::move(*folder));
+  const Result<const engine::Model*> model = subject.engine();
+  if (model.ok()) return {};
+  return conflict(back + "can't be loaded: " + model.error().message + "; `slipway deploy " + name +
+                  " --version N` brings another one");
+}
+
 Result<UnixMs> expiry_of(const WaiverRequest& request, UnixMs now) {
   if (request.expires_ms != 0) return request.expires_ms;
   const auto span = project::parse_span(request.lasts);
@@ -360,6 +393,7 @@ Result<Json> show_deployment(const DeliveryWorld& world, const std::string& name
 Result<Json> act_on_deployment(const DeliveryWorld& world, const std::string& name,
                                const std::string& action, const DeliveryRequest& request) {
   if (action == "deploy") TRY(record_candidate(world, name, request.version));
+  if (action == "rollback") TRY(check_can_go_back(world, name));
   bool alias_moved = false;
   TRY(world.pool.write(
       [&](db::Tx& tx) { return act(tx, world, name, action, request, alias_moved); }));

@@ -94,27 +94,30 @@ Result<project::ModelsKnown> models_known(db::Tx& tx, const project::ProjectFile
   return models;
 }
 
-/// What the deployments serve that hold now.
-Result<project::ServedKnown> served_now(db::Tx& tx, const project::ProjectFile& applied) {
-  project::ServedKnown served;
-  for (const project::DeploymentSpec& spec : applied.deployments) {
+/// What the deployments of these serve now.
+Result<> add_served(db::Tx& tx, const project::ProjectFile& file, project::ServedKnown& served) {
+  for (const project::DeploymentSpec& spec : file.deployments) {
     const auto deployment = TRY(delivery::find_deployment(tx, spec.name));
     const auto rollout = TRY(delivery::active_rollout(tx, spec.name));
-    project::Served& one = served[spec.name];
+    const auto [known, is_new] = served.try_emplace(spec.name);
+    if (!is_new) continue;
+    project::Served& one = known->second;
     if (deployment) one.stable = deployment->stable;
+    if (deployment) one.model = deployment->model;
     if (rollout) one.candidate = rollout->version;
     const auto meant = registry::meant_version(tx, spec.model);
     if (!meant.ok() && meant.error().code != Code::kMissing) return meant.error();
     if (meant.ok()) one.registry_version = *meant;
   }
-  return served;
+  return {};
 }
 
 Result<project::Plan> plan_in(db::Tx& tx, const project::Declared& declared, project::Facts facts) {
   std::optional<project::Applied> applied = TRY(readable(tx));
   TRY(look_at_registry(tx, applied ? &applied->declared.file : nullptr, declared.file, facts));
   facts.models = TRY(models_known(tx, declared.file));
-  if (applied) facts.served = TRY(served_now(tx, applied->declared.file));
+  if (applied) TRY(add_served(tx, applied->declared.file, facts.served));
+  TRY(add_served(tx, declared.file, facts.served));
   return project::plan(applied ? &applied->declared : nullptr, declared, facts,
                        delivery::answers_for);
 }

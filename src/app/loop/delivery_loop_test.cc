@@ -450,6 +450,63 @@ TEST_F(DeliveryLoopTest, AnotherAnswerThanWhereItWasTrainedIsSeen) {
   EXPECT_EQ(server_->newest().reason.substr(0, 7), "parity:") << server_->newest().reason;
 }
 
+TEST_F(DeliveryLoopTest, AVersionWhoseFilesAreLostIsNotGoneBackTo) {
+  serve_first();
+  add("3", "4");
+  server_->settle();
+  ASSERT_TRUE(act_on_deployment(server_->world(), "live", "promote", {"ann", "", 0}).ok());
+  server_->settle();
+  ASSERT_EQ(server_->deployment().stable, 2);
+  std::filesystem::remove(folder_of(1) / "MLmodel");
+  restart();
+  server_->settle();
+  const auto back = act_on_deployment(server_->world(), "live", "rollback", {"ann", "", 0});
+  ASSERT_FALSE(back.ok());
+  EXPECT_EQ(back.error().code, Code::kConflict);
+  EXPECT_EQ(back.error().message.substr(0, 79),
+            "version 1 of model bikes, which live would go back to, can't be loaded: no such");
+  EXPECT_EQ(server_->deployment().stable, 2);
+  EXPECT_EQ(server_->ask(5), 2);
+}
+
+TEST_F(DeliveryLoopTest, AVersionWhoseFilesAreLostAfterItWasGoneBackToLeavesNobodyToAnswer) {
+  serve_first();
+  add("3", "4");
+  server_->settle();
+  ASSERT_TRUE(act_on_deployment(server_->world(), "live", "promote", {"ann", "", 0}).ok());
+  server_->settle();
+  restart();  // the first version is not in memory any more
+  server_->settle();
+  ASSERT_TRUE(act_on_deployment(server_->world(), "live", "rollback", {"ann", "", 0}).ok());
+  std::filesystem::remove(folder_of(1) / "MLmodel");
+  server_->settle();
+  EXPECT_EQ(server_->deployment().stable, 1);
+  EXPECT_EQ(server_->ask(5), 0) << "version 2 is in quarantine";
+  EXPECT_NE(server_->unserved().find("version 1 of model bikes can't be loaded"), std::string::npos)
+      << server_->unserved();
+}
+
+TEST_F(DeliveryLoopTest, AnotherVersionTakesThePlaceOfOneWhoseFilesAreLost) {
+  const auto sign = [&](int model) {
+    std::ofstream(folder_of(model) / "MLmodel", std::ios::app)
+        << "signature:\n  inputs: '[{\"type\": \"double\", \"name\": \"x\"}]'\n";
+  };
+  server_->apply(project_with("integrity, signature, parity"));
+  add("1", "2");
+  sign(1);
+  server_->settle();
+  ASSERT_EQ(server_->newest().phase, Phase::kLive) << server_->newest().reason;
+  std::filesystem::remove(folder_of(1) / "MLmodel");
+  restart();
+  server_->settle();
+  EXPECT_EQ(server_->ask(5), 0);
+  add("3", "4");
+  sign(2);
+  server_->settle();
+  EXPECT_EQ(server_->newest().phase, Phase::kLive) << server_->newest().reason;
+  EXPECT_EQ(server_->ask(5), 2);
+}
+
 TEST_F(DeliveryLoopTest, ACandidateThatCannotBeLoadedGoesBack) {
   serve_first("integrity");
   add("3", "4", /*golden=*/false);

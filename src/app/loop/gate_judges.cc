@@ -5,6 +5,7 @@
 #include "app/loop/gate_contract.h"
 #include "app/loop/gate_golden.h"
 #include "app/loop/gate_subject.h"
+#include "domain/registry/logged_models.h"
 
 namespace slipway::app {
 namespace {
@@ -98,9 +99,16 @@ Result<GateVerdict> Judge::integrity() {
 Result<GateVerdict> Judge::signature() {
   const engine::MlModel* candidate = TRY(candidate_.mlmodel());
   if (rollout_.replaces == 0) return delivery::judge_signature(*candidate, nullptr);
-  if (live_ == nullptr)
-    return no_data(delivery::kSignature, "the version it replaces has no files any more");
-  return delivery::judge_signature(*candidate, TRY(live_->mlmodel()));
+  const Result<const engine::MlModel*> live =
+      live_ != nullptr ? live_->mlmodel() : Result<const engine::MlModel*>(missing("its files"));
+  if (live.ok()) return delivery::judge_signature(*candidate, *live);
+  if (may_pass(live.error())) return live.error();
+  // Nobody will be answered by it again: what takes its place must not wait for its files.
+  GateVerdict verdict = delivery::judge_signature(*candidate, nullptr);
+  if (verdict.status == GateStatus::kPass)
+    verdict.words = "version " + std::to_string(rollout_.replaces) +
+                    ", which it replaces, can't be read any more: nothing to compare with";
+  return verdict;
 }
 
 Result<GateVerdict> Judge::contract() {
@@ -180,11 +188,19 @@ Result<GateVerdict> Judge::quality_by_rows(const project::Requirement& requireme
   return delivery::judge_quality(input);
 }
 
-/// Nothing when the version names none, or it is gone.
-Result<std::optional<tracking::Run>> run_of(tracking::Tracking& tracking,
+/// The run that made it, which is its model's where it has one, whatever the version was said to be
+/// of. Nothing when there is none, or it is gone.
+Result<std::optional<tracking::Run>> run_of(const GateWorld& world,
                                             const registry::Version& version) {
-  if (version.run_id.empty()) return std::optional<tracking::Run>();
-  Result<tracking::Run> run = tracking.run(version.run_id);
+  std::string run_id = version.run_id;
+  if (!version.logged_model_id.empty()) {
+    const auto model = TRY(world.pool.read([&](db::Tx& tx) {
+      return registry::find_logged_model(tx, version.logged_model_id);
+    }));
+    if (model && !model->run_id.empty()) run_id = model->run_id;
+  }
+  if (run_id.empty()) return std::optional<tracking::Run>();
+  Result<tracking::Run> run = world.tracking.run(run_id);
   if (run.ok()) return std::optional<tracking::Run>(std::move(*run));
   if (run.error().code == Code::kMissing) return std::optional<tracking::Run>();
   return run.error();
@@ -211,7 +227,7 @@ bool share_data(const std::optional<tracking::Run>& a, const std::optional<track
 }
 
 Result<GateVerdict> Judge::quality_by_run(const project::Requirement& requirement) {
-  const auto run = TRY(run_of(world_.tracking, candidate_.version()));
+  const auto run = TRY(run_of(world_, candidate_.version()));
   const auto found = metric_of(run, requirement);
   if (!found)
     return no_data(
@@ -221,7 +237,7 @@ Result<GateVerdict> Judge::quality_by_run(const project::Requirement& requiremen
             "(meta.slipway.golden in dvc.yaml)");
   std::optional<double> live;
   if (live_ != nullptr) {
-    const auto live_run = TRY(run_of(world_.tracking, live_->version()));
+    const auto live_run = TRY(run_of(world_, live_->version()));
     if (share_data(run, live_run)) live = metric_of(live_run, requirement);
   }
   return delivery::judge_quality_by_metric(requirement, *found, live, rollout_.replaces != 0);

@@ -5,6 +5,7 @@
 #include "app/loop/intake_part.h"
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "dialects/mlflow/webhooks.h"
 #include "domain/registry/registry.h"
 
@@ -389,6 +390,17 @@ bool RolloutPart::collect(UnixMs now) {
   return !outcomes.empty();
 }
 
+/// With the version that it has: one that was taken back never does.
+bool RolloutPart::goes_on_answering(const std::string& deployment) const {
+  const serving::Deployment held = deployments_.find(deployment);
+  if (!held || !held->stable) return false;
+  const auto version = to_int64(held->stable->version);
+  if (!version) return true;
+  const Result<bool> taken_back = pool_.read(
+      [&](db::Tx& tx) { return delivery::is_quarantined(tx, deployment, *version); });
+  return !taken_back.ok() || !*taken_back;
+}
+
 void RolloutPart::take_failure(const Outcome& outcome, const Error& error, UnixMs now) {
   const delivery::DeploymentRoute& route = outcome.wanted.route;
   const bool known = refused_.contains(route.deployment);
@@ -400,8 +412,7 @@ void RolloutPart::take_failure(const Outcome& outcome, const Error& error, UnixM
   const std::int64_t culprit = culprit_of(route, error);
   faults_[{route.deployment, culprit}] = error.message;
   if (culprit == route.stable) {
-    const serving::Deployment held = deployments_.find(route.deployment);
-    if (held && held->stable) return;
+    if (goes_on_answering(route.deployment)) return;
     // Nothing answers, so neither does an older route, whatever waits for its end.
     delivery::DeploymentRoute closed = closed_route(route.deployment, route.model);
     closed.salt = route.salt;

@@ -101,6 +101,7 @@ class RolloutPart final : public Part {
                                          const delivery::Deployment& deployment,
                                          UnixMs now) const;
   Result<std::vector<Decision>> decide_open(db::Tx& tx, UnixMs now);
+  bool goes_on_answering(const std::string& deployment) const;
   void forget_all_but(const std::set<std::string>& rollouts, const std::set<VersionKey>& versions);
   Result<Done> carry_out(db::Tx& tx, const Decision& decision, UnixMs now) const;
   void tell(const Done& done) const;

@@ -9,9 +9,20 @@ namespace {
 
 using wire::Json;
 
+/// A deployment that never served anything may become one of another model.
+Result<bool> change_model(db::Tx& tx, Deployment& d, const std::string& model) {
+  if (d.stable != 0 || d.previous != 0 || TRY(active_rollout(tx, d.name))) return false;
+  TRY(tx.run("update deployments set model = ? where name = ?", model, d.name));
+  // Its versions have the same numbers, and nothing to do with those.
+  TRY(tx.run("delete from deployment_quarantine where deployment = ?", d.name));
+  d.model = model;
+  return true;
+}
+
 Result<Deployment> find_or_make(db::Tx& tx, const project::DeploymentSpec& spec, UnixMs now_ms) {
   auto found = TRY(find_deployment(tx, spec.name));
   if (found && found->model == spec.model) return std::move(*found);
+  if (found && TRY(change_model(tx, *found, spec.model))) return std::move(*found);
   if (found)
     return conflict("deployment \"" + spec.name + "\" serves model " + found->model + ", not " +
                     spec.model + ": give the new one another name");

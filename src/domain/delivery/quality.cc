@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
 #include <map>
 #include <numeric>
 #include <random>
@@ -162,13 +163,23 @@ double to_digits(double value) {
 }
 
 /// What is wrong with the metric alone; empty when it keeps the requirement.
+/// In few digits, unless it is just they that say on which side of the bound it is.
+std::string beside(double bound, double found) {
+  return python_repr(to_digits(found) == bound ? found : to_digits(found));
+}
+
 std::string unmet(const project::Requirement& r, double found) {
-  if (!std::isfinite(found)) return "its " + r.metric + " is not finite";
+  // Infinities are kept as the largest finite numbers.
+  if (!std::isfinite(found) || std::fabs(found) == std::numeric_limits<double>::max())
+    return "its " + r.metric + " is not finite";
+  const auto known = metric_from(r.metric);  // a relative error has the sign of the mean target
+  if (known && *known != Metric::kMaeRelative && found < 0)
+    return "its " + r.metric + " is " + python_repr(to_digits(found)) + ", which none can be";
   if (r.at_most && found > *r.at_most)
-    return "its " + r.metric + " is " + python_repr(to_digits(found)) + ", at most " +
+    return "its " + r.metric + " is " + beside(*r.at_most, found) + ", at most " +
            python_repr(*r.at_most) + " is asked for";
   if (r.at_least && found < *r.at_least)
-    return "its " + r.metric + " is " + python_repr(to_digits(found)) + ", at least " +
+    return "its " + r.metric + " is " + beside(*r.at_least, found) + ", at least " +
            python_repr(*r.at_least) + " is asked for";
   return {};
 }

@@ -357,6 +357,26 @@ TEST_P(DeliveryStore, HarmRollsBackAndQuarantines) {
   });
 }
 
+TEST_P(DeliveryStore, ADeploymentIsOfTheModelThatItServes) {
+  write([](db::Tx& tx, Journey& j) -> Result<> {
+    project::ProjectFile file;
+    file.use_case.requirements = requirements();
+    file.deployments = {spec()};
+    const auto ask_for = [&](const std::string& model) {
+      file.deployments[0].model = model;
+      return request_rollouts(tx, file, model, 1, "ann", 0, j.now);
+    };
+    TRY(ask_for("typo"));
+    EXPECT_NE(TRY(ask_for("rides"))[0].refused, "") << "that one is under way";
+    TRY(ask_rollback(tx, "bikes", "ann", "", j.now));
+    TRY(j.decide());
+    TRY(j.decide(settled()));
+    EXPECT_EQ(TRY(ask_for("rides"))[0].refused, "") << "nothing was served";
+    EXPECT_EQ(TRY(find_deployment(tx, "bikes"))->model, "rides");
+    return {};
+  });
+}
+
 TEST_P(DeliveryStore, AReleasedVersionMayTryAgain) {
   go_live();
   start_shadow();

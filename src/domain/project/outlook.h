@@ -31,7 +31,8 @@ using ModelsKnown = std::map<std::string, ModelFacts>;
 struct Served {
   std::int64_t stable = 0, candidate = 0;  // versions; 0: none
   /// The version that its model's bare name means to the registry.
-  std::optional<std::int64_t> registry_version;
+  std::optional<std::int64_t> registry_version = {};
+  std::string model = {};  // whose versions it serves, or would; "" for none yet
 };
 using ServedKnown = std::map<std::string, Served>;  // by name of the deployment
 

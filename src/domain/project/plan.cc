@@ -213,6 +213,22 @@ void judge_aliases(const ProjectFile& file, Plan& plan) {
   }
 }
 
+/// A deployment is of the model whose versions it has served: they are what it would go back to.
+void judge_models(const ProjectFile& next, const Facts& facts, Plan& plan) {
+  for (const DeploymentSpec& deployment : next.deployments) {
+    const auto known = facts.served.find(deployment.name);
+    if (known == facts.served.end()) continue;
+    const Served& served = known->second;
+    if (served.model.empty() || served.model == deployment.model) continue;
+    if (served.stable == 0 && served.candidate == 0) continue;
+    plan.refusals.push_back(at(
+        deployment.at, "deployment " + deployment.name + " serves model " + served.model +
+                           " and can't become one of " + deployment.model +
+                           ": give the new one another name, and take this one out where it is "
+                           "not wanted any more"));
+  }
+}
+
 /// Whoever is answered by what is taken away.
 void judge_departures(const ProjectFile& before, const ProjectFile& next, const Facts& facts,
                       Plan& plan) {
@@ -249,6 +265,7 @@ Plan plan(const Declared* applied, const Declared& next, const Facts& facts,
     judge_windows(deployment, result.rollouts.back().traffic, result);
   }
   judge_aliases(next.file, result);
+  judge_models(next.file, facts, result);
   add(unworkable(next.file), result);
   if (facts.workspace) add(judge(next.file, *facts.workspace), result);
   if (facts.models) {

@@ -29,7 +29,7 @@ struct Facts {
   std::map<std::string, DeploymentFacts> deployments;  // by name
   std::optional<Workspace> workspace;                  // nothing: not looked at
   std::optional<ModelsKnown> models;                   // likewise
-  ServedKnown served;                                  // what was applied, and has a version
+  ServedKnown served;                                  // what was applied or will be
 };
 
 struct GuardNeed {

@@ -212,6 +212,26 @@ TEST(Plan, RefusesTwoDeploymentsThatMoveOneAlias) {
   EXPECT_TRUE(refusals(", alias: none", ", alias: none").empty());
 }
 
+TEST(Plan, RefusesAnotherModelWhereOneIsServed) {
+  const Declared next = declared("version: 1\nproject: p\ndeployments:\n  live: {model: other}\n", {});
+  const auto refusals = [&](const Served& served) {
+    Facts facts;
+    facts.served["live"] = served;
+    return plan(nullptr, next, facts).refusals;
+  };
+  Served served;
+  served.model = "tiny";
+  EXPECT_TRUE(refusals(served).empty()) << "nothing came of it";
+  served.stable = 3;
+  EXPECT_EQ(refusals(served),
+            (std::vector<std::string>{
+                "slipway.yaml:4:3: deployment live serves model tiny and can't become one of other: "
+                "give the new one another name, and take this one out where it is not wanted any "
+                "more"}));
+  served.model = "other";
+  EXPECT_TRUE(refusals(served).empty());
+}
+
 TEST(Changes, OfADefaultAliasAreNone) {
   const Declared plain = declared(two_deployments("", ", alias: none"), {});
   const Declared said = declared(two_deployments(", alias: champion", ", alias: none"), {});
