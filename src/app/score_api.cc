@@ -1,28 +1,38 @@
 #include "app/score_api.h"
 
-#include <map>
-
 #include "app/api.h"
 #include "domain/project/applied.h"
 
 namespace slipway::app {
 namespace {
 
-/// The metric of each declared requirement; none before the first apply.
-Result<std::map<std::string, std::string>> metrics_of(db::Tx& tx) {
-  std::map<std::string, std::string> metrics;
-  const std::optional<project::Applied> applied = TRY(project::current(tx));
-  if (!applied) return metrics;
-  for (const auto& one : applied->declared.file.use_case.requirements) {
-    metrics[one.id] = one.metric;
+void add_watchers(const project::DeploymentSpec& deployment, evidence::Declared& declared) {
+  for (const project::MonitorSpec& monitor : deployment.monitors) {
+    const auto metric = declared.metrics.find(monitor.requirement);
+    declared.watchers.push_back({deployment.name + "/" + monitor.name,
+                                 metric == declared.metrics.end() ? "" : metric->second,
+                                 monitor.delayed_labels, !monitor.against.empty()});
   }
-  return metrics;
+}
+
+/// Nothing before the first apply.
+Result<evidence::Declared> declared_for(db::Tx& tx, const std::string& model) {
+  evidence::Declared declared;
+  const std::optional<project::Applied> applied = TRY(project::current(tx));
+  if (!applied) return declared;
+  for (const auto& one : applied->declared.file.use_case.requirements) {
+    declared.metrics[one.id] = one.metric;
+  }
+  for (const project::DeploymentSpec& one : applied->declared.file.deployments) {
+    if (one.model == model) add_watchers(one, declared);
+  }
+  return declared;
 }
 
 }  // namespace
 
 Result<evidence::TestScore> test_score(db::Tx& tx, const std::string& model) {
-  return evidence::score_of(TRY(evidence::score_facts(tx, model, TRY(metrics_of(tx)))));
+  return evidence::score_of(TRY(evidence::score_facts(tx, model, TRY(declared_for(tx, model)))));
 }
 
 void mount_score(http::Router& router, db::Pool& pool) {

@@ -135,10 +135,10 @@ Result<> read_checks(db::Tx& tx, ScoreFacts& facts) {
 
 }  // namespace
 
-Result<ScoreFacts> score_facts(db::Tx& tx, const std::string& model,
-                               const std::map<std::string, std::string>& metrics) {
+Result<ScoreFacts> score_facts(db::Tx& tx, const std::string& model, const Declared& declared) {
   ScoreFacts facts;
   facts.model = model;
+  facts.watchers = declared.watchers;
   const std::int64_t newest = TRY(graph::newest_seq(tx));
   for (const auto& event : TRY(graph::events_after(tx, newest - 1, 1))) {
     facts.now_ms = event.time_ms;
@@ -148,7 +148,7 @@ Result<ScoreFacts> score_facts(db::Tx& tx, const std::string& model,
   if (facts.version == 0) {
     return missing("there is no version of a model '" + model + "' to score");
   }
-  TRY(read_version(tx, metrics, facts));
+  TRY(read_version(tx, declared.metrics, facts));
   TRY(read_pipeline_runs(tx, facts));
   TRY(read_checks(tx, facts));
   return facts;

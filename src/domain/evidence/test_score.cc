@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "base/text.h"
+
 namespace slipway::evidence {
 namespace {
 
@@ -17,6 +19,7 @@ struct Finding {
   Points points = Points::kNone;
   std::string why;
   std::vector<std::string> links = {};
+  std::string how = {};  // where the way is shorter than the test's own
 };
 
 std::string counted(std::size_t count, const char* one, const char* many) {
@@ -48,6 +51,18 @@ const ScoreFacts::Gate* gate(const ScoreFacts& facts, std::string_view name) {
   return nullptr;
 }
 
+/// "bikes/age, bikes/drift": the declared monitors that will show it; "" for none.
+template <class Fits>
+std::string watchers_where(const ScoreFacts& facts, Fits fits) {
+  std::vector<std::string> names;
+  for (const Watcher& watcher : facts.watchers) {
+    if (fits(watcher)) names.push_back(watcher.name);
+  }
+  return join(names, ", ");
+}
+
+constexpr char kAwait[] = ": `slipway monitors` says when its next window is judged";
+
 bool is_fresh(const ScoreFacts& facts, const Window& last) {
   // Three spans of its own may be missing; labels of a window come a span late besides.
   return facts.now_ms - last.end_ms <= 4 * std::max<UnixMs>(last.end_ms - last.start_ms, kDay);
@@ -67,9 +82,12 @@ Finding schema(const ScoreFacts& facts) {
     return finding;
   }
   if (contract != nullptr) {
+    const std::string watchers =
+        watchers_where(facts, [](const Watcher& w) { return w.metric.empty(); });
     return {Points::kNone,
             "judged on its training data, on no window of requests yet",
-            {contract->link}};
+            {contract->link},
+            watchers.empty() ? "" : "a window of " + watchers + kAwait};
   }
   if (!facts.checks_by_hand.empty()) {
     return {Points::kHalf, "checked by hand", facts.checks_by_hand};
@@ -79,6 +97,17 @@ Finding schema(const ScoreFacts& facts) {
 
 // --- model ---------------------------------------------------------------------------------------
 
+bool shows_quality(const Watcher& watcher) {
+  return watcher.has_labels && !watcher.metric.empty();
+}
+
+/// How a declared monitor of quality comes by its labels; "" where there is none.
+std::string labels_for(const ScoreFacts& facts) {
+  const std::string watchers = watchers_where(facts, shows_quality);
+  if (watchers.empty()) return "";
+  return "tell what turned out true (`slipway feedback`): " + watchers + " waits for it";
+}
+
 Finding staleness(const ScoreFacts& facts) {
   const auto windows = windows_where(facts, [&](const Window& w) {
     return w.labelled > 0 && facts.now_ms - w.end_ms <= 90 * kDay;
@@ -87,7 +116,7 @@ Finding staleness(const ScoreFacts& facts) {
     return {Points::kNone,
             "its quality by age wants " + std::to_string(kAgesMin) + " windows with labels in 90 " +
                 "days, there are " + std::to_string(windows.size()),
-            newest(windows)};
+            newest(windows), labels_for(facts)};
   }
   return {Points::kFull,
           "quality by age is measured over " + counted(windows.size(), "window", "windows"),
@@ -127,16 +156,65 @@ Finding rollback(const ScoreFacts& facts) {
 
 // --- monitoring ----------------------------------------------------------------------------------
 
-template <class Holds>
-Finding watched(const ScoreFacts& facts, const char* what, const char* lacking, Holds holds) {
-  const auto windows = windows_where(facts, holds);
-  if (windows.empty()) return {Points::kNone, lacking};
+/// What a test of windows looks for: in those that were judged, and in what is declared.
+struct Watch {
+  const char* what;
+  const char* lacking;  // where no monitor is declared that would show it
+  bool (*holds)(const Window& window);
+  bool (*fits)(const Watcher& watcher);
+};
+
+Finding watched(const ScoreFacts& facts, const Watch& watch) {
+  const auto windows = windows_where(facts, watch.holds);
+  const std::string watchers = watchers_where(facts, watch.fits);
+  const std::string how = watchers.empty() ? "" : "a window of " + watchers + kAwait;
+  if (windows.empty()) {
+    return {Points::kNone,
+            watchers.empty() ? watch.lacking : "no window of " + watchers + " was judged yet",
+            {},
+            how};
+  }
   if (!is_fresh(facts, *windows.back())) {
     return {Points::kNone, "its last window is of " + to_iso8601(windows.back()->end_ms),
-            newest(windows)};
+            newest(windows), how};
   }
-  return {Points::kFull, std::string(what) + counted(windows.size(), "window", "windows"),
+  return {Points::kFull, std::string(watch.what) + counted(windows.size(), "window", "windows"),
           newest(windows)};
+}
+
+Finding invariants(const ScoreFacts& facts) {
+  return watched(facts, {"its requests are judged window by window: ",
+                         "no window of its requests was judged",
+                         [](const Window&) { return true; }, [](const Watcher&) { return true; }});
+}
+
+Finding skew(const ScoreFacts& facts) {
+  return watched(facts, {"requests are compared with a reference: ",
+                         "no window was compared with the training data",
+                         [](const Window& w) { return w.has_reference; },
+                         [](const Watcher& w) { return w.has_reference; }});
+}
+
+Finding age(const ScoreFacts& facts) {
+  return watched(facts, {"its age is judged against a requirement: ",
+                         "no monitor has a requirement on model_age",
+                         [](const Window& w) { return w.metric == "model_age"; },
+                         [](const Watcher& w) { return w.metric == "model_age"; }});
+}
+
+Finding served_quality(const ScoreFacts& facts) {
+  const Watch watch{"its quality is judged from labels: ", "no window had labels",
+                    [](const Window& w) { return w.labelled > 0 && !w.metric.empty(); },
+                    shows_quality};
+  Finding finding = watched(facts, watch);
+  const std::string how = labels_for(facts);
+  if (finding.points != Points::kNone || how.empty()) return finding;
+  finding.how = how;
+  const bool was_judged = std::any_of(facts.windows.begin(), facts.windows.end(), [](const auto& w) {
+    return !w.metric.empty() && w.metric != "model_age";
+  });
+  if (finding.links.empty() && was_judged) finding.why = watch.lacking;
+  return finding;
 }
 
 struct Test {
@@ -182,34 +260,16 @@ const Test kTests[] = {
      "`slipway rollback DEPLOYMENT` as a drill"},
 
     {"N1", "changes of dependencies are told", nullptr, "subscriptions to changes of dependencies"},
-    {"N2", "invariants hold in training and serving inputs",
-     [](const ScoreFacts& facts) {
-       return watched(facts, "its requests are judged window by window: ",
-                      "no window of its requests was judged", [](const Window&) { return true; });
-     },
+    {"N2", "invariants hold in training and serving inputs", invariants,
      "a monitor in the deployment"},
-    {"N3", "training and serving features do not differ",
-     [](const ScoreFacts& facts) {
-       return watched(facts, "requests are compared with a reference: ",
-                      "no window was compared with the training data",
-                      [](const Window& w) { return w.has_reference; });
-     },
+    {"N3", "training and serving features do not differ", skew,
      "a monitor with \"against: training\""},
-    {"N4", "models are not too stale",
-     [](const ScoreFacts& facts) {
-       return watched(facts, "its age is judged against a requirement: ",
-                      "no monitor has a requirement on model_age",
-                      [](const Window& w) { return w.metric == "model_age"; });
-     },
+    {"N4", "models are not too stale", age,
      "a requirement on model_age, and a monitor of it"},
     {"N5", "the model is numerically stable", nullptr, "counts of NaN and infinity in training"},
     {"N6", "speed, throughput and memory have not become worse", nullptr,
      "tests of these over versions"},
-    {"N7", "quality has not become worse on served data",
-     [](const ScoreFacts& facts) {
-       return watched(facts, "its quality is judged from labels: ", "no window had labels",
-                      [](const Window& w) { return w.labelled > 0 && !w.metric.empty(); });
-     },
+    {"N7", "quality has not become worse on served data", served_quality,
      "a monitor of a requirement on quality with \"labels: delayed\", and `slipway feedback`"},
 };
 
@@ -277,8 +337,9 @@ TestScore score_of(const ScoreFacts& facts) {
     score.measured += test.find != nullptr;
     score.sections[section_of(test.id)] += value_of(finding.points);
     if (finding.links.size() > kLinksMax) finding.links.resize(kLinksMax);
+    if (finding.how.empty()) finding.how = test.how;
     score.probes.push_back({test.id, test.title, finding.points, std::move(finding.why),
-                            is_wanting ? test.how : "", std::move(finding.links)});
+                            is_wanting ? std::move(finding.how) : "", std::move(finding.links)});
   }
   score.score = 7;
   for (const auto& [section, sum] : score.sections) score.score = std::min(score.score, sum);

@@ -26,6 +26,19 @@ enum class Points {
 const char* to_string(Points points);
 double value_of(Points points);
 
+/// A monitor that is declared for a deployment of the model, and what it will show when its windows
+/// are judged.
+struct Watcher {
+  std::string name;    // "DEPLOYMENT/MONITOR"
+  std::string metric;  // of its requirement; "" for none
+  bool has_labels = false, has_reference = false;
+};
+/// What slipway.yaml says, as it was applied.
+struct Declared {
+  std::map<std::string, std::string> metrics;  // of the requirements, by id
+  std::vector<Watcher> watchers;
+};
+
 /// What is known of one version; all links are of the form "kind:id".
 struct ScoreFacts {
   std::string model;
@@ -45,6 +58,7 @@ struct ScoreFacts {
     std::int64_t requests = 0, labelled = 0;
   };
   std::vector<Window> windows;  // of this version, oldest first
+  std::vector<Watcher> watchers;
   std::vector<std::string> canary_steps;
   struct Done {
     std::string link;
@@ -54,9 +68,8 @@ struct ScoreFacts {
   std::vector<Done> pipeline_runs;          // that succeeded
   std::vector<std::string> checks_by_hand;  // verdicts of `slipway check` about its training data
 };
-/// `metrics`: of the declared requirements, by id. kMissing for an unknown model.
-Result<ScoreFacts> score_facts(db::Tx& tx, const std::string& model,
-                               const std::map<std::string, std::string>& metrics);
+/// `declared`: for this model. kMissing for an unknown model.
+Result<ScoreFacts> score_facts(db::Tx& tx, const std::string& model, const Declared& declared);
 
 struct Probe {
   std::string test, title;  // "D1", "expectations on features are captured in a schema"

@@ -131,6 +131,32 @@ TEST(TestScoreTest, WindowsSayWhatIsWatched) {
   EXPECT_EQ(points(known, "M4"), Points::kNone) << "three windows are no curve";
 }
 
+TEST(TestScoreTest, AMonitorThatIsDeclaredIsNeverAdvised) {
+  ScoreFacts known = facts();
+  known.gates = {{"contract", "pass", "verdict:r/contract"}};
+  known.watchers = {{"bikes/quality", "mae_relative", true, false},
+                    {"bikes/age", "model_age", false, false},
+                    {"bikes/drift", "", false, true}};
+  const TestScore fresh = score_of(known);
+  EXPECT_EQ(probe(fresh, "N2").why,
+            "no window of bikes/quality, bikes/age, bikes/drift was judged yet");
+  EXPECT_EQ(probe(fresh, "N3").why, "no window of bikes/drift was judged yet");
+  EXPECT_EQ(probe(fresh, "N4").why, "no window of bikes/age was judged yet");
+  EXPECT_EQ(probe(fresh, "N7").why, "no window of bikes/quality was judged yet");
+  EXPECT_EQ(probe(fresh, "N4").how,
+            "a window of bikes/age: `slipway monitors` says when its next window is judged");
+  for (const char* test : {"D1", "M4", "N2", "N3", "N4", "N7"}) {
+    EXPECT_EQ(probe(fresh, test).points, Points::kNone) << test;
+    EXPECT_NE(probe(fresh, test).how.find("bikes/"), std::string::npos) << probe(fresh, test).how;
+  }
+  known.windows = {window(1, "mae_relative"), window(9, "model_age")};
+  EXPECT_EQ(probe(score_of(known), "N7").why, "no window had labels");
+  EXPECT_NE(probe(score_of(known), "N7").how.find("`slipway feedback`"), std::string::npos);
+  EXPECT_EQ(probe(score_of(known), "N4").how, probe(fresh, "N4").how) << "old, and declared";
+  known.watchers.clear();
+  EXPECT_EQ(probe(score_of(known), "N4").how, "a requirement on model_age, and a monitor of it");
+}
+
 TEST(TestScoreTest, TheScoreIsTheLeastSection) {
   ScoreFacts known = facts();
   known.gates = {{"contract", "pass", "verdict:r/contract"},
@@ -170,7 +196,7 @@ class ScoreFactsTest : public db::OnEachEngine {
   }
   Result<ScoreFacts> facts(const std::string& model) {
     return pool_->read([&](db::Tx& tx) {
-      return score_facts(tx, model, {{"fresh", "model_age"}});
+      return score_facts(tx, model, {{{"fresh", "model_age"}}, {}});
     });
   }
   std::unique_ptr<db::Pool> pool_;
