@@ -4,6 +4,7 @@
 
 #include "app/api.h"
 #include "base/text.h"
+#include "domain/delivery/store.h"
 #include "domain/flows/trigger_store.h"
 #include "domain/monitor/store.h"
 #include "domain/monitor/window.h"
@@ -149,6 +150,13 @@ Result<Json> json_with_triggers(db::Tx& tx, const std::optional<project::Applied
   return json;
 }
 
+/// The version that serves now, which is not always the one that did when it was judged last; ""
+/// for none.
+Result<std::string> live_of(db::Tx& tx, const std::string& deployment) {
+  const auto found = TRY(delivery::find_deployment(tx, deployment));
+  return found && found->stable != 0 ? std::to_string(found->stable) : std::string();
+}
+
 Result<Json> json_of(db::Tx& tx, const project::DeploymentSpec& deployment,
                      const project::MonitorSpec& spec) {
   Json json(Json::Object{{"deployment", deployment.name},
@@ -165,7 +173,8 @@ Result<Json> json_of(db::Tx& tx, const project::DeploymentSpec& deployment,
   if (!state) return json;
   const monitor::Window next = monitor::window_from(state->next_ms, monitor::span_of(spec));
   json.set("windows", state->windows);
-  json.set("live", state->live);
+  const std::string live = TRY(live_of(tx, deployment.name));
+  json.set("live", live);
   json.set("next_start_ms", next.start_ms);
   json.set("next_due_ms", monitor::due_ms(spec, next));
   monitor::WindowQuery query;
@@ -176,10 +185,12 @@ Result<Json> json_of(db::Tx& tx, const project::DeploymentSpec& deployment,
   wanted.measured = true;
   for (const monitor::WindowRow& row : TRY(monitor::windows(tx, query)))
     json.set("last", TRY(json_of(row, wanted)));
-  // The last one may be about a candidate that few have asked.
-  query.version = state->live;
-  for (const monitor::WindowRow& row : TRY(monitor::windows(tx, query)))
-    json.set("last_of_live", TRY(json_of(row, wanted)));
+  // The last one may be about a candidate that few have asked, or about one that went.
+  if (!live.empty()) {
+    query.version = live;
+    for (const monitor::WindowRow& row : TRY(monitor::windows(tx, query)))
+      json.set("last_of_live", TRY(json_of(row, wanted)));
+  }
   const auto open = TRY(monitor::open_incident(tx, deployment.name, spec.name));
   if (open) json.set("incident", open->id);
   return json;

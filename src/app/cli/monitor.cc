@@ -51,14 +51,30 @@ int print(const Result<Json>& answer, const Surroundings& surroundings,
 
 // --- monitors ------------------------------------------------------------------------------------
 
+/// "version 3: good (2011-05-01 to 2011-05-08): mae is 0.2, at most 1 asked for"
+std::string verdict_text(const Json& window, const std::string& live) {
+  const std::string version = text_at(window, "version");
+  return (version.empty() ? "" : "version " + version) +
+         (version.empty() || version == live ? "" : ", not live") + (version.empty() ? "" : ": ") +
+         text_at(window, "status") + " (" + span_of(window) + "): " + text_at(window, "words");
+}
+
+/// What serves comes first; a window that was judged later, of another version, below it.
+std::string verdicts_text(const Json& monitor) {
+  const Json *last = monitor.find("last"), *of_live = monitor.find("last_of_live");
+  if (last == nullptr) return "no window judged yet";
+  const std::string live = text_at(monitor, "live");
+  if (of_live != nullptr && text_at(*of_live, "id") == text_at(*last, "id"))
+    return verdict_text(*last, live);
+  std::string text = live.empty() ? "nothing serves" : "version " + live + ": no window judged yet";
+  if (of_live != nullptr) text = verdict_text(*of_live, live);
+  return text + "\n  " + verdict_text(*last, live);
+}
+
 std::string monitor_text(const Json& monitor) {
   std::string text = text_at(monitor, "deployment") + "/" + text_at(monitor, "monitor") + ": ";
   if (!is_set(monitor, "begun")) return text + "nothing to look at yet\n";
-  const Json* last = monitor.find("last");
-  if (last == nullptr)
-    text += "no window judged yet";
-  else
-    text += text_at(*last, "status") + " (" + span_of(*last) + "): " + text_at(*last, "words");
+  text += verdicts_text(monitor);
   text += "\n  next: " + to_iso8601(number_at(monitor, "next_due_ms")) + "\n";
   if (!text_at(monitor, "incident").empty())
     text += "  open incident " + text_at(monitor, "incident") + "\n";

@@ -30,7 +30,7 @@ export function Measured(props: { of: Monitor }) {
   const days = (x: number) => (props.of.requirement && check()?.words?.includes("days old") ? `${number(Math.round(x / 86400))} d` : number(Number(x.toPrecision(4))));
   return (
     <Show when={newest(props.of)} fallback={<State of="undecided" as={props.of.begun ? "no window yet" : "not begun"} />}>{(last) => (
-      <span title={last().words}><State of={last().status} /> <Show when={check() && Number.isFinite(value())}><span class="quiet">{check()!.column ? `${check()!.column} ` : ""}{days(value())} against {days(Number(check()!.threshold))}</span></Show></span>
+      <span title={last().words}><State of={last().status} /> <Show when={!props.of.last_of_live && last().version}><span class="quiet">of version {last().version}, not live: </span></Show><Show when={check() && Number.isFinite(value())}><span class="quiet">{check()!.column ? `${check()!.column} ` : ""}{days(value())} against {days(Number(check()!.threshold))}</span></Show></span>
     )}</Show>
   );
 }
