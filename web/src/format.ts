@@ -63,4 +63,4 @@ export function percent(share: number): string {
   if (!Number.isFinite(share)) return "";
   return `${number(Number((100 * share).toPrecision(3)))} %`;
 }
-export const plural = (n: number, what: string) => `${n.toLocaleString("en")} ${what}${n === 1 ? "" : "s"}`;
+export const plural = (n: number, what: string, many = what + "s") => `${n.toLocaleString("en")} ${n === 1 ? what : many}`;

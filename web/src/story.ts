@@ -58,6 +58,7 @@ const tellers: Record<string, (e: LoopEvent) => Told | undefined> = {
   "incident.opened": (e) => ["bad", `Incident of ${textOf(e.data.deployment)}: ${textOf(e.data.words)}`, paths.incident(idOf(e))],
   "incident.unresolved": (e) => ["bad", "The incident goes on", paths.incident(idOf(e))],
   "incident.remedy_started": (e) => ["wait", `Version ${textOf(e.data.remedy_version)} is to remedy it`, paths.incident(idOf(e))],
+  "incident.remedy_promoted": (e) => ["good", `Version ${textOf(e.data.remedy_version)}, its remedy, serves`, paths.incident(idOf(e))],
   "incident.remedy_failed": (e) => ["bad", `Version ${textOf(e.data.remedy_version)} did not remedy it`, paths.incident(idOf(e))],
   "incident.closed": (e) => ["good", `Incident closed, remedy: ${textOf(e.data.remedy) || "none"}`, paths.incident(idOf(e))],
   "trigger.fired": (e) => ["live", `Trigger ${idOf(e)} fired, pipeline ${textOf(e.data.pipeline)}`, e.data.firing ? paths.lineage(`firing:${textOf(e.data.firing)}`) : undefined],
@@ -82,7 +83,9 @@ const tellers: Record<string, (e: LoopEvent) => Told | undefined> = {
 
 function tell(event: LoopEvent): Line | undefined {
   const teller = tellers[event.type];
-  const reason = textOf(event.data.reason ?? event.data.words ?? event.data.message);
+  const said = textOf(event.data.reason ?? event.data.words ?? event.data.message);
+  // The line names the version itself.
+  const reason = event.data.remedy_version ? said.replace(`version ${textOf(event.data.remedy_version)}: `, "") : said;
   const told: Told | undefined = teller ? teller(event) : [/fail|lost|refused|timed/.test(event.type) ? "bad" : "unsure",
     `${event.type.replace(/^.*\./, "").replaceAll("_", " ")}: ${kindOf(event).replaceAll("_", " ")} ${idOf(event)}`, versionPage(event)];
   return told && { seq: event.seq, time_ms: event.time_ms, look: told[0], text: told[1], href: told[2], reason: told[1].includes(reason) ? "" : reason, cause: event.cause_seq };

@@ -150,6 +150,10 @@ std::string incident_text(const Json& incident) {
   if (!list_at(incident, "columns").empty())
     text += "  likely: " + words_of(incident, "columns") + "\n";
   if (is_set(incident, "remedy_under_way")) text += "  a remedy is under way\n";
+  if (const std::string remedy = text_at(incident, "remedy_version");
+      is_set(incident, "open") && !remedy.empty())
+    text += "  version " + remedy +
+            ", which it asked for, was promoted: a good window of it ends this\n";
   if (const std::int64_t failed = number_at(incident, "failed_remedies"); failed > 0)
     text += "  " + std::to_string(failed) + (failed == 1 ? " remedy" : " remedies") +
             " failed: `slipway incidents " + text_at(incident, "id") + "` says why\n";

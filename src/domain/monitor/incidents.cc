@@ -517,7 +517,9 @@ Result<bool> take_news(db::Tx& tx, const graph::LoggedEvent& logged, UnixMs now_
     Json more(Json::Object{{"remedy_version", version}});
     if (of_run) more.set("run", logged.event.subject.id);
     if (!of_run) more.set("rollout", text_of(data, "rollout"));
-    const std::string reason = text_of(data, "reason");
+    // Several may be on their way one after another: each line of the history names its own.
+    const std::string reason =
+        (version.empty() ? "" : "version " + version + ": ") + text_of(data, "reason");
     TRY(change_incident(
         tx, incident, {action_of(*news), reason, kActor, logged.seq, {}, std::move(more)}, now_ms));
     taken = true;

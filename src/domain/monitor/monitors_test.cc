@@ -569,7 +569,8 @@ std::string state_of(World& world) {
     text += incident.monitor + " " + (incident.open ? "open" : incident.remedy) + " " +
             std::to_string(incident.state.failed_remedies) + "\n";
     const auto changes = world.pool().read([&](db::Tx& tx) { return changes_of(tx, incident.id); });
-    for (const IncidentChange& change : *changes) text += "  " + change.action + "\n";
+    for (const IncidentChange& change : *changes)
+      text += "  " + change.action + (change.action.starts_with("remedy") ? ": " + change.reason : "") + "\n";
   }
   std::map<std::string, int> events;
   for (const std::string& type : world.events("")) ++events[type];
@@ -582,11 +583,11 @@ constexpr char kEnd[] =
     "quality promotion 1\n"
     "  opened\n"
     "  unresolved\n"
-    "  remedy_started\n"
-    "  remedy_failed\n"
+    "  remedy_started: version 2: told so\n"
+    "  remedy_failed: version 2: told so\n"
     "  unresolved\n"
-    "  remedy_started\n"
-    "  remedy_promoted\n"
+    "  remedy_started: version 3: told so\n"
+    "  remedy_promoted: version 3: told so\n"
     "  closed\n";
 
 TEST(Life, OfAnIncidentFromItsOpeningToItsRemedy) {

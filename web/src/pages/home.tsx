@@ -87,12 +87,15 @@ function Serves(props: { of: Deployment; monitors: Monitor[]; rate: number | und
   );
 }
 
-/// `candidate`: the version whose rollout is under way.
+/// What is done about it. `candidate`: the version whose rollout is under way.
 export function remedyOf(incident: Incident, candidate?: number): string {
   if (!incident.open) return incident.remedy || "none";
-  const version = incident.remedy_version || candidate;
-  if (incident.remedy_under_way) return version ? `version ${version} is on its way` : "under way";
-  return incident.failed_remedies ? `${plural(incident.failed_remedies, "remedy")} failed, none under way` : "none yet";
+  const failed = incident.failed_remedies ? `${plural(incident.failed_remedies, "remedy", "remedies")} failed` : "";
+  // One that was promoted and did not help yet may be followed by another.
+  const now = incident.remedy_under_way ? (candidate ? `version ${candidate} is on its way` : "under way")
+    : incident.remedy_version ? `version ${incident.remedy_version} serves, and has to show in a good window that it helps` : "";
+  if (now) return failed && !incident.remedy_under_way ? `${now}; before it ${failed}` : now;
+  return failed ? `${failed}, none under way` : "none yet";
 }
 
 export function Incidents(props: { of: Incident[]; caption: string; candidate: (deployment: string) => number | undefined }) {

@@ -6,6 +6,7 @@ import { createPolled } from "../polled";
 import { remedyOf } from "./home";
 
 const evidenceMax = 50;
+const looks: Record<string, string> = { closed: "good", remedy_promoted: "good", remedy_started: "wait" };
 
 /// "bikes/quality/1/1327190400000" by its beginning; other evidence as it is.
 function Evidence(props: { of: string }) {
@@ -36,7 +37,7 @@ export function IncidentPage() {
           ]} />
           <section aria-labelledby="history"><h2 id="history">What happened, and why</h2>
             <ol class="lines paper"><For each={i().history}>{(h) => (
-              <li class={h.action === "closed" ? "good" : h.action === "remedy_started" ? "wait" : "bad"}><When ms={h.time_ms} bare />
+              <li class={looks[h.action] ?? "bad"}><When ms={h.time_ms} bare />
                 <div><b>{h.action.replaceAll("_", " ")}</b> <span class="quiet">{h.reason}{h.actor && h.actor !== "slipway" ? `, by ${h.actor}` : ""}</span>
                   <Show when={h.evidence.length}><br /><span class="quiet">evidence: </span><For each={h.evidence.slice(0, evidenceMax)}>{(e, n) => <>{n() ? ", " : ""}<Evidence of={e} /></>}</For></Show></div>
                 <a class="why" href={paths.event(h.event_seq)}>why<span class="sr"> {h.action}</span></a></li>
