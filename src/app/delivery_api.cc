@@ -171,13 +171,32 @@ Result<> set_evidence(db::Tx& tx, const std::string& deployment, UnixMs now_ms, 
   return {};
 }
 
-Result<Json> history_of(db::Tx& tx, const std::string& deployment) {
+/// When the version began to answer all requests by this rollout; 0: it never did.
+UnixMs live_since(const std::vector<delivery::TransitionRow>& way) {
+  const auto promoted = std::find_if(way.begin(), way.end(), [](const auto& one) {
+    return one.to_phase == delivery::to_string(delivery::Phase::kPromoting);
+  });
+  return promoted == way.end() ? 0 : promoted->time_ms;
+}
+
+bool has_served(const delivery::Rollout& rollout) {
+  return rollout.phase == delivery::Phase::kLive || rollout.phase == delivery::Phase::kPromoting;
+}
+
+/// A version that came back has several rollouts that were live once: the newest of them serves.
+Result<Json> history_of(db::Tx& tx, const delivery::Deployment& deployment) {
   Json::Array list;
+  bool is_found = false;
   for (const delivery::Rollout& rollout :
-       TRY(delivery::rollouts_of(tx, deployment, kRolloutsShown))) {
+       TRY(delivery::rollouts_of(tx, deployment.name, kRolloutsShown))) {
+    const auto way = TRY(delivery::transitions_of(tx, rollout.id));
+    const bool serves = !is_found && has_served(rollout) && rollout.version == deployment.stable;
+    is_found |= serves;
     Json one = json_of(rollout);
+    one.set("live_ms", live_since(way));
+    one.set("serves", serves);
     one.set("gates", TRY(gates_of(tx, rollout.id)));
-    one.set("transitions", TRY(json_of_rows(TRY(delivery::transitions_of(tx, rollout.id)))));
+    one.set("transitions", TRY(json_of_rows(way)));
     list.push_back(std::move(one));
   }
   return Json(std::move(list));
@@ -214,7 +233,7 @@ Result<Json> shown(db::Tx& tx, const DeliveryWorld& world, const std::string& na
   const delivery::Deployment d = TRY(deployment_named(tx, name));
   Json json = TRY(json_of(tx, world, d));
   TRY(set_evidence(tx, name, world.clock.now_ms(), json));
-  json.set("rollouts", TRY(history_of(tx, name)));
+  json.set("rollouts", TRY(history_of(tx, d)));
   json.set("rollbacks", TRY(rollbacks_of(tx, name)));
   json.set("quarantine", TRY(json_of_rows(TRY(delivery::quarantine_of(tx, d.name)))));
   json.set("waivers", TRY(json_of_rows(TRY(delivery::all_waivers_of(tx, d.model)))));

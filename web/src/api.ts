@@ -66,6 +66,8 @@ export interface Arm { requests: number; errors: number; slow: number }
 export interface Rollout {
   id: string; version: number; replaces: number; phase: string; waiting: boolean; step: number; steps: number; paused: string;
   undecided: boolean; forced: boolean; reason: string; asked_by: string; created_ms: number; step_started_ms: number; ended_ms: number; percent?: number;
+  /// In a history: when it began to serve all (0: never), and whether it is the one that does.
+  live_ms?: number; serves?: boolean;
   gates?: Gate[]; gates_wanted?: string[]; guards?: Guard[]; plan?: { steps: Step[]; guards: { name: string; margin?: number }[] };
   counts?: { stable: Arm; candidate: Arm }; next?: { action: string; reason: string }; transitions?: Transition[];
 }
@@ -74,7 +76,7 @@ export interface Deployment {
   created_ms: number; rollout: Rollout | null; waiting: Rollout | null;
 }
 export interface DeploymentDetail extends Deployment {
-  rollouts: Rollout[]; quarantine: { version: number; rollout: string; reason: string; since_ms: number }[];
+  rollouts: Rollout[]; rollbacks?: { from: number; to: number; reason: string; actor: string; time_ms: number }[]; quarantine: { version: number; rollout: string; reason: string; since_ms: number }[];
 }
 export interface Check { check: string; column: string; status: string; words: string; observed?: number | string; threshold?: number | string; n?: number }
 export interface MonitorWindow {

@@ -125,12 +125,23 @@ std::string gates_text(const Json& rollout, const std::string& model) {
   return text;
 }
 
-/// One that went live says so for ever; whether its version still serves the deployment knows.
-std::string line_of_rollout(const Json& rollout, std::int64_t stable) {
-  const std::int64_t version = number_at(rollout, "version");
-  const bool was = text_at(rollout, "phase") == "live" && version != stable;
-  return "version " + std::to_string(version) + ": " + (was ? "was " : "") +
+/// One that went live says so for ever; whether it is the one that serves stands beside it.
+bool is_live(const Json& rollout) {
+  return text_at(rollout, "phase") == "live";
+}
+
+std::string line_of_rollout(const Json& rollout) {
+  const Json* serves = rollout.find("serves");
+  const bool was = is_live(rollout) && !(serves && serves->is_bool() && serves->as_bool());
+  return "version " + std::to_string(number_at(rollout, "version")) + ": " + (was ? "was " : "") +
          text_at(rollout, "phase") + ", " + text_at(rollout, "reason");
+}
+
+/// When it went live, else when it ended; of one that is under way, when it was asked for.
+std::int64_t time_of_rollout(const Json& rollout) {
+  const std::int64_t live = number_at(rollout, "live_ms"), ended = number_at(rollout, "ended_ms");
+  if (is_live(rollout) && live != 0) return live;
+  return ended != 0 ? ended : number_at(rollout, "created_ms");
 }
 
 std::string line_of_rollback(const Json& rollback) {
@@ -141,12 +152,11 @@ std::string line_of_rollback(const Json& rollback) {
 }
 
 std::string history_text(const Json& deployment) {
-  const std::int64_t stable = number_at(deployment, "stable");
   std::vector<std::pair<std::int64_t, std::string>> lines;
   for (const Json& rollback : list_at(deployment, "rollbacks"))
     lines.emplace_back(number_at(rollback, "time_ms"), line_of_rollback(rollback));
   for (const Json& rollout : list_at(deployment, "rollouts"))
-    lines.emplace_back(number_at(rollout, "created_ms"), line_of_rollout(rollout, stable));
+    lines.emplace_back(time_of_rollout(rollout), line_of_rollout(rollout));
   std::stable_sort(lines.begin(), lines.end(),
                    [](const auto& a, const auto& b) { return a.first > b.first; });
   std::string text = lines.empty() ? "" : "  history, newest first:\n";

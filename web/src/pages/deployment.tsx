@@ -36,12 +36,13 @@ export function Deployments() {
   );
 }
 
-function History(props: { of: Rollout; model: string; serves: boolean }) {
-  // What was promoted once stays "live" as the outcome of its rollout; another version may serve since.
-  const hasServed = () => props.of.phase === "live" && !props.serves;
+function History(props: { of: Rollout; model: string }) {
+  // What was promoted once stays "live" as the outcome of its rollout; another one may serve since, of the same version, too.
+  const hasServed = () => props.of.phase === "live" && !props.of.serves;
+  const time = () => (props.of.phase === "live" && props.of.live_ms) || props.of.ended_ms || props.of.created_ms;
   return (
     <details class="story">
-      <summary><b>version {props.of.version}</b> <State of={hasServed() ? "resting" : props.of.phase} as={hasServed() ? "has served" : undefined} /> <span class="quiet"><When ms={props.of.created_ms} /> {props.of.reason}</span></summary>
+      <summary><b>version {props.of.version}</b> <State of={hasServed() ? "resting" : props.of.phase} as={hasServed() ? "has served" : undefined} /> <span class="quiet"><When ms={time()} /> {props.of.reason}</span></summary>
       <ol class="lines"><For each={props.of.transitions}>{(t) => (
         <li><When ms={t.time_ms} bare /><div><b>{t.to_phase.replaceAll("_", " ")}</b> <span class="quiet">{t.reason}{t.actor && t.actor !== "slipway" ? `, by ${t.actor}` : ""}</span></div><a class="why" href={paths.event(t.event_seq)}>why</a></li>
       )}</For></ol>
@@ -99,7 +100,7 @@ export function DeploymentPage() {
       </section>
       <Show when={detail.data()}>{(d) => (
         <section aria-labelledby="rollouts"><h2 id="rollouts">Rollouts</h2>
-          <Show when={d().rollouts.length} fallback={<p class="quiet">None.</p>}><For each={d().rollouts}>{(r) => <History of={r} model={d().model} serves={r.version === d().stable} />}</For></Show>
+          <Show when={d().rollouts.length} fallback={<p class="quiet">None.</p>}><For each={d().rollouts}>{(r) => <History of={r} model={d().model} />}</For></Show>
         </section>
       )}</Show>
     </Page>

@@ -16,8 +16,10 @@ const triggersMax = 50;
 
 /// When the version that serves began to.
 export function liveSince(of: DeploymentDetail): number | undefined {
-  const made = of.rollouts.find((r) => r.version === of.stable && r.phase === "live");
-  return made && (made.transitions?.find((t) => t.to_phase === "promoting" || t.to_phase === "live")?.time_ms ?? made.ended_ms);
+  const made = of.rollouts.find((r) => r.serves);
+  // It may have come back by hand since.
+  const back = of.rollbacks?.find((r) => r.to === of.stable)?.time_ms ?? 0;
+  return made && Math.max(made.live_ms ?? 0, back);
 }
 
 /// The last window of the version that serves, else of any.
