@@ -183,9 +183,13 @@ Finding watched(const ScoreFacts& facts, const Watch& watch) {
 }
 
 Finding invariants(const ScoreFacts& facts) {
-  return watched(facts, {"its requests are judged window by window: ",
-                         "no window of its requests was judged",
-                         [](const Window&) { return true; }, [](const Watcher&) { return true; }});
+  return watched(facts,
+                 {"what its requests carry is judged window by window: ",
+                  "no window of what its requests carry was judged",
+                  [](const Window& w) {
+                    return w.metric.empty() || w.has_contract || w.has_reference;
+                  },
+                  [](const Watcher& w) { return w.metric.empty() || w.has_reference; }});
 }
 
 Finding skew(const ScoreFacts& facts) {
@@ -261,7 +265,7 @@ const Test kTests[] = {
 
     {"N1", "changes of dependencies are told", nullptr, "subscriptions to changes of dependencies"},
     {"N2", "invariants hold in training and serving inputs", invariants,
-     "a monitor in the deployment"},
+     "a monitor without a requirement in the deployment, of a table with a contract"},
     {"N3", "training and serving features do not differ", skew,
      "a monitor with \"against: training\""},
     {"N4", "models are not too stale", age,
