@@ -222,5 +222,64 @@ TEST(Materialize, WritesTheNewestOfEachEntityOnce) {
   EXPECT_EQ(to_text(answer->values[0]), "6501.0");  // an older state takes nothing back
 }
 
+/// The rows of another order, with some corrected and some more.
+Table edited(RandomSource& source) {
+  const Table before = source.table;
+  const std::size_t rows = before.rows;
+  std::vector<std::size_t> places(rows);
+  for (std::size_t i = 0; i < rows; ++i) places[i] = i;
+  std::shuffle(places.begin(), places.end(), source.random);
+  Table after;
+  for (std::size_t i = 0; i < before.names.size(); ++i)
+    after.add(before.names[i], Column(before.columns[i].type));
+  source.table = std::move(after);
+  for (const std::size_t place : places) {
+    if (source.below(4) == 0) source.add_row();
+    const bool corrected = source.below(5) == 0;
+    for (std::size_t i = 0; i < before.columns.size(); ++i) {
+      const bool is_fare = before.names[i] == "fare";
+      source.table.columns[i].push(corrected && is_fare ? source.maybe(source.number())
+                                                        : before.columns[i].at(place));
+    }
+    ++source.table.rows;
+  }
+  return source.table;
+}
+
+TEST(Materialize, OfASourceThatWasSortedAnewExtendedAndCorrectedIsThatOfTheNewOne) {
+  const Plan plan = plan_of(kView);
+  const std::int64_t until = kStart + 3 * kDayUs;
+  const auto ask = [&](OnlineStore& store) {
+    std::string answers;
+    auto lookup = Lookup::open(store, plan);
+    EXPECT_TRUE(lookup.ok());
+    for (std::int64_t driver = 0; driver < 3; ++driver) {
+      for (const char* city : {"x", "y"}) {
+        for (const std::int64_t at : {kStart + kDayUs, kStart + 2 * kDayUs}) {
+          auto answer = (*lookup)->get(std::vector<Value>{driver, std::string(city)},
+                                       std::vector<Value>{2.0}, at);
+          EXPECT_TRUE(answer.ok());
+          for (const Value& value : answer->values) answers += to_text(value) + " ";
+          answers += "\n";
+        }
+      }
+    }
+    return answers;
+  };
+  for (unsigned seed = 0; seed < 60; ++seed) {
+    TemporaryFolder folder, fresh_folder;
+    RandomSource source(seed);
+    auto store = open_store(folder.path());
+    ASSERT_TRUE(materialize(*store, plan, source.table, until).ok());
+    const Table next = edited(source);
+    ASSERT_TRUE(materialize(*store, plan, next, until).ok());
+    auto fresh = open_store(fresh_folder.path());
+    ASSERT_TRUE(materialize(*fresh, plan, next, until).ok());
+    ASSERT_EQ(ask(*store), ask(*fresh)) << "seed " << seed;
+    store.reset();
+    ASSERT_EQ(ask(*open_store(folder.path())), ask(*fresh)) << "after a restart, seed " << seed;
+  }
+}
+
 }  // namespace
 }  // namespace slipway::features

@@ -29,9 +29,16 @@ class Chooser {
     Calculator calculator(plan_);
     const std::vector<Column> operands = calculator.operands(scope_, source_.rows, report.faults);
     std::vector<Put> puts;
+    const Candidate* before = nullptr;
     for (const Candidate& candidate : candidates_) {
+      const bool same_time = before != nullptr && before->event_us == candidate.event_us &&
+                             before->created_us == candidate.created_us;
+      if (!same_time) at_this_time_.clear();
+      before = &candidate;
+      const std::uint64_t n = ++at_this_time_[packed_[candidate.row]];
       if (!is_wanted(candidate)) continue;
       puts.push_back(put_of(candidate, operands));
+      puts.back().order = nth_at_its_time(n);
     }
     report.written = puts.size();
     report.entities = newest_.size();
@@ -73,7 +80,6 @@ class Chooser {
     put.key = packed_[candidate.row];
     put.event_us = candidate.event_us;
     put.created_us = candidate.created_us;
-    put.order = candidate.row + 1u;
     for (std::size_t column : plan_.stored_in_row()) {
       put.values.push_back(scope_[column]->at(candidate.row));
     }
@@ -89,6 +95,7 @@ class Chooser {
   std::vector<std::string> packed_;
   std::vector<Candidate> candidates_;
   std::unordered_map<std::string, Candidate> newest_;
+  std::unordered_map<std::string_view, std::uint64_t> at_this_time_;  // rows of each entity
 };
 
 }  // namespace

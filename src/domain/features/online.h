@@ -39,11 +39,18 @@ struct StoredView {
   std::vector<Type> column_types() const;
 };
 
+/// Put::order of the n-th event, from 1, that a source has of an entity at one (event time, created
+/// time): it takes the place of the n-th that is there. So a source may be sorted anew, get rows
+/// anywhere and have rows corrected, and its events are there once.
+constexpr std::uint64_t nth_at_its_time(std::uint64_t n) {
+  return (std::uint64_t{1} << 63) | n;
+}
+
 struct Put {
   std::string key;  // as pack_key; not empty
   std::int64_t event_us = 0;
   std::int64_t created_us = kNoCreated;
-  /// Position in the source, from 1: the same event written again is the same. 0: a new event.
+  /// What the event is known by beside its times: written again it is the same. 0: a new event.
   std::uint64_t order = 0;
   bool deleted = false;
   std::vector<Value> values;    // of the view's columns; none when deleted

@@ -22,13 +22,36 @@ std::size_t OnlineTable::shard_of(std::string_view key) {
   return static_cast<std::size_t>(fast_hash(key) >> 58);
 }
 
+namespace {
+
+/// Of an event that is the n-th at its times: that of the n-th which is there, else one after them.
+std::uint64_t order_of(const History& history, const log::PutRecord& put) {
+  const std::uint64_t n = put.order & ~nth_at_its_time(0);
+  if (n == put.order) return put.order;
+  const std::vector<EventId>& events = history.events();
+  const auto first = std::lower_bound(events.begin(), events.end(),
+                                      EventId{put.event_us, put.created_us, 0});
+  const auto is_there = [&](auto at) {
+    return at != events.end() && at->at_us == put.event_us && at->created_us == put.created_us;
+  };
+  auto at = first;
+  std::uint64_t last = 0;
+  for (std::uint64_t i = 1; is_there(at); ++i, ++at) {
+    last = at->order;
+    if (i == n) return last;
+  }
+  return last + 1;
+}
+
+}  // namespace
+
 std::uint64_t OnlineTable::add_event(Entry& entry, const log::PutRecord& put, std::uint64_t seq) {
   if (view_.operands.empty() || put.event_us <= entry.forgotten_us) return 0;
   if (!entry.history) entry.history = std::make_unique<History>(view_.operands);
   History& history = *entry.history;
   const std::int64_t keep_us = view_.reach_us + kLookBackUs;
   if (!history.events().empty() && put.event_us < history.events().back().at_us - keep_us) return 0;
-  const std::uint64_t order = put.order != 0 ? put.order : seq;
+  const std::uint64_t order = put.order != 0 ? order_of(history, put) : seq;
   history.add({put.event_us, put.created_us, order}, decode_row(view_.operands, put.operands));
   // Forgetting moves all that stays, so it is done for many at once.
   const std::vector<EventId>& events = history.events();
