@@ -260,6 +260,7 @@ Result<Json> show_triggers(db::Tx& tx, const project::ProjectFile& file, UnixMs 
   Json::Array list;
   for (const project::TriggerSpec& trigger : file.triggers) {
     const UnixMs fired = TRY(flows::last_fired(tx, trigger.name));
+    const UnixMs firing = std::max(fired, TRY(flows::last_firing(tx, trigger.name)));
     const UnixMs rests = fired == 0 ? 0 : fired + trigger.cooldown.count();
     list.push_back(Json(Json::Object{
         {"trigger", trigger.name},
@@ -268,7 +269,8 @@ Result<Json> show_triggers(db::Tx& tx, const project::ProjectFile& file, UnixMs 
         {"cooldown_ms", static_cast<std::int64_t>(trigger.cooldown.count())},
         {"at_most", trigger.at_most ? Json(project::to_text(*trigger.at_most)) : Json()},
         {"overlap", trigger.overlap},
-        {"last_fired_ms", fired},
+        {"last_fired_ms", firing},
+        {"was_skipped", firing > fired},
         {"rests_until_ms", rests > now_ms ? rests : 0}}));
   }
   return Json(Json::Object{{"triggers", Json(std::move(list))}});

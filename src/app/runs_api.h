@@ -27,8 +27,8 @@ Result<wire::Json> look_back(db::Tx& tx, const graph::LookBack& look);
 /// run.
 Result<wire::Json> why_run(db::Tx& tx, const std::string& id);
 /// {"triggers": [{"trigger", "pipeline", "on", "cooldown_ms", "at_most", "overlap",
-/// "last_fired_ms", "rests_until_ms"}]}: those that are declared; 0 where one never fired, or does
-/// not rest at `now_ms`.
+/// "last_fired_ms", "was_skipped", "rests_until_ms"}]}: those that are declared; 0 where one never
+/// fired, or does not rest at `now_ms`. A run that was skipped, as nothing was new, starts no rest.
 Result<wire::Json> show_triggers(db::Tx& tx, const project::ProjectFile& file, UnixMs now_ms);
 /// {"decisions": [...]}: what was decided last, each with its reason.
 Result<wire::Json> show_decisions(db::Tx& tx, const std::string& trigger, int limit);

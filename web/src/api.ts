@@ -65,7 +65,7 @@ export interface Transition { number: number; action: string; from_phase: string
 export interface Arm { requests: number; errors: number; slow: number }
 export interface Rollout {
   id: string; version: number; replaces: number; phase: string; waiting: boolean; step: number; steps: number; paused: string;
-  undecided: boolean; forced: boolean; reason: string; asked_by: string; created_ms: number; step_started_ms: number; ended_ms: number; percent?: number;
+  undecided: boolean; forced: boolean; reason: string; asked_by: string; created_ms: number; step_started_ms: number; waiting_since_ms: number; ended_ms: number; percent?: number;
   /// In a history: when it began to serve all (0: never), and whether it is the one that does.
   live_ms?: number; serves?: boolean;
   gates?: Gate[]; gates_wanted?: string[]; guards?: Guard[]; plan?: { steps: Step[]; guards: { name: string; margin?: number }[] };
@@ -73,10 +73,10 @@ export interface Rollout {
 }
 export interface Deployment {
   name: string; model: string; declared: boolean; stable: number; previous: number; frozen_by: string; frozen_reason: string; fault: string; answers: boolean | null;
-  created_ms: number; rollout: Rollout | null; waiting: Rollout | null;
+  created_ms: number; rollout: Rollout | null; waiting: Rollout | null; quarantine: { version: number; rollout: string; reason: string; since_ms: number }[];
 }
 export interface DeploymentDetail extends Deployment {
-  rollouts: Rollout[]; rollbacks?: { from: number; to: number; reason: string; actor: string; time_ms: number }[]; quarantine: { version: number; rollout: string; reason: string; since_ms: number }[];
+  rollouts: Rollout[]; rollbacks?: { from: number; to: number; reason: string; actor: string; time_ms: number }[];
 }
 export interface Check { check: string; column: string; status: string; words: string; observed?: number | string; threshold?: number | string; n?: number }
 export interface MonitorWindow {
@@ -117,7 +117,7 @@ export interface RecentAnswer {
 export interface RecentQuery { deployment: string; version?: string; status?: string; limit: number }
 /// A trigger as it is declared, and until when it rests.
 export interface Trigger {
-  trigger: string; pipeline: string; on: string; cooldown_ms: number; at_most: string | null; overlap: string; last_fired_ms: number; rests_until_ms: number;
+  trigger: string; pipeline: string; on: string; cooldown_ms: number; at_most: string | null; overlap: string; last_fired_ms: number; was_skipped?: boolean; rests_until_ms: number;
 }
 export interface Probe { test: string; title: string; points: string; measured: boolean; why: string; how?: string; evidence: string[] }
 export interface TestScore { model: string; version: number; score: number; reading: string; sections: Record<string, number>; measured: number; not_measured: number; tests: Probe[] }

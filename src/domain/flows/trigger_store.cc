@@ -1,5 +1,7 @@
 #include "domain/flows/trigger_store.h"
 
+#include <algorithm>
+
 #include "base/ids.h"
 #include "base/text.h"
 #include "domain/flows/runs_store.h"
@@ -574,6 +576,18 @@ Result<UnixMs> last_fired(db::Tx& tx, const std::string& trigger) {
   return TRY(tx.one<std::int64_t>("select last_fired_ms from trigger_states where name = ?",
                                   trigger))
       .value_or(0);
+}
+
+Result<UnixMs> last_firing(db::Tx& tx, const std::string& trigger) {
+  UnixMs newest = 0;
+  for (const int is_open : {0, 1}) {
+    const auto created = TRY(tx.one<std::int64_t>(
+        "select created_ms from pipeline_runs where is_open = ? and trigger_name = ? "
+        "order by id desc limit 1",
+        is_open, trigger));
+    newest = std::max<UnixMs>(newest, created.value_or(0));
+  }
+  return newest;
 }
 
 Result<> set_watched(db::Tx& tx, const std::string& trigger, const std::string& text) {

@@ -69,8 +69,11 @@ Result<std::string> ask_run(db::Tx& tx, const project::ProjectFile& file, const 
 Result<std::string> watched(db::Tx& tx, const std::string& trigger);
 /// The same for a reader.
 Result<std::string> peek_watched(db::Tx& tx, const std::string& trigger);
-/// When it fired last, for a reader; 0: never.
+/// When it fired last, for a reader, as its cool-down sees it: a firing whose run was skipped does
+/// not count. 0: never.
 Result<UnixMs> last_fired(db::Tx& tx, const std::string& trigger);
+/// When it fired last, whatever became of it. 0: never.
+Result<UnixMs> last_firing(db::Tx& tx, const std::string& trigger);
 Result<> set_watched(db::Tx& tx, const std::string& trigger, const std::string& text);
 /// What every trigger's source has seen, also of those that are no longer declared.
 struct Watching {

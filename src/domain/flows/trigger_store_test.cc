@@ -399,8 +399,11 @@ TEST_P(TriggerStore, ASkippedRunStartsNoCoolDown) {
   trigger().at_most = project::Rate{2, Span(30 * kDay)};
   tell(message(1));
   end_run(RunOutcome::Kind::kNothingNew);
+  EXPECT_EQ(in([&](db::Tx& tx) { return last_fired(tx, trigger().name); }), 0);
+  EXPECT_EQ(in([&](db::Tx& tx) { return last_firing(tx, trigger().name); }), now_);
   now_ += kHour;
   EXPECT_EQ(tell(message(2)).decided.at(0).decision.act, Act::kFire);
+  EXPECT_EQ(in([&](db::Tx& tx) { return last_firing(tx, trigger().name); }), now_);
   end_run(RunOutcome::Kind::kDone);
   now_ += 2 * kDay;
   EXPECT_EQ(tell(message(3)).decided.at(0).decision.act, Act::kFire);

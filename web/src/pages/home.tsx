@@ -144,7 +144,7 @@ function Triggers(props: { of: Trigger[] }) {
     <div class="scroll"><table><caption class="sr">Triggers</caption>
       <thead><tr><th scope="col">Trigger</th><th scope="col">On</th><th scope="col">Starts</th><th scope="col">Fired last</th><th scope="col">Cool-down</th><th scope="col">At most</th></tr></thead>
       <tbody><For each={props.of}>{(t) => (
-        <tr><th scope="row">{t.trigger}</th><td>{t.on}</td><td>{t.pipeline}</td><td><Show when={t.last_fired_ms} fallback={<span class="quiet">never</span>}><When ms={t.last_fired_ms} /></Show></td>
+        <tr><th scope="row">{t.trigger}</th><td>{t.on}</td><td>{t.pipeline}</td><td><Show when={t.last_fired_ms} fallback={<span class="quiet">never</span>}><When ms={t.last_fired_ms} /><Show when={t.was_skipped}> <span class="quiet">nothing was new</span></Show></Show></td>
           <td><Show when={t.rests_until_ms} fallback={<span class="quiet">{t.cooldown_ms ? `${span(t.cooldown_ms)}, not resting` : "none"}</span>}><span class="state wait">rests until {utc(t.rests_until_ms)}</span> <span class="quiet">{span(t.cooldown_ms)}</span></Show></td>
           <td>{t.at_most ?? <span class="quiet">no limit</span>}</td></tr>
       )}</For></tbody>
