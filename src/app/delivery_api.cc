@@ -62,6 +62,7 @@ Json json_of(const delivery::Rollout& r) {
                          {"cause_seq", r.cause_seq},
                          {"created_ms", r.created_ms},
                          {"step_started_ms", r.step_started_ms},
+                         {"waiting_since_ms", r.waiting_since_ms},
                          {"ended_ms", r.ended_ms}});
   if (is_stepping(r)) json.set("percent", r.plan.steps[static_cast<std::size_t>(r.step)].percent);
   return json;

@@ -59,14 +59,16 @@ export function Guards(props: { of: Rollout }) {
   );
 }
 
-/// Gates that all passed are one line, which opens.
+/// Gates that all passed, or were waived, are one line, which opens.
 export function Gates(props: { of: Rollout }) {
   const verdict = (gate: string) => props.of.gates?.find((g) => g.gate === gate);
   const gates = () => [...new Set([...(props.of.gates_wanted ?? []), ...(props.of.gates ?? []).map((g) => g.gate)])];
-  const passed = () => gates().filter((name) => ["pass", "waived"].includes(verdict(name)?.status ?? ""));
+  const those = (status: string) => gates().filter((name) => verdict(name)?.status === status);
+  const passed = () => those("pass"), waived = () => those("waived");
+  const all = () => passed().length + waived().length === gates().length;
   return (
     <Show when={gates().length}>
-      <details class="gates" open={passed().length < gates().length}><summary><span class={"state " + (passed().length < gates().length ? "wait" : "good")}>{passed().length} of {plural(gates().length, "gate")} passed</span> <span class="quiet">{passed().join(", ")}</span></summary>
+      <details class="gates" open={!all()}><summary><span class={"state " + (passed().length < gates().length ? "wait" : "good")}>{passed().length} of {plural(gates().length, "gate")} passed<Show when={waived().length}>, {waived().length} waived</Show></span> <span class="quiet">{passed().join(", ")}<Show when={waived().length}>{passed().length ? "; " : ""}{waived().join(", ")} waived</Show></span></summary>
       <div class="scroll"><table><caption class="sr">Gates of version {props.of.version}</caption>
         <thead><tr><th scope="col">Gate</th><th scope="col">Verdict</th><th scope="col">Evidence</th></tr></thead>
         <tbody><For each={gates()}>{(name) => (
@@ -80,11 +82,11 @@ export function Gates(props: { of: Rollout }) {
 function Progress(props: { of: Rollout }) {
   const step = () => props.of.plan?.steps[props.of.step];
   const seen = () => props.of.counts?.candidate;
-  const days = () => serverNow() - props.of.step_started_ms;
+  const time = () => Math.max(0, serverNow() - props.of.step_started_ms);
   const fails = () => { const c = seen(); return c && c.requests ? percent(c.errors / c.requests) : undefined; };
   return (
     <Show when={step() && seen()}>
-      <span class="quiet"> · {plural(seen()!.requests, "answer")} of at least {number(step()!.min_requests)}<Show when={fails()}>{(rate) => <>, {rate()} failed</>}</Show> · {span(Math.max(0, days()))} of {span(step()!.min_time_ms)} · pauses if undecided by <When ms={props.of.step_started_ms + step()!.max_wait_ms} bare /></span>
+      <span class="quiet"> · {plural(seen()!.requests, "answer")} of at least {number(step()!.min_requests)}<Show when={fails()}>{(rate) => <>, {rate()} failed</>}</Show> · {span(time())}<Show when={step()!.min_time_ms}>{(least) => <> of {span(least())}</>}</Show> · <Show when={step()!.max_wait_ms} fallback="waits for ever where undecided">{(most) => <>pauses if undecided by <When ms={props.of.waiting_since_ms + most()} bare /></>}</Show></span>
     </Show>
   );
 }

@@ -52,7 +52,7 @@ function gather(events: LoopEvent[]): LoopEvent[][] {
 
 const phases: Record<string, string> = { shadowing: "the shadow", canarying: "canary", gating: "its gates" };
 const version = (e: LoopEvent) => `${textOf(e.data.model) || idOf(e)} version ${textOf(e.data.version)}`;
-const versionPage = (e: LoopEvent) => (e.data.model && e.data.version ? paths.version(textOf(e.data.model), textOf(e.data.version)) : undefined);
+const versionPage = (e: LoopEvent) => (e.data.model && Number(e.data.version) > 0 ? paths.version(textOf(e.data.model), textOf(e.data.version)) : undefined);
 type Told = [Look, string, string?];  // how it looks, what it says, where it leads; the event's reason is added
 const tellers: Record<string, (e: LoopEvent) => Told | undefined> = {
   "incident.opened": (e) => ["bad", `Incident of ${textOf(e.data.deployment)}: ${textOf(e.data.words)}`, paths.incident(idOf(e))],
@@ -78,6 +78,8 @@ const tellers: Record<string, (e: LoopEvent) => Told | undefined> = {
   "rollout.stopped": (e) => ["bad", `${version(e)} is stopped by a gate`, versionPage(e)],
   "rollout.rolled_back": (e) => ["bad", `${version(e)} is rolled back`, versionPage(e)],
   "rollout.paused": (e) => ["wait", `${version(e)} pauses`, versionPage(e)],
+  "waiver.granted": (e) => ["wait", `Gate ${textOf(e.data.gate)} of ${idOf(e)}${Number(e.data.version) > 0 ? ` version ${textOf(e.data.version)}` : ""} is waived by ${e.actor}`, versionPage(e) ?? paths.model(idOf(e))],
+  "waiver.revoked": (e) => ["unsure", `A waiver of ${idOf(e)} is revoked by ${e.actor}`, paths.model(idOf(e))],
   "project.applied": () => ["unsure", "slipway.yaml was applied"],
 };
 
