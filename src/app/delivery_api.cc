@@ -135,6 +135,7 @@ Result<Json> json_of(db::Tx& tx, const DeliveryWorld& world, const delivery::Dep
                          {"updated_ms", d.updated_ms}});
   json.set("fault", declared ? TRY(fault_of(tx, world, d)) : std::string());
   json.set("answers", world.deployments != nullptr ? Json(does_answer(world, d)) : Json());
+  json.set("quarantine", TRY(json_of_rows(TRY(delivery::quarantine_of(tx, d.name)))));
   TRY(set_rollouts(tx, d.name, json));
   return json;
 }
@@ -236,7 +237,6 @@ Result<Json> shown(db::Tx& tx, const DeliveryWorld& world, const std::string& na
   TRY(set_evidence(tx, name, world.clock.now_ms(), json));
   json.set("rollouts", TRY(history_of(tx, d)));
   json.set("rollbacks", TRY(rollbacks_of(tx, name)));
-  json.set("quarantine", TRY(json_of_rows(TRY(delivery::quarantine_of(tx, d.name)))));
   json.set("waivers", TRY(json_of_rows(TRY(delivery::all_waivers_of(tx, d.model)))));
   return json;
 }

@@ -550,6 +550,12 @@ IndexEntry deployed_entry(const std::string& name, const Deployment& deployment,
           {version == deployment->stable, true}};
 }
 
+/// Whether no rollout could ever load it, for what its own files are.
+bool can_not_be_served(const serving::VersionEntry& version) {
+  return version.state == serving::State::kNotServable ||
+         version.state == serving::State::kBroken;
+}
+
 /// Of a model with deployments: only what their rollouts have loaded answers.
 IndexEntry index_entry_deployed(const std::vector<Deployment>& deployments,
                                 const serving::ModelEntry& model,
@@ -560,11 +566,10 @@ IndexEntry index_entry_deployed(const std::vector<Deployment>& deployments,
       return deployed_entry(model.name, deployment, loaded);
     names.push_back(deployment->route.deployment);
   }
-  return {model.name,
-          version.version,
-          "UNAVAILABLE",
-          "not loaded by the rollout of deployment " + join(names, ", "),
-          {false, false}};
+  const std::string reason = can_not_be_served(version)
+                                 ? version.reason
+                                 : "not loaded by the rollout of deployment " + join(names, ", ");
+  return {model.name, version.version, "UNAVAILABLE", reason, {false, false}};
 }
 
 std::vector<IndexEntry> index_entries(const Services& services) {

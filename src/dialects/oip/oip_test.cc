@@ -497,6 +497,21 @@ TEST_F(DeployedTest, MetadataAndIndexSayWhatTheDeploymentServes) {
   EXPECT_NE(get("/v2/models").body.find(R"("bikes","bikes-live","binary")"), std::string::npos);
 }
 
+TEST_F(DeployedTest, TheIndexSaysOfAVersionThatNoRolloutCouldLoadWhy) {
+  std::filesystem::create_directories(folder_ / "4");
+  std::ofstream(folder_ / "4" / "MLmodel") << "flavors:\n  sklearn:\n    pickled_model: m\n";
+  source_.add("bikes", folder_ / "4");
+  serving_.refresh();
+  deploy(1);
+  wait_for_checks();
+  const std::string index = call(Method::kPost, "/v2/repository/index").body;
+  EXPECT_NE(
+      index.find(
+          R"({"name":"bikes","version":"4","state":"UNAVAILABLE","reason":"not servable yet: flavour sklearn",)"),
+      std::string::npos)
+      << index;
+}
+
 TEST_F(DeployedTest, AnAnswerThatIsNotFiniteIsAnErrorAndKept) {
   deploy(2);
   const Response response = infer("bikes-live", body("20"));

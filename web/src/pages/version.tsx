@@ -1,7 +1,7 @@
 import { useParams } from "@solidjs/router";
 import { For, Show } from "solid-js";
-import { getRun, getVersion, servedMetadata, servedModels, type ServedMetadata } from "../api";
-import { Code, Facts, Loaded, Page, paths, ServedState, State, Tags, Time } from "../pieces";
+import { getRun, getVersion, listDeployments, servedMetadata, servedModels, type ServedMetadata } from "../api";
+import { Code, Facts, Loaded, Page, paths, ServedState, State, Tags, Time, When } from "../pieces";
 import { createPolled } from "../polled";
 
 export function Signature(props: { name: string; version?: string }) {
@@ -80,6 +80,18 @@ function Asking(props: { name: string; version: string }) {
   );
 }
 
+/// Where it was taken back from, and may not come back to by itself.
+function Quarantine(props: { name: string; version: string }) {
+  const all = createPolled(() => 0, (_, signal) => listDeployments(signal), () => 10_000);
+  const mine = () => (all.data() ?? []).filter((d) => d.model === props.name)
+    .flatMap((d) => d.quarantine.filter((q) => String(q.version) === props.version).map((q) => ({ ...q, deployment: d.name })));
+  return (
+    <For each={mine()}>{(q) => (
+      <p class="bad">In quarantine of <a href={paths.deployment(q.deployment)}>{q.deployment}</a> since <When ms={q.since_ms} />: {q.reason}. <span class="quiet"><code>slipway deploy {q.deployment} --release {props.version}</code> lets it try again.</span></p>
+    )}</For>
+  );
+}
+
 export function VersionPage() {
   const params = useParams<{ name: string; version: string }>();
   const name = () => decodeURIComponent(params.name);
@@ -105,6 +117,7 @@ export function VersionPage() {
             ["Comes from", <a href={paths.lineage(`models:/${name()}/${params.version}`)}>lineage</a>],
           ]} />
           <section aria-labelledby="serving"><h2 id="serving">Serving</h2>
+            <Quarantine name={name()} version={params.version} />
             <Loaded from={served}>{() => (
               <Show when={state()} fallback={<p class="quiet">Not known to the serving side.</p>}>{(s) => (
                 <>
