@@ -167,7 +167,8 @@ std::string history_text(const Json& deployment) {
 std::string details_of(const Json& deployment) {
   std::string text = summary_of(deployment);
   if (const Json* rollout = deployment.find("rollout"); rollout && rollout->is_object()) {
-    text += gates_text(*rollout, text_at(deployment, "model"));
+    text += "  gates and guards of version " + std::to_string(number_at(*rollout, "version")) +
+            ":\n" + gates_text(*rollout, text_at(deployment, "model"));
     for (const Json& guard : list_at(*rollout, "guards"))
       text += "    guard " + text_at(guard, "guard") + ": " + text_at(guard, "finding") + ", " +
               text_at(guard, "words") + "\n";
