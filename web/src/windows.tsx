@@ -53,7 +53,7 @@ export function WindowsChart(props: { monitor: Monitor; windows: MonitorWindow[]
   ]);
   const [cursor, setCursor] = createSignal<number | null>(null);
   const shown = () => { const i = cursor() ?? starts().length - 1; return props.windows.filter((w) => w.start_ms === starts()[i]); };
-  const reading = () => shown().map((w) => `${utc(w.start_ms)} to ${utc(w.end_ms)}: version ${w.version || "none"} ${w.status}${drawn(w, unit()).value === null ? "" : `, ${number(Number(drawn(w, unit()).value!.toPrecision(4)))}`}`).join("; ");
+  const reading = () => shown().map((w) => `${utc(w.start_ms)} to ${utc(w.end_ms)}: ${w.version ? `version ${w.version}` : "nobody was answered:"} ${w.status}${drawn(w, unit()).value === null ? "" : `, ${number(Number(drawn(w, unit()).value!.toPrecision(4)))}`}`).join("; ");
 
   const options = (color: (name: string) => string): Omit<uPlot.Options, "width" | "height"> => {
     const bad = color("--bad"), wait = color("--wait"), quiet = color("--quiet"), page = color("--paper");

@@ -70,6 +70,11 @@ std::string rollout_words(const Json& rollout) {
   return words;
 }
 
+/// "ann: a holiday"; the name alone where no reason was given.
+std::string with_reason(const std::string& who, const std::string& reason) {
+  return reason.empty() ? who : who + ": " + reason;
+}
+
 /// Whether it is known to answer nothing though a version should.
 bool is_dark(const Json& deployment) {
   const Json* answers = deployment.find("answers");
@@ -90,8 +95,9 @@ std::string summary_of(const Json& deployment) {
   if (waiting && waiting->is_object())
     text += "  version " + std::to_string(number_at(*waiting, "version")) + " waits for it\n";
   if (!text_at(deployment, "frozen_by").empty())
-    text += "  frozen by " + text_at(deployment, "frozen_by") + ": " +
-            text_at(deployment, "frozen_reason") + "\n";
+    text += "  frozen by " +
+            with_reason(text_at(deployment, "frozen_by"), text_at(deployment, "frozen_reason")) +
+            "\n";
   const Json* declared = deployment.find("declared");
   if (declared && declared->is_bool() && !declared->as_bool())
     text += "  slipway.yaml declares it no more: it answers nothing\n";
@@ -145,10 +151,9 @@ std::int64_t time_of_rollout(const Json& rollout) {
 }
 
 std::string line_of_rollback(const Json& rollback) {
-  const std::string reason = text_at(rollback, "reason");
   return "rolled back from version " + std::to_string(number_at(rollback, "from")) +
          " to version " + std::to_string(number_at(rollback, "to")) + " by " +
-         text_at(rollback, "actor") + (reason.empty() ? "" : ": " + reason);
+         with_reason(text_at(rollback, "actor"), text_at(rollback, "reason"));
 }
 
 std::string history_text(const Json& deployment) {
@@ -170,8 +175,7 @@ std::string details_of(const Json& deployment) {
     text += "  gates and guards of version " + std::to_string(number_at(*rollout, "version")) +
             ":\n" + gates_text(*rollout, text_at(deployment, "model"));
     for (const Json& guard : list_at(*rollout, "guards"))
-      text += "    guard " + text_at(guard, "guard") + ": " + text_at(guard, "finding") + ", " +
-              text_at(guard, "words") + "\n";
+      text += "    guard " + text_at(guard, "words") + "\n";  // which begin with its name
     if (const Json* next = rollout->find("next"))
       text += "    next: " + text_at(*next, "action") + ", " + text_at(*next, "reason") + "\n";
   }

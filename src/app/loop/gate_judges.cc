@@ -155,6 +155,9 @@ Result<GateVerdict> Judge::quality() {
       worst = std::move(verdict);
   }
   if (!worst) return no_data(delivery::kQuality, "no requirement is about the hold-out");
+  // Of the gate's own name nobody needs to be told twice.
+  const std::string alone = std::string(delivery::kQuality) + ": ";
+  if (evidence.size() == 1 && words.starts_with(alone)) words.erase(0, alone.size());
   worst->words = std::move(words);
   worst->evidence = Json(Json::Object{{"requirements", std::move(evidence)}});
   return std::move(*worst);

@@ -98,7 +98,9 @@ GateVerdict judge_contract(const std::vector<ContractFinding>& findings) {
     }
   }
   return verdict(kContract, GateStatus::kPass,
-                 std::to_string(findings.size()) + " tables keep their contracts",
+                 findings.size() == 1
+                     ? findings.front().table + " keeps its contract"
+                     : std::to_string(findings.size()) + " tables keep their contracts",
                  std::move(evidence));
 }
 

@@ -228,6 +228,12 @@ TEST(Contract, IsAsBadAsItsWorstTable) {
   }
 }
 
+TEST(Contract, OfOneTableIsToldByItsName) {
+  const ContractFinding one{"data/hour.csv", "contracts/hour.odcs.yaml", "pass", "words", "v1"};
+  EXPECT_EQ(judge_contract({one}).words, "data/hour.csv keeps its contract");
+  EXPECT_EQ(judge_contract({one, one}).words, "2 tables keep their contracts");
+}
+
 // --- golden rows and parity ---------------------------------------------------------------------
 
 std::unique_ptr<engine::Model> model_of(const std::string& name) {
