@@ -13,6 +13,7 @@ import sys
 import urllib.parse
 
 FEATURES = ["hr", "holiday", "weekday", "workingday", "weathersit", "temp", "hum", "windspeed"]
+CROWD = 10
 DAY, WEEK = datetime.timedelta(days=1), datetime.timedelta(days=7)
 TOLD = {"incident.opened": "incident", "incident.closed": "closed", "incident.unresolved": None, "trigger.fired": None,
         "pipeline_run.requested": "training", "pipeline_run.failed": "run failed", "pipeline_run.skipped": "run skipped",
@@ -68,6 +69,7 @@ class Replay:
         self.events = []  # all that was told
         self.seen = 0
         self.began = None
+        self.crowded = []  # days of which every hour was asked for CROWD times
 
     def turn_clock(self, day, hour=0):
         self.server.ask("POST", "/api/slipway/v1/clock", {"time": instant(day, hour)})
@@ -147,14 +149,17 @@ class Replay:
             self.turn_clock(day)
             self.drill(day)
             self.tell_news()
-            self.live_through(day, 10 if self.busy(day) else 1)
+            if self.busy(day):
+                self.crowded.append(day)
+                self.say(f"  {day}  a holiday: every hour is asked for {CROWD} times, by different users")
+            self.live_through(day, CROWD if self.busy(day) else 1)
             self.tell_truth(day - WEEK)
             day += DAY
         self.turn_clock(last)
         self.tell_news()
 
     def busy(self, day):
-        """A day on which every hour is asked for ten times, by different users."""
+        """A day on which every hour is asked for CROWD times, by different users."""
         return False
 
     def table(self):
@@ -167,6 +172,9 @@ class Replay:
             happened = ", ".join(key.split(" ", 2)[2] for key in sorted(week) if key.startswith("event"))
             error = week["error"] / week["count"]
             self.say(f"{start.isoformat():<12}{week['asked']:>6}{error:>7.2f}  {versions:<26}{happened}".rstrip())
+        for day in self.crowded:
+            self.say(f"{day}, a holiday, is asked for by many users: {len(self.days[day])} hours, {CROWD} requests each with "
+                     f"other keys; \"error\" and \"answered by\" count the first of them.")
 
 
 class Drills(Replay):
