@@ -66,9 +66,11 @@ void append_judgement(const Surroundings& surroundings, std::vector<project::Fin
   if (!judged.ok())
     for (std::string_view line : split(judged.error().message, '\n')) lines.emplace_back(line);
   const project::Remarks unworkable = project::unworkable(declared->file);
-  const project::Remarks unread =
-      project::unread_contracts(declared->file, read_workspace(root, declared->file));
-  for (const auto* remarks : {&unworkable.refusals, &unworkable.warnings, &unread.warnings})
+  const project::Workspace workspace = read_workspace(root, declared->file);
+  const project::Remarks unread = project::unread_contracts(declared->file, workspace);
+  const project::Remarks silent = project::silent_triggers(declared->file, workspace);
+  for (const auto* remarks :
+       {&unworkable.refusals, &unworkable.warnings, &unread.warnings, &silent.warnings})
     lines.insert(lines.end(), remarks->begin(), remarks->end());
   for (const std::string& line : lines) {
     const std::size_t end = line.find(": ");

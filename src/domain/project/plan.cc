@@ -267,7 +267,10 @@ Plan plan(const Declared* applied, const Declared& next, const Facts& facts,
   judge_aliases(next.file, result);
   judge_models(next.file, facts, result);
   add(unworkable(next.file), result);
-  if (facts.workspace) add(judge(next.file, *facts.workspace), result);
+  if (facts.workspace) {
+    add(judge(next.file, *facts.workspace), result);
+    add(silent_triggers(next.file, *facts.workspace), result);
+  }
   if (facts.models) {
     Prospects found = prospects(next.file, *facts.models);
     for (std::string& note : found.notes) result.notes.push_back(std::move(note));

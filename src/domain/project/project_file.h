@@ -68,10 +68,13 @@ struct CronSource {
 struct DataSource {
   std::string path;
   Span settle{0};
+  yaml::Position path_at = {};
 };
 struct GitSource {
   std::string branch = "main";
   std::vector<std::string> paths;  // globs; empty: any
+  std::optional<yaml::Position> branch_at = {};  // nothing: it was not said
+  std::vector<yaml::Position> paths_at = {};
 };
 struct MessageSource {
   std::string type;     // of the CloudEvent

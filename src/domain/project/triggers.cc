@@ -36,13 +36,20 @@ void read_cron(Reader& reader, const Node& node, Draft& draft) {
 }
 
 void read_data_source(Reader& reader, const Node& node, Draft& draft) {
-  reader.path(node, begin<DataSource>(reader, draft).path);
+  DataSource& source = begin<DataSource>(reader, draft);
+  source.path_at = node.at;
+  reader.path(node, source.path);
 }
 
 const Keys<GitSource>& git_keys() {
   static const Keys<GitSource> keys = {
-      {"branch", [](Reader& r, const Node& n, GitSource& s) { r.text(n, s.branch); }},
-      {"paths", [](Reader& r, const Node& n, GitSource& s) { r.texts(n, &Reader::glob, s.paths); }},
+      {"branch",
+       [](Reader& r, const Node& n, GitSource& s) {
+         s.branch_at = n.at;
+         r.text(n, s.branch);
+       }},
+      {"paths", [](Reader& r, const Node& n,
+                   GitSource& s) { r.texts(n, &Reader::glob, s.paths, &s.paths_at); }},
   };
   return keys;
 }

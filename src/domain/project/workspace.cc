@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 
 #include "base/text.h"
 
@@ -166,6 +167,118 @@ Remarks unread_contracts(const ProjectFile& file, const Workspace& workspace) {
                             (outer == deps.end() ? hint(contract.path, deps) : "")));
   }
   return remarks;
+}
+
+namespace {
+
+/// What a trigger would have to wait for in vain.
+class Listening {
+ public:
+  explicit Listening(const Sources& sources) : sources_(sources) {}
+
+  void look_at(const TriggerSpec& trigger) {
+    if (const auto* git = std::get_if<GitSource>(&trigger.source)) look_at_git(trigger, *git);
+    if (const auto* data = std::get_if<DataSource>(&trigger.source)) look_at_data(trigger, *data);
+  }
+
+  Remarks take() { return std::move(remarks_); }
+
+ private:
+  void warn(yaml::Position place, const std::string& message) {
+    remarks_.warnings.push_back(at(place, message));
+  }
+
+  void look_at_git(const TriggerSpec& trigger, const GitSource& source) {
+    const std::string who = "the trigger " + trigger.name + " waits for commits";
+    if (!sources_.has_git)
+      return warn(trigger.at, who + ", and the project is in no git repository: nothing fires it");
+    look_at_branch(trigger, source, who);
+    for (std::size_t i = 0; i < source.paths.size(); ++i) {
+      const Absent* absent = find(sources_.globs, source.paths[i]);
+      if (absent == nullptr) continue;
+      warn(source.paths_at[i],
+           who + " that change " + absent->name +
+               ", which matches no file of the repository: nothing fires it until one is there" +
+               suggestion(*absent));
+    }
+  }
+
+  void look_at_branch(const TriggerSpec& trigger, const GitSource& source, const std::string& who) {
+    std::vector<std::string> there = sources_.branches;
+    const bool is_born = std::find(there.begin(), there.end(), sources_.head) != there.end();
+    if (!sources_.head.empty() && !is_born) there.insert(there.begin(), sources_.head);
+    if (std::find(there.begin(), there.end(), source.branch) != there.end()) return;
+    constexpr std::size_t kShownMax = 10;
+    const auto near = nearest(source.branch, there);
+    const std::string meant = near ? *near : sources_.head;
+    if (there.size() > kShownMax) there.resize(kShownMax);
+    warn(source.branch_at.value_or(trigger.at),
+         who + " on the branch " + source.branch +
+             (source.branch_at ? "" : ", as no other one is named") +
+             ", and the repository has no such branch (it has " +
+             (there.empty() ? "none" : join(there, ", ")) +
+             "): nothing fires it until there is one" +
+             (meant.empty() ? "" : "; did you mean \"branch: " + meant + "\"?"));
+  }
+
+  void look_at_data(const TriggerSpec& trigger, const DataSource& source) {
+    const Absent* absent = find(sources_.data, source.path);
+    if (absent == nullptr) return;
+    warn(source.path_at,
+         "the trigger " + trigger.name + " waits for a change of " + source.path +
+             ", which is no file, is not tracked (there is no " + source.path +
+             ".dvc) and is made by no stage: nothing fires it until it is there" +
+             suggestion(*absent));
+  }
+
+  static const Absent* find(const std::vector<Absent>& all, const std::string& name) {
+    const auto found = std::find_if(all.begin(), all.end(),
+                                    [&](const Absent& absent) { return absent.name == name; });
+    return found == all.end() ? nullptr : &*found;
+  }
+
+  static std::string suggestion(const Absent& absent) {
+    return absent.near.empty() ? "" : "; did you mean '" + absent.near + "'?";
+  }
+
+  const Sources& sources_;
+  Remarks remarks_;
+};
+
+/// The folders that files lie in, each once, "a" and "a/b" of "a/b/c".
+std::vector<std::string> folders_of(const std::vector<std::string>& files) {
+  std::set<std::string> folders;
+  for (const std::string& file : files)
+    for (std::size_t end = file.find('/'); end != std::string::npos; end = file.find('/', end + 1))
+      folders.insert(file.substr(0, end));
+  return {folders.begin(), folders.end()};
+}
+
+}  // namespace
+
+Remarks silent_triggers(const ProjectFile& file, const Workspace& workspace) {
+  if (!workspace.sources) return {};
+  Listening listening(*workspace.sources);
+  for (const TriggerSpec& trigger : file.triggers) listening.look_at(trigger);
+  return listening.take();
+}
+
+std::string nearest_glob(const std::string& glob, const std::vector<std::string>& files) {
+  const std::vector<std::string> folders = folders_of(files);
+  const std::string named = glob.ends_with('/') ? glob.substr(0, glob.size() - 1) : glob;
+  if (std::find(folders.begin(), folders.end(), named) != folders.end()) return named + "/**";
+  const std::size_t wild = glob.find_first_of("*?");
+  if (wild == std::string::npos) {
+    if (auto near = nearest(glob, files)) return *near;
+    const auto folder = nearest(named, folders);
+    return folder ? *folder + "/**" : "";
+  }
+  const std::size_t end = glob.rfind('/', wild);
+  if (end == std::string::npos) return "";  // no folder is named
+  const std::string folder = glob.substr(0, end);
+  if (std::find(folders.begin(), folders.end(), folder) != folders.end()) return "";
+  const auto near = nearest(folder, folders);
+  return near ? *near + glob.substr(end) : "";
 }
 
 Remarks judge(const ProjectFile& file, const Workspace& workspace) {

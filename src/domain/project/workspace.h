@@ -34,13 +34,31 @@ struct ParamsFile {
 };
 WIRE(ParamsFile, file, is_there, keys)
 
+/// What triggers wait for and the repository does not have, with what is there that is nearest.
+struct Absent {
+  std::string name;  // a glob, or a path
+  std::string near;  // "": nothing is like it
+};
+WIRE(Absent, name, near)
+
+/// What triggers on git and data could see.
+struct Sources {
+  bool has_git = false;
+  std::string head;                   // the branch that is checked out; "": none
+  std::vector<std::string> branches;  // local ones, and those that were fetched from origin
+  std::vector<Absent> globs;          // of `git: paths`, that match no file
+  std::vector<Absent> data;           // of `data`, that are no file, not tracked, and no output
+};
+WIRE(Sources, has_git, head, branches, globs, data)
+
 struct Workspace {
   std::vector<StageRead> stages;
   std::vector<std::string> unknown_stages;  // named by pipelines, and nothing is called so
   std::vector<ParamsFile> params;           // those that could be read, or are not there
   std::string unreadable;                   // why the stages are not known; "": they are
+  std::optional<Sources> sources;           // nothing: not looked at
 };
-WIRE(Workspace, stages, unknown_stages, params, unreadable)
+WIRE(Workspace, stages, unknown_stages, params, unreadable, sources)
 
 /// Every dotted path of a params file, in order; at most kKeysMax.
 std::vector<std::string> keys_of(const yaml::Node& params);
@@ -66,5 +84,13 @@ Remarks judge(const ProjectFile& file, const Workspace& workspace);
 /// Of that the contracts whose table no stage reads and no trigger draws: warnings. Nothing where
 /// the stages are not known, or there are none yet.
 Remarks unread_contracts(const ProjectFile& file, const Workspace& workspace);
+
+/// Triggers that wait for a branch, a file or data that is not there: warnings, as it may come
+/// later.
+Remarks silent_triggers(const ProjectFile& file, const Workspace& workspace);
+
+/// The glob without its folder or file that is not there, and the nearest one in its place:
+/// "src/**" for "scr/**" beside src/train.py. "": nothing is like it.
+std::string nearest_glob(const std::string& glob, const std::vector<std::string>& files);
 
 }  // namespace slipway::project

@@ -125,6 +125,79 @@ TEST(Workspace, IsPartOfThePlan) {
   EXPECT_TRUE(plan(nullptr, *declared, {}).refusals.empty());
 }
 
+constexpr char kTriggers[] = R"(version: 1
+project: rides
+pipelines: {train: }
+triggers:
+  code: {pipeline: train, git: {}}
+  typed: {pipeline: train, git: {branch: mian, paths: ["scr/**", train.py]}}
+  data: {pipeline: train, data: data/custmers.csv}
+)";
+
+std::vector<std::string> silent(const std::optional<Sources>& sources) {
+  Result<ProjectFile> file = parse_project(kTriggers);
+  EXPECT_TRUE(file.ok()) << file.error().message;
+  Workspace workspace;
+  workspace.sources = sources;
+  return silent_triggers(*file, workspace).warnings;
+}
+
+TEST(SilentTriggers, WaitForWhatTheRepositoryDoesNotHave) {
+  const std::vector<std::string> warnings = silent(Sources{
+      true, "master", {"master"}, {{"scr/**", "src/**"}}, {{"data/custmers.csv", ""}}});
+  EXPECT_EQ(join(warnings, "\n"),
+            "slipway.yaml:5:3: the trigger code waits for commits on the branch main, as no other "
+            "one is named, and the repository has no such branch (it has master): nothing fires it "
+            "until there is one; did you mean \"branch: master\"?\n"
+            "slipway.yaml:6:42: the trigger typed waits for commits on the branch mian, and the "
+            "repository has no such branch (it has master): nothing fires it until there is one; "
+            "did you mean \"branch: master\"?\n"
+            "slipway.yaml:6:56: the trigger typed waits for commits that change scr/**, which "
+            "matches no file of the repository: nothing fires it until one is there; did you mean "
+            "'src/**'?\n"
+            "slipway.yaml:7:33: the trigger data waits for a change of data/custmers.csv, which is "
+            "no file, is not tracked (there is no data/custmers.csv.dvc) and is made by no stage: "
+            "nothing fires it until it is there");
+}
+
+TEST(SilentTriggers, AreNoneWhereAllIsThere) {
+  EXPECT_TRUE(silent(Sources{true, "main", {"main", "mian"}, {}, {}}).empty());
+  EXPECT_TRUE(silent(std::nullopt).empty()) << "nobody looked";
+}
+
+TEST(SilentTriggers, ABranchWithoutCommitsIsThere) {
+  const std::vector<std::string> warnings = silent(Sources{true, "main", {}, {}, {}});
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_NE(warnings[0].find("did you mean \"branch: main\"?"), std::string::npos) << warnings[0];
+}
+
+TEST(SilentTriggers, NothingIsCommittedWithoutGit) {
+  const std::vector<std::string> warnings = silent(Sources());
+  ASSERT_EQ(warnings.size(), 2u);
+  EXPECT_EQ(warnings[0],
+            "slipway.yaml:5:3: the trigger code waits for commits, and the project is in no git "
+            "repository: nothing fires it");
+}
+
+TEST(SilentTriggers, ArePartOfThePlan) {
+  Result<Declared> declared = declare(kTriggers, {});
+  ASSERT_TRUE(declared.ok());
+  Facts facts;
+  facts.workspace.emplace().sources = Sources{true, "master", {"master"}, {}, {}};
+  EXPECT_EQ(plan(nullptr, *declared, facts).warnings.size(), 2u);
+}
+
+TEST(NearestGlob, PutsTheFolderThatIsThere) {
+  const std::vector<std::string> files = {"src/train.py", "src/deep/er.py", "data/rides.csv"};
+  EXPECT_EQ(nearest_glob("scr/**", files), "src/**");
+  EXPECT_EQ(nearest_glob("src/dep/*.py", files), "src/deep/*.py");
+  EXPECT_EQ(nearest_glob("src/trian.py", files), "src/train.py");
+  EXPECT_EQ(nearest_glob("src", files), "src/**");
+  EXPECT_EQ(nearest_glob("src/*.cc", files), "") << "the folder is there";
+  EXPECT_EQ(nearest_glob("*.cc", files), "");
+  EXPECT_EQ(nearest_glob("notebooks/**", files), "");
+}
+
 TEST(Plan, WarnsThatAModelMayGoDark) {
   Result<Declared> declared = declare(kText, {});
   ASSERT_TRUE(declared.ok());

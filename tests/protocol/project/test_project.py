@@ -109,6 +109,9 @@ customProperties: [{property: source, value: docks}, {property: labelling, value
     stages = ["prepare", "train", "evaluate", "build-app"]
     (project.root / "dvc.yaml").write_text("stages:\n" + "".join(f"  {s}: {{cmd: 'true', deps: [data/hour.csv]}}\n" for s in stages))
     (project.root / "tests" / "data" / "test_features.py").write_text("def test_it(): pass\n")
+    for path in ("data/hour.csv", "train/train.py", "app/app.py"):  # what triggers wait for
+        (project.root / path).parent.mkdir(exist_ok=True)
+        (project.root / path).write_text("x\n")
     page = project.root / "docs" / "model.md"
     page.write_text(page.read_text().replace("<!--", "").replace("-->", ""))
     assert project.slipway("lint") == "nothing is missing\n"
