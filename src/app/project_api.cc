@@ -112,14 +112,21 @@ Result<> add_served(db::Tx& tx, const project::ProjectFile& file, project::Serve
   return {};
 }
 
+project::Plan plan_of(const project::Declared* applied, const project::Declared& declared,
+                      const project::Facts& facts) {
+  project::Plan plan = project::plan(applied, declared, facts, delivery::answers_for);
+  for (std::string& warning : remarks_on(declared).warnings)
+    plan.warnings.push_back(std::move(warning));
+  return plan;
+}
+
 Result<project::Plan> plan_in(db::Tx& tx, const project::Declared& declared, project::Facts facts) {
   std::optional<project::Applied> applied = TRY(readable(tx));
   TRY(look_at_registry(tx, applied ? &applied->declared.file : nullptr, declared.file, facts));
   facts.models = TRY(models_known(tx, declared.file));
   if (applied) TRY(add_served(tx, applied->declared.file, facts.served));
   TRY(add_served(tx, declared.file, facts.served));
-  return project::plan(applied ? &applied->declared : nullptr, declared, facts,
-                       delivery::answers_for);
+  return plan_of(applied ? &applied->declared : nullptr, declared, facts);
 }
 
 /// The file with the deployments that it takes away, so that these are measured too.
@@ -204,7 +211,7 @@ Result<Json> plan_first(const ProjectRequest& request) {
   project::Facts known;
   known.workspace = request.workspace;
   known.models.emplace();  // without a catalogue there are none
-  return with_text(project::plan(nullptr, declared, known, delivery::answers_for));
+  return with_text(plan_of(nullptr, declared, known));
 }
 
 Result<Json> apply_project(db::Pool& pool, const Clock& clock, const ProjectRequest& request,

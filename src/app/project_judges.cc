@@ -4,7 +4,7 @@
 
 #include "base/text.h"
 #include "base/timezone.h"
-#include "domain/checks/contract.h"
+#include "domain/checks/suite.h"
 #include "domain/delivery/plan.h"
 #include "domain/features/view.h"
 #include "domain/flows/cron.h"
@@ -106,6 +106,25 @@ Result<> check_declared(const Declared& declared) {
   std::optional<std::vector<std::string>> views = judge_views(declared, judgement);
   judge_deployments(declared, views, judgement);
   return judgement.result();
+}
+
+project::Remarks remarks_on(const Declared& declared) {
+  project::Remarks remarks;
+  std::set<std::string> seen;
+  for (const project::ContractBinding& binding : declared.file.contracts) {
+    const auto text = declared.documents.find(binding.file);
+    if (text == declared.documents.end() || !seen.insert(binding.file).second) continue;
+    const auto contract = checks::parse_contract(text->second, binding.file);
+    if (!contract.ok() || checks::can_fail(checks::compile(*contract))) continue;
+    remarks.warnings.push_back(
+        yaml::error_at(project::kProjectFile, binding.file_at,
+                       "nothing in the contract " + binding.file +
+                           " can fail: all its checks only warn, whatever the table holds, and the "
+                           "gate \"contract\" passes; make the severity of those that matter "
+                           "'fail' (slipway.severity: types and presence of columns)")
+            .message);
+  }
+  return remarks;
 }
 
 }  // namespace slipway::app

@@ -12,4 +12,7 @@ namespace slipway::app {
 /// with its place. Pure, but for the system's time zones.
 Result<> check_declared(const project::Declared& declared);
 
+/// What is no fault, and is hardly meant: contracts in which nothing can fail. Warnings.
+project::Remarks remarks_on(const project::Declared& declared);
+
 }  // namespace slipway::app

@@ -72,6 +72,18 @@ TEST(CheckDeclared, TellsEverythingAtOnce) {
   EXPECT_GE(split(text, '\n').size(), 2u) << text;
 }
 
+TEST(RemarksOn, NameContractsInWhichNothingCanFail) {
+  const std::string warns = std::string(kContract) +
+                            "customProperties: [{property: slipway.severity, value: warn}]\n";
+  EXPECT_TRUE(remarks_on(declared(project::kSketch)).warnings.empty());
+  const std::vector<std::string> warnings =
+      remarks_on(declared(project::kSketch, warns)).warnings;
+  ASSERT_EQ(warnings.size(), 1u) << "the file is bound twice";
+  EXPECT_NE(warnings[0].find("nothing in the contract contracts/hour.odcs.yaml can fail"),
+            std::string::npos)
+      << warnings[0];
+}
+
 TEST(PlanWithTheTestsOfTheRollout, DoesNotRefuseTheExampleOfTheProduct) {
   project::Plan plan =
       project::plan(nullptr, declared(project::kSketch), {}, delivery::answers_for);

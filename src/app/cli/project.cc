@@ -69,8 +69,9 @@ void append_judgement(const Surroundings& surroundings, std::vector<project::Fin
   const project::Workspace workspace = read_workspace(root, declared->file);
   const project::Remarks unread = project::unread_contracts(declared->file, workspace);
   const project::Remarks silent = project::silent_triggers(declared->file, workspace);
-  for (const auto* remarks :
-       {&unworkable.refusals, &unworkable.warnings, &unread.warnings, &silent.warnings})
+  const project::Remarks toothless = remarks_on(*declared);
+  for (const auto* remarks : {&unworkable.refusals, &unworkable.warnings, &unread.warnings,
+                              &silent.warnings, &toothless.warnings})
     lines.insert(lines.end(), remarks->begin(), remarks->end());
   for (const std::string& line : lines) {
     const std::size_t end = line.find(": ");

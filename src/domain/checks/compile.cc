@@ -251,7 +251,8 @@ class Compiler {
 
   void add_freshness(const Freshness& freshness) {
     plan(freshness.column);
-    add(prefix(freshness.column) + "freshness", freshness.column, freshness, contract_.structure);
+    add(prefix(freshness.column) + "freshness", freshness.column, freshness,
+        contract_.age.value_or(contract_.structure));
   }
 
   void known_columns() {
@@ -271,6 +272,12 @@ class Compiler {
 
 Suite compile(const Contract& contract, const References& references) {
   return Compiler(contract, references).suite();
+}
+
+bool can_fail(const Suite& suite) {
+  return std::any_of(suite.checks.begin(), suite.checks.end(), [](const Check& check) {
+    return check.severity >= Severity::kFail && !std::holds_alternative<NotOurs>(check.what);
+  });
 }
 
 }  // namespace slipway::checks

@@ -124,8 +124,13 @@ class ContractReader {
     contract_.version = read_.text(root, "version").value_or("");
     contract_.status = read_.text(root, "status").value_or("");
     each_custom(root, [&](const std::string& property, const Node& value) {
-      if (property != "slipway.severity") return false;
-      contract_.structure = severity(value).value_or(Severity::kFail);
+      const bool of_age = property == "slipway.freshness.severity";
+      if (property != "slipway.severity" && !of_age) return false;
+      const Severity found = severity(value).value_or(Severity::kFail);
+      if (of_age)
+        contract_.age = found;
+      else
+        contract_.structure = found;
       return true;
     });
   }
@@ -144,7 +149,8 @@ class ContractReader {
       if (use(property, value ? *value : kNothing)) continue;
       if (property.starts_with("slipway."))
         read_.fail_word(*item.find("property"), "property of Slipway here",
-                        {"slipway.environments", "slipway.role", "slipway.severity"});
+                        {"slipway.environments", "slipway.role", "slipway.severity",
+                         "slipway.freshness.severity"});
     }
   }
 

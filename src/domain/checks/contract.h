@@ -147,7 +147,8 @@ struct Contract {
   std::vector<ForeignQuality> foreign;
   Severity structure =
       Severity::kFail;  // of the checks that follow from types, presence and options
-  std::string digest;   // SHA-256 of the text
+  std::optional<Severity> age;  // of freshness; nothing: as the structure
+  std::string digest;           // SHA-256 of the text
 
   const Property* find(std::string_view column) const;
 };

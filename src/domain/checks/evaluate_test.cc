@@ -351,9 +351,11 @@ TEST(Infer, GivesAContractThatItsDataKeeps) {
   ASSERT_TRUE(profile.ok()) << profile.error().message;
   const std::string text = infer_contract(*profile, {.id = "t", .now_ms = 1'294'000'000'000});
   const Contract contract = contract_of(text);
-  EXPECT_EQ(contract.structure, Severity::kWarn);
+  EXPECT_EQ(contract.structure, Severity::kFail);
+  EXPECT_EQ(contract.age, Severity::kWarn);
   ASSERT_EQ(contract.properties.size(), 6u) << text;
-  EXPECT_TRUE(contract.properties[0].unique);
+  EXPECT_FALSE(contract.properties[0].unique) << "that it was unique may have been chance";
+  EXPECT_EQ(contract.properties[0].quality.front().severity, Severity::kWarn);
   EXPECT_TRUE(contract.properties[0].required);
   EXPECT_FALSE(contract.properties[2].required);
   EXPECT_EQ(contract.properties[3].type, table::Type::kTimestamp);
@@ -368,6 +370,42 @@ TEST(Infer, GivesAContractThatItsDataKeeps) {
     EXPECT_TRUE(verdict.status == Status::kPass || verdict.status == Status::kSkipped)
         << verdict.check << " " << verdict.words << "\n"
         << text;
+}
+
+/// The contract that is inferred from one text, held against another.
+Judged infer_and_judge(const std::string& from, const std::string& against) {
+  table::TestFolder folder;
+  auto profile = profile_fully(folder.write("t.csv", from));
+  EXPECT_TRUE(profile.ok());
+  return judge(infer_contract(*profile, {.id = "t", .now_ms = 0}), against);
+}
+
+TEST(Infer, FailsATableOfAnotherStructure) {
+  const std::string rows = "id,amount\n1,0.5\n2,1.5\n3,2.5\n";
+  EXPECT_EQ(infer_and_judge(rows, "a,b\n1,2\n").status("id/exists"), Status::kFail);
+  EXPECT_EQ(infer_and_judge(rows, "id,amount\n1,red\n").status("amount/type"), Status::kFail);
+  EXPECT_EQ(infer_and_judge(rows, "id,amount\n1,\n2,3\n").status("amount/required"), Status::kFail);
+  EXPECT_EQ(infer_and_judge(rows, "id,amount\n").status("rows"), Status::kFail);
+}
+
+TEST(Infer, OnlyWarnsOfOtherValues) {
+  const std::string rows = "id,amount\n1,0.5\n2,1.5\n3,2.5\n";
+  const Judged judged = infer_and_judge(rows, "id,amount\n1,0.5\n1,90000.5\n");
+  EXPECT_EQ(judged.status("id/duplicateValues"), Status::kWarn);
+  EXPECT_EQ(judged.status("amount/range"), Status::kWarn);
+}
+
+TEST(Suite, KnowsWhetherAnythingInItCanFail) {
+  const std::string column = std::string(kHead) + "      - name: x\n        required: true\n";
+  const std::string warns = "customProperties: [{property: slipway.severity, value: warn}]\n";
+  const std::string nulls = "        quality: [{metric: nullValues, mustBe: 0, severity: ";
+  EXPECT_TRUE(can_fail(compile(contract_of(column))));
+  EXPECT_FALSE(can_fail(compile(contract_of(column + warns))));
+  EXPECT_FALSE(can_fail(compile(contract_of(column + nulls + "warn}]\n" + warns))));
+  EXPECT_TRUE(can_fail(compile(contract_of(column + nulls + "error}]\n" + warns))));
+  const std::string foreign =
+      "        quality: [{type: custom, engine: soda, implementation: x}]\n";
+  EXPECT_FALSE(can_fail(compile(contract_of(column + foreign + warns))));
 }
 
 TEST(Example, TheBikesKeepTheirContractEverywhere) {

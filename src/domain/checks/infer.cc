@@ -81,7 +81,7 @@ std::string bound_text(double x) {
 class Writer {
  public:
   Writer(const Profile& profile, const InferOptions& options)
-      : profile_(profile), options_(options) {}
+      : profile_(profile), options_(options), newest_(newest_of(profile)) {}
 
   std::string contract() {
     head();
@@ -100,15 +100,19 @@ class Writer {
     if (table.empty()) table = "table";
     const std::string id = options_.id.empty() ? table : options_.id;
     line(0, "# Inferred from " + std::to_string(profile_.rows) + " rows of " +
-                one_line(profile_.table) + ": a proposal. Every check warns only, until");
-    line(0, "# slipway.severity below (or the severity of a check) is made 'fail'.");
+                one_line(profile_.table) + ": a proposal. A table fails that has no");
+    line(0, "# rows, lacks a column, or has another type or nulls where it says 'required'. What");
+    line(0, "# was concluded from the values (ranges, domains, uniqueness, age) only warns, until");
+    line(0, "# somebody who knows the data makes its severity 'fail'.");
     line(0, "apiVersion: v3.1.0");
     line(0, "kind: DataContract");
     line(0, "id: " + scalar(id, true));
     line(0, "version: 0.1.0");
     line(0, "status: draft");
-    line(0, "customProperties:");
-    line(2, "- {property: slipway.severity, value: warn}");
+    if (is_fresh()) {
+      line(0, "customProperties:");
+      line(2, "- {property: slipway.freshness.severity, value: warn}");
+    }
     line(0, "schema:");
     line(2, "- name: " + scalar(table, true));
     line(4, "properties:");
@@ -152,8 +156,9 @@ class Writer {
     line(8, std::string("logicalType: ") + logical_type(column.type));
     if (column.nulls == 0) line(8, "required: true");
     const bool unique = is_unique(column);
-    if (unique) line(8, "unique: true");
     Checks checks;
+    if (unique)
+      checks.library.emplace_back("{metric: duplicateValues, mustBe: 0, severity: warn}");
     nullability(column, checks);
     if (column.nans + column.infinite_low + column.infinite_high == 0 && column.type == Type::kReal)
       checks.ours.emplace_back("finite: {max_share: 0}");
@@ -244,32 +249,44 @@ class Writer {
     checks.ours.push_back("range: {min: " + bound_text(low) + ", max: " + bound_text(high) + "}");
   }
 
-  /// Of the column of times that reaches farthest, when its newest value is recent enough.
-  void freshness() {
+  /// The column of times that reaches farthest.
+  static const ColumnProfile* newest_of(const Profile& profile) {
     const ColumnProfile* newest = nullptr;
-    for (const ColumnProfile& column : profile_.columns) {
+    for (const ColumnProfile& column : profile.columns) {
       if (column.type != Type::kTimestamp && column.type != Type::kDate) continue;
       if (column.moments.n == 0) continue;
       if (newest == nullptr || column.moments.max > newest->moments.max) newest = &column;
     }
-    if (newest == nullptr) return;
-    const double age =
-        (static_cast<double>(options_.now_ms) / 1e3 - newest->moments.max / 1e6) / 86400;
-    const std::string value = number_text(newest->moments.max, newest->type);
-    if (age < 0 || age > kFreshDays) {
-      line(0,
-           "# No freshness: the newest value of " + one_line(newest->name) + " is " + value + ".");
+    return newest;
+  }
+
+  double age_days() const {
+    return (static_cast<double>(options_.now_ms) / 1e3 - newest_->moments.max / 1e6) / 86400;
+  }
+
+  /// Whether the newest value is recent enough to say how old it may become.
+  bool is_fresh() const {
+    return newest_ != nullptr && age_days() >= 0 && age_days() <= kFreshDays;
+  }
+
+  void freshness() {
+    if (newest_ == nullptr) return;
+    const std::string value = number_text(newest_->moments.max, newest_->type);
+    if (!is_fresh()) {
+      line(0, "# No freshness: the newest value of " + one_line(newest_->name) + " is " + value +
+                  ".");
       return;
     }
     line(0, "slaProperties:");
-    line(2, "# The newest value was " + value + ", " + bound_text(age) + " days old.");
+    line(2, "# The newest value was " + value + ", " + bound_text(age_days()) + " days old.");
     line(2, "- {property: latency, value: " +
-                std::to_string(static_cast<int>(std::ceil(2 * age + 1))) +
-                ", unit: d, element: " + scalar(newest->name, true) + "}");
+                std::to_string(static_cast<int>(std::ceil(2 * age_days() + 1))) +
+                ", unit: d, element: " + scalar(newest_->name, true) + "}");
   }
 
   const Profile& profile_;
   const InferOptions& options_;
+  const ColumnProfile* newest_;  // null: no column holds times
   std::string out_;
 };
 

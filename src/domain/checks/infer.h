@@ -13,8 +13,9 @@ struct InferOptions {
 
 /// A contract that `profile`, which has to be a full one, keeps: types, nullability, domain,
 /// ranges, uniqueness, order, freshness. A proposal for a person to edit: comments say what was
-/// seen, and every check only warns (`slipway.severity: warn`) until somebody makes it fail. ODCS
-/// v3.1 YAML.
+/// seen. What no other table of its kind would break fails: rows, columns, types, nulls where there
+/// were none. What was concluded from the values only warns until somebody makes it fail. ODCS v3.1
+/// YAML.
 std::string infer_contract(const Profile& profile, const InferOptions& options);
 
 }  // namespace slipway::checks

@@ -60,6 +60,10 @@ struct Suite {
 /// edges, so a profile to be judged against it has to be gathered by this suite's plan.
 Suite compile(const Contract& contract, const References& references = {});
 
+/// Whether a table can break one of its checks, so that the contract fails: not where all of them
+/// only warn, or are run by another program.
+bool can_fail(const Suite& suite);
+
 struct Circumstances {
   Environment environment = Environment::kTraining;
   UnixMs now_ms = 0;  // for freshness
