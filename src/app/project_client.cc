@@ -7,8 +7,10 @@
 #include "app/catalogue.h"
 #include "app/owner.h"
 #include "app/project_facts.h"
+#include "app/project_judges.h"
 #include "app/state.h"
 #include "app/workspace.h"
+#include "base/text.h"
 #include "domain/project/declared.h"
 #include "io/git/git.h"
 
@@ -69,12 +71,16 @@ wire::Json with_beginning(wire::Json answer, const std::filesystem::path& state)
 }  // namespace
 
 Result<ProjectRequest> gather_project(const std::filesystem::path& root) {
-  project::Declared declared = TRY(project::read_declared(root));
+  project::Draft draft = TRY(project::read_draft(root));
+  const project::Declared& declared = draft.declared;
+  project::Workspace workspace = read_workspace(root, declared.file);
+  const std::vector<std::string> faults = faults_of(draft, workspace);
+  if (!faults.empty()) return invalid(join(faults, "\n"));
   ProjectRequest request;
   request.text = declared.text;
   request.documents = declared.documents;
   request.actor = user_name();
-  request.workspace = read_workspace(root, declared.file);
+  request.workspace = std::move(workspace);
   std::optional<git::WorkTree> tree = git::WorkTree::find(root);
   if (!tree) return request;
   request.commit = TRY(tree->head()).value_or("");

@@ -24,10 +24,7 @@ class Judgement {
     bool placed = message.starts_with(project::kProjectFile);
     add(placed ? message : yaml::error_at(project::kProjectFile, at, message).message);
   }
-  Result<> result() const {
-    if (faults_.empty()) return {};
-    return invalid(join(faults_, "\n"));
-  }
+  std::vector<std::string> take() { return std::move(faults_); }
 
  private:
   std::vector<std::string> faults_;
@@ -44,7 +41,7 @@ void judge_triggers(const Declared& declared, Judgement& out) {
   for (const project::TriggerSpec& trigger : declared.file.triggers) {
     judge_inputs(trigger, out);
     const auto* cron = std::get_if<project::CronSource>(&trigger.source);
-    if (cron == nullptr) continue;
+    if (cron == nullptr || cron->expression.empty()) continue;  // it was no rule at all
     Result<flows::CronRule> rule = flows::CronRule::parse(cron->expression);
     if (!rule.ok()) out.add_at(cron->expression_at, rule.error().message);
     Result<TimeZone> zone = TimeZone::find(cron->tz);
@@ -58,9 +55,9 @@ void judge_triggers(const Declared& declared, Judgement& out) {
 void judge_contracts(const Declared& declared, Judgement& out) {
   std::set<std::string> seen;
   for (const project::ContractBinding& binding : declared.file.contracts) {
-    if (!seen.insert(binding.file).second) continue;
-    Result<checks::Contract> contract =
-        checks::parse_contract(declared.documents.at(binding.file), binding.file);
+    const auto text = declared.documents.find(binding.file);
+    if (text == declared.documents.end() || !seen.insert(binding.file).second) continue;
+    Result<checks::Contract> contract = checks::parse_contract(text->second, binding.file);
     if (!contract.ok()) out.add(contract.error().message);
   }
 }
@@ -71,7 +68,12 @@ std::optional<std::vector<std::string>> judge_views(const Declared& declared, Ju
   std::vector<std::string> names;
   bool all = true;
   for (const std::string& path : declared.file.feature_views) {
-    Result<features::View> view = features::parse_view(declared.documents.at(path), path);
+    const auto text = declared.documents.find(path);
+    if (text == declared.documents.end()) {
+      all = false;
+      continue;
+    }
+    Result<features::View> view = features::parse_view(text->second, path);
     if (view.ok())
       names.push_back(view->name);
     else
@@ -97,15 +99,39 @@ void judge_deployments(const Declared& declared,
   }
 }
 
-}  // namespace
-
-Result<> check_declared(const Declared& declared) {
+/// Deployments only of a file that is right: what one of them lacks was said already.
+std::vector<std::string> judge(const Declared& declared, bool is_whole) {
   Judgement judgement;
   judge_triggers(declared, judgement);
   judge_contracts(declared, judgement);
   std::optional<std::vector<std::string>> views = judge_views(declared, judgement);
-  judge_deployments(declared, views, judgement);
-  return judgement.result();
+  if (is_whole) judge_deployments(declared, views, judgement);
+  return judgement.take();
+}
+
+}  // namespace
+
+Result<> check_declared(const Declared& declared) {
+  const std::vector<std::string> faults = judge(declared, true);
+  if (faults.empty()) return {};
+  return invalid(join(faults, "\n"));
+}
+
+std::vector<std::string> judge_draft(const project::Draft& draft) {
+  return judge(draft.declared, draft.is_whole);
+}
+
+std::vector<std::string> faults_of(const project::Draft& draft,
+                                   const project::Workspace& workspace) {
+  std::vector<std::string> all = draft.faults;
+  for (std::string& fault : judge_draft(draft)) all.push_back(std::move(fault));
+  if (all.empty()) return all;
+  project::Remarks refused = project::judge(draft.declared.file, workspace);
+  if (draft.is_whole)
+    for (std::string& line : project::unworkable(draft.declared.file).refusals)
+      refused.refusals.push_back(std::move(line));
+  all.insert(all.end(), refused.refusals.begin(), refused.refusals.end());
+  return project::in_order(project::kProjectFile, std::move(all));
 }
 
 project::Remarks remarks_on(const Declared& declared) {

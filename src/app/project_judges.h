@@ -1,7 +1,7 @@
 #pragma once
 
-#include <cstdint>
-#include <optional>
+#include <string>
+#include <vector>
 
 #include "domain/project/plan.h"
 
@@ -11,6 +11,13 @@ namespace slipway::app {
 /// contracts, feature views and rollouts make sense. kInvalid with every fault, one a line, each
 /// with its place. Pure, but for the system's time zones.
 Result<> check_declared(const project::Declared& declared);
+
+/// The same of as much as could be read, one fault each.
+std::vector<std::string> judge_draft(const project::Draft& draft);
+/// What is wrong with the reading and by that judgement, every fault at once, in the order of the
+/// text; and if there is any, what a plan would refuse besides.
+std::vector<std::string> faults_of(const project::Draft& draft,
+                                   const project::Workspace& workspace);
 
 /// What is no fault, and is hardly meant: contracts in which nothing can fail. Warnings.
 project::Remarks remarks_on(const project::Declared& declared);

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "app/project_facts.h"
 #include "app/project_judges.h"
@@ -70,6 +71,42 @@ TEST(CheckDeclared, KnowsRollouts) {
 TEST(CheckDeclared, TellsEverythingAtOnce) {
   std::string text = judged(sketch_with("30 2 * * *", "61 2 * * *"), "schma: []\n");
   EXPECT_GE(split(text, '\n').size(), 2u) << text;
+}
+
+TEST(FaultsOf, AreOfEveryPartAtOnceInTheOrderOfTheText) {
+  const std::filesystem::path root =
+      std::filesystem::temp_directory_path() / ("slipway-" + random_hex32());
+  std::filesystem::create_directories(root);
+  const std::string text =
+      "version: 1\nproject: rides\n"
+      "use_case: {requirements: [{id: a, metric: mae, at_most: 1}]}\n"
+      "contracts: {a.csv: nothere.yaml, b.csv: bad.yaml}\n"
+      "features: [view.yaml]\n"
+      "pipelines: {train: {stages: [trian]}}\n"
+      "triggers:\n"
+      "  t: {pipeline: train, cron: \"0 99 * * *\", tz: Europe/Berlni, with: {params: {tree: "
+      "\"${event.nothing}\"}}}\n"
+      "deployments: {rides: {model: rides, traffic: often}}\n";
+  std::ofstream(root / "slipway.yaml") << text;
+  std::ofstream(root / "bad.yaml") << "schma: []\n";
+  std::ofstream(root / "view.yaml") << "kind: feature_view\n";
+  const auto draft = project::read_draft(root);
+  ASSERT_TRUE(draft.ok()) << draft.error().message;
+  EXPECT_FALSE(draft->is_whole);
+  project::Workspace workspace;
+  workspace.stages = {{"train", {}, {}}};
+  workspace.unknown_stages = {"trian"};
+  workspace.params = {{"params.yaml", true, {"trees"}}};
+  const std::vector<std::string> faults = faults_of(*draft, workspace);
+  const std::string all = join(faults, "\n");
+  const char* const expected[] = {
+      "enforces the requirement \"a\"", "no file \"nothere.yaml\"", "names the stage trian",
+      "slipway.yaml:8:30: ",            "Europe/Berlin",             "sets a parameter: there is",
+      "${event.nothing}",               "\"often\"",                 "bad.yaml:1:1: ",
+      "view.yaml:1:1: "};
+  for (const char* words : expected) EXPECT_NE(all.find(words), std::string::npos) << words << all;
+  EXPECT_TRUE(faults.front().starts_with("slipway.yaml:3:")) << all;
+  std::filesystem::remove_all(root);
 }
 
 TEST(RemarksOn, NameContractsInWhichNothingCanFail) {

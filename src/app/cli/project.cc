@@ -55,30 +55,35 @@ int init_data(const Arguments& arguments, const Surroundings& surroundings) {
   return code;
 }
 
-/// What the modules that will act on the project say of it. What it doesn't parse for is said by
-/// lint already.
-void append_judgement(const Surroundings& surroundings, std::vector<project::Finding>& findings) {
-  const std::filesystem::path root = project_root(surroundings.folder);
-  Result<project::Declared> declared = project::read_declared(root);
-  if (!declared.ok()) return;
-  std::vector<std::string> lines;
-  const Result<> judged = check_declared(*declared);
-  if (!judged.ok())
-    for (std::string_view line : split(judged.error().message, '\n')) lines.emplace_back(line);
-  const project::Remarks unworkable = project::unworkable(declared->file);
-  const project::Workspace workspace = read_workspace(root, declared->file);
-  const project::Remarks unread = project::unread_contracts(declared->file, workspace);
-  const project::Remarks silent = project::silent_triggers(declared->file, workspace);
-  const project::Remarks toothless = remarks_on(*declared);
-  for (const auto* remarks : {&unworkable.refusals, &unworkable.warnings, &unread.warnings,
-                              &silent.warnings, &toothless.warnings})
-    lines.insert(lines.end(), remarks->begin(), remarks->end());
+void append_lines(const std::string& rule, const std::vector<std::string>& lines,
+                  std::vector<project::Finding>& findings) {
   for (const std::string& line : lines) {
     const std::size_t end = line.find(": ");
     const bool placed = end != std::string::npos;
     findings.push_back(
-        {"declaration", placed ? line.substr(0, end) : "", placed ? line.substr(end + 2) : line});
+        {rule, placed ? line.substr(0, end) : "", placed ? line.substr(end + 2) : line});
   }
+}
+
+/// What the modules that will act on the project say of it, and what would come of it. What the
+/// file doesn't parse for is said by lint already, as are documents that are not there.
+void append_judgement(const Surroundings& surroundings, std::vector<project::Finding>& findings) {
+  const std::filesystem::path root = project_root(surroundings.folder);
+  Result<project::Draft> draft = project::read_draft(root);
+  if (!draft.ok()) return;
+  const project::ProjectFile& file = draft->declared.file;
+  append_lines("declaration", judge_draft(*draft), findings);
+  project::Remarks unworkable, unread;
+  const project::Workspace workspace = read_workspace(root, file);
+  if (draft->is_whole) {
+    unworkable = project::unworkable(file);
+    unread = project::unread_contracts(file, workspace);
+  }
+  append_lines("declaration", unworkable.refusals, findings);
+  append_lines("declaration", unworkable.warnings, findings);
+  append_lines("declaration", unread.warnings, findings);
+  append_lines("declaration", project::silent_triggers(file, workspace).warnings, findings);
+  append_lines("declaration", remarks_on(draft->declared).warnings, findings);
 }
 
 /// Whether a server has taken it, or none runs that could act on it.

@@ -38,7 +38,32 @@ struct Draft {
   std::vector<Group> groups;
   yaml::Position event_time_at, created_at;
   std::vector<std::pair<std::string, yaml::Position>> names;  // columns, for duplicates
+  /// What of the names can be judged although the shape is wrong: a column whose type is none has a
+  /// name at least, and an aggregate of which something is wrong the beginning of one ("trips_");
+  /// but what is no map of columns may hold any.
+  std::set<std::string> untyped;
+  bool columns_known = true;
 };
+
+bool is_name_byte(char c) {
+  return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
+/// Whether a name of `untyped` stands in an expression, so that nothing can be said of its types.
+bool mentions(const std::string& expression, const std::set<std::string>& untyped) {
+  const auto begins_at = [&](const std::string& name, std::size_t at) {
+    const std::size_t end = at + name.size();
+    const bool is_begin = at == 0 || !is_name_byte(expression[at - 1]);
+    return is_begin &&
+           (name.ends_with('_') || end == expression.size() || !is_name_byte(expression[end]));
+  };
+  return std::any_of(untyped.begin(), untyped.end(), [&](const std::string& name) {
+    for (std::size_t at = expression.find(name); at != std::string::npos;
+         at = expression.find(name, at + 1))
+      if (begins_at(name, at)) return true;
+    return false;
+  });
+}
 
 bool read_type(Reader& reader, const Node& node, Type& out) {
   std::string name;
@@ -51,7 +76,10 @@ void read_column(Reader& reader, const yaml::Entry& entry, Draft& draft, std::ve
   Input column;
   if (!reader.name(entry.key, column.name)) return;
   reader.key = column.name;
-  if (!read_type(reader, entry.value, column.type)) return;
+  if (!read_type(reader, entry.value, column.type)) {
+    draft.untyped.insert(column.name);
+    return;
+  }
   draft.names.emplace_back(column.name, entry.key.at);
   out.push_back(std::move(column));
 }
@@ -130,9 +158,12 @@ void read_feature(Reader& reader, const yaml::Entry& entry, Draft& draft) {
   if (entry.value.is_mapping()) {
     const Node* expression = entry.value.find("expr");
     if (expression != nullptr) feature.at = expression->at;
+    const std::size_t before = reader.fault_count();
     read_map(reader, entry.value, entry.key.at, "the feature " + in_quotes(feature.name),
              feature_keys(), feature);
+    if (reader.fault_count() > before) draft.untyped.insert(feature.name);
   } else if (!read_type(reader, entry.value, feature.type)) {
+    draft.untyped.insert(feature.name);
     return;
   }
   draft.view.features.push_back(std::move(feature));
@@ -203,16 +234,33 @@ const Keys<Group>& group_keys() {
   return keys;
 }
 
+/// Nothing, where it has no name of its own.
+std::string prefix_of(const Group& group) {
+  if (!group.as.empty()) return group.as;
+  return group.of == "*" ? "rows" : group.of;
+}
+
 void read_groups(Reader& reader, const Node& node, Draft& draft) {
   reader.list(node, "aggregates", [&](const Node& item) {
+    const std::size_t before = reader.fault_count();
     Group group;
     group.at = item.at;
     if (!read_map(reader, item, item.at, "an aggregate", group_keys(), group)) return;
     if (group.exact && group.hop_us) {
       reader.fault(item.at, "found \"hop\" and \"exact\", expected one of them");
     }
+    if (reader.fault_count() > before) draft.untyped.insert(prefix_of(group) + "_");
     draft.groups.push_back(std::move(group));
   });
+}
+
+/// A section of columns: what is wrong with it beyond types leaves their names unknown.
+void read_scope(Reader& reader, const Node& node, Draft& draft,
+                void (*read)(Reader&, const Node&, Draft&)) {
+  const std::size_t faults = reader.fault_count(), untyped = draft.untyped.size();
+  read(reader, node, draft);
+  const bool only_types = reader.fault_count() - faults == draft.untyped.size() - untyped;
+  draft.columns_known = draft.columns_known && only_types;
 }
 
 const Keys<Draft>& view_keys() {
@@ -226,15 +274,22 @@ const Keys<Draft>& view_keys() {
       {"name", [](Reader& r, const Node& n, Draft& d) { r.name(n, d.view.name); }, true},
       {"description", [](Reader& r, const Node& n, Draft& d) { r.text(n, d.view.description); }},
       {"owner", [](Reader& r, const Node& n, Draft& d) { r.text(n, d.view.owner); }},
-      {"entity", read_entity},
+      {"entity",
+       [](Reader& r, const Node& n, Draft& d) { read_scope(r, n, d, read_entity); }},
       {"source",
        [](Reader& r, const Node& n, Draft& d) {
-         read_map(r, n, n.at, "\"source\"", source_keys(), d);
+         read_scope(r, n, d, [](Reader& reader, const Node& node, Draft& draft) {
+           read_map(reader, node, node.at, "\"source\"", source_keys(), draft);
+         });
        },
        true},
       {"ttl", [](Reader& r, const Node& n, Draft& d) { read_micros(r, n, d.view.ttl_us); }},
       {"request",
-       [](Reader& r, const Node& n, Draft& d) { read_columns(r, n, d, d.view.request); }},
+       [](Reader& r, const Node& n, Draft& d) {
+         read_scope(r, n, d, [](Reader& reader, const Node& node, Draft& draft) {
+           read_columns(reader, node, draft, draft.view.request);
+         });
+       }},
       {"features",
        [](Reader& r, const Node& n, Draft& d) {
          r.members(n, "features", [&](const yaml::Entry& entry) { read_feature(r, entry, d); });
@@ -259,6 +314,7 @@ void declare_plain_features(Reader& reader, Draft& draft) {
   for (Feature& feature : draft.view.features) {
     if (!feature.expression.empty()) continue;
     const Input* column = find_input(columns, feature.name);
+    if (draft.untyped.contains(feature.name)) continue;
     if (column == nullptr) {
       columns.push_back({feature.name, feature.type});
       draft.names.emplace_back(feature.name, feature.at);
@@ -282,7 +338,7 @@ void declare_times(Reader& reader, Draft& draft) {
     return;
   }
   const auto declare = [&](const std::string& name, yaml::Position at) {
-    if (name.empty()) return;
+    if (name.empty() || draft.untyped.contains(name)) return;
     const Input* column = find_input(source.columns, name);
     if (column == nullptr) {
       source.columns.push_back({name, Type::kTimestamp});
@@ -331,15 +387,8 @@ std::string presence_of(const std::string& expression) {
   return "case when (" + expression + ") is not null then 1 end";
 }
 
-std::string prefix_of(const Group& group) {
-  if (!group.as.empty()) return group.as;
-  return group.of == "*" ? "rows" : group.of;
-}
-
 bool is_plain_name(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-  });
+  return !text.empty() && std::all_of(text.begin(), text.end(), is_name_byte);
 }
 
 void add_aggregate(Reader& reader, Draft& draft, const Group& group, Operand operand,
@@ -378,6 +427,7 @@ void add_aggregate(Reader& reader, Draft& draft, const Group& group, Operand ope
 }
 
 void add_group(Reader& reader, Draft& draft, const Group& group) {
+  if (group.of.empty() || mentions(group.of, draft.untyped)) return;
   Operand operand{group.of, Type::kInt64};
   if (group.of == "*") {
     operand.expression = "1";
@@ -403,7 +453,11 @@ void check_features(Reader& reader, Draft& draft) {
   const std::vector<Input> scope = view.scope();
   std::set<std::size_t> read;
   for (const Feature& feature : view.features) {
-    Result<Program> program = compile(feature.expression, scope, feature.type);
+    const bool is_typed = !draft.untyped.contains(feature.name);
+    if (!is_typed && feature.expression.empty()) continue;
+    if (mentions(feature.expression, draft.untyped)) continue;
+    Result<Program> program = compile(feature.expression, scope,
+                                      is_typed ? std::optional(feature.type) : std::nullopt);
     if (!program.ok()) {
       reader.fault(feature.at, "in the expression of " + in_quotes(feature.name) + ", " +
                                    program.error().message);
@@ -436,10 +490,15 @@ Result<View> parse_view(std::string_view text, const std::string& file) {
   Reader reader(faults);
   Draft draft;
   read_map(reader, root, {1, 1}, "a feature view", view_keys(), draft);
-  if (faults.any()) return faults.error();
+  const bool has_source = root.is_mapping() && root.find("source") != nullptr;
+  if (faults.any() && !(draft.columns_known && has_source)) return faults.error();
   declare_plain_features(reader, draft);
   declare_times(reader, draft);
-  for (const Group& group : draft.groups) add_group(reader, draft, group);
+  for (const Group& group : draft.groups) {
+    const std::size_t before = reader.fault_count();
+    add_group(reader, draft, group);
+    if (reader.fault_count() > before) draft.untyped.insert(prefix_of(group) + "_");
+  }
   check_features(reader, draft);
   check_names(reader, draft);
   if (draft.view.features.empty() && draft.view.aggregates.empty() && !faults.any()) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <sstream>
+
 namespace slipway::features {
 namespace {
 
@@ -51,6 +53,26 @@ std::vector<std::string> names(const std::vector<Input>& inputs) {
 }
 
 using Names = std::vector<std::string>;
+
+TEST(View, SaysWhatIsWrongWithNamesAndExpressionsBesideItsShape) {
+  const std::string text = faults(R"yaml(kind: feature_view
+name: rides
+source: {file: data/rides.csv, event_time: ts, columns: {hour: in64, rain: float64}}
+features:
+  wet: {expr: "rain > (", type: bool}
+  late: {expr: "hour > 22", type: bool}
+  cold: {expr: "temp < 0", type: bool}
+  long: {expr: "rain_mean_1h * 2", type: float64}
+aggregates:
+  - {of: rain, fn: [maen], windows: [1h]}
+  - {of: snow, fn: [mean], windows: [1h]}
+)yaml");
+  std::vector<std::string> places;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) places.push_back(line.substr(0, 10));
+  EXPECT_EQ(places, (Names{"v.yaml:3:6", "v.yaml:5:1", "v.yaml:7:1", "v.yaml:10:", "v.yaml:11:"}))
+      << text;
+}
 
 TEST(View, ReadsEverything) {
   View view = parsed(kDriver);

@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "domain/project/reader.h"
+#include "domain/project/sections.h"
 #include "io/wire/codec.h"
 
 namespace slipway::project {
@@ -58,9 +59,13 @@ std::vector<std::string> document_paths(const ProjectFile& file) {
   return paths;
 }
 
-Result<Declared> declare(std::string text, std::map<std::string, std::string> documents) {
-  Declared declared;
-  declared.file = TRY(parse_project(text));
+namespace {
+
+Draft draft(std::string text, std::map<std::string, std::string> documents) {
+  Draft draft;
+  Declared& declared = draft.declared;
+  draft.faults = read_sections(text, declared.file);
+  draft.is_whole = draft.faults.empty();
   declared.text = std::move(text);
   Faults absent(kProjectFile);
   std::size_t bytes = 0;
@@ -70,30 +75,50 @@ Result<Declared> declare(std::string text, std::map<std::string, std::string> do
       add_absent(declared.file, path, absent);
       continue;
     }
-    TRY(check_document(path, found->second));
+    if (const Result<> checked = check_document(path, found->second); !checked.ok()) {
+      draft.faults.push_back(checked.error().message);
+      continue;
+    }
     bytes += found->second.size();
     declared.documents.insert(*found);
   }
-  if (absent.any()) return absent.error();
+  for (std::string& line : absent.lines()) draft.faults.push_back(std::move(line));
+  draft.faults = in_order(kProjectFile, std::move(draft.faults));
   if (bytes > kDocumentsBytesMax) {
-    return invalid("contracts and feature views are longer than " +
-                   std::to_string(kDocumentsBytesMax) + " bytes together");
+    draft.faults.push_back("contracts and feature views are longer than " +
+                           std::to_string(kDocumentsBytesMax) + " bytes together");
   }
-  return declared;
+  return draft;
 }
 
-Result<Declared> read_declared(const std::filesystem::path& root) {
-  ProjectFile file = TRY(read_project(root));
-  std::string text = TRY(read_file(root / kProjectFile, kFileBytesMax));
+Result<Declared> whole(Draft draft) {
+  if (!draft.faults.empty()) return invalid(join(draft.faults, "\n"));
+  return std::move(draft.declared);
+}
+
+}  // namespace
+
+Result<Declared> declare(std::string text, std::map<std::string, std::string> documents) {
+  return whole(draft(std::move(text), std::move(documents)));
+}
+
+Result<Draft> read_draft(const std::filesystem::path& root) {
+  std::string text = TRY(read_project_text(root));
+  ProjectFile file;
+  read_sections(text, file);
   std::map<std::string, std::string> documents;
   for (const std::string& path : document_paths(file)) {
     if (!is_inside(root, path)) return invalid(path + " is a link that leaves the repository");
     Result<std::string> document = read_file(root / path, kDocumentBytesMax);
-    if (!document.ok() && document.error().code == Code::kMissing) continue;  // declare() tells all
+    if (!document.ok() && document.error().code == Code::kMissing) continue;  // draft() tells all
     if (!document.ok()) return with_context("reading " + path, document.error());
     documents[path] = std::move(*document);
   }
-  return declare(std::move(text), std::move(documents));
+  return draft(std::move(text), std::move(documents));
+}
+
+Result<Declared> read_declared(const std::filesystem::path& root) {
+  return whole(TRY(read_draft(root)));
 }
 
 std::string digest_of(const Declared& declared) {

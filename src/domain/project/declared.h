@@ -31,6 +31,16 @@ Result<Declared> declare(std::string text, std::map<std::string, std::string> do
 /// The same from the files of a repository.
 Result<Declared> read_declared(const std::filesystem::path& root);
 
+/// As much of it as is right, for whoever goes on to say what else is wrong.
+struct Draft {
+  Declared declared;  // without the documents that are not there
+  bool is_whole = true;             // slipway.yaml itself is right
+  std::vector<std::string> faults;  // as declare() has them, in the order of the text
+};
+/// Of the files of a repository. kMissing when there is no slipway.yaml; what cannot be read at all
+/// is an error too.
+Result<Draft> read_draft(const std::filesystem::path& root);
+
 /// SHA-256 over text and documents: equal exactly where both are.
 std::string digest_of(const Declared& declared);
 

@@ -1,6 +1,7 @@
 #include "domain/project/project_file.h"
 
 #include "base/file.h"
+#include "base/text.h"
 #include "domain/project/layout.h"
 #include "domain/project/reader.h"
 #include "domain/project/sections.h"
@@ -65,21 +66,27 @@ const ContractBinding* ProjectFile::find_contract(std::string_view data_path) co
   return nullptr;
 }
 
-Result<ProjectFile> parse_project(std::string_view text) {
-  Node root = TRY(parse_tree(text));
+std::vector<std::string> read_sections(std::string_view text, ProjectFile& file) {
+  Result<Node> tree = parse_tree(text);
+  if (!tree.ok()) return {tree.error().message};
+  Node& root = *tree;
   if (root.at.line == 0) root.at = {1, 1};  // an empty text
   Faults faults(kProjectFile);
   Reader reader(faults);
-  ProjectFile file;
-  if (!read_map(reader, root, {1, 1}, "the file", file_keys(), file)) return faults.error();
+  if (!read_map(reader, root, {1, 1}, "the file", file_keys(), file)) return faults.lines();
   check_references(reader, file);
-  // Judged on a file that is right otherwise: after a misspelt guard it would say the same twice.
-  if (!faults.any()) check_enforcement(reader, file);
-  if (faults.any()) return faults.error();
+  check_enforcement(reader, root, faults, file);
+  return faults.lines();
+}
+
+Result<ProjectFile> parse_project(std::string_view text) {
+  ProjectFile file;
+  const std::vector<std::string> faults = read_sections(text, file);
+  if (!faults.empty()) return invalid(join(faults, "\n"));
   return file;
 }
 
-Result<ProjectFile> read_project(const std::filesystem::path& root) {
+Result<std::string> read_project_text(const std::filesystem::path& root) {
   Result<std::string> text = read_file(root / kProjectFile, kFileBytesMax);
   if (!text.ok() && text.error().code == Code::kMissing) {
     std::error_code ignored;
@@ -87,8 +94,11 @@ Result<ProjectFile> read_project(const std::filesystem::path& root) {
     return missing("there is no " + std::string(kProjectFile) + " in " + root.string() + "; `" +
                    init_command(has_dvc) + "` lays one out");
   }
-  if (!text.ok()) return text.error();
-  return parse_project(*text);
+  return text;
+}
+
+Result<ProjectFile> read_project(const std::filesystem::path& root) {
+  return parse_project(TRY(read_project_text(root)));
 }
 
 std::vector<std::string> known_keys() {

@@ -138,7 +138,8 @@ const Bad kBad[] = {
      "slipway.yaml:1:10: found the number 2, expected the number 1 for \"version\""},
     {"UnknownTopKey", with_head("pipeline: {}\n"),
      "slipway.yaml:3:1: found the key \"pipeline\" in the file, expected version, project, "
-     "use_case, contracts, features, pipelines, triggers, deployments or notify; did you mean "
+     "use_case, contracts, features, pipelines, triggers, deployments or notify; did you "
+     "mean "
      "\"pipelines\"?"},
     {"DuplicateKey", "version: 1\nproject: p\nproject: q\n",
      "slipway.yaml:3:1: the key \"project\" stands here a second time"},
@@ -304,6 +305,31 @@ const Bad kBad[] = {
 
 INSTANTIATE_TEST_SUITE_P(Each, BadFile, testing::ValuesIn(kBad),
                          [](const auto& test) { return std::string(test.param.name); });
+
+TEST(ParseProject, SaysThatNothingEnforcesARequirementBesideOtherFaults) {
+  const auto text = parse_project(
+      "version: 1\nproject: rides\n"
+      "use_case: {requirements: [{id: a, metric: mae, at_most: 1}, {id: b, metric: mae, on: x}]}\n"
+      "pipelines: {train: }\n"
+      "triggers: {t: {pipeline: trian, cron: \"0 3 * * *\"}}\n"
+      "deployments: {rides: {model: rides, traffic: often}}\n");
+  ASSERT_FALSE(text.ok());
+  const std::string& said = text.error().message;
+  EXPECT_NE(said.find("found nothing that enforces the requirement \"a\""), std::string::npos)
+      << said;
+  EXPECT_EQ(said.find("enforces the requirement \"b\""), std::string::npos) << said;
+  EXPECT_NE(said.find("found the pipeline \"trian\""), std::string::npos) << said;
+  EXPECT_NE(said.find("found the text \"often\""), std::string::npos) << said;
+}
+
+TEST(ParseProject, SaysItOnceWhereTheMonitorOfARequirementIsWrong) {
+  const auto text = parse_project(
+      "version: 1\nproject: rides\n"
+      "use_case: {requirements: [{id: a, metric: mae, at_most: 1}]}\n"
+      "deployments: {rides: {model: rides, monitors: {m: {requirement: b, window: 7d}}}}\n");
+  ASSERT_FALSE(text.ok());
+  EXPECT_EQ(text.error().message.find('\n'), std::string::npos) << text.error().message;
+}
 
 TEST(ProjectFile, ReportsEveryFaultInTheOrderOfTheText) {
   std::string message = fault_of(

@@ -57,21 +57,46 @@ void Faults::add(yaml::Position at, std::string message) {
   faults_.push_back({at, std::move(message)});
 }
 
-Error Faults::error() const {
+bool Faults::any_in(yaml::Position begin, yaml::Position end) const {
+  const auto place = [](yaml::Position at) { return std::pair(at.line, at.column); };
+  return std::any_of(faults_.begin(), faults_.end(), [&](const Fault& fault) {
+    return place(fault.at) >= place(begin) && place(fault.at) < place(end);
+  });
+}
+
+std::vector<std::string> Faults::lines() const {
   std::vector<const Fault*> order;
   for (const Fault& fault : faults_) order.push_back(&fault);
   std::stable_sort(order.begin(), order.end(), [](const Fault* a, const Fault* b) {
     return std::pair(a->at.line, a->at.column) < std::pair(b->at.line, b->at.column);
   });
-  std::string text;
-  for (std::size_t i = 0; i < std::min(order.size(), kFaultsMax); ++i) {
-    if (i > 0) text += '\n';
-    text += yaml::error_at(file_, order[i]->at, order[i]->message).message;
-  }
-  if (order.size() > kFaultsMax) {
-    text += "\nand " + std::to_string(order.size() - kFaultsMax) + " more";
-  }
-  return invalid(text);
+  std::vector<std::string> lines;
+  for (std::size_t i = 0; i < std::min(order.size(), kFaultsMax); ++i)
+    lines.push_back(yaml::error_at(file_, order[i]->at, order[i]->message).message);
+  if (order.size() > kFaultsMax)
+    lines.push_back("and " + std::to_string(order.size() - kFaultsMax) + " more");
+  return lines;
+}
+
+Error Faults::error() const {
+  return invalid(join(lines(), "\n"));
+}
+
+std::vector<std::string> in_order(const std::string& file, std::vector<std::string> lines) {
+  using Place = std::pair<std::int64_t, std::int64_t>;
+  constexpr std::int64_t kNowhere = std::numeric_limits<std::int64_t>::max();
+  const auto place_of = [&](const std::string& line) -> Place {
+    if (!line.starts_with(file + ":")) return {kNowhere, 0};
+    const std::vector<std::string_view> parts =
+        split(std::string_view(line).substr(file.size() + 1), ':');
+    const auto row = to_int64(parts[0]);
+    const auto column = parts.size() > 1 ? to_int64(parts[1]) : std::nullopt;
+    return {row.value_or(kNowhere), column.value_or(0)};
+  };
+  std::stable_sort(lines.begin(), lines.end(), [&](const std::string& a, const std::string& b) {
+    return place_of(a) < place_of(b);
+  });
+  return lines;
 }
 
 std::string in_quotes(std::string_view text) {

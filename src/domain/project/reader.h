@@ -26,7 +26,12 @@ class Faults {
   bool any() const { return !faults_.empty(); }
   /// More than will be told: no need to look for hints.
   bool full() const { return faults_.size() >= kFaultsMax; }
-  /// Precondition: any(). One line each, at most kFaultsMax and how many more there are.
+  std::size_t count() const { return faults_.size(); }
+  /// Whether one lies from `begin` on, and before `end`.
+  bool any_in(yaml::Position begin, yaml::Position end) const;
+  /// In the order of the text, at most kFaultsMax and how many more there are.
+  std::vector<std::string> lines() const;
+  /// Precondition: any(). The lines.
   Error error() const;
 
  private:
@@ -38,6 +43,9 @@ class Faults {
   std::string file_;
   std::vector<Fault> faults_;
 };
+
+/// What several of them found, in the order of `file`; what has no place in it comes after.
+std::vector<std::string> in_order(const std::string& file, std::vector<std::string> lines);
 
 /// "; did you mean "Z"?", or nothing.
 std::string did_you_mean(std::string_view found, const std::vector<std::string>& known);
@@ -63,6 +71,8 @@ class Reader {
 
   void fault(yaml::Position at, std::string message) { faults_.add(at, std::move(message)); }
   void expected(const yaml::Node& node, const std::string& what, const std::string& hint = {});
+  /// So many so far.
+  std::size_t fault_count() const { return faults_.count(); }
   /// did_you_mean, as long as somebody will read it: distances between words take time.
   std::string hint(std::string_view found, const std::vector<std::string>& known) const;
 

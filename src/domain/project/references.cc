@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <limits>
+#include <set>
 
 #include "domain/project/bindings.h"
 #include "domain/project/sections.h"
@@ -90,6 +92,57 @@ std::string enforcer_for(const Requirement& requirement) {
   return gate + "a guard or " + monitor;
 }
 
+/// Where an entry of a map ends: where the next one begins, or the map.
+yaml::Position end_of(const yaml::Node& map, std::size_t i, yaml::Position end) {
+  return i + 1 < map.entries.size() ? map.entries[i + 1].key.at : end;
+}
+
+constexpr yaml::Position kTheEnd = {std::numeric_limits<int>::max(), 0};
+
+bool may_hide_enforcers(const yaml::Node& deployment, yaml::Position begin, yaml::Position end,
+                        const Faults& faults) {
+  static const std::set<std::string> enforcing_nothing = {"model",   "alias",    "traffic",
+                                                          "rollout", "features", "log"};
+  if (!deployment.is_mapping() || deployment.entries.empty()) return faults.any_in(begin, end);
+  if (faults.any_in(begin, deployment.entries.front().key.at)) return true;
+  for (std::size_t i = 0; i < deployment.entries.size(); ++i) {
+    const yaml::Node& key = deployment.entries[i].key;
+    if (enforcing_nothing.contains(key.text)) continue;
+    if (faults.any_in(key.at, end_of(deployment, i, end))) return true;
+  }
+  return false;
+}
+
+/// Whether something is wrong with a gate, guard or monitor, or with a key that may be meant to
+/// hold them: a requirement that nothing enforces is not told twice.
+bool may_hide_enforcers(const yaml::Node& root, const Faults& faults) {
+  const yaml::Node* deployments = root.find("deployments");
+  if (deployments == nullptr) return true;
+  for (std::size_t i = 0; i < root.entries.size(); ++i) {
+    if (root.entries[i].key.text != "deployments") continue;
+    const yaml::Position end = end_of(root, i, kTheEnd);
+    if (!deployments->is_mapping()) return faults.any_in(root.entries[i].key.at, end);
+    for (std::size_t k = 0; k < deployments->entries.size(); ++k) {
+      const yaml::Entry& entry = deployments->entries[k];
+      const yaml::Position last = end_of(*deployments, k, end);
+      if (may_hide_enforcers(entry.value, entry.key.at, last, faults)) return true;
+    }
+  }
+  return false;
+}
+
+/// Where each begins, and where the section ends that holds them.
+std::vector<yaml::Position> begins_of_requirements(const yaml::Node& root,
+                                                   const ProjectFile& file) {
+  std::vector<yaml::Position> begins;
+  for (const Requirement& requirement : file.use_case.requirements)
+    begins.push_back(requirement.at);
+  for (std::size_t i = 0; i < root.entries.size(); ++i)
+    if (root.entries[i].key.text == "use_case") begins.push_back(end_of(root, i, kTheEnd));
+  begins.push_back(kTheEnd);
+  return begins;
+}
+
 }  // namespace
 
 void check_references(Reader& reader, const ProjectFile& file) {
@@ -100,10 +153,13 @@ void check_references(Reader& reader, const ProjectFile& file) {
   }
 }
 
-void check_enforcement(Reader& reader, const ProjectFile& file) {
+void check_enforcement(Reader& reader, const yaml::Node& root, const Faults& faults,
+                       const ProjectFile& file) {
+  if (faults.any() && may_hide_enforcers(root, faults)) return;
+  const std::vector<yaml::Position> begins = begins_of_requirements(root, file);
   std::vector<Binding> all = bindings(file);
   for (std::size_t i = 0; i < all.size(); ++i) {
-    if (!all[i].enforcers.empty()) continue;
+    if (!all[i].enforcers.empty() || faults.any_in(begins[i], begins[i + 1])) continue;
     const Requirement& requirement = file.use_case.requirements[i];
     reader.fault(requirement.at, "found nothing that enforces the requirement " +
                                      in_quotes(requirement.id) + ", expected " +

@@ -29,7 +29,15 @@ std::vector<std::string> notification_paths();
 
 /// What one section says of another: a name that does not exist there is a fault.
 void check_references(Reader& reader, const ProjectFile& file);
-/// Every requirement that no gate, guard or monitor enforces is a fault.
-void check_enforcement(Reader& reader, const ProjectFile& file);
+/// Every requirement that no gate, guard or monitor enforces is a fault, unless what was found
+/// before may be the reason: in the requirement itself, or in what would enforce it.
+void check_enforcement(Reader& reader, const yaml::Node& root, const Faults& faults,
+                       const ProjectFile& file);
+
+/// kMissing says how to get a slipway.yaml.
+Result<std::string> read_project_text(const std::filesystem::path& root);
+
+/// Reads as much of the text as is right, and says what is not, as parse_project does.
+std::vector<std::string> read_sections(std::string_view text, ProjectFile& file);
 
 }  // namespace slipway::project
