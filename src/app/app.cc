@@ -275,8 +275,10 @@ struct App::Services {
       TRY(left_facts->take());
       return {};
     };
-    auto publish = [this](const flows::PipelineRun& run, UnixMs) {
-      return publish_run(*pool, *registry, run);
+    auto publish = [this](const flows::PipelineRun& run, UnixMs) -> Result<std::string> {
+      const auto applied = TRY(pool->read([&](db::Tx& tx) { return project.get(tx); }));
+      const auto* file = applied == nullptr ? nullptr : &applied->declared.file;
+      return publish_run(*pool, *registry, run, models_wanted(run, file));
     };
     auto wake = [this] { circle.wake(); };
     return std::make_unique<RunPart>(*pool, *acting, *options.spawner, std::move(place), wake, draw,

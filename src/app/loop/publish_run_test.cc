@@ -100,5 +100,52 @@ TEST_F(PublishRunTest, RegistersNothingOfARunWhoseUploadFailed) {
   EXPECT_EQ(source(), "");
 }
 
+TEST_F(PublishRunTest, SaysThatAModelGotNoVersion) {
+  const std::vector<std::string> wanted = {"tiny"};
+  log(LoggedModelStatus::kFailed);
+  const auto none = publish_run(*pool_, *registry_, run_, wanted);
+  ASSERT_TRUE(none.ok());
+  EXPECT_EQ(*none,
+            "no version of model tiny was registered by this run: its stages logged no model");
+  run_.plan.register_model = "";
+  log(LoggedModelStatus::kReady);
+  const auto silent = publish_run(*pool_, *registry_, run_, wanted);
+  ASSERT_TRUE(silent.ok());
+  EXPECT_EQ(*silent,
+            "no version of model tiny was registered by this run: its script logs a model with "
+            "registered_model_name, or its pipeline has \"register: {model: tiny}\"");
+  EXPECT_EQ(*publish_run(*pool_, *registry_, run_, {}), "") << "a pipeline may make no model";
+  run_.plan.register_model = "tiny";
+  EXPECT_EQ(*publish_run(*pool_, *registry_, run_, wanted), "");
+  EXPECT_EQ(*publish_run(*pool_, *registry_, run_, wanted), "") << "again";
+}
+
+TEST(ModelsWanted, AreThoseOfTheDeploymentsThatARunIsFor) {
+  const auto file = project::parse_project(
+      "version: 1\nproject: rides\n"
+      "pipelines: {train: , package: }\n"
+      "triggers:\n"
+      "  any: {pipeline: train, incident: {}}\n"
+      "  drift: {pipeline: train, incident: {monitor: inputs}}\n"
+      "  nightly: {pipeline: package, cron: \"0 3 * * *\"}\n"
+      "deployments:\n"
+      "  a: {model: rides, monitors: {inputs: {window: 7d}}}\n"
+      "  b: {model: fares}\n");
+  ASSERT_TRUE(file.ok()) << file.error().message;
+  using Names = std::vector<std::string>;
+  flows::PipelineRun run;
+  const auto wanted = [&](const char* trigger) {
+    run.trigger = trigger;
+    return models_wanted(run, &*file);
+  };
+  EXPECT_EQ(wanted("any"), (Names{"rides", "fares"}));
+  EXPECT_EQ(wanted("drift"), Names{"rides"});
+  EXPECT_EQ(wanted("nightly"), Names());
+  run.plan.data.push_back({"deployments/b", true, "data/live.csv"});
+  EXPECT_EQ(wanted("nightly"), Names{"fares"});
+  run.plan.register_model = "tiny";
+  EXPECT_EQ(models_wanted(run, nullptr), Names{"tiny"});
+}
+
 }  // namespace
 }  // namespace slipway::app

@@ -350,12 +350,14 @@ Result<bool> RunPart::finish(const PipelineRun& run, RunOutcome outcome, UnixMs 
   PipelineRun ending = run;
   if (!outcome.commit.empty()) ending.plan.commit = outcome.commit;
   if (outcome.kind == RunOutcome::Kind::kDone) {
-    Result<> published = publish_(ending, now);
+    Result<std::string> published = publish_(ending, now);
     if (!published.ok() && published.error().code == Code::kUnavailable) return published.error();
     if (!published.ok()) {
       outcome.kind = RunOutcome::Kind::kFailed;
       outcome.permanent = true;
       outcome.reason = published.error().message;
+    } else if (outcome.reason.empty()) {
+      outcome.reason = std::move(*published);
     }
   }
   failpoint("run.published");

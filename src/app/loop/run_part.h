@@ -57,8 +57,9 @@ class RunPart final : public Part {
   using Draw = std::function<Result<flows::DataFact>(const flows::PipelineRun& run,
                                                      const flows::RunPlan::Data& data,
                                                      const std::filesystem::path& scratch)>;
-  /// Publishes what a run that succeeded made, unless its stages did. Idempotent.
-  using Publish = std::function<Result<>(const flows::PipelineRun& run, UnixMs now)>;
+  /// Publishes what a run that succeeded made, unless its stages did, and answers what there is to
+  /// say of it. Idempotent.
+  using Publish = std::function<Result<std::string>(const flows::PipelineRun& run, UnixMs now)>;
 
   /// Takes what attempts that are over found out into the catalogue.
   using TakeFacts = std::function<Result<>()>;
