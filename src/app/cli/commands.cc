@@ -103,6 +103,8 @@ std::vector<Command> commands() {
   all.push_back(
       {.name = "lint",
        .summary = "what this project lacks: owner, purpose, contracts, tests, pages, folders",
+       .flags = {{"--rules", "", "list what it asks for, and why"},
+                 {"--keys", "", "list every key that slipway.yaml may have"}},
        .examples = {"slipway lint", "slipway --json lint"},
        .run = run_lint});
   all.push_back({.name = "plan",

@@ -1,5 +1,6 @@
 #include "app/project.h"
 
+#include <algorithm>
 #include <sstream>
 
 #include "app/cli/common.h"
@@ -80,10 +81,12 @@ void append_judgement(const Surroundings& surroundings, std::vector<project::Fin
     unread = project::unread_contracts(file, workspace);
   }
   append_lines("declaration", unworkable.refusals, findings);
-  append_lines("declaration", unworkable.warnings, findings);
-  append_lines("declaration", unread.warnings, findings);
-  append_lines("declaration", project::silent_triggers(file, workspace).warnings, findings);
-  append_lines("declaration", remarks_on(draft->declared).warnings, findings);
+  const auto is_off = [](const auto& off) { return off.first == "foreseen"; };
+  if (std::any_of(file.lint.off.begin(), file.lint.off.end(), is_off)) return;
+  append_lines("foreseen", unworkable.warnings, findings);
+  append_lines("foreseen", unread.warnings, findings);
+  append_lines("foreseen", project::silent_triggers(file, workspace).warnings, findings);
+  append_lines("foreseen", remarks_on(draft->declared).warnings, findings);
 }
 
 /// Whether a server has taken it, or none runs that could act on it.
@@ -121,7 +124,45 @@ int run_init(const Arguments& arguments, const Surroundings& surroundings) {
   return kDone;
 }
 
-int run_lint(const Arguments&, const Surroundings& surroundings) {
+namespace {
+
+/// What it asks for, and every key of slipway.yaml: nothing is looked at.
+int list_rules(const Surroundings& surroundings) {
+  wire::Json::Array list;
+  for (const project::LintRule& rule : project::lint_rules()) {
+    wire::Json json;
+    json.set("rule", rule.id);
+    json.set("asks", rule.asks);
+    json.set("why", rule.why);
+    json.set("may_be_off", rule.may_be_off);
+    list.push_back(std::move(json));
+    if (surroundings.json) continue;
+    surroundings.out << rule.id << ": asks for " << rule.asks << "; " << rule.why
+                     << (rule.may_be_off ? "" : " (cannot be off)") << "\n";
+  }
+  wire::Json json;
+  json.set("rules", std::move(list));
+  if (surroundings.json) surroundings.out << wire::dump(json) << "\n";
+  return kDone;
+}
+
+int list_keys(const Surroundings& surroundings) {
+  wire::Json::Array list;
+  for (const std::string& key : project::known_keys()) {
+    list.emplace_back(key);
+    if (!surroundings.json) surroundings.out << key << "\n";
+  }
+  wire::Json json;
+  json.set("keys", std::move(list));
+  if (surroundings.json) surroundings.out << wire::dump(json) << "\n";
+  return kDone;
+}
+
+}  // namespace
+
+int run_lint(const Arguments& arguments, const Surroundings& surroundings) {
+  if (arguments.on("rules")) return list_rules(surroundings);
+  if (arguments.on("keys")) return list_keys(surroundings);
   Result<project::RepositoryView> repository =
       project::view_repository(project_root(surroundings.folder));
   if (!repository.ok()) return report(repository.error(), surroundings);

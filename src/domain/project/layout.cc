@@ -11,7 +11,7 @@ namespace {
 
 constexpr char kFirstProject[] =
     R"yaml(## What a person declares about this project. `slipway lint` says what is missing, `slipway plan` what a
-## change would do, `slipway apply` does it. docs/reference/slipway-yaml.md describes every key.
+## change would do, `slipway apply` does it. `slipway lint --keys` lists every key.
 version: 1
 project: NAME
 
@@ -56,6 +56,11 @@ deployments:
 ## Who is told.
 notify:
 #   - {webhook: "${env:SLIPWAY_WEBHOOK}", on: [incident, rollback]}
+
+## What `slipway lint` does not ask for: `slipway lint --rules` lists the rules. With `layout: own` no
+## folders of the standard layout.
+lint:
+#   off: {notebooks: we keep none}
 )yaml";
 
 constexpr char kFirstModelPage[] = R"(# The model
@@ -168,8 +173,10 @@ std::string project_name_of(const std::string& folder_name) {
 
 Result<std::vector<std::string>> lay_out(const std::filesystem::path& root, Extent extent) {
   std::vector<std::string> made;
-  for (const NewFile& file : first_files(project_name_of(root.filename().string()))) {
+  for (NewFile file : first_files(project_name_of(root.filename().string()))) {
     if (extent == Extent::kMinimal && file.path != kProjectFile) continue;
+    if (extent == Extent::kMinimal)
+      file.text = replace_all(file.text, "\nlint:\n", "\nlint:\n  layout: own\n");
     TRY(make_file(root, file, made));
   }
   if (extent == Extent::kMinimal) return made;

@@ -38,7 +38,7 @@ std::string project_name_of(const std::string& folder_name);
 
 enum class Extent {
   kWhole,
-  kMinimal,  // slipway.yaml alone: for a repository that has its own layout
+  kMinimal,  // slipway.yaml alone, with `layout: own`: for a repository that has one
 };
 /// Makes what is not there yet, and returns what was made, relative to `root`, in order. What is
 /// there stays as it is: a folder under any of its usual names, a slipway.yaml, a document.

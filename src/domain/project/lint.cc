@@ -1,12 +1,15 @@
 #include "domain/project/lint.h"
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "base/file.h"
 #include "base/text.h"
 #include "domain/project/layout.h"
 #include "domain/project/project_file.h"
 #include "domain/project/reader.h"
+#include "domain/project/sections.h"
 #include "domain/project/stage.h"
 
 namespace slipway::project {
@@ -253,8 +256,14 @@ bool is_page(const std::string& path) {
   return in_docs && (path.ends_with(".md") || path.ends_with(".rst"));
 }
 
-/// Adds the topics whose heading has something below it.
-void collect_topics(std::string_view page, std::set<std::string>& said) {
+/// What pages say of the topics.
+struct Said {
+  std::set<std::string> topics;  // rules of those that have text
+  std::map<std::string, std::string> empty_sections;  // by rule: "Experiments" of docs/model.md
+};
+
+/// Adds the topics of one page: those whose heading has something below it, and the other headings.
+void collect_topics(const std::string& path, std::string_view page, Said& said) {
   std::vector<std::string> open;  // of the heading that we are below
   bool comment = false;
   for (std::string_view line : split(page, '\n')) {
@@ -264,27 +273,37 @@ void collect_topics(std::string_view page, std::set<std::string>& said) {
       std::string heading = to_lower(words);
       for (const Topic& topic : topics()) {
         for (const std::string& word : topic.words) {
-          if (heading.find(word) != std::string::npos) open.push_back(topic.rule);
+          if (heading.find(word) == std::string::npos) continue;
+          open.push_back(topic.rule);
+          const std::string_view title = trim(words.substr(words.find_first_not_of('#')));
+          said.empty_sections.try_emplace(topic.rule, in_quotes(title) + " of " + path);
         }
       }
       continue;
     }
     comment = comment || words.starts_with("<!--");
-    if (!comment && !words.empty()) said.insert(open.begin(), open.end());
+    if (!comment && !words.empty()) said.topics.insert(open.begin(), open.end());
     if (comment && words.ends_with("-->")) comment = false;
   }
 }
 
 void lint_documentation(const RepositoryView& repository, Findings& out) {
   constexpr int kPagesMax = 1000;
-  std::set<std::string> said;
+  Said said;
   int pages = 0;
   for (const std::string& path : repository.files) {
     if (!is_page(path) || ++pages > kPagesMax) continue;
-    if (std::optional<std::string> page = repository.text(path)) collect_topics(*page, said);
+    if (std::optional<std::string> page = repository.text(path)) collect_topics(path, *page, said);
   }
   for (const Topic& topic : topics()) {
-    if (said.count(topic.rule) > 0) continue;
+    if (said.topics.count(topic.rule) > 0) continue;
+    const auto empty = said.empty_sections.find(topic.rule);
+    if (empty != said.empty_sections.end()) {
+      out.push_back({topic.rule, "",
+                     "found the section " + empty->second + " empty, expected it to say " +
+                         topic.what});
+      continue;
+    }
     out.push_back({topic.rule, "",
                    "found no page that says " + topic.what + ", expected a section with \"" +
                        topic.words.front() + "\" in its heading, in docs/ or README.md"});
@@ -300,18 +319,35 @@ bool is_left_out(const std::string& name) {
   return name.starts_with(".") || names.count(name) > 0;
 }
 
+/// Of a file that is wrong elsewhere too: what is off stays off.
+LintSpec spec_of(const RepositoryView& repository) {
+  ProjectFile file;
+  if (const std::optional<std::string> text = repository.text(kProjectFile))
+    read_sections(*text, file);
+  return std::move(file.lint);
+}
+
+bool is_off(const LintSpec& spec, const Finding& finding) {
+  return std::any_of(spec.off.begin(), spec.off.end(),
+                     [&](const auto& off) { return off.first == finding.rule; });
+}
+
 }  // namespace
 
 std::vector<Finding> lint(const RepositoryView& repository) {
   Findings findings;
+  const LintSpec spec = spec_of(repository);
   if (std::optional<ProjectFile> file = lint_project(repository, findings)) {
     lint_use_case(file->use_case, findings);
     lint_contracts(repository, *file, findings);
     lint_pipelines(repository, *file, findings);
   }
-  lint_places(repository, findings);
+  if (!spec.own_layout) lint_places(repository, findings);
   lint_tests(repository, findings);
   lint_documentation(repository, findings);
+  findings.erase(std::remove_if(findings.begin(), findings.end(),
+                                [&](const Finding& finding) { return is_off(spec, finding); }),
+                 findings.end());
   return findings;
 }
 

@@ -31,8 +31,18 @@ struct Finding {
   std::string message;  // what was found, what was expected
   bool operator==(const Finding&) const = default;
 };
-/// In the order: slipway.yaml, contracts, pipelines, folders, tests, documentation. None: nothing
-/// is missing.
+/// One thing that is asked for.
+struct LintRule {
+  std::string id;    // of findings
+  std::string asks;  // "a folder for notebooks: notebooks or notebook"
+  std::string why;
+  bool may_be_off = true;  // by `lint.off` of slipway.yaml
+};
+/// All of them; docs/reference/lint.md is this list.
+const std::vector<LintRule>& lint_rules();
+
+/// Without what `lint` of slipway.yaml turns off. In the order: slipway.yaml, contracts, pipelines,
+/// folders, tests, documentation. None: nothing is missing.
 std::vector<Finding> lint(const RepositoryView& repository);
 
 /// "WHERE: MESSAGE (RULE)".

@@ -182,6 +182,52 @@ TEST(Lint, DoesNotTakeAnEmptySectionForDocumentation) {
   EXPECT_EQ(repository.rules(), std::vector<std::string>{"selection-criteria"});
 }
 
+TEST(Lint, SaysWhichSectionIsEmpty) {
+  Repository repository = complete();
+  repository.put("docs/model.md", "# Experiments\nx\n# Algorithm\nx\n# Usage\nx\n# Release\nx\n");
+  repository.put("README.md", "## Selection criteria\n<!-- why -->\n");
+  ASSERT_EQ(repository.lint().size(), 1u);
+  EXPECT_EQ(to_text(repository.lint()[0]),
+            "found the section \"Selection criteria\" of README.md empty, expected it to say "
+            "how the model was selected (selection-criteria)");
+}
+
+TEST(Lint, AsksNotForWhatIsOffWithAReason) {
+  Repository repository;
+  repository.put("slipway.yaml", std::string(kSketch) +
+                                     "lint:\n  layout: own\n  off: {pseudo-code: a forest, tests: "
+                                     "none yet}\n");
+  repository.put("dvc.yaml", kStages).put("contracts/hour.odcs.yaml", kContract);
+  EXPECT_EQ(repository.rules(), (std::vector<std::string>{"selection-criteria", "experiments",
+                                                          "run-locally", "deployment-process"}));
+}
+
+TEST(Lint, TurnsNoRuleOffThatIsAFaultOrHasNoReason) {
+  const auto said = [](const std::string& off) {
+    const auto file =
+        parse_project("version: 1\nproject: p\nlint: {off: {" + off + "}}\n");
+    return file.ok() ? "accepted" : file.error().message;
+  };
+  EXPECT_EQ(said("notebooks: we keep none"), "accepted");
+  EXPECT_NE(said("notebook: we keep none").find("; did you mean \"notebooks\"?"),
+            std::string::npos);
+  EXPECT_NE(said("stages: x").find("expected one that can be off"), std::string::npos);
+  EXPECT_NE(said("notebooks: ").find("slipway.yaml:3:"), std::string::npos);
+}
+
+TEST(LintRules, HaveAllThatIsFound) {
+  std::set<std::string> known;
+  for (const LintRule& rule : lint_rules()) EXPECT_TRUE(known.insert(rule.id).second) << rule.id;
+  for (const std::string& rule : Repository().rules()) EXPECT_TRUE(known.contains(rule)) << rule;
+  const auto page = read_file(SLIPWAY_SOURCE_DIR "/docs/reference/lint.md");
+  ASSERT_TRUE(page.ok());
+  for (const LintRule& rule : lint_rules()) {
+    const std::string line = "| `" + rule.id + "` | " + rule.asks + " | " + rule.why + " | " +
+                             (rule.may_be_off ? "yes" : "no") + " |";
+    EXPECT_NE(page->find(line), std::string::npos) << line;
+  }
+}
+
 class LayOut : public testing::Test {
  protected:
   void SetUp() override { std::filesystem::create_directories(root); }
@@ -214,6 +260,11 @@ TEST_F(LayOut, OfARepositoryWithItsOwnLayoutIsSlipwayYamlAlone) {
   EXPECT_TRUE(said.ends_with("; `slipway init --minimal` lays one out")) << said;
   EXPECT_EQ(*lay_out(root, Extent::kMinimal), (std::vector<std::string>{"slipway.yaml"}));
   EXPECT_EQ(read_project(root)->name, "my-bikes");
+  EXPECT_TRUE(read_project(root)->lint.own_layout);
+  std::set<std::string> asked;
+  for (const std::string& rule : rules()) asked.insert(rule);
+  for (const Place& place : places())
+    if (place.rule != "tests") EXPECT_FALSE(asked.contains(place.rule)) << place.rule;
   EXPECT_TRUE(lay_out(root, Extent::kMinimal)->empty());
   EXPECT_FALSE(std::filesystem::exists(root / "docs"));
 }

@@ -24,6 +24,7 @@ const Keys<ProjectFile>& file_keys() {
       {"triggers", read_triggers, false, trigger_paths},
       {"deployments", read_deployments, false, deployment_paths},
       {"notify", read_notifications, false, notification_paths},
+      {"lint", read_lint, false, lint_paths},
   };
   return keys;
 }

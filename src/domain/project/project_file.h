@@ -188,6 +188,12 @@ struct Notification {
   yaml::Position at;
 };
 
+/// What `slipway lint` is not to ask for.
+struct LintSpec {
+  bool own_layout = false;                               // no folders of the standard one
+  std::vector<std::pair<std::string, std::string>> off;  // rules, and why
+};
+
 struct ProjectFile {
   int version = 1;
   std::string name;
@@ -199,6 +205,7 @@ struct ProjectFile {
   std::vector<TriggerSpec> triggers;
   std::vector<DeploymentSpec> deployments;
   std::vector<Notification> notify;
+  LintSpec lint;
 
   const Requirement* find_requirement(std::string_view id) const;
   const PipelineSpec* find_pipeline(std::string_view name) const;

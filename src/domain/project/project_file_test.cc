@@ -138,7 +138,7 @@ const Bad kBad[] = {
      "slipway.yaml:1:10: found the number 2, expected the number 1 for \"version\""},
     {"UnknownTopKey", with_head("pipeline: {}\n"),
      "slipway.yaml:3:1: found the key \"pipeline\" in the file, expected version, project, "
-     "use_case, contracts, features, pipelines, triggers, deployments or notify; did you "
+     "use_case, contracts, features, pipelines, triggers, deployments, notify or lint; did you "
      "mean "
      "\"pipelines\"?"},
     {"DuplicateKey", "version: 1\nproject: p\nproject: q\n",

@@ -27,6 +27,9 @@ std::vector<std::string> deployment_paths();
 void read_notifications(Reader& reader, const yaml::Node& node, ProjectFile& file);
 std::vector<std::string> notification_paths();
 
+void read_lint(Reader& reader, const yaml::Node& node, ProjectFile& file);
+std::vector<std::string> lint_paths();
+
 /// What one section says of another: a name that does not exist there is a fault.
 void check_references(Reader& reader, const ProjectFile& file);
 /// Every requirement that no gate, guard or monitor enforces is a fault, unless what was found
