@@ -71,10 +71,118 @@ void judge_ages(const ProjectFile& file, Remarks& out) {
   }
 }
 
+enum class Better { kUnknown, kHigh, kLow };
+
+Better better(const std::string& metric) {
+  static const std::vector<std::string> high = {"accuracy", "f1", "auc", "roc_auc", "precision",
+                                                "recall",   "r2"};
+  static const std::vector<std::string> low = {"mae",      "mae_relative", "mse",       "rmse",
+                                               "log_loss", "error_rate",   "latency_ms"};
+  if (has(high, metric)) return Better::kHigh;
+  return has(low, metric) || is_span_metric(metric) ? Better::kLow : Better::kUnknown;
+}
+
+/// A bound on the wrong side lets every bad version through, and stops the good ones.
+void judge_bounds(const ProjectFile& file, Remarks& out) {
+  for (const Requirement& requirement : file.use_case.requirements) {
+    const bool wants_low = requirement.at_most && !requirement.at_least;
+    const bool wants_high = requirement.at_least && !requirement.at_most;
+    const Better side = better(requirement.metric);
+    const bool is_high = side == Better::kHigh && wants_low;
+    const bool is_low = side == Better::kLow && wants_high;
+    if (!is_high && !is_low) continue;
+    out.warnings.push_back(at(
+        requirement.at, "the requirement " + in_quotes(requirement.id) + " wants " +
+                            requirement.metric + (wants_low ? " at most " : " at least ") +
+                            canonical_number(wants_low ? *requirement.at_most
+                                                       : *requirement.at_least) +
+                            ", and " + requirement.metric + " is better when it is " +
+                            (wants_low ? "higher: the better a model, the sooner it is stopped; "
+                                         "did you mean at_least?"
+                                       : "lower: the better a model, the sooner it is stopped; "
+                                         "did you mean at_most?")));
+  }
+}
+
+/// Metrics of classes, and those of numbers. A rate of errors may be of requests too.
+bool is_of_classes(const std::string& metric) {
+  static const std::vector<std::string> names = {
+      "accuracy", "log_loss", "f1", "f1_score", "auc", "roc_auc", "precision", "recall"};
+  return has(names, metric);
+}
+bool is_of_numbers(const std::string& metric) {
+  static const std::vector<std::string> names = {"mae", "mae_relative", "mse", "rmse", "r2"};
+  return has(names, metric);
+}
+
+/// One model answers with classes or with numbers.
+void judge_mixture(const ProjectFile& file, Remarks& out) {
+  const std::vector<Requirement>& all = file.use_case.requirements;
+  const auto classes = std::find_if(all.begin(), all.end(), [](const Requirement& requirement) {
+    return is_of_classes(requirement.metric);
+  });
+  const bool is_one_model =
+      std::all_of(file.deployments.begin(), file.deployments.end(),
+                  [&](const auto& spec) { return spec.model == file.deployments[0].model; });
+  if (classes == all.end() || !is_one_model) return;
+  for (const Requirement& requirement : all) {
+    if (!is_of_numbers(requirement.metric)) continue;
+    out.warnings.push_back(
+        at(requirement.metric_at, "the requirement " + in_quotes(requirement.id) + " is on " +
+                                      requirement.metric + ", which is of numbers, and " +
+                                      in_quotes(classes->id) + " on " + classes->metric +
+                                      ", which is of classes: a model answers with one of them"));
+  }
+}
+
+/// What windows know of outcomes when they are judged, without labels that take their time.
+void judge_labels(const ProjectFile& file, const DeploymentSpec& spec, Remarks& out) {
+  static const std::vector<std::string> without_labels = {"error_rate", "latency_ms"};
+  for (const MonitorSpec& monitor : spec.monitors) {
+    const Requirement* requirement = file.find_requirement(monitor.requirement);
+    if (requirement == nullptr || monitor.delayed_labels || is_span_metric(requirement->metric))
+      continue;
+    const std::string who = "the monitor " + monitor.name + " of " + spec.name;
+    if (requirement->metric == "error_rate" && requirement->on == "holdout") {
+      out.warnings.push_back(at(
+          monitor.at, who + " has no \"labels: delayed\": it judges how many requests fail, and " +
+                          in_quotes(requirement->id) + " is on how many answers are wrong"));
+      continue;
+    }
+    const bool needs_them = has(window_metrics(), requirement->metric) &&
+                            !has(without_labels, requirement->metric);
+    if (!needs_them) continue;
+    out.warnings.push_back(
+        at(monitor.at,
+           who + " judges " + requirement->metric +
+               " without \"labels: delayed\": 5 minutes after a window ends, by the labels that "
+               "have come by then; with it the window waits for them, as long as labels_within "
+               "says"));
+  }
+}
+
 bool is_gated_by_quality(const ProjectFile& file, const std::string& model) {
   return std::any_of(file.deployments.begin(), file.deployments.end(), [&](const auto& spec) {
     return spec.model == model && place_of_gate(spec, "quality").has_value();
   });
+}
+
+/// What a run has logged of classes, where a requirement on numbers is all that is asked: "mae" of
+/// a classifier. Its own metric that it logged is meant.
+void look_at_kind(const ProjectFile& file, const std::string& model, const ModelFacts& facts,
+                  Prospects& out) {
+  if (!facts.metrics) return;
+  const auto logged = std::find_if(facts.metrics->begin(), facts.metrics->end(), is_of_classes);
+  const bool has_numbers = std::any_of(facts.metrics->begin(), facts.metrics->end(), is_of_numbers);
+  if (logged == facts.metrics->end() || has_numbers) return;
+  for (const Requirement& requirement : file.use_case.requirements) {
+    if (!is_of_numbers(requirement.metric)) continue;
+    out.warnings.push_back(
+        at(requirement.metric_at,
+           "the requirement " + in_quotes(requirement.id) + " is on " + requirement.metric +
+               ", which is of numbers, and the run of version " + std::to_string(facts.newest) +
+               " of " + model + " logged " + *logged + ", which is of classes"));
+  }
 }
 
 /// What the gate "quality" of a model would find no value for.
@@ -157,8 +265,11 @@ Remarks unworkable(const ProjectFile& file) {
   for (const DeploymentSpec& spec : file.deployments) {
     judge_quality_gate(file, spec, remarks);
     judge_monitors(file, spec, remarks);
+    judge_labels(file, spec, remarks);
   }
   judge_ages(file, remarks);
+  judge_bounds(file, remarks);
+  judge_mixture(file, remarks);
   return remarks;
 }
 
@@ -175,6 +286,7 @@ Prospects prospects(const ProjectFile& file, const ModelsKnown& models) {
     if (known == models.end() || !known->second.metrics) continue;
     is_measured = true;
     look_for_metrics(file, spec.model, known->second, found);
+    look_at_kind(file, spec.model, known->second, found);
   }
   if (is_gated && !is_measured) look_for_slips(file, found);
   return found;

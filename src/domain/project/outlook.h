@@ -37,7 +37,8 @@ struct Served {
 using ServedKnown = std::map<std::string, Served>;  // by name of the deployment
 
 /// Refusals: a quality gate that has nothing to judge, a monitor whose metric no window can tell.
-/// Needs nothing but the file.
+/// Warnings: a bound on the wrong side of a metric, metrics of classes and of numbers for one
+/// model, a monitor of outcomes that does not wait for them. Needs nothing but the file.
 Remarks unworkable(const ProjectFile& file);
 
 /// Warnings of metrics that the newest version's run does not have, and of models whose name is

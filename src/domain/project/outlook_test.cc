@@ -57,6 +57,63 @@ TEST(Unworkable, SaysThatThereIsOneAge) {
             "in \"_age\" is the age of the live version; expected model_age");
 }
 
+TEST(Unworkable, SaysThatABoundIsOnTheWrongSide) {
+  const ProjectFile file = parsed(
+      "    - {id: hit, metric: accuracy, at_most: 0.62}\n"
+      "    - {id: fast, metric: latency_ms, at_least: 5, on: serving}\n"
+      "    - {id: both, metric: accuracy, at_least: 0.5, at_most: 0.99}\n"
+      "    - {id: own, metric: profit, at_most: 1}\n",
+      "    gates: [quality, performance]\n");
+  const std::vector<std::string> warnings = unworkable(file).warnings;
+  ASSERT_EQ(warnings.size(), 2u) << join(warnings, "\n");
+  EXPECT_EQ(warnings[0],
+            "slipway.yaml:5:7: the requirement \"hit\" wants accuracy at most 0.62, and accuracy "
+            "is better when it is higher: the better a model, the sooner it is stopped; did you mean "
+            "at_least?");
+  EXPECT_TRUE(warnings[1].ends_with("did you mean at_most?")) << warnings[1];
+}
+
+TEST(Unworkable, SaysThatOneModelDoesNotAnswerWithClassesAndNumbers) {
+  const ProjectFile file = parsed(
+      "    - {id: hit, metric: accuracy, at_least: 0.6}\n"
+      "    - {id: near, metric: mae, at_most: 3}\n",
+      "    gates: [quality]\n");
+  EXPECT_EQ(join(unworkable(file).warnings, "\n"),
+            "slipway.yaml:6:26: the requirement \"near\" is on mae, which is of numbers, and "
+            "\"hit\" on accuracy, which is of classes: a model answers with one of them");
+}
+
+TEST(Unworkable, SaysThatAMonitorOfOutcomesDoesNotWaitForThem) {
+  const ProjectFile file = parsed(
+      "    - {id: quality, metric: mae, at_most: 1}\n"
+      "    - {id: wrong, metric: error_rate, at_most: 0.1}\n"
+      "    - {id: failing, metric: error_rate, at_most: 0.1, on: serving}\n",
+      "    gates: [quality]\n    monitors:\n      a: {requirement: quality, window: 7d}\n"
+      "      b: {requirement: quality, labels: delayed, window: 7d}\n"
+      "      c: {requirement: wrong, window: 7d}\n      d: {requirement: failing, window: 7d}\n");
+  const std::vector<std::string> warnings = unworkable(file).warnings;
+  ASSERT_EQ(warnings.size(), 2u) << join(warnings, "\n");
+  EXPECT_TRUE(warnings[0].starts_with("slipway.yaml:13:7: the monitor a of live judges mae without "
+                                      "\"labels: delayed\": 5 minutes after a window ends"))
+      << warnings[0];
+  EXPECT_TRUE(warnings[1].starts_with("slipway.yaml:15:7: the monitor c of live has no \"labels: "
+                                      "delayed\": it judges how many requests fail"))
+      << warnings[1];
+}
+
+TEST(Prospects, SayThatARequirementIsOnNumbersWhereTheModelAnswersWithClasses) {
+  const ProjectFile file =
+      parsed("    - {id: near, metric: mae, at_most: 3}\n", "    gates: [quality]\n");
+  const auto said = [&](std::vector<std::string> logged) {
+    return join(prospects(file, {{"tiny", {2, std::move(logged)}}}).warnings, "\n");
+  };
+  EXPECT_EQ(said({"accuracy"}),
+            "slipway.yaml:5:26: the requirement \"near\" is on mae, which is of numbers, and the "
+            "run of version 2 of tiny logged accuracy, which is of classes");
+  EXPECT_EQ(said({"accuracy", "mae"}), "");
+  EXPECT_EQ(said({"loss"}), "");
+}
+
 TEST(Prospects, AreOfModelsThatNobodyRegistered) {
   const ProjectFile file = parsed(kLatency, "    guards: [{requirement: latency}]\n");
   const Prospects none = prospects(file, {});
