@@ -575,8 +575,11 @@ Result<> App::start() {
   }
   mount_project(
       s.router, *s.pool, s.clock,
-      [&s](const project::ProjectFile& file) {
-        return measured_facts(s.options.state, file, s.clock.now_ms(), &s.damages);
+      [&s](const project::ProjectFile& file) -> Result<project::Facts> {
+        auto facts =
+            TRY(measured_facts(s.options.state, file, s.clock.now_ms(), &s.damages));
+        facts.is_server = true;
+        return facts;
       },
       [&s] { s.project_changed(); });
   mount_features(s.router, *s.features, *s.pool, s.clock);

@@ -1,6 +1,7 @@
 #include "app/project_api.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "app/api.h"
 #include "app/project_judges.h"
@@ -112,11 +113,17 @@ Result<> add_served(db::Tx& tx, const project::ProjectFile& file, project::Serve
   return {};
 }
 
+std::optional<std::string> variable(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+}
+
 project::Plan plan_of(const project::Declared* applied, const project::Declared& declared,
                       const project::Facts& facts) {
   project::Plan plan = project::plan(applied, declared, facts, delivery::answers_for);
-  for (std::string& warning : remarks_on(declared).warnings)
-    plan.warnings.push_back(std::move(warning));
+  for (const project::Remarks& remarks :
+       {remarks_on(declared), unset_variables(declared.file, variable, facts.is_server)})
+    plan.warnings.insert(plan.warnings.end(), remarks.warnings.begin(), remarks.warnings.end());
   return plan;
 }
 

@@ -153,4 +153,26 @@ project::Remarks remarks_on(const Declared& declared) {
   return remarks;
 }
 
+project::Remarks unset_variables(const project::ProjectFile& file, notify::Variable variable,
+                                 bool is_server) {
+  project::Remarks remarks;
+  const std::string where = is_server ? " in the environment of the server that runs: it is to be "
+                                        "started again with it, and until then "
+                                      : " here: `slipway up` is to be started with it, or ";
+  for (const project::Notification& notification : file.notify) {
+    for (const std::string* written : {&notification.webhook, &notification.secret}) {
+      const auto name = notify::variable_in(*written);
+      if (!name || variable(*name)) continue;
+      const bool is_secret = written == &notification.secret;
+      remarks.warnings.push_back(
+          yaml::error_at(project::kProjectFile, notification.at,
+                         "the variable " + *name + ", which has the " +
+                             (is_secret ? "secret" : "address") +
+                             " of this notification, is not set" + where + "nothing is sent")
+              .message);
+    }
+  }
+  return remarks;
+}
+
 }  // namespace slipway::app

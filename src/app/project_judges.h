@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "domain/notify/notify.h"
 #include "domain/project/plan.h"
 
 namespace slipway::app {
@@ -21,5 +22,10 @@ std::vector<std::string> faults_of(const project::Draft& draft,
 
 /// What is no fault, and is hardly meant: contracts in which nothing can fail. Warnings.
 project::Remarks remarks_on(const project::Declared& declared);
+
+/// Variables that notifications take their addresses and secrets from, and that `variable` does not
+/// find: warnings. `is_server`: it looks where the server runs that will send them.
+project::Remarks unset_variables(const project::ProjectFile& file, notify::Variable variable,
+                                 bool is_server);
 
 }  // namespace slipway::app

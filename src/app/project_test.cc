@@ -121,6 +121,23 @@ TEST(RemarksOn, NameContractsInWhichNothingCanFail) {
       << warnings[0];
 }
 
+TEST(UnsetVariables, AreNamedWithWhatTheyWereFor) {
+  const auto file = project::parse_project(
+      "version: 1\nproject: rides\nnotify:\n"
+      "  - {webhook: \"${env:HOOK}\", secret: \"${env:HOOK_SECRET}\", on: [incident]}\n"
+      "  - {webhook: \"http://receiver/\", on: [incident]}\n");
+  ASSERT_TRUE(file.ok()) << file.error().message;
+  const notify::Variable one = [](const std::string& name) {
+    return name == "HOOK" ? std::optional<std::string>("http://receiver/") : std::nullopt;
+  };
+  EXPECT_EQ(join(unset_variables(*file, one, true).warnings, "\n"),
+            "slipway.yaml:4:5: the variable HOOK_SECRET, which has the secret of this "
+            "notification, is not set in the environment of the server that runs: it is to be started again with "
+            "it, and until then nothing is sent");
+  const notify::Variable none = [](const std::string&) { return std::optional<std::string>(); };
+  EXPECT_EQ(unset_variables(*file, none, false).warnings.size(), 2u);
+}
+
 TEST(PlanWithTheTestsOfTheRollout, DoesNotRefuseTheExampleOfTheProduct) {
   project::Plan plan =
       project::plan(nullptr, declared(project::kSketch), {}, delivery::answers_for);

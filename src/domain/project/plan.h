@@ -30,6 +30,7 @@ struct Facts {
   std::optional<Workspace> workspace;                  // nothing: not looked at
   std::optional<ModelsKnown> models;                   // likewise
   ServedKnown served;                                  // what was applied or will be
+  bool is_server = false;                              // a server looks, which will act on it
 };
 
 struct GuardNeed {
