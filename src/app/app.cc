@@ -291,7 +291,7 @@ struct App::Services {
     mount_hooks(router, *triggers, clock, {options.hook_secret, [this](const std::string& branch) {
                                              if (sources != nullptr) sources->pushed(branch);
                                            }});
-    mount_runs(router, {*pool, clock, *triggers, options.state, wake});
+    mount_runs(router, {*pool, clock, *triggers, options.state, wake, options.project});
   }
 
   void mount_mlflow() {

@@ -13,6 +13,7 @@
 #include "domain/flows/runs_store.h"
 #include "domain/flows/runs_work.h"
 #include "graph/kinds.h"
+#include "io/git/git.h"
 #include "io/wire/codec.h"
 
 namespace slipway::app {
@@ -100,9 +101,19 @@ Result<flows::ByHand> by_hand(const http::Request& request) {
   return asked;
 }
 
+/// A run of what is not there would begin, and fail.
+Result<> check_commit(const std::filesystem::path& project, const std::string& name) {
+  if (name.empty() || !git::WorkTree::find(project)) return {};  // the run says it
+  const git::Outcome outcome = TRY(git::run(
+      project, {"rev-parse", "--verify", "--quiet", "--end-of-options", name + "^{commit}"}));
+  if (outcome.status == 0) return {};
+  return missing("there is no commit, branch or tag " + name + " in " + project.string());
+}
+
 Result<http::Response> ask(const http::Request& request, const RunsWorld& world) {
   constexpr int kCreated = 201;
   const flows::ByHand asked = TRY(by_hand(request));
+  TRY(check_commit(world.project, asked.commit));
   auto applied = TRY(world.triggers.project());
   if (applied == nullptr) return missing("no project was applied yet; `slipway apply` does it");
   const UnixMs now = world.clock.now_ms();

@@ -39,6 +39,7 @@ struct RunsWorld {
   TriggerPost& triggers;
   std::filesystem::path state;
   std::function<void()> wake;
+  std::filesystem::path project = {};  // whose commits are run
 };
 /// Under /api/slipway/v1: GET /runs, POST /runs, GET /runs/{id}, GET /runs/{id}/log, POST
 /// /runs/{id}/cancel, GET /runs/{id}/why, GET /events (?after= of all; ?before= and
