@@ -9,6 +9,7 @@
 #include "app/project.h"
 #include "base/text.h"
 #include "domain/delivery/verdict.h"
+#include "domain/project/project_file.h"
 #include "io/wire/json.h"
 
 // deployments, deploy, promote, rollback, gates: delivery, seen and done by hand.
@@ -311,8 +312,17 @@ int show_gates(const Arguments& arguments, const Surroundings& surroundings) {
 Result<std::string> model_of(const Arguments& arguments, const ProjectPlace& place) {
   const std::string model = flag(arguments, "model");
   if (!model.empty()) return model;
-  const std::string name = TRY(name_of(Arguments(), place));
-  return text_at(TRY(show_at_place(place, name)), "model");
+  const Json all = TRY(list_at_place(place));
+  std::vector<std::string> models;
+  for (const Json& one : list_at(all, "deployments")) {
+    const std::string name = text_at(one, "model");
+    if (std::find(models.begin(), models.end(), name) == models.end()) models.push_back(name);
+  }
+  if (models.size() == 1) return models.front();
+  if (models.empty())
+    return missing("no deployment is there, which would have a model: name one with --model");
+  return usage("there are deployments of several models: name one, --model " +
+               join(models, " or --model "));
 }
 
 /// "approve" or "disapprove".
@@ -344,6 +354,9 @@ Result<Json> waive(const Arguments& arguments, const ProjectPlace& place) {
   request.lasts = flag(arguments, "for");
   if (request.reason.empty() || request.lasts.empty())
     return usage("a waiver needs a reason and an end: --reason TEXT --for 7d");
+  if (!project::parse_span(request.lasts))
+    return usage("found --for '" + request.lasts +
+                 "', expected a span such as 90s, 2m, 6h, 7d or 2w");
   if (arguments.on("version")) request.version = TRY(version_in(flag(arguments, "version")));
   const std::string model = TRY(model_of(arguments, place));
   return delivery_at(place, "/models/" + http::percent_encode(model) + "/waivers", wire::encode(request),
