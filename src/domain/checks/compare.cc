@@ -16,7 +16,6 @@ using table::Type;
 constexpr std::size_t kListed = 20;  // categories that are named
 constexpr double kRowsPerCell = 20;  // so many are wanted, or cells are joined
 constexpr std::size_t kCellsMin = 8;
-constexpr double kExpectedMin = 5;  // below, a cell is too thin for a chi-square test
 
 double sum_of(const std::vector<double>& values) {
   return std::accumulate(values.begin(), values.end(), 0.0);
@@ -81,10 +80,11 @@ Joined joined(const std::vector<double>& reference, const std::vector<double>& c
   return out;
 }
 
-void add_special(Cells& cells, const ColumnProfile& reference, const ColumnProfile& current) {
-  auto add = [&](std::int64_t r, std::int64_t c) {
-    cells.reference.push_back(static_cast<double>(r));
-    cells.current.push_back(static_cast<double>(c));
+void add_special(std::vector<double>& r, std::vector<double>& c, const ColumnProfile& reference,
+                 const ColumnProfile& current) {
+  auto add = [&](std::int64_t before, std::int64_t now) {
+    r.push_back(static_cast<double>(before));
+    c.push_back(static_cast<double>(now));
   };
   add(reference.nulls, current.nulls);
   if (reference.type != Type::kReal && current.type != Type::kReal) return;
@@ -112,7 +112,7 @@ Result<Cells> numeric_cells(const ColumnProfile& reference, const ColumnProfile&
                 (reference.type == Type::kReal ? ", NaN and infinite" : "");
   cells.reference = std::move(all.reference);
   cells.current = std::move(all.current);
-  add_special(cells, reference, current);
+  add_special(cells.reference, cells.current, reference, current);
   return cells;
 }
 
@@ -134,40 +134,32 @@ Cells category_cells(const ColumnProfile& reference, const ColumnProfile& curren
     c_left -= count;
     if (!now && current.frequent->exact()) list_category(cells.gone, item);
   }
-  for (const Frequent::Item& item : current.frequent->top(Frequent::kValuesMax)) {
-    if (reference.frequent->exact() && !reference.frequent->find(item.hash))
-      list_category(cells.fresh, item);
-  }
+  cells.fine_reference = cells.reference;
+  cells.fine_current = cells.current;
   cells.reference.push_back(std::max(0.0, r_left));
   cells.current.push_back(std::max(0.0, c_left));
-  add_special(cells, reference, current);
+  add_special(cells.reference, cells.current, reference, current);
+  // The others one by one: a value that came up twice is as likely on either side.
+  for (const Frequent::Item& item : current.frequent->top(Frequent::kValuesMax)) {
+    if (reference.frequent->find(item.hash)) continue;
+    if (reference.frequent->exact()) {
+      list_category(cells.fresh, item);
+      cells.fine_reference.push_back(0);
+      cells.fine_current.push_back(static_cast<double>(item.count));
+      c_left -= static_cast<double>(item.count);
+    }
+  }
+  cells.fine_reference.push_back(std::max(0.0, r_left));
+  cells.fine_current.push_back(std::max(0.0, c_left));
+  add_special(cells.fine_reference, cells.fine_current, reference, current);
   cells.words = std::to_string(known.size()) + " values of the reference, others, missing";
   return cells;
 }
 
-/// Cells that are too thin for the test are joined into one; if that is thin itself, as a single
-/// value beyond the reference's range makes it, it goes to a cell that is not.
+/// Of the finer cells where there are some.
 double noise_p(const Cells& cells) {
-  const double r_all = sum_of(cells.reference), c_all = sum_of(cells.current);
-  auto is_thin = [&](double reference, double current) {
-    return (reference + current) * std::min(r_all, c_all) / (r_all + c_all) < kExpectedMin;
-  };
-  std::vector<double> r{0}, c{0};
-  for (std::size_t i = 0; i < cells.reference.size(); ++i) {
-    if (is_thin(cells.reference[i], cells.current[i])) {
-      r[0] += cells.reference[i];
-      c[0] += cells.current[i];
-    } else {
-      r.push_back(cells.reference[i]);
-      c.push_back(cells.current[i]);
-    }
-  }
-  if (r.size() > 2 && is_thin(r[0], c[0])) {
-    r[1] += r[0];
-    c[1] += c[0];
-    r[0] = c[0] = 0;
-  }
-  return chi_square_of_two(r, c, /*yates=*/false).p;
+  if (cells.fine_reference.empty()) return two_samples_p(cells.reference, cells.current);
+  return two_samples_p(cells.fine_reference, cells.fine_current);
 }
 
 /// The finite part of both, at full resolution: for measures that know an order.

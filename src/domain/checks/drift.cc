@@ -191,6 +191,82 @@ Significance chi_square_of_two(Counts reference, Counts current, bool yates) {
   return test;
 }
 
+double hypergeometric_p(double hits, double drawn, double marked, double all) {
+  auto log_choose = [](double n, double k) {
+    return log_factorial(n) - log_factorial(k) - log_factorial(n - k);
+  };
+  const double most = std::min(drawn, marked), least = std::max(0.0, drawn + marked - all);
+  const bool is_upper = hits * all >= drawn * marked;
+  double term = std::exp(log_choose(marked, hits) + log_choose(all - marked, drawn - hits) -
+                         log_choose(all, drawn));
+  // From here on outwards each is smaller than the one before.
+  double tail = term;
+  for (double x = hits; is_upper ? x < most : x > least; x += is_upper ? 1 : -1) {
+    term *= is_upper
+                ? (marked - x) * (drawn - x) / ((x + 1) * (all - marked - drawn + x + 1))
+                : x * (all - marked - drawn + x) / ((marked - x + 1) * (drawn - x + 1));
+    tail += term;
+    if (term <= tail * 1e-17) break;
+  }
+  return std::min(1.0, 2 * tail);
+}
+
+namespace {
+
+constexpr double kExpectedMin = 5;  // below, a cell is too thin for a chi-square test
+
+struct Pair {
+  double reference = 0, current = 0;
+};
+
+/// The least p of exact tests of each pair against all others, times their number (Bonferroni).
+double least_exact_p(const std::vector<Pair>& pairs, double r_all, double c_all) {
+  double least = 1;
+  for (const Pair& pair : pairs) {
+    least = std::min(least, hypergeometric_p(std::round(pair.current), std::round(c_all),
+                                             std::round(pair.reference) + std::round(pair.current),
+                                             std::round(r_all) + std::round(c_all)));
+  }
+  return std::min(1.0, least * static_cast<double>(pairs.size()));
+}
+
+}  // namespace
+
+double two_samples_p(Counts reference, Counts current) {
+  const double r_all = total(reference), c_all = total(current);
+  if (r_all <= 0 || c_all <= 0) return 1;
+  auto is_thin = [&](const Pair& pair) {
+    return (pair.reference + pair.current) * std::min(r_all, c_all) / (r_all + c_all) <
+           kExpectedMin;
+  };
+  std::vector<double> r, c;
+  std::vector<Pair> thin;
+  Pair together;
+  for (std::size_t i = 0; i < reference.size(); ++i) {
+    const Pair pair{reference[i], current[i]};
+    if (pair.reference + pair.current <= 0) continue;
+    if (!is_thin(pair)) {
+      r.push_back(pair.reference);
+      c.push_back(pair.current);
+      continue;
+    }
+    thin.push_back(pair);
+    together.reference += pair.reference;
+    together.current += pair.current;
+  }
+  if (!thin.empty() && !is_thin(together)) {
+    r.push_back(together.reference);
+    c.push_back(together.current);
+  } else if (thin.size() > 1) {
+    thin.push_back(together);
+  }
+  const double p = chi_square_of_two(r, c, /*yates=*/false).p;
+  if (thin.empty()) return p;
+  const double exact = least_exact_p(thin, r_all, c_all);
+  if (r.size() < 2) return exact;
+  return std::min({1.0, p / 0.9, exact / 0.1});
+}
+
 Significance g_test(Counts reference, Counts current) {
   const double n = total(current);
   const double all = total(reference);

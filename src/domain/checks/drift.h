@@ -57,6 +57,14 @@ Significance chi_square(Counts reference, Counts current);
 /// The same for two samples (the 2 x k table); empty columns are left out, and for a 2 x 2 table
 /// `yates` takes the continuity correction. This is the test of sampling noise in both.
 Significance chi_square_of_two(Counts reference, Counts current, bool yates = true);
+/// p of a difference like this between two samples of one distribution. Cells of which fewer than 5
+/// are expected in the smaller sample are too thin for the chi-square test: they enter it as one
+/// cell, where together they are not too thin, and each is tested by itself, exactly. Of ten parts
+/// of the error that is allowed the chi-square test takes nine, the others share the tenth.
+double two_samples_p(Counts reference, Counts current);
+/// Two-sided, exact: twice the smaller tail of drawing `hits` of `marked` ones when `drawn` of
+/// `all` are drawn.
+double hypergeometric_p(double hits, double drawn, double marked, double all);
 /// Log-likelihood ratio, against the reference's shares scaled to the current size.
 Significance g_test(Counts reference, Counts current);
 /// Two proportions, pooled, two-sided. Both constant and equal: statistic 0, p 1.

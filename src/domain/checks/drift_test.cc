@@ -51,6 +51,44 @@ TEST(Vectors, V2Samples) {
               kDigits);
 }
 
+// The values of this test are SciPy's: chi2_contingency without correction, hypergeom.
+TEST(TwoSamples, AThinCellIsTestedByItselfAndNeverJoinedToAnOrdinaryOne) {
+  // Exactly: 2 * hypergeom.sf(27, 20250, 28, 250), and 2 * hypergeom.cdf(0, 1000, 40, 100).
+  EXPECT_NEAR(hypergeometric_p(28, 250, 28, 20250) / 1.5467186850e-54, 1, 1e-6);
+  EXPECT_NEAR(hypergeometric_p(0, 100, 40, 1000), 0.0270402948, kDigits);
+  EXPECT_NEAR(hypergeometric_p(4, 100, 40, 1000), 1, kDigits);
+  // Without thin cells it is the chi-square test.
+  EXPECT_NEAR(two_samples_p(Numbers{300, 500, 200}, Numbers{40, 40, 20}),
+              chi_square_of_two(Numbers{300, 500, 200}, Numbers{40, 40, 20}, false).p, kDigits);
+  // A new value, in a window that is small beside the reference.
+  EXPECT_LT(two_samples_p(Numbers{900'000, 100'000, 0}, Numbers{0, 100, 900}), 1e-100);
+  EXPECT_LT(two_samples_p(Numbers{10'000, 10'000, 0}, Numbers{112, 110, 28}), 1e-50);
+  // One of a kind is chance, wherever it is.
+  EXPECT_GT(two_samples_p(Numbers{10'000, 10'000, 0}, Numbers{125, 124, 1}), 0.1);
+  // Thin cells that are not thin together.
+  Numbers many(200, 2), few(200, 0);
+  many.push_back(10'000);
+  few.push_back(600);
+  EXPECT_LT(two_samples_p(many, few), 0.001);
+}
+
+TEST(TwoSamples, OfOneDistributionDifferAsOftenAsPSaysWithManyRareCellsToo) {
+  std::mt19937_64 random(5);
+  for (const double exponent : {0.0, 1.0, 2.0}) {
+    std::vector<double> weights;
+    for (int i = 1; i <= 400; ++i) weights.push_back(std::pow(i, -exponent));
+    std::discrete_distribution<std::size_t> draw(weights.begin(), weights.end());
+    int alarms = 0;
+    for (int trial = 0; trial < 1000; ++trial) {
+      Numbers reference(400), current(400);
+      for (int i = 0; i < 1000; ++i) ++reference[draw(random)];
+      for (int i = 0; i < 250; ++i) ++current[draw(random)];
+      alarms += two_samples_p(reference, current) < 0.01;
+    }
+    EXPECT_LE(alarms, 20) << exponent;  // 10 expected
+  }
+}
+
 TEST(Vectors, V3ANewCategory) {
   const Numbers r{60, 40, 0}, c{50, 40, 10};
   EXPECT_NEAR(population_stability(r, c, kEvidently), 0.7083169080, kDigits);

@@ -304,6 +304,24 @@ TEST(Drift, NewAndVanishedCategoriesAreListedAndMassDecides) {
   EXPECT_NE(verdict.words.find("gone: c ("), std::string::npos) << verdict.words;
 }
 
+TEST(Drift, OfANewCategoryInAWindowThatIsSmallBesideItsReferenceIsSeen) {
+  auto rows = [](int a, int b, int z, int missing) {
+    std::string csv = "x,c\n";
+    for (const auto& [text, n] :
+         {std::pair("0,a\n", a), {"0,b\n", b}, {"0,z\n", z}, {"0,\n", missing}})
+      for (int i = 0; i < n; ++i) csv += text;
+    return csv;
+  };
+  const Profile reference = reference_of(rows(10'000, 10'000, 0, 0));
+  for (const char* stat : {"js", "tvd", "l_infinity", "hellinger", "chi_square_p"}) {
+    const std::string contract = drift_contract("{stat: js}", std::string("{stat: ") + stat + "}");
+    const std::string id = std::string("c/drift.") + stat + ".training";
+    for (const std::string& csv : {rows(112, 110, 28, 0), rows(112, 110, 0, 28), rows(0, 30, 270, 0)})
+      EXPECT_EQ(against(reference, contract, csv).status(id), Status::kFail) << stat;
+    EXPECT_EQ(against(reference, contract, rows(127, 122, 1, 0)).status(id), Status::kPass) << stat;
+  }
+}
+
 TEST(Drift, OfConstantsAndIdentifiers) {
   std::string same = "x,c\n", other = same, ids = same;
   for (int i = 0; i < 1000; ++i) {
