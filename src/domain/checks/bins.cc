@@ -103,9 +103,19 @@ std::vector<double> edges_from_quantiles(std::span<const double> quantiles) {
 }
 
 std::vector<double> edges_from_values(std::span<const double> values) {
-  std::vector<double> edges(values.begin(), values.end());
-  if (!edges.empty()) edges.push_back(after(edges.back()));
+  std::vector<double> edges;
+  for (const double value : values) {
+    if (edges.empty() || value > edges.back()) edges.push_back(value);
+    edges.push_back(after(value));
+  }
   return edges;
+}
+
+bool are_of_values(std::span<const double> edges) {
+  for (std::size_t i = 0; i < edges.size(); i += 2) {
+    if (i + 1 == edges.size() || edges[i + 1] != after(edges[i])) return false;
+  }
+  return !edges.empty();
 }
 
 }  // namespace slipway::checks

@@ -50,12 +50,16 @@ class Bins {
 };
 
 inline constexpr int kReferenceBins = 64;
+inline constexpr std::size_t kValuesMax = (kEdgesMax - 1) / 2;  // that can have a bin each
 
 /// Edges of at most `bins` bins of equal mass. `quantiles` are those of i/bins, ascending, from the
 /// smallest value to the largest: a value that stands there several times gets a bin of its own.
 std::vector<double> edges_from_quantiles(std::span<const double> quantiles);
 
-/// One bin a value: `values` ascending, without repeats.
+/// One bin a value, and one for what lies between two neighbours: `values` ascending, without
+/// repeats, at most kValuesMax of them.
 std::vector<double> edges_from_values(std::span<const double> values);
+/// Whether edges are such: then every second bin, from the first one on, is that of a value.
+bool are_of_values(std::span<const double> edges);
 
 }  // namespace slipway::checks

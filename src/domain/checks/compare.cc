@@ -51,13 +51,11 @@ Result<std::vector<double>> counts_at(const std::vector<double>& edges,
 
 /// Neighbouring bins joined until each holds its part of the reference's mass; the first and the
 /// last (under and over) stay as they are.
-struct Joined {
-  std::vector<double> reference, current;
-};
-Joined joined(const std::vector<double>& reference, const std::vector<double>& current,
-              std::size_t cells) {
+TwoSamples joined(const TwoSamples& bins, std::size_t cells) {
+  const std::vector<double>& reference = bins.reference;
+  const std::vector<double>& current = bins.current;
   const double mass = sum_of(reference) - reference.front() - reference.back();
-  Joined out;
+  TwoSamples out;
   double r = 0, c = 0;
   std::size_t made = 0;
   for (std::size_t i = 1; i + 1 < reference.size(); ++i) {
@@ -80,11 +78,11 @@ Joined joined(const std::vector<double>& reference, const std::vector<double>& c
   return out;
 }
 
-void add_special(std::vector<double>& r, std::vector<double>& c, const ColumnProfile& reference,
+void add_special(TwoSamples& cells, const ColumnProfile& reference,
                  const ColumnProfile& current) {
-  auto add = [&](std::int64_t before, std::int64_t now) {
-    r.push_back(static_cast<double>(before));
-    c.push_back(static_cast<double>(now));
+  auto add = [&](std::int64_t r, std::int64_t c) {
+    cells.reference.push_back(static_cast<double>(r));
+    cells.current.push_back(static_cast<double>(c));
   };
   add(reference.nulls, current.nulls);
   if (reference.type != Type::kReal && current.type != Type::kReal) return;
@@ -93,26 +91,53 @@ void add_special(std::vector<double>& r, std::vector<double>& c, const ColumnPro
   add(reference.infinite_high, current.infinite_high);
 }
 
+/// So many cells that the rows can fill them; `most` where there are rows enough.
+std::size_t cells_wanted(const TwoSamples& counts, std::size_t most, bool coarse) {
+  if (!coarse) return most;
+  const double rows = std::min(sum_of(counts.reference), sum_of(counts.current));
+  const auto filled = static_cast<std::size_t>(std::max(0.0, rows / kRowsPerCell));
+  return std::min(most, std::max(kCellsMin, filled));
+}
+
+Cells cells_of_bins(const TwoSamples& bins, bool coarse) {
+  Cells cells;
+  const std::size_t all = bins.reference.size() - 2;
+  const std::size_t wanted = cells_wanted(bins, all, coarse);
+  static_cast<TwoSamples&>(cells) = wanted < all ? joined(bins, wanted) : bins;
+  if (wanted < all) cells.words = std::to_string(cells.reference.size() - 2) + " cells of the ";
+  cells.words += std::to_string(all) + " bins of the reference, outside of them, missing";
+  return cells;
+}
+
+/// Where every value of the reference has a bin, and each gap between two of them: the gaps stay
+/// cells of their own, however few rows there are.
+Cells cells_of_values(const TwoSamples& bins, bool coarse) {
+  TwoSamples values, gaps;
+  for (std::size_t i = 0; i < bins.reference.size(); ++i) {
+    const bool is_gap = i > 0 && i + 1 < bins.reference.size() && i % 2 == 0;
+    TwoSamples& of = is_gap ? gaps : values;
+    of.reference.push_back(bins.reference[i]);
+    of.current.push_back(bins.current[i]);
+  }
+  Cells cells = cells_of_bins(values, coarse);
+  const std::size_t all = values.reference.size() - 2;
+  const bool is_joined = cells.reference.size() < values.reference.size();
+  cells.words = (is_joined ? std::to_string(cells.reference.size() - 2) + " cells of the " : "") +
+                std::to_string(all) + " values of the reference, between and outside of them, missing";
+  if (is_joined) cells.chance = {bins, cells};
+  cells.reference.insert(cells.reference.end(), gaps.reference.begin(), gaps.reference.end());
+  cells.current.insert(cells.current.end(), gaps.current.begin(), gaps.current.end());
+  return cells;
+}
+
 Result<Cells> numeric_cells(const ColumnProfile& reference, const ColumnProfile& current,
                             bool coarse) {
   const std::vector<double>& edges = reference.bins->edges();
-  const std::vector<double> r = TRY(counts_at(edges, reference));
-  const std::vector<double> c = TRY(counts_at(edges, current));
-  const std::size_t bins = edges.size() - 1;
-  std::size_t wanted = bins;
-  if (coarse) {
-    const double rows = std::min(sum_of(r), sum_of(c));
-    const auto filled = static_cast<std::size_t>(std::max(0.0, rows / kRowsPerCell));
-    wanted = std::min(bins, std::max(kCellsMin, filled));
-  }
-  Joined all = wanted < bins ? joined(r, c, wanted) : Joined{r, c};
-  Cells cells;
-  cells.words = (wanted < bins ? std::to_string(all.reference.size() - 2) + " cells of the " : "") +
-                std::to_string(bins) + " bins of the reference, outside of them, missing" +
-                (reference.type == Type::kReal ? ", NaN and infinite" : "");
-  cells.reference = std::move(all.reference);
-  cells.current = std::move(all.current);
-  add_special(cells.reference, cells.current, reference, current);
+  const TwoSamples bins{TRY(counts_at(edges, reference)), TRY(counts_at(edges, current))};
+  Cells cells = are_of_values(edges) ? cells_of_values(bins, coarse) : cells_of_bins(bins, coarse);
+  if (reference.type == Type::kReal) cells.words += ", NaN and infinite";
+  add_special(cells, reference, current);
+  for (TwoSamples& finer : cells.chance) add_special(finer, reference, current);
   return cells;
 }
 
@@ -134,32 +159,34 @@ Cells category_cells(const ColumnProfile& reference, const ColumnProfile& curren
     c_left -= count;
     if (!now && current.frequent->exact()) list_category(cells.gone, item);
   }
-  cells.fine_reference = cells.reference;
-  cells.fine_current = cells.current;
+  TwoSamples each = cells;
   cells.reference.push_back(std::max(0.0, r_left));
   cells.current.push_back(std::max(0.0, c_left));
-  add_special(cells.reference, cells.current, reference, current);
+  add_special(cells, reference, current);
   // The others one by one: a value that came up twice is as likely on either side.
   for (const Frequent::Item& item : current.frequent->top(Frequent::kValuesMax)) {
     if (reference.frequent->find(item.hash)) continue;
     if (reference.frequent->exact()) {
       list_category(cells.fresh, item);
-      cells.fine_reference.push_back(0);
-      cells.fine_current.push_back(static_cast<double>(item.count));
+      each.reference.push_back(0);
+      each.current.push_back(static_cast<double>(item.count));
       c_left -= static_cast<double>(item.count);
     }
   }
-  cells.fine_reference.push_back(std::max(0.0, r_left));
-  cells.fine_current.push_back(std::max(0.0, c_left));
-  add_special(cells.fine_reference, cells.fine_current, reference, current);
+  each.reference.push_back(std::max(0.0, r_left));
+  each.current.push_back(std::max(0.0, c_left));
+  add_special(each, reference, current);
+  cells.chance = {std::move(each)};
   cells.words = std::to_string(known.size()) + " values of the reference, others, missing";
   return cells;
 }
 
-/// Of the finer cells where there are some.
 double noise_p(const Cells& cells) {
-  if (cells.fine_reference.empty()) return two_samples_p(cells.reference, cells.current);
-  return two_samples_p(cells.fine_reference, cells.fine_current);
+  if (cells.chance.empty()) return two_samples_p(cells.reference, cells.current);
+  double least = 1;
+  for (const TwoSamples& one : cells.chance)
+    least = std::min(least, two_samples_p(one.reference, one.current));
+  return std::min(1.0, least * static_cast<double>(cells.chance.size()));
 }
 
 /// The finite part of both, at full resolution: for measures that know an order.

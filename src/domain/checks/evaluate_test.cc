@@ -322,6 +322,75 @@ TEST(Drift, OfANewCategoryInAWindowThatIsSmallBesideItsReferenceIsSeen) {
   }
 }
 
+/// A table of x, each value so many times, and a constant c.
+std::string numbers(const std::vector<std::pair<std::string, int>>& values) {
+  std::string csv = "x,c\n";
+  for (const auto& [text, n] : values)
+    for (int i = 0; i < n; ++i) csv += text + ",a\n";
+  return csv;
+}
+
+TEST(Drift, OfAFewNumbersSeesAValueBetweenThem) {
+  const Profile prices = reference_of(numbers({{"0", 9500}, {"10", 500}}));
+  const Profile codes = reference_of(numbers({{"1", 2000}, {"2", 2000}, {"4", 2000}}));
+  std::vector<std::pair<std::string, int>> many, with_gap;
+  for (int i = 0; i < 126; i += 2) {
+    many.emplace_back(std::to_string(i), 100);
+    with_gap.emplace_back(std::to_string(i == 60 ? 61 : i), i == 60 ? 60 : 4);
+  }
+  const Profile evens = reference_of(numbers(many));
+  EXPECT_EQ(evens.find("x")->bins->counts().size(), 125u);
+  for (const char* stat :
+       {"js", "psi", "tvd", "ks", "wasserstein", "hellinger", "chi_square_p", "ks_p"}) {
+    const std::string contract = drift_contract(std::string("{stat: ") + stat + "}");
+    const std::string id = std::string("x/drift.") + stat + ".training";
+    const bool of_order = std::string(stat).starts_with("ks") || std::string(stat)[0] == 'w';
+    auto status = [&](const Profile& reference, const std::string& csv) {
+      return against(reference, contract, csv).status(id);
+    };
+    EXPECT_EQ(status(prices, numbers({{"9.99", 950}, {"10", 50}})), Status::kFail) << stat;
+    EXPECT_EQ(status(prices, numbers({{"0", 950}, {"10", 50}})), Status::kPass) << stat;
+    EXPECT_EQ(status(codes, numbers({{"1", 67}, {"2", 67}, {"3", 66}, {"4", 67}})),
+              Status::kFail)
+        << stat;
+    if (!of_order) EXPECT_EQ(status(evens, numbers(with_gap)), Status::kFail) << stat;
+  }
+  EXPECT_NEAR(*against(prices, drift_contract("{stat: ks}"), numbers({{"9.99", 950}, {"10", 50}}))
+                   .of("x/drift.ks.training")
+                   .observed,
+              0.95, 1e-9);
+}
+
+TEST(Drift, OfAFewNumbersFromARarelyFilledTableIsChance) {
+  std::mt19937_64 random(3);
+  int alarms = 0;
+  for (int trial = 0; trial < 20; ++trial) {
+    auto drawn = [&](int rows) {
+      std::string csv = "x,c\n";
+      for (int i = 0; i < rows; ++i) csv += std::to_string(random() % 65) + ",a\n";
+      return csv;
+    };
+    const Profile reference = reference_of(drawn(220));
+    alarms += against(reference, drift_contract("{stat: js}"), drawn(250))
+                  .status("x/drift.js.training") != Status::kPass;
+  }
+  EXPECT_EQ(alarms, 0);
+}
+
+TEST(Drift, OfAReferenceWhoseBinsReachFromValueToValueIsStillTold) {
+  Profile reference = reference_of(numbers({{"1", 2000}, {"2", 2000}, {"4", 2000}}));
+  for (ColumnProfile& column : reference.columns) {
+    const std::int64_t counts[] = {0, 2000, 2000, 2000, 0};
+    if (column.name == "x") column.bins = Bins::restored({1, 2, 4, std::nextafter(4, 5)}, counts);
+  }
+  const std::string contract = drift_contract("{stat: js}");
+  EXPECT_EQ(against(reference, contract, numbers({{"1", 100}, {"2", 100}, {"4", 100}}))
+                .status("x/drift.js.training"),
+            Status::kPass);
+  EXPECT_EQ(against(reference, contract, numbers({{"1", 300}})).status("x/drift.js.training"),
+            Status::kFail);
+}
+
 TEST(Drift, OfConstantsAndIdentifiers) {
   std::string same = "x,c\n", other = same, ids = same;
   for (int i = 0; i < 1000; ++i) {

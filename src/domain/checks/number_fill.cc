@@ -250,7 +250,7 @@ class NumberFill final : public ColumnFill {
   std::optional<Bins> own_bins(const ColumnProfile& seen) const {
     if (!seen.bins) return early_.empty() ? std::nullopt : bins_of_early(seen);
     const bool of_values = seen.frequent && seen.frequent->exact() &&
-                           seen.frequent->size() <= static_cast<std::size_t>(kReferenceBins);
+                           seen.frequent->size() <= kValuesMax;
     if (of_values)
       return reference_edges(seen) == seen.bins->edges() ? seen.bins : std::nullopt;
     Bins bins = seen.bins->stretched(seen.moments.min, seen.moments.max);

@@ -138,7 +138,7 @@ Result<Profile> merged(const Profile& a, const Profile& b) {
 }
 
 std::vector<double> reference_edges(const ColumnProfile& column) {
-  if (column.frequent && column.frequent->exact() && column.frequent->size() <= kReferenceBins) {
+  if (column.frequent && column.frequent->exact() && column.frequent->size() <= kValuesMax) {
     std::vector<double> values;
     for (const Frequent::Item& item : column.frequent->items()) values.push_back(item.number);
     std::sort(values.begin(), values.end());

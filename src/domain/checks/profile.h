@@ -101,8 +101,8 @@ std::string to_json(const Profile& profile, bool readable = false);
 /// Hostile bytes end with kInvalid, a later version with kConflict.
 Result<Profile> parse_profile(std::string_view json);
 
-/// The edges of the bins that a reference keeps: one a value where there are few values, else of
-/// equal mass. Empty where `column` has no quantiles.
+/// The edges of the bins that a reference keeps: where there are few values one a value, with
+/// others between them, else of equal mass. Empty where `column` has no quantiles.
 std::vector<double> reference_edges(const ColumnProfile& column);
 
 }  // namespace slipway::checks

@@ -75,12 +75,16 @@ struct Circumstances {
 std::vector<Verdict> evaluate(const Suite& suite, const Profile& profile,
                               const Circumstances& circumstances);
 
+/// Counts of the same cells on both sides.
+struct TwoSamples {
+  std::vector<double> reference, current;
+};
+
 /// How far `current` lies from `reference`, cell by cell, as drift checks see it.
-struct Cells {
-  std::vector<double> reference, current;  // counts of the same cells
-  /// Finer ones for telling chance, where the reference alone says which the cells above are: those
-  /// of two samples of one distribution would not be alike in them.
-  std::vector<double> fine_reference, fine_current;
+struct Cells : TwoSamples {
+  /// What tells chance, where the reference alone says which the cells above are: two samples of one
+  /// distribution would not be alike in them. Empty: the cells above do.
+  std::vector<TwoSamples> chance;
   std::string words;                       // "10 of 64 bins, outside, missing, NaN, infinite"
   std::vector<std::string> fresh, gone;    // categories that are new, or vanished
 };
