@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/text.h"
 #include "domain/checks/cell_text.h"
@@ -394,7 +395,10 @@ class Judge {
 
   std::optional<double> statistic_of(const StatisticQuality& statistic) const {
     using Which = StatisticQuality::Which;
+    constexpr double kInfinity = std::numeric_limits<double>::infinity();
     if (statistic.which == Which::kDistinct) return column_->distinct_count();
+    if (statistic.which == Which::kMin && column_->infinite_low > 0) return -kInfinity;
+    if (statistic.which == Which::kMax && column_->infinite_high > 0) return kInfinity;
     if (column_->moments.n == 0) return std::nullopt;
     switch (statistic.which) {
       case Which::kMean:

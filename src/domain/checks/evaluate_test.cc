@@ -420,6 +420,30 @@ TEST(Drift, WithoutItsReferenceIsSkipped) {
             Status::kSkipped);
 }
 
+TEST(Infinities, AreBeyondEveryBoundNoMultiplesAndNoWholeNumbers) {
+  const std::string contract =
+      std::string(kHead) +
+      "      - name: x\n        logicalType: integer\n"
+      "        logicalTypeOptions: {minimum: 0, maximum: 10, multipleOf: 1}\n        quality:\n"
+      "          - {type: custom, engine: slipway, implementation: {range: {min: 0}}}\n"
+      "          - {type: custom, engine: slipway, implementation: {domain: {values: [1, 2.5]}}}\n"
+      "          - {type: custom, engine: slipway, implementation: {max: {max: 10}}}\n"
+      "          - {type: custom, engine: slipway, implementation: {min: {min: 0}}}\n";
+  const Judged judged = judge(contract, "x\n1\ninf\n-inf\nnan\n1.0\n");
+  EXPECT_EQ(judged.status("x/type"), Status::kFail);
+  EXPECT_EQ(judged.of("x/range").observed, 2);
+  EXPECT_NE(judged.of("x/range").words.find("row 2"), std::string::npos)
+      << judged.of("x/range").words;
+  EXPECT_EQ(judged.of("x/multipleOf").observed, 2);
+  EXPECT_EQ(judged.of("x/range#2").observed, 0.2);  // only what is below
+  EXPECT_EQ(judged.of("x/domain").observed, 0.4);
+  EXPECT_EQ(judged.status("x/max"), Status::kFail);
+  EXPECT_EQ(judged.status("x/min"), Status::kFail);
+  const Judged finite = judge(contract, "x\n1\n1.0\nnan\n");
+  for (const char* id : {"x/type", "x/range", "x/multipleOf", "x/domain", "x/max", "x/min"})
+    EXPECT_EQ(finite.status(id), Status::kPass) << id;
+}
+
 // --- infer ---
 
 TEST(Infer, GivesAContractThatItsDataKeeps) {

@@ -51,7 +51,9 @@ class NumberFill final : public ColumnFill {
     add_bins(cells.values);
     const bool exactly = are_beyond_doubles(cells);
     for (RuleCounter& rule : rules_) {
-      if (exactly || !rule.all_keep(cells.values)) count_rule(rule, cells, exactly);
+      if (cells.infinite)
+        count_rule_of_reals(rule, cells);
+      else if (exactly || !rule.all_keep(cells.values)) count_rule(rule, cells, exactly);
     }
   }
 
@@ -64,6 +66,7 @@ class NumberFill final : public ColumnFill {
     double sum = 0;                          // of them
     const std::int64_t* integers = nullptr;  // the same, where they are no reals
     bool rows_known = false;                 // rows_ says where each came from
+    bool infinite = false;                   // there are such cells, too
   };
 
   // --- values, without nulls ---
@@ -75,7 +78,9 @@ class NumberFill final : public ColumnFill {
     profile_.nulls += static_cast<std::int64_t>(rows - cells.values.size());
     cells.sum = sum_of(cells.values.data(), cells.values.size());
     if (std::isfinite(cells.sum)) return cells;
+    const std::int64_t before = profile_.infinite_low + profile_.infinite_high;
     cells.values = finite_of(cells.values);
+    cells.infinite = profile_.infinite_low + profile_.infinite_high > before;
     cells.sum = sum_of(cells.values.data(), cells.values.size());
     return cells;
   }
@@ -222,6 +227,14 @@ class NumberFill final : public ColumnFill {
           exactly ? rule.keeps_whole(cells.integers[i]) : rule.keeps(cells.values[i]);
       if (!keeps) rule.broken(cells.view, row_of(cells, i), profile_.rows);
     }
+  }
+
+  /// Cells as they stand there: an infinity keeps a rule or breaks it, NaN does neither.
+  void count_rule_of_reals(RuleCounter& rule, const Cells& cells) {
+    each_present(cells.view, cells.rows, [&](std::size_t row) {
+      const double value = cells.view.reals[row];
+      if (!std::isnan(value) && !rule.keeps(value)) rule.broken(cells.view, row, profile_.rows);
+    });
   }
 
   // --- bins ---

@@ -83,8 +83,8 @@ void RuleCounter::take(const WithinRange& range) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   min_ = range.min ? *range.min : -kInfinity;
   max_ = range.max ? *range.max : kInfinity;
-  if (range.min_open) min_ = std::nextafter(min_, kInfinity);
-  if (range.max_open) max_ = std::nextafter(max_, -kInfinity);
+  if (range.min && range.min_open) min_ = std::nextafter(min_, kInfinity);
+  if (range.max && range.max_open) max_ = std::nextafter(max_, -kInfinity);
 }
 
 bool RuleCounter::all_keep(std::span<const double> values) const {
