@@ -498,12 +498,26 @@ class ContractReader {
     if (property == nullptr)
       return read_.fail(read_.at(node),
                         "found 'engine: slipway' at the table, expected it at a column");
-    if (words->is_mapping()) return read_slipway_quality(*words, read_, common, all);
-    Result<Node> inner = yaml::parse(words->text, "implementation");
-    if (!inner.ok()) return read_.fail(read_.at(*words), "found no YAML: " + inner.error().message);
-    shift_into(*words);
+    const std::size_t before = all.size();
+    read_implementation(*words, common, all);
+    for (std::size_t i = before; i < all.size(); ++i) refuse_order_of_texts(all[i], *property);
+  }
+
+  void read_implementation(const Node& words, const Quality& common, std::vector<Quality>& all) {
+    if (words.is_mapping()) return read_slipway_quality(words, read_, common, all);
+    Result<Node> inner = yaml::parse(words.text, "implementation");
+    if (!inner.ok()) return read_.fail(read_.at(words), "found no YAML: " + inner.error().message);
+    shift_into(words);
     read_slipway_quality(*inner, read_, common, all);
     read_.shift(0, 0);
+  }
+
+  void refuse_order_of_texts(const Quality& quality, const Property& property) {
+    const bool has_order = property.type != Type::kText && property.type != Type::kOther;
+    if (has_order || !std::holds_alternative<OrderQuality>(quality.what)) return;
+    read_.fail(quality.at,
+               "found 'order' at a column without numbers, expected it at one of logicalType "
+               "number, integer, boolean, date or timestamp");
   }
 
   /// The place of a document that stands in a block scalar: the lines below its '|'.

@@ -114,6 +114,20 @@ TEST(Contract, EveryErrorIsSaidAtOnceWithItsPlaceAndTheNearestWord) {
   EXPECT_NE(said.find("did you mean 'drift'?"), std::string::npos) << said;
 }
 
+TEST(Contract, AnOrderOfTextsIsRefusedWithItsPlace) {
+  const std::string order =
+      "        quality:\n          - {type: custom, engine: slipway, implementation: {order: {}}}\n";
+  for (const char* type : {"string", "time", "object"}) {
+    const std::string said =
+        errors(column(std::string("        logicalType: ") + type + "\n" + order));
+    EXPECT_NE(said.find("c.yaml:11:62: found 'order' at a column without numbers"),
+              std::string::npos)
+        << said;
+  }
+  EXPECT_EQ(errors(column("        logicalType: timestamp\n" + order)), "");
+  EXPECT_EQ(errors(column(order)), "");
+}
+
 TEST(Contract, UnknownMetricsAreRefusedByName) {
   EXPECT_NE(errors(column("        quality: [{metric: freshness, mustBe: 1}]\n"))
                 .find("found 'freshness', which is no quality metric; expected one of nullValues, "

@@ -417,6 +417,10 @@ class Judge {
 
   void judge_it(const OrderQuality& order) {
     if (!has_values()) return;
+    if (!column_->order && !column_->numeric()) {
+      return broken(std::string("it is ") + table::to_string(column_->type) +
+                    ": only numbers, dates and times have an order");
+    }
     if (!column_->order) return broken("the order was not gathered");
     const std::int64_t wrong =
         column_->order->descents + (order.strictly ? column_->order->repeats : 0);
