@@ -15,6 +15,7 @@ using table::Type;
 constexpr double kNoise = 0.001;      // a difference that chance makes this often is noise
 constexpr double kEffectMin = 0.05;   // what a p-value must come with to matter (effect_of)
 constexpr double kMissingMin = 0.02;  // of the share of missing cells
+constexpr double kAheadMax = 86400;   // seconds: clocks and zones differ by a day at most
 constexpr double kIdShare = 0.95;     // more distinct values than this: an identifier
 
 std::string shown(double value) {
@@ -294,6 +295,12 @@ class Judge {
     const double age =
         static_cast<double>(circumstances_.now_ms) / 1e3 - column_->moments.max / 1e6;
     observe(age, freshness.seconds_max);
+    if (age < -kAheadMax) {
+      return decide(false, "the newest value is " +
+                               number_text(column_->moments.max, column_->type) + ", " +
+                               shown(-age / 86400) +
+                               " days ahead of now (at most 1): the age of the data is not known");
+    }
     decide(age <= freshness.seconds_max, "the newest value is " +
                                              number_text(column_->moments.max, column_->type) +
                                              ", " + shown(age / 86400) + " days old (at most " +

@@ -157,6 +157,11 @@ TEST(Evaluate, FreshnessIsTheAgeOfTheNewestValue) {
   const Judged late = judge(contract, csv, where);
   EXPECT_EQ(late.status("t/freshness"), Status::kFail);
   EXPECT_DOUBLE_EQ(*late.of("t/freshness").observed, 9000);
+  const Judged ahead = judge(contract, csv + "2099-01-01 00:00:00\n", where);
+  EXPECT_EQ(ahead.status("t/freshness"), Status::kFail);
+  EXPECT_NE(ahead.of("t/freshness").words.find("days ahead of now"), std::string::npos);
+  EXPECT_EQ(judge(contract, csv + "2011-01-02 12:00:00\n", where).status("t/freshness"),
+            Status::kPass);  // of a clock elsewhere
 }
 
 TEST(Evaluate, ConfidentialValuesAreInNoWords) {
