@@ -291,11 +291,18 @@ class ContractReader {
     property.max = bound(node, "maximum", property);
     exclusive(node, "exclusiveMinimum", property, property.min, property.min_open);
     exclusive(node, "exclusiveMaximum", property, property.max, property.max_open);
+    read_.bounds(node, {property.min, property.max, property.min_open, property.max_open,
+                        {"maximum", "exclusiveMaximum"}});
     property.multiple_of = read_.number(node, "multipleOf");
     if (property.multiple_of && !(*property.multiple_of > 0))
       read_.fail_type(*node.find("multipleOf"), "a number above 0");
     property.length_min = read_.whole(node, "minLength");
     property.length_max = read_.whole(node, "maxLength");
+    auto real = [](const std::optional<std::int64_t>& length) {
+      return length ? std::optional(static_cast<double>(*length)) : std::nullopt;
+    };
+    read_.bounds(node, {std::max(0.0, real(property.length_min).value_or(0)),
+                        real(property.length_max), false, false, {"maxLength"}});
     if (const Node* pattern = node.find("pattern")) property.pattern = checked_pattern(*pattern);
     for (const char* unchecked : {"format", "minItems", "maxItems", "uniqueItems", "minProperties",
                                   "maxProperties", "required"}) {
@@ -465,6 +472,11 @@ class ContractReader {
     bound.not_between = pair(node, "mustNotBeBetween");
     if (bound.words().empty())
       read_.fail(read_.at(node), "found no operator, expected one such as mustBeLessThan: 5");
+    const bool max_open = bound.below && (!bound.at_most || *bound.below <= *bound.at_most);
+    const bool min_open = bound.above && (!bound.at_least || *bound.above >= *bound.at_least);
+    read_.bounds(node, {min_open ? bound.above : bound.at_least,
+                        max_open ? bound.below : bound.at_most, min_open, max_open,
+                        {"mustBeLessThan", "mustBeLessOrEqualTo"}});
     return bound;
   }
 
@@ -479,7 +491,11 @@ class ContractReader {
       read_.fail_type(*list, "a list of two numbers for '" + std::string(key) + "'");
       return std::nullopt;
     }
-    return std::pair(list->items[0].as_double(), list->items[1].as_double());
+    const std::pair ends(list->items[0].as_double(), list->items[1].as_double());
+    if (!(ends.first < ends.second) || !std::isfinite(ends.first) || !std::isfinite(ends.second))
+      read_.fail_type(*list, "two finite numbers for '" + std::string(key) +
+                                 "', the smaller one first");
+    return ends;
   }
 
   void custom_quality(const Node& node, const Property* property, Quality common,

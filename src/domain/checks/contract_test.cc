@@ -128,6 +128,38 @@ TEST(Contract, AnOrderOfTextsIsRefusedWithItsPlace) {
   EXPECT_EQ(errors(column(order)), "");
 }
 
+TEST(Contract, BoundsThatNothingKeepsOrBreaksAreRefusedWithTheirPlace) {
+  const std::string own = "        quality:\n          - {type: custom, engine: slipway, "
+                          "implementation: {";
+  const std::string metric = "        quality: [{metric: nullValues, ";
+  for (const std::string& wrong : {
+           std::string("        logicalTypeOptions: {minimum: .nan}\n"),
+           std::string("        logicalTypeOptions: {maximum: .inf}\n"),
+           std::string("        logicalTypeOptions: {minimum: 5, maximum: 1}\n"),
+           std::string("        logicalTypeOptions: {minimum: 5, exclusiveMaximum: 5}\n"),
+           std::string("        logicalTypeOptions: {minLength: 5, maxLength: 4}\n"),
+           std::string("        logicalTypeOptions: {maxLength: -1}\n"),
+           std::string("        logicalTypeOptions: {multipleOf: .nan}\n"),
+           own + "range: {min: 2, max: 1}}}\n", own + "mean: {min: 2, max: 1}}}\n",
+           own + "drift: {fail: .nan}}}\n", metric + "mustBe: .nan}]\n",
+           metric + "mustBeBetween: [5, 1]}]\n", metric + "mustNotBeBetween: [1, .nan]}]\n",
+           metric + "mustBeLessThan: 3, mustBeGreaterOrEqualTo: 3}]\n"}) {
+    const std::string said = errors(column(wrong));
+    EXPECT_NE(said.find("c.yaml:" + std::string(wrong.starts_with(own) ? "10:" : "9:")),
+              std::string::npos)
+        << wrong << said;
+  }
+  EXPECT_NE(errors(column("        logicalTypeOptions: {minimum: 5, maximum: 1}\n"))
+                .find("c.yaml:9:51: found a lower bound of 5.0 and an upper one of 1.0"),
+            std::string::npos);
+  for (const std::string& right : {
+           std::string("        logicalTypeOptions: {minimum: 5, maximum: 5}\n"),
+           std::string("        logicalTypeOptions: {minLength: 0, maxLength: 0}\n"),
+           own + "range: {min: 1, max: 1}}}\n",
+           metric + "mustBeLessThan: 3, mustBeGreaterThan: 2}]\n"})
+    EXPECT_EQ(errors(column(right)), "") << right;
+}
+
 TEST(Contract, UnknownMetricsAreRefusedByName) {
   EXPECT_NE(errors(column("        quality: [{metric: freshness, mustBe: 1}]\n"))
                 .find("found 'freshness', which is no quality metric; expected one of nullValues, "

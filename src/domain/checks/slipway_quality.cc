@@ -70,6 +70,7 @@ void read_range(const Node& node, YamlReader& read, Quality& quality) {
   read.keys(node, "range", {"min", "max", "max_share"});
   RangeQuality range{read.number(node, "min"), read.number(node, "max"), share_max(node, read)};
   if (!range.min && !range.max) read.fail_type(node, "'min' or 'max' of a range");
+  read.bounds(node, {range.min, range.max, false, false, {"max"}});
   quality.what = range;
 }
 
@@ -100,6 +101,7 @@ void read_statistic(const Node& node, YamlReader& read, const std::string& key, 
   statistic.min = read.number(node, "min");
   statistic.max = read.number(node, "max");
   if (!statistic.min && !statistic.max) read.fail_type(node, "'min' or 'max' of a " + key);
+  read.bounds(node, {statistic.min, statistic.max, false, false, {"max"}});
   quality.what = statistic;
 }
 

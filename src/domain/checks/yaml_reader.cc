@@ -1,6 +1,7 @@
 #include "domain/checks/yaml_reader.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/text.h"
 
@@ -86,9 +87,24 @@ std::optional<bool> YamlReader::truth(const Node& mapping, std::string_view key)
 std::optional<double> YamlReader::number(const Node& mapping, std::string_view key) {
   const Node* node = mapping.find(key);
   if (node == nullptr || node->is_null()) return std::nullopt;
-  if (is_number(*node)) return node->as_double();
-  fail_type(*node, "a number for '" + std::string(key) + "'");
+  const bool is_finite = is_number(*node) && std::isfinite(node->as_double());
+  if (is_finite) return node->as_double();
+  fail_type(*node, (is_number(*node) ? "a finite number for '" : "a number for '") +
+                       std::string(key) + "'");
   return std::nullopt;
+}
+
+void YamlReader::bounds(const Node& mapping, const Ends& ends) {
+  if (!ends.min || !ends.max) return;
+  const bool open = ends.min_open || ends.max_open;
+  if (*ends.min < *ends.max || (*ends.min == *ends.max && !open)) return;
+  const Node* node = nullptr;
+  for (const std::string_view key : ends.keys) {
+    if (node == nullptr) node = mapping.find(key);
+  }
+  fail(at(node != nullptr ? *node : mapping),
+       "found a lower bound of " + python_repr(*ends.min) + " and an upper one of " +
+           python_repr(*ends.max) + ", expected bounds that some value can keep");
 }
 
 std::optional<std::int64_t> YamlReader::whole(const Node& mapping, std::string_view key) {

@@ -38,10 +38,20 @@ class YamlReader {
   /// Absent and null give nothing; what is of another type is an error and gives nothing.
   std::optional<std::string> text(const yaml::Node& mapping, std::string_view key);
   std::optional<bool> truth(const yaml::Node& mapping, std::string_view key);
+  /// A finite one.
   std::optional<double> number(const yaml::Node& mapping, std::string_view key);
   std::optional<std::int64_t> whole(const yaml::Node& mapping, std::string_view key);
   /// Scalars as people write them: 1 is "1".
   std::vector<std::string> texts(const yaml::Node& mapping, std::string_view key);
+
+  /// The two ends of an interval, and the keys that may hold the upper one.
+  struct Ends {
+    std::optional<double> min, max;
+    bool min_open = false, max_open = false;
+    std::initializer_list<std::string_view> keys;
+  };
+  /// An interval that holds no value at all is an error where its upper end stands.
+  void bounds(const yaml::Node& mapping, const Ends& ends);
 
   bool ok() const { return errors_.empty(); }
   Result<> check() const;
