@@ -241,7 +241,7 @@ class Compiler {
     ColumnPlan& column = plan(property.name);
     if (statistic.which == StatisticQuality::Which::kQuantile) column.quantiles = true;
     if (statistic.which == StatisticQuality::Which::kDistinct)
-      column.distinct = column.frequent = true;
+      column.distinct = column.frequent = column.unique = true;  // exact while memory lasts
   }
 
   void gather(const Property& property, const Quality& quality, const OrderQuality& order) {

@@ -13,6 +13,8 @@ namespace slipway::checks {
 /// registers. Merging is exact.
 class DistinctSketch {
  public:
+  static constexpr double kStandardError = 0.01625;  // of an estimate: 1.04 / sqrt(4096)
+
   void add(std::uint64_t hash) {
     const std::size_t index = hash >> 52;
     const int rank = std::countl_zero((hash << 12) | (1u << 11)) + 1;

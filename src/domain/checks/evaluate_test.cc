@@ -449,6 +449,33 @@ TEST(Infinities, AreBeyondEveryBoundNoMultiplesAndNoWholeNumbers) {
     EXPECT_EQ(finite.status(id), Status::kPass) << id;
 }
 
+TEST(Distinct, OfRealsIsExactAndAnEstimateIsJudgedWithItsError) {
+  auto contract = [](int n) {
+    return std::string(kHead) +
+           "      - name: x\n        logicalType: number\n        quality: [{type: custom, engine: "
+           "slipway, implementation: {distinct: {min: " +
+           std::to_string(n) + ", max: " + std::to_string(n) + "}}}]\n";
+  };
+  std::string csv = "x\n";
+  for (int i = 0; i < 20'000; ++i) csv += std::to_string(i % 9484) + ".25\n";
+  const Judged exact = judge(contract(9484), csv);
+  EXPECT_EQ(exact.status("x/distinct"), Status::kPass);
+  EXPECT_EQ(exact.of("x/distinct").observed, 9484);
+  EXPECT_EQ(judge(contract(9485), csv).status("x/distinct"), Status::kFail);
+
+  const Suite suite = compile(contract_of(contract(9484)));
+  table::TestFolder folder;
+  const auto part = profile_table(folder.write("t.csv", csv), suite.plan);
+  const auto both = merged(*part, *part);  // no longer exact
+  auto of_both = [&](int n) {
+    return Judged{evaluate(compile(contract_of(contract(n))), *both, {})}.of("x/distinct");
+  };
+  EXPECT_EQ(of_both(9484).status, Status::kPass);
+  EXPECT_NE(of_both(9484).words.find("about"), std::string::npos) << of_both(9484).words;
+  EXPECT_EQ(of_both(10'500).status, Status::kFail);
+  EXPECT_EQ(of_both(8'500).status, Status::kFail);
+}
+
 // --- infer ---
 
 TEST(Infer, GivesAContractThatItsDataKeeps) {

@@ -95,6 +95,8 @@ Result<> merge_column(ColumnProfile& a, const ColumnProfile& b) {
   if (a.order) merge_order(*a.order, *b.order);
   if (a.uniqueness && b.uniqueness)
     a.uniqueness = merged_uniqueness(*a.uniqueness, *b.uniqueness, a.distinct);
+  else if (b.rows > 0)
+    a.uniqueness.reset();  // of one part only
   for (const auto& [id, count] : b.rules) merge_rule(a.rules[id], count, rows_before);
   return {};
 }
@@ -107,6 +109,10 @@ std::optional<double> ColumnProfile::distinct_count() const {
   if (distinct) return std::min(distinct->estimate(), static_cast<double>(present()));
   if (uniqueness) return static_cast<double>(uniqueness->distinct);
   return std::nullopt;
+}
+
+bool ColumnProfile::distinct_is_exact() const {
+  return (frequent && frequent->exact()) || (uniqueness && uniqueness->exact);
 }
 
 const ColumnProfile* Profile::find(std::string_view column) const {

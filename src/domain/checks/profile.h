@@ -70,6 +70,7 @@ struct ColumnProfile {
   bool numeric() const { return type != table::Type::kText && type != table::Type::kOther; }
   /// Exact while `frequent` or `uniqueness` is, else from the sketch; nothing without any of them.
   std::optional<double> distinct_count() const;
+  bool distinct_is_exact() const;
 };
 
 /// Of the combination of several columns.
