@@ -104,6 +104,7 @@ class Compiler {
     Check& check = add(prefix(property.name) + "type", property.name, HasType{*property.type},
                        contract_.structure);
     ColumnPlan& column = plan(property.name);
+    column.as_text = *property.type == Type::kText;
     if (*property.type != Type::kText) column.rules.push_back({check.id, ReadsAs{*property.type}});
     if (*property.type == Type::kInteger)
       column.rules.push_back({check.id + ":whole", MultipleOf{1}});
@@ -211,6 +212,7 @@ class Compiler {
     const ColumnProfile* seen = reference->second->find(property.name);
     if (seen == nullptr) return;
     if (seen->type == Type::kText) column.frequent = true;
+    if (seen->numeric()) column.as_text = false;  // or the two could not be compared
     if (seen->bins && column.edges.empty()) column.edges = seen->bins->edges();
   }
 

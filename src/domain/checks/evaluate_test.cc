@@ -449,6 +449,39 @@ TEST(Infinities, AreBeyondEveryBoundNoMultiplesAndNoWholeNumbers) {
     EXPECT_EQ(finite.status(id), Status::kPass) << id;
 }
 
+TEST(Texts, OfACsvFileAreJudgedAsTheyAreWritten) {
+  const std::string contract = std::string(kHead) + R"(      - {name: id, logicalType: string, unique: true}
+      - name: flag
+        logicalType: string
+        quality: [{type: custom, engine: slipway, implementation: {domain: {values: ['True', 'False']}}}]
+      - name: price
+        logicalType: string
+        logicalTypeOptions: {minLength: 4}
+        quality: [{type: custom, engine: slipway, implementation: {domain: {values: ['1.00', '2.00']}}}]
+)";
+  const std::string head = "id,flag,price\n";
+  const Judged good = judge(contract, head +
+                                          "12345678901234567890123,True,1.00\n"
+                                          "12345678901234567890124,False,2.00\n");
+  for (const Verdict& verdict : good.all)
+    EXPECT_EQ(verdict.status, Status::kPass) << verdict.check << verdict.words;
+  const Judged bad = judge(contract, head + "1,true,1.0\n1.0,False,2.00\n");
+  EXPECT_EQ(bad.status("id/unique"), Status::kPass);
+  EXPECT_EQ(bad.of("flag/domain").observed, 0.5);
+  EXPECT_EQ(bad.of("price/domain").observed, 0.5);
+  EXPECT_EQ(bad.status("price/length"), Status::kFail);
+}
+
+TEST(Texts, WhoseReferenceHasNumbersAreComparedAsNumbers) {
+  const Profile reference = reference_of(numbers({{"1", 300}, {"2", 300}}));
+  const std::string contract = std::string(kHead) +
+                               "      - name: x\n        logicalType: string\n        quality: [{type: "
+                               "custom, engine: slipway, implementation: {drift: {stat: js}}}]\n";
+  EXPECT_EQ(against(reference, contract, numbers({{"1", 300}, {"2", 300}}))
+                .status("x/drift.js.training"),
+            Status::kPass);
+}
+
 TEST(Distinct, OfRealsIsExactAndAnEstimateIsJudgedWithItsError) {
   auto contract = [](int n) {
     return std::string(kHead) +

@@ -40,7 +40,10 @@ table::ScanOptions scan_options(const PassOptions& options, bool all_rows) {
 }
 
 Result<Profile> planned_pass(const std::filesystem::path& path, const Plan& plan,
-                             const table::ScanOptions& options) {
+                             table::ScanOptions options) {
+  for (const ColumnPlan& column : plan.columns) {
+    if (column.as_text) options.texts.push_back(column.column);
+  }
   const std::vector<table::Field> fields = TRY(table::Scan::fields_of(path, options));
   Profile profile = TRY(one_pass(path, plan, fields, options));
   for (const table::Field& field : fields) {

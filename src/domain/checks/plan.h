@@ -56,6 +56,7 @@ struct ColumnPlan {
   bool quantiles = false, distinct = false, frequent = false, lengths = false, order = false;
   bool unique = false;
   bool unique_while_likely = false;  // exactly only until it is clear that it is not
+  bool as_text = false;              // of a CSV file: read as it is written
   bool confidential = false;         // no value of it goes into the profile as text
   std::vector<double> edges;         // of the bins; empty for none
   /// Bins by its own quantiles, told from its first values; none at the end where those were not

@@ -360,9 +360,10 @@ class DuckScan final : public Scan {
     std::vector<Field> all = described();
     if (!format.parquet && !format.gzip && all.size() == 1)
       TRY(refuse_ragged(all.front().name, format, file, options));
+    if (!format.parquet) make_texts(all, options.texts);
     const Reading reading =
         format.parquet ? Reading() : TRY(reading_of(all, format, file, options));
-    const std::string types = types_of(all, reading);
+    const std::string types = types_of(all, reading, options.texts);
     fields_ = TRY(chosen(std::move(all), options.columns));
     return Source{source_of(format, file, options, types), reading};
   }
@@ -444,11 +445,23 @@ class DuckScan final : public Scan {
     return {};
   }
 
-  static std::string types_of(const std::vector<Field>& fields, const Reading& reading) {
+  static bool is_among(const std::vector<std::string>& names, const std::string& name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  }
+
+  static void make_texts(std::vector<Field>& fields, const std::vector<std::string>& names) {
+    for (Field& field : fields) {
+      if (is_among(names, field.name)) field.type = Type::kText;
+    }
+  }
+
+  static std::string types_of(const std::vector<Field>& fields, const Reading& reading,
+                              const std::vector<std::string>& texts) {
     std::string types;
     for (const Field& field : fields) {
       const bool as_text = (field.type == Type::kInteger && reading.texts) ||
-                           (field.type == Type::kDate && reading.dates);
+                           (field.type == Type::kDate && reading.dates) ||
+                           (field.type == Type::kText && is_among(texts, field.name));
       const bool as_zoned = field.type == Type::kTimestamp && reading.zoned_times;
       if (!as_text && !as_zoned) continue;
       types += (types.empty() ? "" : ", ") + sql_text(field.name) +

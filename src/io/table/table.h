@@ -85,6 +85,9 @@ struct ScanOptions {
   std::uint64_t memory_bytes_max = 1ull << 30;
   /// CSV: types are found from all rows and not from the first 20,480, in a pass of its own.
   bool types_from_all_rows = false;
+  /// CSV: columns that are text whatever their cells look like, as they are written. Names that the
+  /// file lacks are of no matter.
+  std::vector<std::string> texts;
 };
 
 /// A pass over the rows of one file, in the file's order. Not thread-safe.

@@ -446,5 +446,27 @@ TEST(Scan, ALineOfOtherLengthIsNamedAndMakesNoTableOfOneColumn) {
   EXPECT_NE(fault_of("").find("is empty"), std::string::npos);
 }
 
+TEST(Csv, AColumnThatIsSaidToBeTextIsReadAsItIsWritten) {
+  TestFolder folder;
+  const auto path = folder.write(
+      "t.csv", "id,n,flag,day\n007,1,True,2024-01-01\n1.00,2,False,2024-01-02\n,3,,\n");
+  ScanOptions options;
+  options.texts = {"id", "flag", "day", "absent"};
+  auto scan = Scan::open(path, options);
+  ASSERT_TRUE(scan.ok()) << scan.error().message;
+  const std::vector<Field>& fields = (*scan)->fields();
+  EXPECT_EQ(fields[0].type, Type::kText);
+  EXPECT_EQ(fields[1].type, Type::kInteger);
+  auto chunk = (*scan)->next();
+  ASSERT_TRUE(chunk.ok()) << chunk.error().message;
+  const Chunk& rows = **chunk;
+  EXPECT_EQ(rows.columns[0].texts[0].view(), "007");
+  EXPECT_EQ(rows.columns[0].texts[1].view(), "1.00");
+  EXPECT_FALSE(rows.columns[0].is_valid(2));
+  EXPECT_EQ(rows.columns[1].integers[2], 3);
+  EXPECT_EQ(rows.columns[2].texts[0].view(), "True");
+  EXPECT_EQ(rows.columns[3].texts[1].view(), "2024-01-02");
+}
+
 }  // namespace
 }  // namespace slipway::table
