@@ -59,10 +59,6 @@ std::string sql_text(std::string_view text) {
   return "'" + replace_all(std::string(text), "'", "''") + "'";
 }
 
-std::string first_line(std::string_view text) {
-  return std::string(text.substr(0, text.find('\n')));
-}
-
 /// The library's objects of one scan, given back in the right order.
 class Handles {
  public:
@@ -225,9 +221,39 @@ std::string selected(const Field& field, const Reading& reading) {
   return name;
 }
 
+/// What DuckDB says of a file in one line: where, and the first line that says why. Without the
+/// line of the file itself, which can be long, and what might help DuckDB's own users.
+std::string reason_of(const std::filesystem::path& path, const std::string& message) {
+  constexpr std::size_t kReasonMax = 300;
+  std::string reason;
+  for (const std::string_view line : split(message, '\n')) {
+    const std::string_view said = trim(line);
+    if (reason.empty()) {
+      reason = said;
+      continue;
+    }
+    if (said.starts_with("Possible")) break;
+    if (said.empty() || said.starts_with("Original Line")) continue;
+    reason += ": " + std::string(said);
+    break;
+  }
+  constexpr std::string_view kDescriptors = "/proc/self/fd/";
+  for (std::size_t at = 0; (at = reason.find(kDescriptors, at)) != std::string::npos;) {
+    const std::size_t end = reason.find_first_not_of("0123456789", at + kDescriptors.size());
+    reason.replace(at, std::min(end, reason.size()) - at, path.filename().string());
+    at += path.filename().string().size();
+  }
+  if (reason.size() > kReasonMax) {
+    std::size_t cut = kReasonMax;
+    while (cut > 0 && (static_cast<unsigned char>(reason[cut]) & 0xC0) == 0x80) --cut;
+    reason = reason.substr(0, cut) + " ...";
+  }
+  return reason;
+}
+
 Error wrong_cell(const std::filesystem::path& path, const char* text) {
   std::string message = text != nullptr ? text : "unknown error";
-  Error error = invalid(path.string() + ": " + first_line(message));
+  Error error = invalid(path.string() + ": " + reason_of(path, message));
   const bool cell = message.find("onver") != std::string::npos || message.find("CSV Error") == 0;
   if (message.find("Out of Memory") != std::string::npos) error.code = Code::kBusy;
   return cell ? with_tag(std::move(error), "cell_type") : error;

@@ -446,6 +446,33 @@ TEST(Scan, ALineOfOtherLengthIsNamedAndMakesNoTableOfOneColumn) {
   EXPECT_NE(fault_of("").find("is empty"), std::string::npos);
 }
 
+TEST(Csv, WhatIsWrongWithAFileIsSaidShortly) {
+  TestFolder folder;
+  auto said = [&](const std::string& content) {
+    auto scan = Scan::open(folder.write("wrong.csv", content));
+    if (!scan.ok()) return scan.error().message;
+    for (;;) {
+      auto chunk = (*scan)->next();
+      if (!chunk.ok()) return chunk.error().message;
+      if (*chunk == nullptr) return std::string();
+    }
+  };
+  std::string late = "a,b\n";
+  for (int i = 0; i < 30'000; ++i) late += "1,2\n";
+  const std::pair<std::string, const char*> wrong[] = {
+      {"a,b\n1,\xFC\n2,\xE9\n", "utf-8"},
+      {std::string("\xFF\xFE") + std::string("a\0,\0b\0\n\0" "1\0,\0\xFC\0\n\0", 16), "utf-8"},
+      {"a,b\n1," + std::string(5'000'000, 'x') + "\n", "Maximum line size"},
+      {late + "1,2,3\n", "Expected Number of Columns: 2 Found: 3"},
+  };
+  for (const auto& [content, why] : wrong) {
+    const std::string message = said(content);
+    EXPECT_NE(message.find(why), std::string::npos) << message;
+    EXPECT_EQ(message.find("/proc"), std::string::npos) << message;
+    EXPECT_LT(message.size(), 600u);
+  }
+}
+
 TEST(Csv, AColumnThatIsSaidToBeTextIsReadAsItIsWritten) {
   TestFolder folder;
   const auto path = folder.write(
