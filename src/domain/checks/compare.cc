@@ -123,7 +123,8 @@ Cells cells_of_values(const TwoSamples& bins, bool coarse) {
   const std::size_t all = values.reference.size() - 2;
   const bool is_joined = cells.reference.size() < values.reference.size();
   cells.words = (is_joined ? std::to_string(cells.reference.size() - 2) + " cells of the " : "") +
-                std::to_string(all) + " values of the reference, between and outside of them, missing";
+                std::to_string(all) +
+                " values of the reference, between and outside of them, missing";
   if (is_joined) cells.chance = {bins, cells};
   cells.reference.insert(cells.reference.end(), gaps.reference.begin(), gaps.reference.end());
   cells.current.insert(cells.current.end(), gaps.current.begin(), gaps.current.end());

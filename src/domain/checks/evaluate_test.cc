@@ -321,7 +321,8 @@ TEST(Drift, OfANewCategoryInAWindowThatIsSmallBesideItsReferenceIsSeen) {
   for (const char* stat : {"js", "tvd", "l_infinity", "hellinger", "chi_square_p"}) {
     const std::string contract = drift_contract("{stat: js}", std::string("{stat: ") + stat + "}");
     const std::string id = std::string("c/drift.") + stat + ".training";
-    for (const std::string& csv : {rows(112, 110, 28, 0), rows(112, 110, 0, 28), rows(0, 30, 270, 0)})
+    for (const std::string& csv :
+         {rows(112, 110, 28, 0), rows(112, 110, 0, 28), rows(0, 30, 270, 0)})
       EXPECT_EQ(against(reference, contract, csv).status(id), Status::kFail) << stat;
     EXPECT_EQ(against(reference, contract, rows(127, 122, 1, 0)).status(id), Status::kPass) << stat;
   }
@@ -450,14 +451,22 @@ TEST(Infinities, AreBeyondEveryBoundNoMultiplesAndNoWholeNumbers) {
 }
 
 TEST(Texts, OfACsvFileAreJudgedAsTheyAreWritten) {
-  const std::string contract = std::string(kHead) + R"(      - {name: id, logicalType: string, unique: true}
+  const std::string contract = std::string(kHead) + R"(      - name: id
+        logicalType: string
+        unique: true
       - name: flag
         logicalType: string
-        quality: [{type: custom, engine: slipway, implementation: {domain: {values: ['True', 'False']}}}]
+        quality:
+          - type: custom
+            engine: slipway
+            implementation: {domain: {values: ['True', 'False']}}
       - name: price
         logicalType: string
         logicalTypeOptions: {minLength: 4}
-        quality: [{type: custom, engine: slipway, implementation: {domain: {values: ['1.00', '2.00']}}}]
+        quality:
+          - type: custom
+            engine: slipway
+            implementation: {domain: {values: ['1.00', '2.00']}}
 )";
   const std::string head = "id,flag,price\n";
   const Judged good = judge(contract, head +
@@ -475,8 +484,9 @@ TEST(Texts, OfACsvFileAreJudgedAsTheyAreWritten) {
 TEST(Texts, WhoseReferenceHasNumbersAreComparedAsNumbers) {
   const Profile reference = reference_of(numbers({{"1", 300}, {"2", 300}}));
   const std::string contract = std::string(kHead) +
-                               "      - name: x\n        logicalType: string\n        quality: [{type: "
-                               "custom, engine: slipway, implementation: {drift: {stat: js}}}]\n";
+                               "      - name: x\n        logicalType: string\n        quality:\n"
+                               "          - {type: custom, engine: slipway, "
+                               "implementation: {drift: {stat: js}}}\n";
   EXPECT_EQ(against(reference, contract, numbers({{"1", 300}, {"2", 300}}))
                 .status("x/drift.js.training"),
             Status::kPass);
@@ -485,8 +495,8 @@ TEST(Texts, WhoseReferenceHasNumbersAreComparedAsNumbers) {
 TEST(Distinct, OfRealsIsExactAndAnEstimateIsJudgedWithItsError) {
   auto contract = [](int n) {
     return std::string(kHead) +
-           "      - name: x\n        logicalType: number\n        quality: [{type: custom, engine: "
-           "slipway, implementation: {distinct: {min: " +
+           "      - name: x\n        logicalType: number\n        quality: [{type: custom, "
+           "engine: slipway, implementation: {distinct: {min: " +
            std::to_string(n) + ", max: " + std::to_string(n) + "}}}]\n";
   };
   std::string csv = "x\n";

@@ -82,8 +82,8 @@ struct TwoSamples {
 
 /// How far `current` lies from `reference`, cell by cell, as drift checks see it.
 struct Cells : TwoSamples {
-  /// What tells chance, where the reference alone says which the cells above are: two samples of one
-  /// distribution would not be alike in them. Empty: the cells above do.
+  /// What tells chance, where the reference alone says which the cells above are: two samples of
+  /// one distribution would not be alike in them. Empty: the cells above do.
   std::vector<TwoSamples> chance;
   std::string words;                       // "10 of 64 bins, outside, missing, NaN, infinite"
   std::vector<std::string> fresh, gone;    // categories that are new, or vanished
