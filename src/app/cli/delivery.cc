@@ -223,10 +223,28 @@ Result<Json> act_at_place(const Arguments& arguments, const ProjectPlace& place,
       [&](const DeliveryWorld& world) { return act_on_deployment(world, name, action, request); });
 }
 
+/// What was asked for, before how things stand: the server acts a moment later.
+int print_asked(const Result<Json>& answer, const Surroundings& surroundings, std::string asked) {
+  return print(answer, surroundings, [&](const Json& deployment) {
+    return asked + "\n" + summary_of(deployment) + "`slipway deployments " +
+           text_at(deployment, "name") + "` says what comes of it\n";
+  });
+}
+
+/// Of an action without a version.
+std::string asked_words(std::string_view action) {
+  if (action == "promote") return "promotion asked for: it goes live once its gates have passed";
+  if (action == "rollback") return "taken back";
+  if (action == "freeze") return "frozen: no step forward until it is lifted";
+  if (action == "unfreeze") return "frozen no more";
+  if (action == "pause") return "the rollout is paused";
+  return "the rollout goes on";
+}
+
 std::function<int(const Arguments&, const Surroundings&)> runs(const char* action) {
   return [action](const Arguments& arguments, const Surroundings& surroundings) {
-    return print(act_at_place(arguments, place_of(arguments, surroundings), action, 0),
-                 surroundings, summary_of);
+    return print_asked(act_at_place(arguments, place_of(arguments, surroundings), action, 0),
+                       surroundings, asked_words(action));
   };
 }
 
@@ -259,7 +277,9 @@ Result<Json> release_at_place(const Arguments& arguments, const ProjectPlace& pl
   request.actor = user_name();
   request.deployment = name;
   TRY(delivery_at(
-      place, "/models/" + http::percent_encode(model) + "/versions/" + std::to_string(version) + "/release",
+      place,
+      "/models/" + http::percent_encode(model) + "/versions/" + std::to_string(version) +
+          "/release",
       wire::encode(request),
       [&](const DeliveryWorld& world) { return release_version(world, model, version, request); }));
   return show_at_place(place, name);
@@ -269,9 +289,13 @@ int run_deploy(const Arguments& arguments, const Surroundings& surroundings) {
   const ProjectPlace place = place_of(arguments, surroundings);
   const auto wish = wish_of(arguments);
   if (!wish.ok()) return report(wish.error(), surroundings);
+  const std::string version = "version " + std::to_string(wish->second);
   if (wish->first == "release")
-    return print(release_at_place(arguments, place, wish->second), surroundings, details_of);
-  return print(act_at_place(arguments, place, wish->first, wish->second), surroundings, summary_of);
+    return print_asked(release_at_place(arguments, place, wish->second), surroundings,
+                       version + " is out of quarantine: it may be deployed again");
+  return print_asked(act_at_place(arguments, place, wish->first, wish->second), surroundings,
+                     wish->first == "deploy" ? version + " asked for: its gates come first"
+                                             : asked_words(wish->first));
 }
 
 // --- gates ---------------------------------------------------------------------------------------
@@ -338,8 +362,8 @@ Result<Json> decide_on(const std::string& what, const Arguments& arguments,
   const std::string model = TRY(model_of(arguments, place));
   const auto act = what == "approve" ? approve_version : disapprove_version;
   return delivery_at(place,
-                     "/models/" + http::percent_encode(model) + "/versions/" + std::to_string(version) +
-                         "/" + what,
+                     "/models/" + http::percent_encode(model) + "/versions/" +
+                         std::to_string(version) + "/" + what,
                      wire::encode(request), [&](const DeliveryWorld& world) {
                        return act(world, model, version, request);
                      });
@@ -359,8 +383,9 @@ Result<Json> waive(const Arguments& arguments, const ProjectPlace& place) {
                  "', expected a span such as 90s, 2m, 6h, 7d or 2w");
   if (arguments.on("version")) request.version = TRY(version_in(flag(arguments, "version")));
   const std::string model = TRY(model_of(arguments, place));
-  return delivery_at(place, "/models/" + http::percent_encode(model) + "/waivers", wire::encode(request),
-                     [&](const DeliveryWorld& world) { return waive_gate(world, model, request); });
+  return delivery_at(
+      place, "/models/" + http::percent_encode(model) + "/waivers", wire::encode(request),
+      [&](const DeliveryWorld& world) { return waive_gate(world, model, request); });
 }
 
 Result<Json> revoke(const Arguments& arguments, const ProjectPlace& place) {

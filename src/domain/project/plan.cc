@@ -168,18 +168,32 @@ void plan_rollout(const Rollout& rollout, Plan& plan) {
   plan.rollouts.push_back(std::move(result));
 }
 
+/// What the log has lost when a window is judged.
+void judge_retention(const DeploymentSpec& deployment, const MonitorSpec& monitor, Plan& plan) {
+  const Span retention = deployment.log.retention;
+  if (retention.count() == 0 || retention >= monitor.window) return;
+  plan.warnings.push_back(
+      at(monitor.at, "a window of the monitor " + monitor.name + " of " + deployment.name + " is " +
+                         to_text(monitor.window) + ", and the log keeps answers for " +
+                         to_text(retention) + " (log.retention): it would see the end of it only"));
+}
+
 void judge_windows(const DeploymentSpec& deployment, const std::optional<Rate>& traffic,
                    Plan& plan) {
-  if (!traffic) return;
+  const double sample = deployment.log.sample;
   for (const MonitorSpec& monitor : deployment.monitors) {
     if (monitor.window.count() == 0) continue;
-    std::int64_t rows = whole(per(*traffic, monitor.window));
+    judge_retention(deployment, monitor, plan);
+    if (!traffic) continue;
+    const std::int64_t rows = whole(sample * per(*traffic, monitor.window));
     if (rows >= monitor.min_rows) continue;
     plan.warnings.push_back(at(
         monitor.at, "a window of the monitor " + monitor.name + " of " + deployment.name +
                         " is expected to hold " + std::to_string(rows) + " rows (" +
-                        to_text(*traffic) + " for " + to_text(monitor.window) + "), and it needs " +
-                        std::to_string(monitor.min_rows) + ": it would stay undecided"));
+                        to_text(*traffic) + " for " + to_text(monitor.window) +
+                        (sample < 1 ? ", of which the log keeps " + python_repr(100 * sample) + " %" : "") +
+                        "), and it needs " + std::to_string(monitor.min_rows) +
+                        ": it would stay undecided"));
   }
 }
 

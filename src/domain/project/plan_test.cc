@@ -253,6 +253,17 @@ TEST(Plan, TakesTheMeasuredRateBeforeTheDeclaredOne) {
             "rows (4/d for 7d), and it needs 100: it would stay undecided");
 }
 
+TEST(Plan, WarnsOfWindowsThatTheLogDoesNotKeep) {
+  const Plan result = first_plan(
+      sketch_with("    monitors:\n", "    log: {sample: 0.5, retention: 8d}\n    monitors:\n"));
+  EXPECT_EQ(join(result.warnings, "\n"),
+            "slipway.yaml:38:7: a window of the monitor drift of bikes is 2w, and the log keeps "
+            "answers for 8d (log.retention): it would see the end of it only\n"
+            "slipway.yaml:39:7: a window of the monitor quality of bikes is expected to hold 84 "
+            "rows (24/d for 7d, of which the log keeps 50.0 %), and it needs 100: it would stay "
+            "undecided");
+}
+
 TEST(Plan, OfAnUnknownRateSaysSoAndRefusesNothing) {
   Plan result = first_plan(
       sketch_with("    traffic: 24/d                              # until a week has been "

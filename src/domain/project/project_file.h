@@ -157,7 +157,7 @@ struct MonitorSpec {
 
 enum class ColumnPolicy { kKeep, kDrop, kHash };
 struct LogPolicy {
-  double sample = 1;  // share of the answers whose rows are kept; profiles see all
+  double sample = 1;  // share of the answers whose rows are kept, and windows see
   Span retention{0};  // 0: for ever
   std::vector<std::pair<std::string, ColumnPolicy>> columns;
 };
