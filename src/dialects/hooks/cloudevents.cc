@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "base/base64.h"
 #include "base/text.h"
 #include "graph/kinds.h"
 #include "io/wire/codec.h"
@@ -80,7 +81,26 @@ Result<Occasion> occasion_of(Event event, UnixMs now_ms) {
   return occasion;
 }
 
+/// Bytes of that media type as a parameter may hold them: what no text is, is not kept.
+Result<Json> data_of(std::string_view bytes, std::string_view media_type) {
+  if (bytes.empty()) return Json();
+  if (is_json(media_type)) return wire::parse(bytes, kLimits);
+  if (!is_valid_utf8(bytes)) return Json();
+  return Json(std::string(bytes));
+}
+
 // --- structured ---
+
+/// The specification: without a datacontenttype it is JSON.
+Result<Json> data_in_base64(const Json& event, const Json& data) {
+  const Json* type = event.find("datacontenttype");
+  const bool has_type = type != nullptr && type->is_string();
+  std::optional<std::string> bytes;
+  if (data.is_string()) bytes = base64_decode(data.as_string());
+  if (!bytes) return invalid("data_base64 must be a text in base64");
+  Result<Json> read = data_of(*bytes, has_type ? type->as_string() : "application/json");
+  return read.ok() ? std::move(read) : with_context("data_base64", read.error());
+}
 
 Result<Occasion> from_json(const Json& json, UnixMs now_ms) {
   if (!json.is_object()) return invalid("a CloudEvent is a JSON object");
@@ -99,9 +119,11 @@ Result<Occasion> from_json(const Json& json, UnixMs now_ms) {
     *target = value->as_string();
   }
   const Json* data = json.find("data");
-  if (data != nullptr && json.find("data_base64") != nullptr)
+  const Json* base64 = json.find("data_base64");
+  if (data != nullptr && base64 != nullptr)
     return invalid("a CloudEvent has data or data_base64, not both");
   if (data != nullptr) event.data = *data;
+  if (base64 != nullptr) event.data = TRY(data_in_base64(json, *base64));
   return occasion_of(std::move(event), now_ms);
 }
 
@@ -120,15 +142,6 @@ Result<std::vector<Occasion>> read_batch(std::string_view body, UnixMs now_ms) {
 }
 
 // --- binary ---
-
-Result<Json> binary_data(const http::Request& request) {
-  if (request.body.empty()) return Json();
-  const std::string_view type = request.headers.get("Content-Type");
-  if (is_json(type)) return wire::parse(request.body, kLimits);
-  // Bytes that no parameter could hold are not kept.
-  if (!is_valid_utf8(request.body)) return Json();
-  return Json(request.body);
-}
 
 Result<std::vector<Occasion>> read_binary(const http::Request& request, UnixMs now_ms) {
   if (request.headers.has("ce-datacontenttype")) {
@@ -154,7 +167,7 @@ Result<std::vector<Occasion>> read_binary(const http::Request& request, UnixMs n
     if (!value.ok()) return with_context(name, value.error());
     *target = std::move(*value);
   }
-  event.data = TRY(binary_data(request));
+  event.data = TRY(data_of(request.body, request.headers.get("Content-Type")));
   std::vector<Occasion> all;
   all.push_back(TRY(occasion_of(std::move(event), now_ms)));
   return all;

@@ -47,6 +47,24 @@ TEST(CloudEvents, Structured) {
   EXPECT_EQ(event.data.find("rows")->as_int64(), 3);
 }
 
+TEST(CloudEvents, DataMayBeInBase64) {
+  const auto data_of = [](const std::string& members) {
+    const std::string begin = R"({"specversion":"1.0","id":"1","source":"/s","type":"t",)";
+    auto events =
+        read_cloudevents(post("application/cloudevents+json", begin + members + "}"), kNow);
+    return events.ok() ? wire::dump(events->at(0).data) : events.error().message;
+  };
+  EXPECT_EQ(data_of(R"("data_base64":"eyJwIjozfQ==")"), R"({"p":3})");
+  EXPECT_EQ(data_of(R"("datacontenttype":"application/json","data_base64":"eyJwIjozfQ==")"),
+            R"({"p":3})");
+  EXPECT_EQ(data_of(R"("datacontenttype":"text/plain","data_base64":"eyJwIjozfQ==")"),
+            R"({"value":"{\"p\":3}"})");
+  EXPECT_EQ(data_of(R"("datacontenttype":"image/png","data_base64":"//8=")"), "{}");
+  EXPECT_EQ(data_of(R"("data_base64":"eyJ")"), "data_base64 must be a text in base64");
+  EXPECT_EQ(data_of(R"("data_base64":7)"), "data_base64 must be a text in base64");
+  EXPECT_EQ(data_of(R"("data_base64":"eyJw")").substr(0, 13), "data_base64: ");
+}
+
 TEST(CloudEvents, Binary) {
   auto read = read_cloudevents(binary(), kNow);
   ASSERT_TRUE(read.ok()) << read.error().message;

@@ -187,11 +187,12 @@ void judge_windows(const DeploymentSpec& deployment, const std::optional<Rate>& 
     if (!traffic) continue;
     const std::int64_t rows = whole(sample * per(*traffic, monitor.window));
     if (rows >= monitor.min_rows) continue;
+    const std::string kept =
+        sample < 1 ? ", of which the log keeps " + python_repr(100 * sample) + " %" : "";
     plan.warnings.push_back(at(
         monitor.at, "a window of the monitor " + monitor.name + " of " + deployment.name +
                         " is expected to hold " + std::to_string(rows) + " rows (" +
-                        to_text(*traffic) + " for " + to_text(monitor.window) +
-                        (sample < 1 ? ", of which the log keeps " + python_repr(100 * sample) + " %" : "") +
+                        to_text(*traffic) + " for " + to_text(monitor.window) + kept +
                         "), and it needs " + std::to_string(monitor.min_rows) +
                         ": it would stay undecided"));
   }
