@@ -309,6 +309,12 @@ class Deciding {
     Decision decision = is_due ? decide_now(trigger_, state, active, now_ms_)
                                : decide(trigger_, state, active, now_ms_);
     if (decision.act == Act::kFire) return firing(std::move(state), occasion, event);
+    // One that could start nothing takes nobody's place.
+    const bool would_wait = decision.act == Act::kWait || decision.act == Act::kBuffer;
+    const auto inputs = would_wait && !is_due ? inputs_of(trigger_, occasion)
+                                              : std::vector<ParamInput>();
+    if (!inputs.ok())
+      return told({Act::kDrop, 0, "mapping", inputs.error().message}, occasion, event);
     return held(std::move(state), std::move(decision), occasion, event);
   }
 
@@ -356,6 +362,10 @@ class Deciding {
       state.waiting = TriggerState::Waiting{event, since, decision.until_ms, decision.rule};
     if (decision.act == Act::kBuffer) state.buffered = event;
     put_state(state, row_);
+    return told(std::move(decision), occasion, event);
+  }
+
+  Result<Decided> told(Decision decision, const Occasion& occasion, std::int64_t event) {
     Json data;
     data.set("event", about(occasion));
     if (decision.act == Act::kWait) data.set("until_ms", decision.until_ms);

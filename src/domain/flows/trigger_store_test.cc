@@ -245,6 +245,31 @@ TEST_P(TriggerStore, OneIsBufferedWhileARunGoesOn) {
   EXPECT_TRUE(open().empty());
 }
 
+TEST_P(TriggerStore, OneThatCouldStartNothingTakesNoPlaceOfOneThatWaits) {
+  trigger().params = {{"note", "${event.data.note}", {}}};
+  const auto noted = [](int i) {
+    Occasion one = message(i);
+    one.data.set("note", "n" + std::to_string(i));
+    return one;
+  };
+  trigger().debounce = Span(kHour);
+  tell(noted(1));
+  tell(message(2));
+  EXPECT_EQ(decided()[0].rule, "mapping");
+  now_ += kHour;
+  EXPECT_EQ(due().size(), 1u);
+  ASSERT_EQ(open().size(), 1u);
+  EXPECT_EQ(open()[0].plan.params[0].value, "n1");
+  trigger().debounce = Span(0);
+  trigger().overlap = "buffer_one";
+  tell(noted(3));
+  tell(message(4));
+  end_run();
+  EXPECT_EQ(due().size(), 1u);
+  ASSERT_EQ(open().size(), 1u);
+  EXPECT_EQ(open()[0].plan.params[0].value, "n3");
+}
+
 TEST_P(TriggerStore, AnIncidentThatIsNotResolvedFiresAgainAfterTheCooldown) {
   trigger().source = project::IncidentSource{};
   trigger().cooldown = Span(21 * kDay);
