@@ -233,13 +233,26 @@ class Deployed {
     const std::vector<std::string_view> names(frame.names.begin(), frame.names.end());
     const bool asks =
         lookup && frame.named && serving::asks_for_features(lookup->plan().view(), version, names);
-    if (!asks) return fit(frame, version);
+    if (!asks && !lookup) return fit(frame, version);
+    if (!asks) return with_keys(fit(frame, version), lookup->plan().view());
     TRY(check_rows(frame, version));
     const UnixMs at_ms = facts_.event_time_ms != 0 ? facts_.event_time_ms : deployments_.now_ms();
     serving::Enriched enriched =
         TRY(serving::enrich(*lookup, version, sent_columns(frame), frame.rows, at_ms));
     facts_.looked_up = std::move(enriched.looked_up);
     return std::move(enriched.cells);
+  }
+
+  /// Of rows that do not fit: the caller may have misspelt the keys that features are looked up by.
+  Result<std::vector<float>> with_keys(Result<std::vector<float>> cells,
+                                       const features::View& view) const {
+    if (cells.ok() || view.entity.empty()) return cells;
+    std::vector<std::string> keys;
+    for (const features::Input& key : view.entity) keys.push_back(key.name);
+    Error error = cells.error();
+    error.message += " (deployment " + deployment_->route.deployment + " looks up the features of " +
+                     view.name + " for rows that have " + join(keys, ", ") + ")";
+    return error;
   }
 
   /// What the stable version can read and a candidate on trial can't is the candidate's error.
