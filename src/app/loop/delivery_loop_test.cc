@@ -16,6 +16,7 @@
 #include "domain/serving/serving_testing.h"
 #include "graph/kinds.h"
 #include "io/db/db_testing.h"
+#include "io/db/power_loss_testing.h"
 
 // The parts of the loop that deliver a version, on a real catalogue, real files and real models.
 namespace slipway::app {
@@ -70,9 +71,11 @@ std::string golden_of(float low, float high) {
 /// Everything that a server has of delivery, on a folder that outlives it.
 class Server {
  public:
-  Server(const std::filesystem::path& folder, FakeClock& clock)
+  /// `vfs`: of the catalogue's disk; "" for the real one.
+  Server(const std::filesystem::path& folder, FakeClock& clock, const std::string& vfs = "")
       : clock_(clock),
-        pool_(std::move(*db::Pool::open(catalogue_uri(folder), all_migrations(), metrics_))),
+        pool_(std::move(*db::Pool::open(catalogue_uri(folder), all_migrations(), metrics_,
+                                        {.sqlite_vfs = vfs}))),
         blobs_(std::move(*blob::open_folder(folder / "artifacts"))),
         registry_(*pool_, clock, {}, holds_of_deployments),
         tracking_(std::move(
@@ -109,6 +112,12 @@ class Server {
     return did.ok() && *did;
   }
   std::size_t parts() const { return parts_.size(); }
+  /// One turn of the rollouts, whatever comes of it.
+  bool can_turn() {
+    const bool ok = rollouts_->turn(clock_.now_ms()).ok();
+    while (rollouts_->is_pending()) std::ignore = rollouts_->turn(clock_.now_ms()).ok();
+    return ok;
+  }
   /// As the API does: then one turn of the rollouts, and no more.
   void act(const std::string& action) {
     auto done = act_on_deployment(world(), "live", action, {"ann", "sure"});
@@ -351,6 +360,29 @@ TEST_F(DeliveryLoopTest, ACandidateThatFailsIsRolledBackAndStaysAway) {
   EXPECT_EQ(server_->rollouts().size(), 2u);
   EXPECT_EQ(server_->events().back(), "rollout.refused");
   EXPECT_EQ(server_->ask(15), 1);
+}
+
+TEST_F(DeliveryLoopTest, ACandidateThatFailsAnswersNobodyAlsoWhileTheDiskIsFull) {
+  db::PowerLossDisk disk;
+  server_ = std::make_unique<Server>(folder_.path() / "", clock_, disk.vfs_name());
+  server_->make_model();
+  serve_first("integrity");
+  add("1", "NaN", /*golden=*/false);
+  server_->settle();
+  server_->ask_often(30, 5);
+  server_->settle();
+  ASSERT_EQ(server_->newest().phase, Phase::kCanarying);
+  disk.fail_at(1, db::PowerLossDisk::Fault::kDiskFull, /*until_healed=*/true);
+  server_->ask_often(200, 15);
+  EXPECT_FALSE(server_->can_turn());
+  std::ignore = server_->can_turn();  // the route without it is in place
+  for (int i = 0; i < 100; ++i)
+    ASSERT_EQ(server_->ask(5, "key" + std::to_string(i)), 1) << "nobody gets the candidate";
+  EXPECT_EQ(server_->newest().phase, Phase::kCanarying) << "nothing was written down";
+  disk.heal();
+  server_->settle();
+  EXPECT_EQ(server_->newest().phase, Phase::kRolledBack) << server_->newest().reason;
+  server_.reset();
 }
 
 TEST_F(DeliveryLoopTest, AMovedAliasAsksAndDoesNotSwap) {

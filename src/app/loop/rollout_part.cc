@@ -116,13 +116,19 @@ Result<bool> RolloutPart::turn(UnixMs now) {
   // What a person asked for holds before anything else waits for the disk.
   did |= TRY(do_asked(now));
   did |= TRY(put_routes(now));
-  // Counting is no work of its own: who answers requests all the time would never rest.
-  TRY(save_counts(now));
-  if (TRY(decide_all(now))) {
+  Result<bool> decided = count_and_decide(now);
+  if (!decided.ok()) hold_back_harmful(now);
+  if (TRY(std::move(decided))) {
     TRY(put_routes(now));
     did = true;
   }
   return did;
+}
+
+Result<bool> RolloutPart::count_and_decide(UnixMs now) {
+  // Counting is no work of its own: who answers requests all the time would never rest.
+  TRY(save_counts(now));
+  return decide_all(now);
 }
 
 Result<bool> RolloutPart::stand_by(UnixMs now, const std::string& why) {
@@ -328,6 +334,43 @@ Result<bool> RolloutPart::decide_all(UnixMs now) {
     did |= is_stale || done->changed;
   }
   return did;
+}
+
+// --- while nothing can be made durable -----------------------------------------------------------
+
+Result<std::vector<RolloutPart::Wanted>> RolloutPart::harmful_routes(db::Tx& tx, UnixMs now) {
+  std::vector<Wanted> harmful;
+  const Counts fresh = fresh_counts();
+  for (const auto& [name, wanted] : TRY(wanted_routes(tx))) {
+    const std::string& id = wanted.route.rollout;
+    if (wanted.route.candidate == 0 || id.empty()) continue;
+    delivery::Observed observed;
+    observed.now_ms = now;
+    delivery::Decidable found = TRY(delivery::load_snapshot(tx, id, observed));
+    std::vector<delivery::StepCounts>& counts = found.snapshot.counts;
+    for (const auto& [key, counted] : fresh) {
+      const auto step = static_cast<std::size_t>(key.second);
+      if (key.first == id && step < counts.size()) counts[step] = counted;
+    }
+    const Action action = delivery::next_action(found.snapshot);
+    if (action.kind == Action::Kind::kRollBack && action.quarantine) harmful.push_back(wanted);
+  }
+  return harmful;
+}
+
+/// A candidate that is to go back, as far as can be seen, answers nobody until that can be written
+/// down. What is held back comes again, and is held back again, with each new try of its route.
+void RolloutPart::hold_back_harmful(UnixMs now) {
+  const auto harmful = pool_.read([&](db::Tx& tx) { return harmful_routes(tx, now); });
+  if (!harmful.ok()) return;
+  for (const Wanted& wanted : *harmful) {
+    const std::string& name = wanted.route.deployment;
+    const serving::Deployment held = deployments_.find(name);
+    if (asked_.contains(name) || !held || !held->candidate) continue;
+    log_error("a candidate does harm, and that can't be written down: it answers nobody meanwhile",
+              {{"deployment", name}, {"version", std::to_string(wanted.route.candidate)}});
+    ask(wanted, /*without_candidate=*/true);
+  }
 }
 
 // --- routes --------------------------------------------------------------------------------------

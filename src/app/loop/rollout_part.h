@@ -101,6 +101,9 @@ class RolloutPart final : public Part {
                                          const delivery::Deployment& deployment,
                                          UnixMs now) const;
   Result<std::vector<Decision>> decide_open(db::Tx& tx, UnixMs now);
+  Result<bool> count_and_decide(UnixMs now);
+  Result<std::vector<Wanted>> harmful_routes(db::Tx& tx, UnixMs now);
+  void hold_back_harmful(UnixMs now);
   bool goes_on_answering(const std::string& deployment) const;
   void forget_all_but(const std::set<std::string>& rollouts, const std::set<VersionKey>& versions);
   Result<Done> carry_out(db::Tx& tx, const Decision& decision, UnixMs now) const;
