@@ -454,12 +454,13 @@ TEST_F(DeliveryLoopTest, AVersionThatNoEngineLoadsIsStoppedAndNoWaiverIsAdvised)
   server_->apply(project_with("integrity, parity"));
   add("1", "2", /*golden=*/false);
   std::ofstream(folder_of(1) / "MLmodel")
-      << "flavors:\n  sklearn: {pickled_model: model.pkl}\n  python_function: {loader_module: x}\n";
+      << "flavors:\n  sklearn: {pickled_model: model.pkl}\n"
+         "  python_function: {loader_module: x}\n";
   server_->settle();
   EXPECT_EQ(server_->newest().phase, Phase::kStopped);
   EXPECT_EQ(server_->newest().reason,
-            "parity: no deployment can answer with it: not servable yet: flavour sklearn (models of "
-            "XGBoost are served)");
+            "parity: no deployment can answer with it: not servable yet: flavour sklearn (models "
+            "of XGBoost are served)");
 }
 
 TEST_F(DeliveryLoopTest, AFileThatWasChangedIsSeen) {

@@ -250,8 +250,9 @@ class Deployed {
     std::vector<std::string> keys;
     for (const features::Input& key : view.entity) keys.push_back(key.name);
     Error error = cells.error();
-    error.message += " (deployment " + deployment_->route.deployment + " looks up the features of " +
-                     view.name + " for rows that have " + join(keys, ", ") + ")";
+    error.message += " (deployment " + deployment_->route.deployment +
+                     " looks up the features of " + view.name + " for rows that have " +
+                     join(keys, ", ") + ")";
     return error;
   }
 
