@@ -477,12 +477,28 @@ def test_a_template_that_nobody_knows_is_refused(project):
     assert done.returncode == 3 and "did you mean ${event.time}" in done.stderr, done
 
 
-def test_a_run_of_a_commit_that_is_not_there_fails_at_once(project):
+def test_a_run_of_a_commit_that_is_not_there_is_refused_at_once(project):
     project.apply("  {}\n")
     with Server(project):
-        project.slipway("run", "twice", "--commit", "0" * 40)
+        project.slipway("run", "twice", "--commit", "0" * 40, code=3)
+        assert project.runs() == []
+
+
+def test_a_run_of_a_commit_that_was_removed_meanwhile_fails(project):
+    project.apply("  {}\n")
+    project.git("checkout", "-q", "-b", "side")
+    removed = project.commit("soon gone")
+    project.git("checkout", "-q", "-")
+    with Server(project, SLIPWAY_FAILPOINT="run.attempt_begun") as server:
+        with contextlib.suppress(AssertionError):  # it may die before it has answered
+            project.slipway("run", "twice", "--commit", removed)
+        server.died()
+    project.git("branch", "-q", "-D", "side")
+    project.git("reflog", "expire", "--expire=now", "--all")
+    project.git("gc", "-q", "--prune=now")
+    with Server(project):
         run, = ended(project, 1)
-        assert run["state"] == "failed" and run["attempts"] == 1 and "no commit" in run["reason"], run
+        assert run["state"] == "failed" and "no commit" in run["reason"], run
 
 
 # --- whatever dies ---
