@@ -283,10 +283,10 @@ TEST(Circle, MayBeWokenWhilePartsAreAdded) {
   std::atomic<int> turns = 0;
   std::atomic<bool> is_over = false;
   std::thread other([&] {
-    while (!is_over) {
+    do {  // once at least, however late it comes to a core
       circle.wake();
       circle.wake_first("test");
-    }
+    } while (!is_over);
   });
   for (int i = 0; i < kParts; ++i) {
     circle.add(std::make_unique<TestPart>([&](UnixMs) -> Result<bool> {
