@@ -272,12 +272,17 @@ Result<> deploy(db::Tx& tx, const DeliveryWorld& world, const std::string& name,
   return {};
 }
 
+/// Whether a rollback ends that rollout, and leaves the version that serves.
+bool has_candidate(const std::optional<delivery::Rollout>& active) {
+  return active && active->phase != delivery::Phase::kPromoting;
+}
+
 /// The candidate under way goes; without one the version before the present one comes back.
 Result<bool> roll_back(db::Tx& tx, const DeliveryWorld& world, const std::string& name,
                        const DeliveryRequest& request, UnixMs now) {
   const auto active = TRY(delivery::active_rollout(tx, name));
   const std::string actor = actor_of(request);
-  if (active && active->phase != delivery::Phase::kPromoting) {
+  if (has_candidate(active)) {
     TRY(delivery::ask_rollback(tx, name, actor, request.reason, now));
     return false;
   }
@@ -346,9 +351,7 @@ Result<> record_candidate(const DeliveryWorld& world, const std::string& name,
 
 /// The version that a rollback would bring back; 0 for none.
 Result<std::int64_t> version_to_restore(db::Tx& tx, const delivery::Deployment& d) {
-  const auto active = TRY(delivery::active_rollout(tx, d.name));
-  const bool is_tried = active && active->phase != delivery::Phase::kPromoting;
-  return is_tried ? 0 : d.previous;
+  return has_candidate(TRY(delivery::active_rollout(tx, d.name))) ? 0 : d.previous;
 }
 
 /// Nobody is answered by a version whose files are lost, and the present one, once taken back, is

@@ -98,11 +98,11 @@ Result<project::ModelsKnown> models_known(db::Tx& tx, const project::ProjectFile
 /// What the deployments of these serve now.
 Result<> add_served(db::Tx& tx, const project::ProjectFile& file, project::ServedKnown& served) {
   for (const project::DeploymentSpec& spec : file.deployments) {
-    const auto deployment = TRY(delivery::find_deployment(tx, spec.name));
-    const auto rollout = TRY(delivery::active_rollout(tx, spec.name));
     const auto [known, is_new] = served.try_emplace(spec.name);
     if (!is_new) continue;
     project::Served& one = known->second;
+    const auto deployment = TRY(delivery::find_deployment(tx, spec.name));
+    const auto rollout = TRY(delivery::active_rollout(tx, spec.name));
     if (deployment) one.stable = deployment->stable;
     if (deployment) one.model = deployment->model;
     if (rollout) one.candidate = rollout->version;

@@ -293,6 +293,23 @@ class DeliveryLoopTest : public testing::Test {
     server_->settle();
     ASSERT_EQ(server_->newest().phase, Phase::kLive) << server_->newest().reason;
   }
+  /// Version 1 is live; version 2, which fails above 10, is in canary.
+  void try_one_that_fails() {
+    serve_first("integrity");
+    add("1", "NaN", /*golden=*/false);
+    server_->settle();
+    server_->ask_often(30, 5);
+    server_->settle();
+    ASSERT_EQ(server_->newest().phase, Phase::kCanarying);
+  }
+  /// Version 1 was live; version 2 is now, by hand.
+  void promote_second() {
+    serve_first();
+    add("3", "4");
+    server_->settle();
+    ASSERT_TRUE(act_on_deployment(server_->world(), "live", "promote", {"ann", "", 0}).ok());
+    server_->settle();
+  }
 
   FakeClock clock_{kStart};
   db::TemporaryFolder folder_;
@@ -342,12 +359,7 @@ TEST_F(DeliveryLoopTest, ACandidateGoesThroughShadowAndCanaryByRequests) {
 }
 
 TEST_F(DeliveryLoopTest, ACandidateThatFailsIsRolledBackAndStaysAway) {
-  serve_first("integrity");
-  add("1", "NaN", /*golden=*/false);
-  server_->settle();
-  server_->ask_often(30, 5);
-  server_->settle();
-  ASSERT_EQ(server_->newest().phase, Phase::kCanarying);
+  try_one_that_fails();
   server_->set_alias(2);
   server_->settle();
   server_->ask_often(200, 15);
@@ -366,12 +378,7 @@ TEST_F(DeliveryLoopTest, ACandidateThatFailsAnswersNobodyAlsoWhileTheDiskIsFull)
   db::PowerLossDisk disk;
   server_ = std::make_unique<Server>(folder_.path() / "", clock_, disk.vfs_name());
   server_->make_model();
-  serve_first("integrity");
-  add("1", "NaN", /*golden=*/false);
-  server_->settle();
-  server_->ask_often(30, 5);
-  server_->settle();
-  ASSERT_EQ(server_->newest().phase, Phase::kCanarying);
+  try_one_that_fails();
   disk.fail_at(1, db::PowerLossDisk::Fault::kDiskFull, /*until_healed=*/true);
   server_->ask_often(200, 15);
   EXPECT_FALSE(server_->can_turn());
@@ -484,11 +491,7 @@ TEST_F(DeliveryLoopTest, AnotherAnswerThanWhereItWasTrainedIsSeen) {
 }
 
 TEST_F(DeliveryLoopTest, AVersionWhoseFilesAreLostIsNotGoneBackTo) {
-  serve_first();
-  add("3", "4");
-  server_->settle();
-  ASSERT_TRUE(act_on_deployment(server_->world(), "live", "promote", {"ann", "", 0}).ok());
-  server_->settle();
+  promote_second();
   ASSERT_EQ(server_->deployment().stable, 2);
   std::filesystem::remove(folder_of(1) / "MLmodel");
   restart();
@@ -503,11 +506,7 @@ TEST_F(DeliveryLoopTest, AVersionWhoseFilesAreLostIsNotGoneBackTo) {
 }
 
 TEST_F(DeliveryLoopTest, AVersionWhoseFilesAreLostAfterItWasGoneBackToLeavesNobodyToAnswer) {
-  serve_first();
-  add("3", "4");
-  server_->settle();
-  ASSERT_TRUE(act_on_deployment(server_->world(), "live", "promote", {"ann", "", 0}).ok());
-  server_->settle();
+  promote_second();
   restart();  // the first version is not in memory any more
   server_->settle();
   ASSERT_TRUE(act_on_deployment(server_->world(), "live", "rollback", {"ann", "", 0}).ok());
@@ -788,12 +787,7 @@ TEST_F(DeliveryLoopTest, WhatAPersonAsksForHoldsAfterOneTurn) {
 }
 
 TEST_F(DeliveryLoopTest, HarmThatWasCountedUntilThenStandsAgainstAPersonsPromotion) {
-  serve_first("integrity");
-  add("1", "NaN", /*golden=*/false);
-  server_->settle();
-  server_->ask_often(30, 5);
-  server_->settle();
-  ASSERT_EQ(server_->newest().phase, Phase::kCanarying);
+  try_one_that_fails();
   server_->ask_often(200, 15);  // nobody has looked at these counts yet
   server_->act("promote");
   EXPECT_EQ(server_->newest().phase, Phase::kRolledBack) << server_->newest().reason;
