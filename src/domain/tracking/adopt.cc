@@ -106,7 +106,8 @@ Result<Adoption> adopt_run(db::Tx& tx, const AdoptedRun& adopted, UnixMs now_ms)
 
 Result<> adopt_points(db::Tx& tx, const std::string& run_id, std::span<const Addition> additions) {
   const RunKey run = TRY(find_run(tx, run_id));
-  TRY(put_metrics(tx, run.key, additions));
+  const Logged logged = TRY(put_metrics(tx, run.key, additions));
+  TRY(put_heads(tx, logged.heads));
   return note_run(tx, run.key);
 }
 

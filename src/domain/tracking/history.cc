@@ -138,6 +138,11 @@ Result<> collect_batches(db::Tx& tx, const SeriesId& series, Collecting& collect
       std::vector<db::Value>{db::Value(series.run), db::Value(moved ? move->last_batch : 0)}, add);
 }
 
+Chunk without_data(Chunk chunk) {
+  chunk.data = {};
+  return chunk;
+}
+
 struct ChunkHeads {
   std::int64_t chunk = 0, points = 0, first_step = 0, last_step = 0;
   db::Blob data;
@@ -151,8 +156,9 @@ Result<std::vector<Point>> read_chunk(db::Tx& tx, std::int64_t series, std::int6
   return decode_chunk(data->bytes);
 }
 
-/// Of chunks that were written before there were heads they are made now.
-Result<std::vector<ChunkHeads>> read_heads(db::Tx& tx, std::int64_t series) {
+/// Those that are missing are made now, and added to `made` too.
+Result<std::vector<ChunkHeads>> read_heads(db::Tx& tx, std::int64_t series,
+                                           std::vector<NewHeads>& made) {
   std::vector<ChunkHeads> heads = TRY(tx.all<ChunkHeads>(
       "select chunk, points, first_step, last_step, data from metric_heads where series = ? "
       "order by chunk",
@@ -160,13 +166,14 @@ Result<std::vector<ChunkHeads>> read_heads(db::Tx& tx, std::int64_t series) {
   const auto chunks =
       TRY(tx.one<std::int64_t>("select count(*) from metric_chunks where series = ?", series));
   if (chunks.value_or(0) == static_cast<std::int64_t>(heads.size())) return heads;
-  for (std::int64_t chunk : TRY(tx.all<std::int64_t>(
+  for (std::int64_t number : TRY(tx.all<std::int64_t>(
            "select c.chunk from metric_chunks c where c.series = ? and not exists (select 1 from "
            "metric_heads h where h.series = c.series and h.chunk = c.chunk)",
            series))) {
-    for (Chunk& made : to_chunks(TRY(read_chunk(tx, series, chunk)))) {
-      heads.push_back({chunk, made.points, made.first_step, made.last_step,
-                       db::Blob{std::move(made.heads)}});
+    for (Chunk& chunk : to_chunks(TRY(read_chunk(tx, series, number)))) {
+      heads.push_back({number, chunk.points, chunk.first_step, chunk.last_step,
+                       db::Blob{chunk.heads}});
+      made.push_back({series, number, without_data(std::move(chunk))});
     }
   }
   return heads;
@@ -176,8 +183,8 @@ Result<std::vector<ChunkHeads>> read_heads(db::Tx& tx, std::int64_t series) {
 constexpr std::int64_t kExactMax = 1 << 17;
 
 Result<> collect_chart(db::Tx& tx, std::int64_t series, const std::optional<StepRange>& steps,
-                       Chart& chart) {
-  const std::vector<ChunkHeads> chunks = TRY(read_heads(tx, series));
+                       Chart& chart, std::vector<NewHeads>& made) {
+  const std::vector<ChunkHeads> chunks = TRY(read_heads(tx, series, made));
   const auto within = [&](const ChunkHeads& c) {
     return !steps || (c.last_step >= steps->first && c.first_step <= steps->last);
   };
@@ -211,15 +218,19 @@ Result<> collect_chunks(db::Tx& tx, std::int64_t series, const std::optional<Poi
   return {};
 }
 
-Result<> put_chunk(db::Tx& tx, std::int64_t series, std::int64_t chunk,
-                   const Chunk& filled) {
-  TRY(db::put(tx,
+Result<> put_chunk(db::Tx& tx, std::int64_t series, std::int64_t chunk, const Chunk& filled) {
+  return db::put(tx,
               "insert into metric_chunks (series, chunk, points, first_ms, last_ms, data) "
               "values (?, ?, ?, ?, ?, ?) on conflict (series, chunk) do update set "
               "points = excluded.points, first_ms = excluded.first_ms, "
               "last_ms = excluded.last_ms, data = excluded.data",
               series, chunk, filled.points, filled.first_ms, filled.last_ms,
-              db::Blob{filled.data}));
+              db::Blob{filled.data});
+}
+
+Result<> put_chunk_with_heads(db::Tx& tx, std::int64_t series, std::int64_t chunk,
+                              const Chunk& filled) {
+  TRY(put_chunk(tx, series, chunk, filled));
   return db::put(tx,
                  "insert into metric_heads (series, chunk, points, first_step, last_step, data) "
                  "values (?, ?, ?, ?, ?, ?) on conflict (series, chunk) do update set "
@@ -232,7 +243,7 @@ Result<> put_chunk(db::Tx& tx, std::int64_t series, std::int64_t chunk,
 /// Numbered from `number` on.
 Result<> put_chunks(db::Tx& tx, std::int64_t series, std::int64_t number,
                     std::span<const Chunk> chunks) {
-  for (const Chunk& chunk : chunks) TRY(put_chunk(tx, series, number++, chunk));
+  for (const Chunk& chunk : chunks) TRY(put_chunk_with_heads(tx, series, number++, chunk));
   return {};
 }
 
@@ -263,24 +274,46 @@ Result<HistoryPage> read_history(db::Tx& tx, const std::string& run_id, const st
   return std::move(collector).page();
 }
 
-Result<std::vector<Point>> read_sample(db::Tx& tx, const std::string& run_id,
-                                       const std::string& key,
-                                       const std::optional<StepRange>& steps, std::size_t count) {
+Result<Sample> read_sample(db::Tx& tx, const std::string& run_id, const std::string& key,
+                           const std::optional<StepRange>& steps, std::size_t count) {
   std::optional<SeriesId> series =
       TRY(tx.one<SeriesId>("select s.id, s.run from runs r join metric_series s on s.run = r.id "
                             "where r.run_id = ? and s.key = ?",
                             run_id, key));
-  if (!series) return std::vector<Point>{};
+  if (!series) return Sample{};
+  Sample sample;
   Chart chart(steps);
   TRY(collect_batches(tx, *series, chart));
-  TRY(collect_chart(tx, series->series, steps, chart));
-  return std::move(chart).take(count);
+  TRY(collect_chart(tx, series->series, steps, chart, sample.made));
+  sample.points = std::move(chart).take(count);
+  return sample;
 }
 
-Result<> add_chunks(db::Tx& tx, std::int64_t series, std::span<const Chunk> chunks) {
+Result<> add_chunks(db::Tx& tx, std::int64_t series, std::span<const Chunk> chunks,
+                    std::vector<NewHeads>& heads) {
   std::optional<std::int64_t> last = TRY(tx.one<std::int64_t>(
       "select chunk from metric_chunks where series = ? order by chunk desc limit 1", series));
-  return put_chunks(tx, series, last.value_or(0) + 1, chunks);
+  std::int64_t number = last.value_or(0);
+  for (const Chunk& chunk : chunks) {
+    TRY(put_chunk(tx, series, ++number, chunk));
+    heads.push_back({series, number,
+                     {chunk.points, chunk.first_ms, chunk.last_ms, "", chunk.first_step,
+                      chunk.last_step, chunk.heads}});
+  }
+  return {};
+}
+
+Result<> put_heads(db::Tx& tx, std::span<const NewHeads> heads) {
+  for (const auto& [series, number, chunk] : heads) {
+    TRY(db::put(tx,
+                "insert into metric_heads (series, chunk, points, first_step, last_step, data) "
+                "select series, chunk, points, ?, ?, ? from metric_chunks where series = ? and "
+                "chunk = ? and points = ? and first_ms = ? and last_ms = ? "
+                "on conflict (series, chunk) do nothing",
+                chunk.first_step, chunk.last_step, db::Blob{chunk.heads}, series, number,
+                chunk.points, chunk.first_ms, chunk.last_ms));
+  }
+  return {};
 }
 
 namespace {

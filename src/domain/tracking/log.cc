@@ -140,23 +140,22 @@ Result<> put_batch(db::Tx& tx, std::int64_t run, std::size_t points,
 
 }  // namespace
 
-Result<std::size_t> put_metrics(db::Tx& tx, std::int64_t run, std::span<const Addition> additions) {
-  if (additions.empty()) return std::size_t{0};
+Result<Logged> put_metrics(db::Tx& tx, std::int64_t run, std::span<const Addition> additions) {
+  Logged logged{run, 0, {}};
+  if (additions.empty()) return logged;
   const std::vector<SeriesRow> rows = TRY(add_to_series(tx, run, additions));
   std::vector<SeriesView> batch;
   batch.reserve(rows.size());
-  std::size_t points = 0;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     if (!additions[i].chunks.empty()) {
-      TRY(add_chunks(tx, rows[i].id, additions[i].chunks));
+      TRY(add_chunks(tx, rows[i].id, additions[i].chunks, logged.heads));
       continue;
     }
-    points += additions[i].points.size();
+    logged.points += additions[i].points.size();
     batch.push_back({rows[i].id, additions[i].points});
   }
-  if (batch.empty()) return points;
-  TRY(put_batch(tx, run, points, batch));
-  return points;
+  if (!batch.empty()) TRY(put_batch(tx, run, logged.points, batch));
+  return logged;
 }
 
 // --- many requests at once ---
@@ -266,7 +265,7 @@ Result<std::vector<Result<Logged>>> write_points(db::Tx& tx,
       points += addition.points.size();
     }
     TRY(put_batch(tx, run->key, points, batch));
-    outcomes.emplace_back(Logged{run->key, points});
+    outcomes.emplace_back(Logged{run->key, points, {}});
   }
   return outcomes;
 }
@@ -285,13 +284,13 @@ Result<Logged> write_batch(db::Tx& tx, const std::string& run_id, const Batch& b
                            std::span<const Addition> additions, UnixMs now_ms) {
   RunKey run = TRY(find_live_run(tx, run_id));
   TRY(put_params(tx, run.key, run_id, batch.params));
-  const std::size_t waiting = TRY(put_metrics(tx, run.key, additions));
+  Logged logged = TRY(put_metrics(tx, run.key, additions));
   TRY(write_tags(tx, run.key, run_id, batch.tags, now_ms));
   if (batch.name) TRY(rename_run(tx, run.key, run_id, *batch.name, now_ms));
   // A row of metric_batches is a note itself.
-  if (waiting == 0) TRY(note_run(tx, run.key));
+  if (logged.points == 0) TRY(note_run(tx, run.key));
   if (batch.with) TRY(batch.with(tx));
-  return Logged{run.key, waiting};
+  return logged;
 }
 
 Result<> write_tags(db::Tx& tx, std::int64_t run, const std::string& run_id,

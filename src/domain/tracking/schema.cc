@@ -138,12 +138,25 @@ create table removals (
 create index runs_deleted on runs (deleted_ms) where deleted <> 0;
 )sql";
 
+// Numbers of changes that go up as the newest row always stays: what autoincrement keeps besides, a
+// page of every commit, is not needed. PostgreSQL numbers rows in its own way.
+constexpr char kPlainChanges[] = R"sql(
+create table plain_changes (
+  seq integer primary key,
+  run bigint,
+  experiment bigint);
+insert into plain_changes (seq, run, experiment) select seq, run, experiment from run_changes;
+drop table run_changes;
+alter table plain_changes rename to run_changes;
+)sql";
+
 }  // namespace
 
 std::vector<db::Migration> migrations() {
   return {db::portable("tracking/0001_runs", kTables),
           db::portable("tracking/0002_changes", kChanges),
-          db::portable("tracking/0003_removals", kRemovals)};
+          db::portable("tracking/0003_removals", kRemovals),
+          {"tracking/0004_plain_changes", kPlainChanges, "select 1"}};
 }
 
 }  // namespace slipway::tracking

@@ -65,13 +65,19 @@ Result<bool> set_run_deleted(db::Tx& tx, const std::string& run_id, bool deleted
 
 // log.cc
 Result<> write_param(db::Tx& tx, const std::string& run_id, const Param& param);
-/// How many points were left for compact_run(), and of which run.
+/// Of a chunk that has no row of metric_heads yet.
+struct NewHeads {
+  std::int64_t series = 0, number = 0;
+  Chunk chunk;  // without its data
+};
+/// How many points were left for compact_run(), of which run, and which heads for put_heads().
 struct Logged {
   std::int64_t run = 0;
   std::size_t points = 0;
+  std::vector<NewHeads> heads;
 };
-/// Points of a run that is there. How many of them are in a batch, not in chunks of their own.
-Result<std::size_t> put_metrics(db::Tx& tx, std::int64_t run, std::span<const Addition> additions);
+/// Points of a run that is there.
+Result<Logged> put_metrics(db::Tx& tx, std::int64_t run, std::span<const Addition> additions);
 /// What one request logs: points for a batch, nothing else.
 struct PointsLog {
   std::string run_id;
@@ -106,10 +112,18 @@ Result<> add_inputs(db::Tx& tx, const std::string& key_list,
 // history.cc
 Result<HistoryPage> read_history(db::Tx& tx, const std::string& run_id, const std::string& key,
                                  const std::optional<Point>& after, std::size_t limit);
-Result<std::vector<Point>> read_sample(db::Tx& tx, const std::string& run_id,
-                                       const std::string& key,
-                                       const std::optional<StepRange>& steps, std::size_t count);
-Result<> add_chunks(db::Tx& tx, std::int64_t series, std::span<const Chunk> chunks);
+struct Sample {
+  std::vector<Point> points;
+  std::vector<NewHeads> made;  // of chunks that had none
+};
+Result<Sample> read_sample(db::Tx& tx, const std::string& run_id, const std::string& key,
+                           const std::optional<StepRange>& steps, std::size_t count);
+/// Without their heads, which are added to `heads`: each would cost a commit as many pages as its
+/// chunk. A chart makes heads that are missing from the points.
+Result<> add_chunks(db::Tx& tx, std::int64_t series, std::span<const Chunk> chunks,
+                    std::vector<NewHeads>& heads);
+/// Those whose chunk is still as it was, and has none.
+Result<> put_heads(db::Tx& tx, std::span<const NewHeads> heads);
 /// Moves batches of runs into chunks of their series, as much as a transaction may do at most, in
 /// as many trips for all of them as for one; the runs of which batches are left for another call.
 Result<std::vector<std::int64_t>> compact_runs(db::Tx& tx, std::span<const std::int64_t> of);

@@ -1,8 +1,12 @@
 #include "domain/tracking/tracking.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <iterator>
 #include <set>
+#include <span>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 
@@ -67,14 +71,15 @@ Result<std::vector<std::int64_t>> read_keys(db::Tx& tx, const db::Sql& sql) {
 /// logged since the start of the program, and when it is enough queues a write that moves them. The
 /// counts are a hint only (a batch that is written twice or rolled back does no harm); what waits
 /// from before the start is moved with what comes. Runs that have enough at the same time are moved
-/// `at_once` by a transaction.
+/// `at_once` by a transaction. Heads of chunks are written many at a time too.
 class Tracking::Compactor : public std::enable_shared_from_this<Tracking::Compactor> {
  public:
   Compactor(db::Pool& pool, std::size_t at_once) : pool_(pool), at_once_(at_once) {}
 
   /// After the commit of a batch, on the writer thread.
-  void logged(const Logged& logged) {
+  void logged(Logged logged) {
     noted();
+    if (!logged.heads.empty()) keep(std::move(logged.heads));
     if (logged.points == 0) return;
     const bool due = waiting_.with([&](auto& waiting) {
       if (waiting.size() >= kRunsMax) waiting.clear();
@@ -86,6 +91,23 @@ class Tracking::Compactor : public std::enable_shared_from_this<Tracking::Compac
       return true;
     });
     if (due) compact(logged.run);
+  }
+  /// Heads of chunks that have none yet. When they are lost, a chart makes them anew.
+  void keep(std::vector<NewHeads> heads) {
+    std::vector<NewHeads> due;
+    heads_.with([&](auto& kept) {
+      std::move(heads.begin(), heads.end(), std::back_inserter(kept));
+      if (kept.size() >= kHeadsMin) due.swap(kept);
+    });
+    std::sort(due.begin(), due.end(), [](const NewHeads& a, const NewHeads& b) {
+      return std::tie(a.series, a.number) < std::tie(b.series, b.number);
+    });
+    for (std::size_t at = 0; at < due.size(); at += kHeadsMax) {
+      const std::span<NewHeads> some(due.data() + at, std::min(kHeadsMax, due.size() - at));
+      auto written = std::make_shared<std::vector<NewHeads>>(
+          std::move_iterator(some.begin()), std::move_iterator(some.end()));
+      pool_.write_later([written](db::Tx& tx) { return put_heads(tx, *written); }, [](Result<>) {});
+    }
   }
   /// After the commit of a note of a change; old ones go a few at a time.
   void noted() {
@@ -100,6 +122,7 @@ class Tracking::Compactor : public std::enable_shared_from_this<Tracking::Compac
   static constexpr std::size_t kBatchesMax = 128;
   static constexpr std::size_t kPointsMax = 64'000;
   static constexpr std::size_t kRunsMax = 50'000;
+  static constexpr std::size_t kHeadsMin = 256, kHeadsMax = 1024;  // of a transaction
 
   void compact(std::int64_t run) {
     const bool is_first = due_.with([&](Due& due) {
@@ -156,6 +179,7 @@ class Tracking::Compactor : public std::enable_shared_from_this<Tracking::Compac
   const std::size_t at_once_;
   std::atomic<std::int64_t> notes_{0};
   Guarded<Due> due_;
+  Guarded<std::vector<NewHeads>> heads_;
   Guarded<std::unordered_map<std::int64_t, Waiting>> waiting_;
 };
 
@@ -250,7 +274,11 @@ Result<HistoryPage> Tracking::history(const std::string& run_id, const std::stri
 Result<std::vector<Point>> Tracking::sample(const std::string& run_id, const std::string& key,
                                             const std::optional<StepRange>& steps,
                                             std::size_t count) {
-  return pool_.read([&](db::Tx& tx) { return read_sample(tx, run_id, key, steps, count); });
+  Sample sample =
+      TRY(pool_.read([&](db::Tx& tx) { return read_sample(tx, run_id, key, steps, count); }));
+  constexpr std::size_t kWorthKeeping = 64;
+  if (sample.made.size() >= kWorthKeeping) compactor_->keep(std::move(sample.made));
+  return std::move(sample.points);
 }
 Result<std::vector<DatasetUse>> Tracking::dataset_uses(const std::vector<std::int64_t>& experiments,
                                                        const std::string& key, std::size_t limit) {
@@ -366,7 +394,7 @@ void Tracking::log(std::string run_id, Batch batch, Done<> done) {
         std::move(run_id), std::move(additions),
         [compactor = compactor_, done = std::move(done)](Result<Logged> logged) mutable {
           if (!logged.ok()) return done(std::move(logged).error());
-          compactor->logged(*logged);
+          compactor->logged(std::move(*logged));
           done({});
         });
   }
@@ -377,7 +405,7 @@ void Tracking::log(std::string run_id, Batch batch, Done<> done) {
       },
       [compactor = compactor_, done = std::move(done)](Result<Logged> logged) mutable {
         if (!logged.ok()) return done(std::move(logged).error());
-        compactor->logged(*logged);
+        compactor->logged(std::move(*logged));
         done({});
       });
 }

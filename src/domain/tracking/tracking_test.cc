@@ -561,6 +561,36 @@ TEST_P(TrackingTest, ASampleIsEvenAndByStep) {
   EXPECT_EQ(steps_of(std::nullopt, 5000).size(), 1000u);
 }
 
+TEST_P(TrackingTest, HeadsOfChunksAreWrittenManyAtATime) {
+  const std::string id = run();
+  for (std::int64_t chunk = 0; chunk < 257; ++chunk) {
+    std::vector<Metric> metrics;
+    for (std::int64_t i = 0; i < 512; ++i)
+      metrics.push_back({"m", 0.5, chunk * 512 + i, chunk * 512 + i});
+    EXPECT_EQ(heads_kept(), chunk < 256 ? 0 : 256) << chunk;
+    ASSERT_TRUE(log(id, std::move(metrics)).ok());
+  }
+}
+
+TEST_P(TrackingTest, HeadsAreOfTheChunkThatIsThere) {
+  const std::string id = run();
+  std::vector<Metric> metrics;
+  for (std::int64_t i = 0; i < 600; ++i) metrics.push_back({"m", 0.5, i, i});
+  ASSERT_TRUE(log(id, metrics).ok());
+  const auto put = [&](std::int64_t number, std::int64_t points, UnixMs last_ms) {
+    NewHeads heads{1, number, {points, 0, last_ms, "", 0, last_ms, "h"}};
+    return pool_->write([&](db::Tx& tx) { return put_heads(tx, std::span(&heads, 1)); }).ok();
+  };
+  ASSERT_TRUE(put(2, 600, 599));
+  ASSERT_TRUE(put(1, 601, 599));
+  ASSERT_TRUE(put(1, 600, 598));
+  EXPECT_EQ(heads_kept(), 0) << "of chunks that are not there, or not as they were";
+  ASSERT_TRUE(put(1, 600, 599));
+  EXPECT_EQ(heads_kept(), 1);
+  ASSERT_TRUE(put(1, 600, 599)) << "those that are there stay";
+  EXPECT_EQ(heads_kept(), 1);
+}
+
 TEST_P(TrackingTest, AChartOfManyPointsIsEvenToo) {
   const std::string id = run();
   constexpr std::int64_t kPoints = 200'000;
@@ -587,6 +617,7 @@ TEST_P(TrackingTest, AChartOfManyPointsIsEvenToo) {
     EXPECT_EQ((*chart)[i].step, static_cast<std::int64_t>(50'001 + i * 100));
   }
   EXPECT_EQ(chart->back().step, 150'000);
+  EXPECT_EQ(heads_kept(), kPoints / 1000) << "what a chart had to make is kept";
   // Chunks that were written before there were heads.
   auto older = pool_->write(
       [](db::Tx& tx) { return tx.run("delete from metric_heads where chunk % 2 = 0"); });

@@ -80,6 +80,14 @@ class TrackingTest : public db::OnEachEngine {
     EXPECT_TRUE(page.ok()) << page.error().message;
     return page.ok() ? std::move(page->points) : std::vector<Point>{};
   }
+  /// As a write sees them that comes after those that were asked for so far.
+  std::int64_t heads_kept() {
+    Result<std::int64_t> count = pool_->write([](db::Tx& tx) -> Result<std::int64_t> {
+      return *TRY(tx.one<std::int64_t>("select count(*) from metric_heads"));
+    });
+    EXPECT_TRUE(count.ok()) << count.error().message;
+    return count.ok() ? *count : -1;
+  }
   std::vector<std::string> events_of(const char* kind, const std::string& id) {
     auto events = pool_->read([&](db::Tx& tx) { return graph::events_about(tx, {kind, id}, 100); });
     EXPECT_TRUE(events.ok());
