@@ -15,7 +15,10 @@ Result<> defer(Tx& tx, std::string_view sql, std::vector<Value> values);
 
 template <class... Args>
 Result<> put(Tx& tx, std::string_view sql, const Args&... args) {
-  return defer(tx, sql, std::vector<Value>{Value(args)...});
+  std::vector<Value> values;  // filled one by one: a list of initial values is copied from
+  values.reserve(sizeof...(args));
+  (values.emplace_back(args), ...);
+  return defer(tx, sql, std::move(values));
 }
 
 /// The same question with each of `lists`, as tx.query() one after the other: `each` is told whose

@@ -351,8 +351,12 @@ class SqliteConnection final : public Connection {
   }
 
   Result<Lease> lease(std::string_view sql, bool cache) {
+    if (last_ && !last_->second->in_use && last_->first == sql) return Lease(*last_->second);
     auto found = statements_.find(sql);
-    if (found != statements_.end() && !found->second->in_use) return Lease(*found->second);
+    if (found != statements_.end() && !found->second->in_use) {
+      last_ = &*found;
+      return Lease(*found->second);
+    }
     // A query inside the rows of the same query has a statement of its own.
     bool keep = cache && found == statements_.end();
     Statement statement = TRY(prepare(sql, keep ? SQLITE_PREPARE_PERSISTENT : 0, nullptr));
@@ -363,6 +367,7 @@ class SqliteConnection final : public Connection {
     return Lease(*statements_.emplace(sql, std::move(cached)).first->second);
   }
   void forget_idle_statements() {
+    last_ = nullptr;
     std::erase_if(statements_, [](const auto& entry) { return !entry.second->in_use; });
   }
 
@@ -409,7 +414,9 @@ class SqliteConnection final : public Connection {
   }
 
   Database database_;
-  Statements<std::unique_ptr<Cached>> statements_;  // dies before the database
+  using Cache = Statements<std::unique_ptr<Cached>>;
+  Cache statements_;  // dies before the database
+  const Cache::value_type* last_ = nullptr;  // the same one often comes many times in a row
   int log_pages_ = 0;
   int busy_timeout_ms_ = 0;
 };
