@@ -177,6 +177,11 @@ class Load:
         return self.server_cpu_s / self.requests * 1e6
 
     @property
+    def cores_busy(self) -> float:
+        """Of all cores, by the server and its load."""
+        return (self.server_cpu_s + self.client_cpu_s) / self.seconds / (os.cpu_count() or 1)
+
+    @property
     def latency(self) -> str:
         return f"p50 {self.p50_us / 1e3:.2f} ms, p99 {self.p99_us / 1e3:.2f} ms"
 

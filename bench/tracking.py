@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import pathlib
 import sqlite3
 import subprocess
@@ -229,6 +230,7 @@ def throughput_line(shape: Shape, ours: Ours, loop: Loop, stored: Stored) -> Lin
         cpu_pair(ours.total.server_cpu_s, loop.cpu_s),
         [f"mean group {ours.group:.2f} writes per commit; a write of the loop is {shape.series} series and "
          f"{stored.blob_bytes:.0f} bytes of points in {stored.table}, {loop.cpu_s / loop.writes * 1e6:.1f} us of CPU",
+         f"server and load client keep the {os.cpu_count()} cores {ours.total.cores_busy:.0%} busy, the loop has one for itself",
          f"fdatasync: {ours.syncs.mean_us:.0f} us in the server, {loop.syncs.mean_us:.0f} us in the loop, "
          f"{loop.bare_sync_us:.0f} us bare (4 KiB written over)"])
 
