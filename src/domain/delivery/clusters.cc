@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
 
 namespace slipway::delivery {
 namespace {
@@ -24,21 +25,34 @@ class Spread {
     sums_[cluster] += sum;
     residuals_[cluster] += sum - expected * answers;
   }
-  int clusters() const {
-    return static_cast<int>(
-        std::count_if(answers_.begin(), answers_.end(), [](double n) { return n > 0; }));
+  double answers() const { return std::accumulate(answers_.begin(), answers_.end(), 0.0); }
+  /// That two answers are to the same caller; those to one count as two of it.
+  double same_caller() const {
+    const double n = answers();
+    if (n <= 0) return 1;
+    constexpr double kByChance = 1.0 / kClusters;
+    const double same_cluster = squares(answers_) / (n * n);
+    return std::max((same_cluster - kByChance) / (1 - kByChance), 1 / n);
   }
-  bool is_known() const { return clusters() >= kClustersMin; }
+  double callers() const { return answers() <= 0 ? 0 : 1 / same_caller(); }
+  bool is_known() const { return callers() >= kCallersMin; }
   /// Of the sum. Precondition: is_known().
   double variance() const {
-    const double m = clusters();
-    return m / (m - 1) * squares(residuals_);
+    const double n = answers();
+    double sum = 0;
+    int clusters = 0;
+    for (std::size_t i = 0; i < kClusters; ++i) {
+      if (answers_[i] <= 0) continue;
+      const double left_out = residuals_[i] / (1 - answers_[i] / n);
+      sum += left_out * left_out;
+      ++clusters;
+    }
+    return sum * (clusters - 1) / clusters;
   }
-  /// Of a sum of events that would have the variance `independent`, from few clusters or many; at
+  /// Of a sum of events that would have the variance `independent`, from few callers or many; at
   /// most `most` times that.
   double variance_of_events(double independent, double most) const {
-    if (is_known()) return std::min(variance(), most * independent);
-    return std::min(squares(sums_), kBurstMax * independent);
+    return std::min(is_known() ? variance() : squares(sums_), most * independent);
   }
 
  private:
@@ -50,6 +64,29 @@ class Spread {
   }
   Values answers_{}, sums_{}, residuals_{};
 };
+
+/// Who has the candidate's answers (or the pairs).
+Spread answered_by_candidate(const CountedPart& part) {
+  Spread spread;
+  for (std::size_t i = 0; i < part.clusters.size(); ++i)
+    spread.add(i, real(part.clusters[i].candidate.trials), 0, 0);
+  return spread;
+}
+
+/// How many answers one caller has. Of independent answers the estimate is off by an eighth or so.
+double answers_each(const Spread& spread) {
+  constexpr double kByChance = 1.4;
+  const double each = spread.answers() * spread.same_caller();
+  return each < kByChance ? 1 : each;
+}
+
+/// As if a caller had been there for whom nothing works; its answers weigh `weight` each.
+double with_unseen(double events, double weight, const CountedPart& part, double seen) {
+  const double each = answers_each(answered_by_candidate(part));
+  const double burst = weight * each;
+  if (part.clusters.empty() || burst <= 0) return seen;
+  return std::max(seen, (seen * events + burst * each) / (events + burst));
+}
 
 /// One version's moments of some value.
 template <class F>
@@ -63,9 +100,9 @@ Spread spread_of_values(const StepCounts& counts, double mean, F moments_of) {
 }
 
 /// By the clusters or by the answers, whatever is more.
-MeanDifference widened(MeanDifference d, double variance, int clusters) {
+MeanDifference widened(MeanDifference d, double variance, double callers) {
   d.variance = std::max(d.variance, variance);
-  d.degrees = clusters - 1;
+  d.degrees = std::min(callers, static_cast<double>(kClusters)) - 1;
   return d;
 }
 
@@ -116,9 +153,20 @@ double paired_design_effect(const CountedPart& part, double most) {
   return std::max(1.0, spread.variance_of_events(events, most) / events);
 }
 
-int clusters_of_candidate(const CountedPart& part) {
-  return static_cast<int>(std::count_if(part.clusters.begin(), part.clusters.end(),
-                                        [](const Counted& c) { return c.candidate.trials > 0; }));
+double unseen_effect(const CountedPart& part, double seen) {
+  const double p = part.whole.share(), q = 1 - p;
+  const double events =
+      q * q * real(part.whole.candidate.events) + p * p * real(part.whole.stable.events);
+  return with_unseen(events, q * q, part, seen);
+}
+
+double paired_unseen_effect(const CountedPart& part, double seen) {
+  constexpr double kOfEach = 0.25;
+  return with_unseen(kOfEach * real(part.whole.events()), kOfEach, part, seen);
+}
+
+double callers_of_candidate(const CountedPart& part) {
+  return answered_by_candidate(part).callers();
 }
 
 MeanDifference clustered_split(MeanDifference d, const StepCounts& counts) {
@@ -135,7 +183,7 @@ MeanDifference clustered_split(MeanDifference d, const StepCounts& counts) {
   }
   const double variance = of_candidate.variance() / squared(candidate.count) +
                           of_stable.variance() / squared(stable.count);
-  return widened(d, variance, std::min(of_candidate.clusters(), of_stable.clusters()));
+  return widened(d, variance, std::min(of_candidate.callers(), of_stable.callers()));
 }
 
 MeanDifference clustered_pairs(MeanDifference d, const StepCounts& counts) {
@@ -148,7 +196,7 @@ MeanDifference clustered_pairs(MeanDifference d, const StepCounts& counts) {
     d.count = 0;
     return d;
   }
-  return widened(d, spread.variance() / squared(differences.count), spread.clusters());
+  return widened(d, spread.variance() / squared(differences.count), spread.callers());
 }
 
 }  // namespace slipway::delivery

@@ -84,37 +84,55 @@ double log_e_worse_in_all(Measure measure, const std::vector<StepCounts>& steps)
   return all.log_e_worse();
 }
 
-Evidence split_evidence(const Guard& guard, const Counted& now, double effect,
+/// By how much evidence shrinks: of harm, and of there being none.
+struct Effects {
+  double seen = 1, unseen = 1;
+};
+
+Effects effects_of(const Guard& guard, bool paired, const CountedPart& part) {
+  const double burst = burst_of(guard.measure);
+  if (paired) {
+    const double seen = paired_design_effect(part, burst);
+    return {seen, paired_unseen_effect(part, seen)};
+  }
+  const double seen = design_effect({&part, 1}, burst);
+  return {seen, unseen_effect(part, seen)};
+}
+
+Evidence split_evidence(const Guard& guard, const Counted& now, const Effects& effects,
                         const std::vector<StepCounts>& parts) {
-  const Effective candidate(now.candidate, effect), stable(now.stable, effect);
+  const Effective candidate(now.candidate, effects.seen), stable(now.stable, effects.seen);
   const double events = candidate.events + stable.events;
   Evidence e;
   const double alone = log_e_above(now.share(), events, candidate.events);
   e.log_e_harmful = parts.size() > 1
                         ? log_half_each(alone, log_e_worse_in_all(guard.measure, parts))
                         : alone;
-  e.log_e_superior = log_e_below(now.share(), events, candidate.events);
-  if (guard.margin) e.log_e_non_inferior = log_e_within(candidate, stable, *guard.margin);
+  const Effective well(now.candidate, effects.unseen), others(now.stable, effects.unseen);
+  e.log_e_superior = log_e_below(now.share(), well.events + others.events, well.events);
+  if (guard.margin) e.log_e_non_inferior = log_e_within(well, others, *guard.margin);
   return e;
 }
 
 /// Of the pairs where only one did badly, half are the candidate's if both are equally good. Its
 /// rate of those bounds the difference of rates from above.
-Evidence paired_evidence(const Guard& guard, const Counted& now, double effect) {
-  const Effective mine(now.candidate, effect), other(now.stable, effect);
+Evidence paired_evidence(const Guard& guard, const Counted& now, const Effects& effects) {
+  const Effective mine(now.candidate, effects.seen), other(now.stable, effects.seen);
   Evidence e;
   e.log_e_harmful = log_e_above(0.5, mine.events + other.events, mine.events);
-  e.log_e_superior = log_e_below(0.5, mine.events + other.events, mine.events);
-  if (guard.margin) e.log_e_non_inferior = log_e_below(*guard.margin, mine.trials, mine.events);
+  const Effective well(now.candidate, effects.unseen), others(now.stable, effects.unseen);
+  e.log_e_superior = log_e_below(0.5, well.events + others.events, well.events);
+  if (guard.margin) e.log_e_non_inferior = log_e_below(*guard.margin, well.trials, well.events);
   return e;
 }
 
 /// Labels that differ are compared with the margin itself.
-Evidence flip_evidence(const Guard& guard, const Effective& flips) {
+Evidence flip_evidence(const Guard& guard, const Trials& pairs, const Effects& effects) {
   Evidence e;
   if (!guard.margin) return e;
+  const Effective flips(pairs, effects.seen), well(pairs, effects.unseen);
   e.log_e_harmful = log_e_above(*guard.margin, flips.trials, flips.events);
-  e.log_e_non_inferior = log_e_below(*guard.margin, flips.trials, flips.events);
+  e.log_e_non_inferior = log_e_below(*guard.margin, well.trials, well.events);
   return e;
 }
 
@@ -189,11 +207,19 @@ std::string figures(const GuardEvidence& g) {
 
 /// Whom it is from, where that makes a difference.
 std::string of_callers(const GuardEvidence& g) {
-  if (g.measure == Measure::kScoreMean && g.clusters > 0 && g.clusters < kClustersMin)
-    return " to " + std::to_string(g.clusters) + " callers; means are compared from " +
-           std::to_string(kClustersMin) + " on";
-  if (g.measure == Measure::kScoreMean || g.design_effect < kWorthSaying) return "";
-  return "; callers have many each, which weigh as one for every " + rounded(g.design_effect);
+  if (g.measure == Measure::kScoreMean) {
+    if (g.callers <= 0 || g.callers >= kCallersMin) return "";
+    return ", as many as of " + rounded(g.callers) + " callers; means are compared from " +
+           std::to_string(kCallersMin) + " on";
+  }
+  std::string words;
+  if (g.design_effect >= kWorthSaying)
+    words = "; callers have many each, which weigh as one for every " + rounded(g.design_effect);
+  const bool wants_more = g.has_margin && g.finding == Finding::kUndecided;
+  if (wants_more && g.unseen_effect >= kWorthSaying && g.unseen_effect > g.design_effect)
+    words += "; that all is well is shown by callers, as many as of " + rounded(g.callers) +
+             " were answered";
+  return words;
 }
 
 std::string in_words(const GuardEvidence& g) {
@@ -221,7 +247,7 @@ bool stable_misses(const Guard& guard, const StepCounts& counts, double alpha) {
   const Trials& stable = part.whole.stable;
   // Of a requirement that allows none, one is a miss.
   if (*guard.allowed <= 0) return stable.events > 0;
-  const Effective worth(stable, design_effect({&part, 1}, burst_of(guard.measure)));
+  const Effective worth(stable, effects_of(guard, false, part).seen);
   return log_e_above(*guard.allowed, worth.trials, worth.events) >= -std::log(alpha);
 }
 
@@ -251,24 +277,24 @@ GuardEvidence weigh(const Guard& guard, const project::RolloutStep& step, const 
     const std::int64_t pairs = counts.pairs.differences.count;
     g.candidate = {g.paired ? pairs : counts.candidate.scores.count, 0};
     g.stable = {g.paired ? pairs : counts.stable.scores.count, 0};
-    g.clusters = clusters_of_candidate(scored_part(counts));
+    g.callers = callers_of_candidate(scored_part(counts));
     g.difference = d.difference;
     g.log_e = mean_evidence(mean_margin(guard, counts), d);
   } else {
     const CountedPart part =
         g.paired ? paired_part(guard.measure, counts) : split_part(guard.measure, counts);
     const Counted& now = part.whole;
-    g.clusters = clusters_of_candidate(part);
-    const double burst = burst_of(guard.measure);
-    g.design_effect =
-        g.paired ? paired_design_effect(part, burst) : design_effect({&part, 1}, burst);
+    g.callers = callers_of_candidate(part);
+    const Effects effects = effects_of(guard, g.paired, part);
+    g.design_effect = effects.seen;
+    g.unseen_effect = effects.unseen;
     g.candidate = now.candidate;
     g.stable = now.stable;
     g.difference = rate(now.candidate) - rate(now.stable);
     g.log_e = guard.measure == Measure::kLabelFlips
-                  ? flip_evidence(guard, Effective(now.candidate, g.design_effect))
-              : g.paired ? paired_evidence(guard, now, g.design_effect)
-                         : split_evidence(guard, now, g.design_effect, canary_parts);
+                  ? flip_evidence(guard, now.candidate, effects)
+              : g.paired ? paired_evidence(guard, now, effects)
+                         : split_evidence(guard, now, effects, canary_parts);
   }
   g.share = Counted{g.candidate, g.stable}.share();
   g.stable_misses = stable_misses(guard, counts, alpha);
@@ -288,11 +314,11 @@ std::int64_t needed_answers(const Guard& guard, const project::RolloutStep& step
   if (step.kind == StepKind::kShadow) {
     const CountedPart part = paired_part(guard.measure, counts);
     return times(pairs_needed(*guard.margin, alpha, rate(part.whole.candidate)),
-                 paired_design_effect(part, burst_of(guard.measure)));
+                 effects_of(guard, true, part).unseen);
   }
   const CountedPart part = split_part(guard.measure, counts);
   return times(answers_needed(*guard.margin, alpha, step.percent / 100, rate(part.whole.stable)),
-               design_effect({&part, 1}, burst_of(guard.measure)));
+               effects_of(guard, false, part).unseen);
 }
 
 }  // namespace slipway::delivery

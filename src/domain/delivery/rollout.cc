@@ -310,8 +310,9 @@ Json to_json(const GuardEvidence& g) {
                            {"stable_events", g.stable.events},
                            {"share", g.share},
                            {"difference", g.difference},
-                           {"caller_clusters", g.clusters},
+                           {"callers", std::round(g.callers)},
                            {"design_effect", g.design_effect},
+                           {"unseen_effect", g.unseen_effect},
                            {"needed", g.needed},
                            {"words", g.words}});
 }

@@ -77,8 +77,9 @@ struct GuardEvidence {
   Trials candidate, stable;  // answers, and what is counted of them; pairs where it is paired
   double share = 0;          // of the answers, the candidate's
   double difference = 0;     // of rates, or of means: candidate less stable
-  int clusters = 0;          // of callers, the candidate's (clusters.h); 0: unknown
+  double callers = 0;        // as many as were answered by the candidate (clusters.h); 0: unknown
   double design_effect = 1;  // so many events of one caller weigh as one
+  double unseen_effect = 1;  // the same, for evidence that nothing is wrong
   bool has_data = false;
   bool stable_misses = false;  // the stable version is shown to miss the guard's requirement itself
   bool clear = false;          // the candidate may go on, as far as this guard sees

@@ -72,7 +72,8 @@ def design_effect(rows):
     n_c, x_c, n_s, x_s = np.array(rows, float).T
 
     def variance(n, x):
-        return len(n) * np.var(x - x.sum() / n.sum() * n, ddof=1)  # the residuals add up to 0
+        without = [np.delete(x, b).sum() / np.delete(n, b).sum() for b in range(len(n))]  # the rate, by the jackknife
+        return n.sum()**2 * (len(n) - 1) / len(n) * sum((x.sum() / n.sum() - rate)**2 for rate in without)
     p = n_c.sum() / (n_c.sum() + n_s.sum())
     return (((1 - p)**2 * variance(n_c, x_c) + p**2 * variance(n_s, x_s))
             / ((1 - p)**2 * x_c.sum() + p**2 * x_s.sum()))
