@@ -514,6 +514,26 @@ TEST_P(BoundsTest, ClosingFinishesWhatWasQueued) {
   EXPECT_EQ(ids(*pool)->size(), 100u);
 }
 
+TEST_P(BoundsTest, WhoAsksForMoreAndMoreIsRefusedOnceItCloses) {
+  std::unique_ptr<Pool> opened = open(kItems);
+  Pool* pool = opened.get();
+  std::promise<Error> refused;
+  std::latch written(3);
+  std::function<void()> again = [&] {
+    pool->write_later([](Tx&) -> Result<> { return {}; },
+                      [&](Result<> outcome) {
+                        if (!outcome.ok()) return refused.set_value(outcome.error());
+                        if (!written.try_wait()) written.count_down();
+                        again();
+                      });
+  };
+  again();
+  written.wait();
+  opened.reset();
+  EXPECT_EQ(refused.get_future().get().code, Code::kUnavailable)
+      << "what cannot be told from a write that failed is tried again at once";
+}
+
 TEST_P(BoundsTest, AReaderBeyondTheBoundIsBusyAfterItsWait) {
   PoolOptions options;
   options.readers_max = 1;

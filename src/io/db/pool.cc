@@ -1,3 +1,4 @@
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 
@@ -77,6 +78,11 @@ class SharedPool final : public Pool {
       : source_(std::move(source)), readers_(*source_, options) {
     if (writing) writer_.emplace(*source_, std::move(writing), metrics, options);
   }
+  /// What was queued is written; who asks for more when told of it is refused.
+  ~SharedPool() override {
+    closing_ = true;
+    writer_.reset();
+  }
 
   Engine engine() const override { return source_->engine(); }
   Result<> health() override {
@@ -106,6 +112,7 @@ class SharedPool final : public Pool {
   }
 
   void enqueue(UniqueFunction<Result<>(Tx&)> f, Done<> done) override {
+    if (closing_) return done(unavailable("the database is being closed"));
     if (!writer_) return done(read_only_error());
     writer_->enqueue(std::move(f), std::move(done));
   }
@@ -116,6 +123,7 @@ class SharedPool final : public Pool {
   std::unique_ptr<Source> source_;
   Readers readers_;
   std::optional<Writer> writer_;
+  std::atomic<bool> closing_{false};
 };
 
 }  // namespace
