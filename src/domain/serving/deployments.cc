@@ -437,7 +437,8 @@ Result<Scored> Deployments::answer(const Assignment& assignment, std::vector<flo
   if (is_drawn && !tried.finite && takes(other, cells, rows))
     by_other = score(other, cells, rows, clock_);
   const bool is_nobodys = by_other && !by_other->finite;
-  if (deployed.counter && !assignment.chosen && !is_nobodys) {
+  // An answer without rows shows nothing of a version either.
+  if (deployed.counter && !assignment.chosen && !is_nobodys && rows > 0) {
     delivery::AnswerCounts counts;
     (candidate ? counts.candidate : counts.stable) =
         counted(deployed.route, assignment.version, tried);
@@ -471,7 +472,7 @@ Result<Scored> Deployments::answer(const Assignment& assignment, std::vector<flo
   if (!tried.finite) return not_finite();
   answers_.add();
   scored.values = std::move(tried.values);
-  if (assignment.shadowed && !by_candidate) {
+  if (assignment.shadowed && !by_candidate && rows > 0) {
     cast_shadow(assignment, std::move(cells), rows, scored, tried.ns,
                 facts.event_time_ms != 0 ? facts.event_time_ms : now_ms, facts.looked_up);
   }

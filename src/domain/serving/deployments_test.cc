@@ -179,6 +179,20 @@ TEST_F(DeploymentsTest, AShadowScoresTheSameRequestsAndNobodySeesIt) {
   EXPECT_EQ(kept[1].prediction.outputs, std::vector<float>{2});
 }
 
+TEST_F(DeploymentsTest, RequestsWithoutRowsSayNothingOfAVersion) {
+  const std::int64_t one = add("1", "1"), two = add("NaN", "NaN");
+  const auto ask_for_nothing = [&] {
+    EXPECT_TRUE(deployments_->answer(assign(), {}, 0, {"", "mine", 0}, clock_.now_ms()).ok());
+  };
+  ASSERT_TRUE(apply(route(one, two, delivery::Mode::kShadow, 100)).ok());
+  for (int i = 0; i < 20; ++i) ask_for_nothing();
+  EXPECT_EQ(counts().pairs.pairs, 0);
+  ASSERT_TRUE(apply(route(one, two, delivery::Mode::kCanary, 50)).ok());
+  for (int i = 0; i < 20; ++i) ask_for_nothing();
+  EXPECT_EQ(counts().candidate.requests, 0);
+  EXPECT_EQ(counts().stable.requests, 0);
+}
+
 TEST_F(DeploymentsTest, AShadowThatIsNotFiniteIsItsErrorAlone) {
   const std::int64_t one = add("1", "5"), two = add("NaN", "5");
   ASSERT_TRUE(apply(route(one, two, delivery::Mode::kShadow, 100)).ok());
