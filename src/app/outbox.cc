@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 
 #include "base/ids.h"
 #include "base/log.h"
@@ -25,12 +26,17 @@ fs::path folder_of(const fs::path& state) {
   return state / "outbox";
 }
 
-/// Held as long as the outbox is somebody's.
-Result<std::optional<Fd>> try_lock(const fs::path& file) {
+enum class Wait { kNo, kYes };
+
+/// Held as long as the outbox is somebody's. Nothing when somebody else holds it, or it is gone.
+Result<std::optional<Fd>> take_lock(const fs::path& file, Wait wait) {
   Fd lock(open(file.c_str(), O_RDONLY | O_CLOEXEC));
   if (!lock && errno == ENOENT) return std::optional<Fd>();
   if (!lock) return system_error("cannot open " + file.string(), errno);
-  if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+  const int how = LOCK_EX | (wait == Wait::kNo ? LOCK_NB : 0);
+  int outcome = flock(lock.get(), how);
+  while (outcome != 0 && errno == EINTR) outcome = flock(lock.get(), how);
+  if (outcome != 0) {
     if (errno == EWOULDBLOCK) return std::optional<Fd>();
     return system_error("cannot lock " + file.string(), errno);
   }
@@ -82,6 +88,14 @@ Result<> deliver_all(const fs::path& folder, const std::string& name, std::int64
   return {};
 }
 
+/// It may be one that is being made, and not locked yet.
+bool is_young(const fs::path& file) {
+  constexpr std::chrono::minutes kYoung{1};
+  std::error_code failure;
+  const fs::file_time_type changed = fs::last_write_time(file, failure);
+  return !failure && fs::file_time_type::clock::now() - changed < kYoung;
+}
+
 /// A frame that is no JSON, or is lost, is one that nothing can be done about; its place counts.
 Result<wire::Json::Array> read_facts(const fs::path& file, blob::Damages* damages) {
   wire::Json::Array facts;
@@ -122,7 +136,8 @@ Result<Outbox> Outbox::create(const StateFolder& state) {
     std::string name = uuid7(SystemClock().now_ms());
     fs::path file = folder_of(state.path()) / (name + ".log");
     blob::Journal journal = TRY(blob::Journal::create(*disk, file, kKind));
-    std::optional<Fd> lock = TRY(try_lock(file));
+    // Who looks for outboxes that were left holds it no longer than it takes to find it empty.
+    std::optional<Fd> lock = TRY(take_lock(file, Wait::kYes));
     if (lock) return Outbox(std::move(disk), std::move(journal), std::move(*lock), name);
   }
   return unavailable("cannot keep a file in " + folder_of(state.path()).string());
@@ -162,7 +177,7 @@ bool has_outboxes(const fs::path& state) {
 
 Result<> deliver_left(const fs::path& state, const TakeFacts& take, blob::Damages* damages) {
   for (const fs::path& file : outboxes_in(state)) {
-    std::optional<Fd> lock = TRY(try_lock(file));
+    std::optional<Fd> lock = TRY(take_lock(file, Wait::kNo));
     if (!lock) continue;  // its process lives
     Result<wire::Json::Array> facts = read_facts(file, damages);
     if (!facts.ok() && facts.error().code == Code::kInvalid) {
@@ -170,6 +185,7 @@ Result<> deliver_left(const fs::path& state, const TakeFacts& take, blob::Damage
       continue;
     }
     if (!facts.ok()) return facts.error();
+    if (facts->empty() && is_young(file)) continue;
     std::int64_t first = 0;
     TRY(deliver_all(file.parent_path(), file.stem().string(), first, *facts, take));
     unlink(file.c_str());

@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <fstream>
 #include <map>
+#include <thread>
 
 namespace slipway::app {
 namespace {
@@ -91,6 +93,20 @@ TEST_F(OutboxTest, IsDeliveredByOthersOnlyWhenItsProcessIsGone) {
   ASSERT_TRUE(later.put(fact(2)).ok());
   ASSERT_TRUE(deliver_left(folder_, catalogue_.face()).ok());
   EXPECT_EQ(catalogue_.numbers, (std::vector<int>{1}));
+}
+
+TEST_F(OutboxTest, IsMadeWhileOthersLookForOnesThatWereLeft) {
+  std::atomic<bool> is_over{false};
+  std::thread others([&] {
+    while (!is_over) EXPECT_TRUE(deliver_left(folder_, catalogue_.face()).ok());
+  });
+  for (int i = 0; i < 60; ++i) {
+    Result<Outbox> made = Outbox::create(*StateFolder::open(folder_));
+    EXPECT_TRUE(made.ok()) << made.error().message;
+    if (made.ok()) made->close();
+  }
+  is_over = true;
+  others.join();
 }
 
 TEST_F(OutboxTest, AFactThatIsRefusedIsSetAsideAndKeepsNoOtherOut) {
