@@ -614,6 +614,10 @@ TEST(QualityByMetric, KeepsTheRequirementAndIsNotMuchWorse) {
   EXPECT_EQ(judge(0.3, {}, true), GateStatus::kPass) << "it is no data about the live one alone";
   EXPECT_EQ(judge(0.3, 0.28, true), GateStatus::kPass);
   EXPECT_EQ(judge(0.34, 0.28, true), GateStatus::kFail);
+  // Relative to a mean that is negative.
+  EXPECT_EQ(judge(-5, {}, false), GateStatus::kFail);
+  EXPECT_EQ(judge(-0.3, -0.29, true), GateStatus::kPass);
+  EXPECT_EQ(judge(-0.34, -0.28, true), GateStatus::kFail);
 }
 
 TEST(QualityByMetric, MoreIsBetterOfWhatIsBoundedFromBelow) {

@@ -162,18 +162,17 @@ double to_digits(double value) {
   return std::strtod(text, nullptr);
 }
 
-/// What is wrong with the metric alone; empty when it keeps the requirement.
 /// In few digits, unless it is just they that say on which side of the bound it is.
 std::string beside(double bound, double found) {
   return python_repr(to_digits(found) == bound ? found : to_digits(found));
 }
 
+/// What is wrong with the metric alone; empty when it keeps the requirement.
 std::string unmet(const project::Requirement& r, double found) {
   // Infinities are kept as the largest finite numbers.
   if (!std::isfinite(found) || std::fabs(found) == std::numeric_limits<double>::max())
     return "its " + r.metric + " is not finite";
-  const auto known = metric_from(r.metric);  // a relative error has the sign of the mean target
-  if (known && *known != Metric::kMaeRelative && found < 0)
+  if (metric_from(r.metric) && found < 0)
     return "its " + r.metric + " is " + python_repr(to_digits(found)) + ", which none can be";
   if (r.at_most && found > *r.at_most)
     return "its " + r.metric + " is " + beside(*r.at_most, found) + ", at most " +
@@ -295,6 +294,10 @@ GateVerdict judge_quality(const QualityInput& in) {
 
 GateVerdict judge_quality_by_metric(const project::Requirement& r, double candidate,
                                     std::optional<double> live, bool has_live, double margin) {
+  if (metric_from(r.metric) == Metric::kMaeRelative) {  // its sign is that of the mean target
+    candidate = std::fabs(candidate);
+    if (live) live = std::fabs(*live);
+  }
   Json evidence(Json::Object{{"metric", r.metric}, {"source", "run"}});
   evidence.set("candidate",
                std::isfinite(candidate) ? Json(candidate) : Json(python_repr(candidate)));

@@ -411,12 +411,29 @@ Result<RunOutcome> attempt(const RunFolder& folder, const RunRequest& request,
 
 // --- values in YAML ---
 
+/// A text that every reader of YAML takes for one, the older ones too: to them yes is true and 12:30
+/// a number.
+yaml::Node text_node(const std::string& value) {
+  yaml::Node node = yaml::Node::string(value);
+  node.quoted = yaml::resolve(value, yaml::Schema::kYaml11) != yaml::Type::kString;
+  return node;
+}
+
+/// 017 is a postcode, and 1_000 a name: a number is written in one way.
+bool is_as_written(const std::string& value, yaml::Type type) {
+  if (value.find('_') != std::string::npos) return false;
+  if (type != yaml::Type::kInteger) return true;
+  const std::string_view digits = std::string_view(value).substr(value[0] == '-' ? 1 : 0);
+  return digits.find_first_not_of("0123456789") == std::string_view::npos &&
+         (digits == "0" || digits[0] != '0');
+}
+
 yaml::Node node_for(const std::string& value, const yaml::Node* before) {
   const yaml::Type type = yaml::resolve(value, yaml::Schema::kYaml12);
   const bool was_text = before != nullptr && before->is_string();
   const bool is_typed =
       type == yaml::Type::kInteger || type == yaml::Type::kFloat || type == yaml::Type::kBool;
-  if (was_text || !is_typed) return yaml::Node::string(value);
+  if (was_text || !is_typed || !is_as_written(value, type)) return text_node(value);
   yaml::Node node;
   node.type = type;
   node.text = value;

@@ -30,6 +30,18 @@ TEST(WithValues, NumbersStayNumbersAndTextsTexts) {
   EXPECT_EQ(written("", "name", "a: b"), "name: 'a: b'\n");
 }
 
+TEST(WithValues, TextsAreTextsToEveryReaderOfYaml) {
+  for (const char* text : {"12:30", "yes", "off", "017", "1_000", "1_000.5", "0x10", "0o17", "+5", "1e3x"}) {
+    const std::string after = written("n: 0\n", "n", text);
+    const Result<yaml::Node> older = yaml::parse(after, "params.yaml", yaml::Schema::kYaml11);
+    ASSERT_TRUE(older.ok()) << after;
+    EXPECT_TRUE(older->find("n")->is_string()) << after;
+    EXPECT_EQ(older->find("n")->text, text);
+  }
+  EXPECT_EQ(written("n: 0\n", "n", "-5"), "n: -5\n");
+  EXPECT_EQ(written("n: 0\n", "n", "1e+22"), "n: 1e+22\n");
+}
+
 TEST(WithValues, MakesWhatIsNotThere) {
   EXPECT_EQ(written("", "train.depth", "5"), "train:\n  depth: 5\n");
   EXPECT_EQ(written("a: 1\n", "b", "2"), "a: 1\nb: 2\n");

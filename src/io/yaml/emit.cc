@@ -205,7 +205,8 @@ class Emitter {
     Analysis analysis = analyze(text);
     bool reads_back = resolve(node.text, Schema::kYaml12) == Type::kString && node.text != "<<" &&
                       node.text != "=";
-    if (reads_back && analysis.plain && !(is_key && text.empty())) return Style::kPlain;
+    const bool is_to_be_quoted = node.quoted && node.end == 0;
+    if (reads_back && !is_to_be_quoted && analysis.plain && !(is_key && text.empty())) return Style::kPlain;
     if (text.find(U'\'') != std::u32string_view::npos ||
         text.find(U'\n') != std::u32string_view::npos) {
       return Style::kDouble;

@@ -36,7 +36,7 @@ struct Node {
   Position at;
   std::size_t begin = 0;  // byte range in the text it was read from; both 0 if it was made
   std::size_t end = 0;
-  bool quoted = false;  // it was written in quotes or as a block scalar
+  bool quoted = false;  // it was written in quotes or as a block scalar; made: it is to be
   bool flow = false;    // [..] or {..}
 
   // Defined below, where Entry is complete: clang 14 asks for that.
