@@ -179,6 +179,19 @@ std::string incident_text(const Json& all) {
   return text;
 }
 
+/// What a trigger heard of a commit; one that runs only used has nothing to say but its id.
+std::string commit_text(const Json& all) {
+  return part("on branch", text_at(all, "subject")) +
+         part("seen", number_at(all, "time_ms") ? second_of(*number_at(all, "time_ms")) : "");
+}
+
+/// A message, an alert, a tick: its id says from whom.
+std::string heard_text(const Json& all) {
+  const std::string type = text_at(all, "type");
+  return part("of type", type == "tick" ? "" : type) + part("about", text_at(all, "subject")) +
+         time_part(all, "time_ms");
+}
+
 std::string window_text(const Json& all) {
   const auto start = number_at(all, "start_ms"), end = number_at(all, "end_ms");
   std::string text = start && end ? part("from", second_of(*start)) + " to " + second_of(*end) : "";
@@ -224,6 +237,10 @@ std::string attributes_text(const Node& node) {
       {kind::kPrediction, [](const Json& all) { return part("at", text_at(all, "time")); }},
       {kind::kModelVersion, [](const Json& all) { return time_part(all, "created_ms"); }},
       {kind::kDataset, dataset_text},
+      {kind::kCommit, commit_text},
+      {kind::kMessage, heard_text},
+      {kind::kAlert, heard_text},
+      {kind::kTick, heard_text},
   };
   if (!node.attributes.is_object()) return "";
   auto found = table.find(node.ref.kind);

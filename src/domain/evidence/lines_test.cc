@@ -21,6 +21,21 @@ TEST(Lines, AnAttemptSaysWhatRanHowItEndedAndWhatItTook) {
             "attempt a2  stage train  failed  exit status 3  signal 9");
 }
 
+TEST(Lines, WhatATriggerHeardOfIsForPeople) {
+  EXPECT_EQ(line_of(node("commit", "0123456789abcdef",
+                         R"({"kind":"commit","id":"0123456789abcdef","type":"commit",
+      "subject":"main","time_ms":1000})")),
+            "commit 0123456789ab  on branch main  seen 1970-01-01T00:00:01Z");
+  EXPECT_EQ(line_of(node("commit", "0123456789abcdef", "{}")), "commit 0123456789ab");
+  EXPECT_EQ(line_of(node("message", "/labels/1",
+                         R"({"kind":"message","id":"1","type":"org.ready","source":"/labels",
+      "subject":"day","time_ms":1000})")),
+            "message /labels/1  of type org.ready  about day  at 1970-01-01T00:00:01Z");
+  EXPECT_EQ(line_of(node("tick", "nightly/2011-05-01T02:30",
+                         R"({"kind":"tick","id":"2011","type":"tick","time_ms":1000})")),
+            "tick nightly/2011-05-01T02:30  at 1970-01-01T00:00:01Z");
+}
+
 TEST(Lines, SizesAndDigestsAreForPeople) {
   EXPECT_EQ(line_of(node("data", "d1.dir", R"({"size":40360,"nfiles":2})")),
             "data d1.dir  39.4 KiB  in 2 files");
