@@ -7,26 +7,44 @@ bool is_good(Status status) {
   return status == Status::kGood || status == Status::kWarn;
 }
 
-/// How many windows of this version in a row, up to now, `counts`; undecided ones are passed over.
-template <class Counts>
-int streak(const Situation& s, const Counts& counts) {
+/// How many windows of this version in a row, up to now, `counts`; undecided ones are passed over,
+/// as are those without a row of their own: `follows(earlier, later)` says whether two that have
+/// only such ones between them are still in a row.
+template <class Counts, class Follows>
+int streak(const Situation& s, const Counts& counts, const Follows& follows) {
   int n = 0;
+  const JudgedWindow* later = nullptr;
   for (auto window = s.windows.rbegin(); window != s.windows.rend(); ++window) {
     if (window->version != s.live || window->status == Status::kUndecided) continue;
-    if (!counts(*window)) break;
+    if (!counts(*window) || (later != nullptr && !follows(*window, *later))) break;
+    later = &*window;
     ++n;
   }
   return n;
 }
 
+/// By time, for of windows in which nobody was answered only the first is kept.
+bool are_near(const JudgedWindow& earlier, const JudgedWindow& later, int windows_between_max) {
+  return later.start_ms - earlier.end_ms <=
+         windows_between_max * (earlier.end_ms - earlier.start_ms);
+}
+
 int bad_streak(const Situation& s) {
-  return streak(s, [](const JudgedWindow& w) { return w.status == Status::kBad; });
+  // What goes on from an incident that is open is the same problem, however seldom it is seen.
+  const bool is_known = s.open && s.open->version == s.live;
+  return streak(
+      s, [](const JudgedWindow& w) { return w.status == Status::kBad; },
+      [&](const JudgedWindow& earlier, const JudgedWindow& later) {
+        return is_known || are_near(earlier, later, s.persist);
+      });
 }
 
 /// Good windows that say something about an open incident: later than what opened it.
 int good_streak(const Situation& s) {
   const UnixMs opened = s.open ? s.open->window_end_ms : 0;
-  return streak(s, [&](const JudgedWindow& w) { return is_good(w.status) && w.end_ms > opened; });
+  return streak(
+      s, [&](const JudgedWindow& w) { return is_good(w.status) && w.end_ms > opened; },
+      [](const JudgedWindow&, const JudgedWindow&) { return true; });
 }
 
 /// The window that opened the incident is good by now: labels came late, or were corrected.
@@ -54,7 +72,7 @@ const JudgedWindow* newest(const Situation& s) {
 }
 
 Step close(std::string remedy, std::string reason) {
-  return {Step::Kind::kClose, std::move(remedy), false, std::move(reason)};
+  return {Step::Kind::kClose, std::move(remedy), false, std::move(reason), 0};
 }
 
 Step step_of_open(const Situation& s, const JudgedWindow& last) {
@@ -73,13 +91,14 @@ Step step_of_open(const Situation& s, const JudgedWindow& last) {
   if (last.status == Status::kUndecided) {
     if (open.failed_remedies == 0 || !open.remedy_version.empty()) return {};
     return {Step::Kind::kUnresolved, "", false,
-            "a remedy has failed, and no window shows that it is over"};
+            "a remedy has failed, and no window shows that it is over", 0};
   }
   const int bad = bad_streak(s);
   if (bad < s.persist) return {};
   return {Step::Kind::kUnresolved, "", helped,
           in_a_row(bad, "bad") + " of version " + s.live +
-              (helped ? ", which was to be the remedy" : "")};
+              (helped ? ", which was to be the remedy" : ""),
+          bad};
 }
 
 }  // namespace
@@ -91,7 +110,7 @@ Step next_step(const Situation& s) {
   if (last->status != Status::kBad) return {};
   const int bad = bad_streak(s);
   if (bad < s.persist) return {};
-  return {Step::Kind::kOpen, "", false, in_a_row(bad, "bad") + " of version " + s.live};
+  return {Step::Kind::kOpen, "", false, in_a_row(bad, "bad") + " of version " + s.live, bad};
 }
 
 OpenIncident after(OpenIncident incident, RemedyNews news, const std::string& version,

@@ -12,7 +12,9 @@
 //
 // There is one open incident at most per deployment and monitor. It is about the live version: a
 // row of bad windows is one of windows of that version; undecided windows are no evidence, neither
-// for nor against. It closes when
+// for nor against. A row of bad windows goes on over them, but not over a time longer than
+// `persist` windows: what was bad before that is another matter, unless an incident is open that
+// the version has opened itself. It closes when
 //   - its remedy, a version whose run it asked for, has been promoted and had a good window,
 //   - or two windows in a row are good again (remedy "none"; "replacement" where a version that it
 //     did not ask for has become live meanwhile),
@@ -55,6 +57,7 @@ struct Step {
   std::string remedy;          // of kClose: "promotion", "replacement", "none"
   bool remedy_failed = false;  // of kUnresolved: the version that was promoted did not help
   std::string reason;
+  int bad_windows = 0;  // of the live version in a row, that made it so: the newest ones
 };
 Step next_step(const Situation& situation);
 

@@ -40,6 +40,8 @@ class Life {
     s_.windows.back().status = status_of(status);
     return next_step(s_);
   }
+  /// So many windows of which nothing is kept.
+  void pass(int windows) { week_ += windows; }
   void hear(RemedyNews news, const std::string& version) {
     s_.open = after(*s_.open, news, version, week_ * 100 + 50);
   }
@@ -83,6 +85,50 @@ TEST(Incident, OpensAsSoonAsIsDeclared) {
 TEST(Incident, UndecidedWindowsAreNoEvidence) {
   EXPECT_EQ(Life().judge_all("uuuuu"), ".....");
   EXPECT_EQ(Life().judge_all("bubg"), "..O.");
+}
+
+TEST(Incident, ARowGoesOnOverAsManyUndecidedWindowsAsItNeedsBadOnes) {
+  struct Case {
+    int persist;
+    const char *statuses, *kinds;
+  };
+  const Case cases[] = {
+      {2, "bub", "..O"},
+      {2, "buub", "...O"},
+      {2, "buuub", "....."},
+      {2, "buuubb", ".....O"},
+      {2, "bubuub", "..O..U"},
+      {3, "bubub", "....O"},
+      {3, "buuubuuub", "........O"},
+      {3, "buuuubb", "......."},
+      {3, "bbuuuub", "......."},
+      {3, "bbuuuubbb", "........O"},
+      {1, "buuuub", "O....U"},
+      // An incident that is open goes on, and what was good in between ends a row as ever.
+      {2, "bbuuuub", ".O....U"},
+      {2, "bbuuuugub", ".O......."},
+      // So many undecided windows make no row of good ones.
+      {2, "bbguuuug", ".O.....C"},
+  };
+  for (const Case& c : cases)
+    EXPECT_EQ(Life(c.persist).judge_all(c.statuses), c.kinds) << c.persist << " " << c.statuses;
+}
+
+TEST(Incident, WindowsInWhichNobodyWasAnsweredEndARowByTheirTime) {
+  Life life;
+  life.judge_all("bu");
+  life.pass(3);
+  EXPECT_EQ(life.judge('b').kind, Kind::kNone);
+  life.pass(1);
+  EXPECT_EQ(life.judge('b').bad_windows, 2);
+}
+
+TEST(Incident, ARemedyThatIsBadSeldomIsNotShownToFail) {
+  Life life;
+  life.judge_all("bb");
+  life.hear(RemedyNews::kPromoted, "2");
+  EXPECT_EQ(life.judge_all("buuuub", "2"), "......");
+  EXPECT_TRUE(life.judge('b', "2").remedy_failed);
 }
 
 TEST(Incident, OpensOnceAndIsUnresolvedAsLongAsItIsBad) {
@@ -164,8 +210,12 @@ TEST(Incident, BadWindowsOfTwoVersionsAreNotInARow) {
 std::string naive(const std::string& statuses, int persist) {
   std::string kinds, since;
   bool open = false;
+  int undecided = 0;
   for (const char status : statuses) {
     char kind = '.';
+    undecided = status == 'u' ? undecided + 1 : 0;
+    // Nothing is known of so long a time: neither good nor bad, it parts what is around it.
+    if (undecided == persist + 1 && !open) since += '|';
     if (status != 'u') since += status == 'w' ? 'g' : status;
     const auto ends_with = [&](std::size_t n, char c) {
       return since.size() >= n && since.substr(since.size() - n) == std::string(n, c);

@@ -189,13 +189,13 @@ Situation situation_of(const JudgedSpan& judged, const std::string& live,
   return s;
 }
 
-/// The windows that made it an incident: the bad ones in a row at the end of the history.
+/// The windows that made it an incident: so many bad ones at the end of the history.
 std::vector<std::string> evidence_of(const std::vector<HistoryRow>& history,
-                                     const std::string& live) {
+                                     const std::string& live, int bad_windows) {
   std::vector<std::string> ids;
   for (auto row = history.rbegin(); row != history.rend(); ++row) {
-    if (row->version != live || row->status == "undecided") continue;
-    if (row->status != "bad") break;
+    if (static_cast<int>(ids.size()) == bad_windows) break;
+    if (row->version != live || row->status != "bad") continue;
     ids.push_back(row->id);
   }
   std::reverse(ids.begin(), ids.end());
@@ -324,7 +324,8 @@ Result<> decide_incident(db::Tx& tx, const JudgedSpan& judged, const std::string
       recorded.incident = made.id;
       return change_incident(
           tx, made,
-          {"opened", step.reason, kActor, cause_seq, evidence_of(history, live), window_data(*row)},
+          {"opened", step.reason, kActor, cause_seq, evidence_of(history, live, step.bad_windows),
+           window_data(*row)},
           now_ms);
     }
     case Step::Kind::kUnresolved: {
