@@ -144,6 +144,7 @@ Json json_of(const monitor::Incident& i) {
 Result<Json> json_with_triggers(db::Tx& tx, const std::optional<project::Applied>& applied,
                                 const monitor::Incident& incident) {
   Json json = json_of(incident);
+  json.set("remedy_candidate", TRY(monitor::remedy_on_its_way(tx, incident)));
   if (!incident.open || !applied) return json;
   Json::Array cooling = TRY(cooling_of(tx, applied->declared.file, incident));
   if (!cooling.empty()) json.set("cooling", std::move(cooling));

@@ -149,7 +149,10 @@ std::string incident_text(const Json& incident) {
                      text_at(incident, "version") + ": " + text_at(incident, "words") + "\n";
   if (!list_at(incident, "columns").empty())
     text += "  likely: " + words_of(incident, "columns") + "\n";
-  if (is_set(incident, "remedy_under_way")) text += "  a remedy is under way\n";
+  const std::string candidate = text_at(incident, "remedy_candidate");
+  if (is_set(incident, "remedy_under_way"))
+    text += candidate.empty() ? "  a remedy is under way\n"
+                              : "  version " + candidate + ", which it asked for, is on its way\n";
   if (const std::string remedy = text_at(incident, "remedy_version");
       is_set(incident, "open") && !remedy.empty())
     text += "  version " + remedy +

@@ -528,4 +528,16 @@ Result<bool> take_news(db::Tx& tx, const graph::LoggedEvent& logged, UnixMs now_
   return taken;
 }
 
+Result<std::string> remedy_on_its_way(db::Tx& tx, const Incident& incident) {
+  if (!incident.open || !incident.state.remedy_under_way) return std::string();
+  const auto started = TRY(tx.one<std::int64_t>(
+      "select event_seq from incident_changes where incident = ? and action = ? order by number "
+      "desc limit 1",
+      incident.id, std::string(action_of(RemedyNews::kStarted))));
+  if (!started) return std::string();
+  const auto events = TRY(graph::events_after(tx, *started - 1, 1));
+  const bool is_it = !events.empty() && events.front().seq == *started;
+  return is_it ? text_of(events.front().event.data, "remedy_version") : std::string();
+}
+
 }  // namespace slipway::monitor

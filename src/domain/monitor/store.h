@@ -117,6 +117,8 @@ struct Incident {
 Result<std::optional<Incident>> find_incident(db::Tx& tx, const std::string& id);
 Result<std::optional<Incident>> open_incident(db::Tx& tx, const std::string& deployment,
                                               const std::string& monitor);
+/// The version of the remedy that is under way; "" when none is, or nobody knows which.
+Result<std::string> remedy_on_its_way(db::Tx& tx, const Incident& incident);
 /// Newest first; `open_only` leaves closed ones out.
 Result<std::vector<Incident>> incidents(db::Tx& tx, const std::string& deployment, bool open_only,
                                         int limit);

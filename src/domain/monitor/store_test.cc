@@ -164,8 +164,14 @@ TEST_P(StoreTest, AnIncidentFollowsItsRemedy) {
   EXPECT_FALSE(tell("rollout.requested", 2, "elsewhere"));
   EXPECT_TRUE(tell("rollout.requested", 2, "bikes"));
   EXPECT_TRUE(newest().state.remedy_under_way);
+  const auto on_its_way = [&] {
+    const Incident incident = newest();
+    return must([&](db::Tx& tx) { return remedy_on_its_way(tx, incident); });
+  };
+  EXPECT_EQ(on_its_way(), "2");
   EXPECT_TRUE(tell("rollout.promoted", 2, "bikes"));
   EXPECT_EQ(newest().state.remedy_version, "2");
+  EXPECT_EQ(on_its_way(), "");
   EXPECT_EQ(newest().state.promoted_ms, kNow + 1);
   // A good window of the time before it was promoted shows nothing; windows here end in 1970.
   EXPECT_EQ(record_day(2, Status::kGood, "2").step, Step::Kind::kNone);

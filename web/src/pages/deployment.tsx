@@ -96,7 +96,7 @@ export function DeploymentPage() {
         )}</Loaded>
       </section>
       <section aria-labelledby="incidents"><h2 id="incidents">Incidents</h2>
-        <Loaded from={incidents}>{(list) => <Show when={list().length} fallback={<p class="quiet">None.</p>}><Incidents of={list()} caption={`Incidents of ${name()}`} candidate={() => detail.data()?.rollout?.version} /></Show>}</Loaded>
+        <Loaded from={incidents}>{(list) => <Show when={list().length} fallback={<p class="quiet">None.</p>}><Incidents of={list()} caption={`Incidents of ${name()}`} /></Show>}</Loaded>
       </section>
       <Show when={detail.data()}>{(d) => (
         <section aria-labelledby="rollouts"><h2 id="rollouts">Rollouts</h2>

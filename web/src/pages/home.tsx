@@ -89,25 +89,25 @@ function Serves(props: { of: Deployment; monitors: Monitor[]; rate: number | und
   );
 }
 
-/// What is done about it. `candidate`: the version whose rollout is under way.
-export function remedyOf(incident: Incident, candidate?: number): string {
+/// What is done about it.
+export function remedyOf(incident: Incident): string {
   if (!incident.open) return incident.remedy || "none";
   const failed = incident.failed_remedies ? `${plural(incident.failed_remedies, "remedy", "remedies")} failed` : "";
   // One that was promoted and did not help yet may be followed by another.
-  const now = incident.remedy_under_way ? (candidate ? `version ${candidate} is on its way` : "under way")
+  const now = incident.remedy_under_way ? (incident.remedy_candidate ? `version ${incident.remedy_candidate} is on its way` : "under way")
     : incident.remedy_version ? `version ${incident.remedy_version} serves, and has to show in a good window that it helps` : "";
   if (now) return failed && !incident.remedy_under_way ? `${now}; before it ${failed}` : now;
   return failed ? `${failed}, none under way` : "none yet";
 }
 
-export function Incidents(props: { of: Incident[]; caption: string; candidate: (deployment: string) => number | undefined }) {
+export function Incidents(props: { of: Incident[]; caption: string }) {
   return (
     <div class="scroll"><table><caption class="sr">{props.caption}</caption>
       <thead><tr><th scope="col">Incident</th><th scope="col">State</th><th scope="col">Since</th><th scope="col">What is wrong</th><th scope="col">Likely cause</th><th scope="col">Remedy</th></tr></thead>
       <tbody><For each={props.of}>{(i) => (
         <tr><th scope="row"><a href={paths.incident(i.id)}>{i.monitor} of {i.deployment}</a></th><td><State of={i.open ? "open" : "closed"} /></td><td><When ms={i.opened_ms} /></td>
           <td class="words">{i.words} <span class="quiet">version {i.version}</span></td>
-          <td><For each={i.columns.slice(0, 8)} fallback={<span class="quiet">no column stands out</span>}>{(c) => <span class="tag">{c}</span>}</For></td><td>{remedyOf(i, props.candidate(i.deployment))}</td></tr>
+          <td><For each={i.columns.slice(0, 8)} fallback={<span class="quiet">no column stands out</span>}>{(c) => <span class="tag">{c}</span>}</For></td><td>{remedyOf(i)}</td></tr>
       )}</For></tbody>
     </table></div>
   );
@@ -178,7 +178,7 @@ export function Home() {
       <section aria-labelledby="incidents"><h2 id="incidents">Open incidents</h2>
         <Loaded from={incidents}>{(open) => (
           <Show when={open().length} fallback={<p class="quiet">None.</p>}>
-            <Incidents of={open().slice(0, incidentsMax)} caption="Open incidents" candidate={(name) => deployments.data()?.find((d) => d.name === name)?.rollout?.version} />
+            <Incidents of={open().slice(0, incidentsMax)} caption="Open incidents" />
             <Show when={open().length > incidentsMax}><p class="quiet">More than {incidentsMax} are open; <code>slipway incidents</code> lists them all.</p></Show>
           </Show>
         )}</Loaded>
