@@ -19,11 +19,44 @@ http::Response render_error(const Error& error) {
   return response;
 }
 
-/// What became of each, in numbers.
-http::Response accepted(const std::vector<flows::Noticed>& all, std::size_t resolved = 0) {
+constexpr std::size_t kDecisionsShown = 100;
+
+Json decision_of(const flows::Occasion& occasion, const std::string& trigger, const char* act,
+                 const std::string& rule, const std::string& reason) {
+  Json json;
+  json.set("event", occasion.id);
+  json.set("trigger", trigger.empty() ? Json() : Json(trigger));
+  json.set("act", act);
+  json.set("rule", rule);
+  json.set("reason", reason);
+  return json;
+}
+
+/// What each trigger that is for it decided, or why none did.
+void add_decisions(const flows::Occasion& occasion, const flows::Noticed& noticed,
+                   Json::Array& all) {
+  for (const flows::Decided& one : noticed.decided) {
+    const flows::Decision& decision = one.decision;
+    all.push_back(decision_of(occasion, one.trigger, to_string(decision.act), decision.rule,
+                              decision.reason));
+    if (!one.run.empty()) all.back().set("run", one.run);
+  }
+  if (noticed.is_new) return;
+  for (const std::string& trigger : noticed.heard_by)
+    all.push_back(decision_of(occasion, trigger, "duplicate", "duplicate",
+                              "it was told before; the first time counts"));
+  if (noticed.listeners == 0)
+    all.push_back(decision_of(occasion, "", "unheard", "unheard", noticed.unheard));
+}
+
+/// What became of each, in numbers and, of the first ones, in words.
+http::Response accepted(const std::vector<flows::Occasion>& occasions,
+                        const std::vector<flows::Noticed>& all, std::size_t resolved = 0) {
   std::int64_t kept = 0, duplicates = 0, unheard = 0;
-  Json::Array runs;
-  for (const flows::Noticed& noticed : all) {
+  Json::Array runs, decisions;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const flows::Noticed& noticed = all[i];
+    add_decisions(occasions[i], noticed, decisions);
     kept += noticed.is_new ? 1 : 0;
     duplicates += !noticed.is_new && noticed.listeners > 0 ? 1 : 0;
     unheard += noticed.listeners == 0 ? 1 : 0;
@@ -36,20 +69,26 @@ http::Response accepted(const std::vector<flows::Noticed>& all, std::size_t reso
   json.set("unheard", unheard);
   if (resolved > 0) json.set("resolved", static_cast<std::int64_t>(resolved));
   json.set("runs", std::move(runs));
+  if (decisions.size() > kDecisionsShown) {
+    json.set("decisions_left_out", static_cast<std::int64_t>(decisions.size() - kDecisionsShown));
+    decisions.resize(kDecisionsShown);
+  }
+  json.set("decisions", std::move(decisions));
   return http::Response::json(wire::dump(json), kAccepted);
 }
 
 Result<http::Response> take_events(const http::Request& request, TriggerPost& triggers,
                                    const Clock& clock) {
   const UnixMs now = clock.now_ms();
-  return accepted(TRY(triggers.tell(TRY(hooks::read_cloudevents(request, now)), now)));
+  const std::vector<flows::Occasion> occasions = TRY(hooks::read_cloudevents(request, now));
+  return accepted(occasions, TRY(triggers.tell(occasions, now)));
 }
 
 Result<http::Response> take_alerts(const http::Request& request, TriggerPost& triggers,
                                    const Clock& clock) {
   const UnixMs now = clock.now_ms();
   const hooks::Alerts alerts = TRY(hooks::read_alerts(request.body, now));
-  return accepted(TRY(triggers.tell(alerts.firing, now)), alerts.resolved);
+  return accepted(alerts.firing, TRY(triggers.tell(alerts.firing, now)), alerts.resolved);
 }
 
 Result<http::Response> take_push(const http::Request& request, const HookOptions& options) {

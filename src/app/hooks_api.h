@@ -18,7 +18,9 @@ struct HookOptions {
 
 /// What others tell when something happened: POST /events (CloudEvents, with the handshake of
 /// OPTIONS), POST /hooks/alertmanager, POST /hooks/git. An answer 202 means that it is kept, and
-/// that whoever listens has decided about it. All must outlive the router.
+/// that whoever listens has decided about it: {"accepted", "duplicates", "unheard", "resolved",
+/// "runs": [ID], "decisions": [{"event", "trigger", "act", "rule", "reason", "run"}],
+/// "decisions_left_out"}. All must outlive the router.
 void mount_hooks(http::Router& router, TriggerPost& triggers, const Clock& clock,
                  HookOptions options);
 

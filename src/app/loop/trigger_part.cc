@@ -85,7 +85,11 @@ Result<std::shared_ptr<const project::Applied>> TriggerPost::project() {
 Result<std::vector<flows::Noticed>> TriggerPost::tell(const std::vector<Occasion>& occasions,
                                                       UnixMs now) {
   auto applied = TRY(project());
-  if (applied == nullptr) return std::vector<flows::Noticed>(occasions.size());
+  if (applied == nullptr) {
+    flows::Noticed unheard;
+    unheard.unheard = "no project has been applied here yet: `slipway apply` does it";
+    return std::vector<flows::Noticed>(occasions.size(), unheard);
+  }
   auto all = TRY(pool_.write([&](db::Tx& tx) -> Result<std::vector<flows::Noticed>> {
     std::vector<flows::Noticed> noticed;
     for (const Occasion& occasion : occasions)

@@ -1,6 +1,7 @@
 #include "domain/flows/trigger.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "base/text.h"
 #include "base/timezone.h"
@@ -114,6 +115,59 @@ bool is_asked_for(const project::MessageSource& source, const Occasion& message)
 
 bool listens(const TriggerSpec& trigger, const Occasion& occasion) {
   return std::visit(Listens{occasion}, trigger.source);
+}
+
+namespace {
+
+constexpr std::size_t kTriggersNamed = 5;
+
+/// "late takes severity=page, team=ml"
+std::string words_of(const std::vector<std::pair<std::string, std::string>>& labels) {
+  std::string words;
+  for (const auto& [name, value] : labels)
+    words += (words.empty() ? "" : ", ") + name + "=" + value;
+  return words.empty() ? "any alert" : words;
+}
+
+std::string words_of(const project::MessageSource& source) {
+  return "type " + source.type + (source.source.empty() ? "" : " from source " + source.source);
+}
+
+/// What each trigger of that source takes.
+template <class Source>
+std::vector<std::string> taken(const std::vector<TriggerSpec>& triggers) {
+  std::vector<std::string> all;
+  for (const TriggerSpec& trigger : triggers) {
+    const auto* source = std::get_if<Source>(&trigger.source);
+    if (source == nullptr) continue;
+    if constexpr (std::is_same_v<Source, project::MessageSource>) {
+      if (!source->subject.empty()) continue;  // from NATS, and not over HTTP
+      all.push_back(trigger.name + " takes " + words_of(*source));
+    } else {
+      all.push_back(trigger.name + " takes " + words_of(source->labels));
+    }
+  }
+  return all;
+}
+
+std::string listed(std::vector<std::string> all) {
+  const std::size_t more = all.size() - std::min(all.size(), kTriggersNamed);
+  all.resize(all.size() - more);
+  return join(all, "; ") + (more > 0 ? "; and " + std::to_string(more) + " more" : "");
+}
+
+}  // namespace
+
+std::string why_unheard(const std::vector<TriggerSpec>& triggers, const Occasion& occasion) {
+  const bool is_alert = occasion.cause.kind == graph::kind::kAlert;
+  const std::vector<std::string> all = is_alert ? taken<project::AlertSource>(triggers)
+                                                : taken<project::MessageSource>(triggers);
+  const std::string what = is_alert ? "an alert with these labels"
+                                    : "type " + occasion.type + " from source " + occasion.source;
+  if (all.empty())
+    return std::string("no trigger of slipway.yaml takes ") +
+           (is_alert ? "alerts (`alert:`)" : "messages over HTTP (`cloudevent:`)");
+  return "no trigger takes " + what + ": " + listed(all);
 }
 
 Decision decide(const TriggerSpec& trigger, const TriggerState& state, bool active, UnixMs now_ms) {

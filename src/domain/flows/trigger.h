@@ -31,6 +31,9 @@ struct Occasion {
 /// Whether this trigger is for it. Ticks, data, commits and messages of a broker are told to one
 /// trigger by its name.
 bool listens(const project::TriggerSpec& trigger, const Occasion& occasion);
+/// Why none of the triggers is for it, in words for who sent it, with what would be heard. Pure.
+std::string why_unheard(const std::vector<project::TriggerSpec>& triggers,
+                        const Occasion& occasion);
 /// Whether a message is of the type and source that are asked for.
 bool is_asked_for(const project::MessageSource& source, const Occasion& message);
 

@@ -440,7 +440,11 @@ Result<Noticed> notice(db::Tx& tx, const ProjectFile& file, const Occasion& occa
     if (hears) hearing.push_back(&trigger);
   }
   noticed.listeners = static_cast<int>(hearing.size());
-  if (hearing.empty()) return noticed;
+  for (const TriggerSpec* trigger : hearing) noticed.heard_by.push_back(trigger->name);
+  if (hearing.empty()) {
+    noticed.unheard = why_unheard(file.triggers, occasion);
+    return noticed;
+  }
   const auto event = TRY(keep_event(tx, occasion, now_ms));
   if (!event) return noticed;
   noticed.is_new = true;

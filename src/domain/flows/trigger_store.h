@@ -21,6 +21,8 @@ struct Decided {
 struct Noticed {
   bool is_new = false;  // false: it was told before, or nobody listens
   int listeners = 0;
+  std::vector<std::string> heard_by;  // the names of those that listen
+  std::string unheard;                // why nobody does; "" where somebody does
   std::vector<Decided> decided;
 };
 /// Tells the triggers of `file` that listen, or the one called `only`. An occasion that nobody

@@ -171,6 +171,30 @@ TEST(Listens, ToMessagesOfItsTypeAndSource) {
   EXPECT_FALSE(listens(trigger, message("org.example.ready", "/a")));
 }
 
+TEST(Unheard, IsExplainedToWhoSentIt) {
+  TriggerSpec ready = message_trigger(), of_b = message_trigger(), broker = message_trigger(), late;
+  ready.name = "ready";
+  of_b.name = "of-b";
+  std::get<project::MessageSource>(of_b.source).source = "/b";
+  broker.name = "broker";
+  std::get<project::MessageSource>(broker.source).subject = "labels.ready";
+  late.name = "late";
+  late.source = project::AlertSource{{{"severity", "page"}, {"team", "ml"}}};
+  const Occasion other = message("org.example.other", "/a");
+  EXPECT_EQ(why_unheard({ready, of_b, broker, late}, other),
+            "no trigger takes type org.example.other from source /a: ready takes type "
+            "org.example.ready; of-b takes type org.example.ready from source /b");
+  EXPECT_EQ(why_unheard({broker, late}, other),
+            "no trigger of slipway.yaml takes messages over HTTP (`cloudevent:`)");
+  Occasion alert;
+  alert.cause = {graph::kind::kAlert, "f"};
+  EXPECT_EQ(why_unheard({ready, late}, alert),
+            "no trigger takes an alert with these labels: late takes severity=page, team=ml");
+  EXPECT_EQ(why_unheard({ready}, alert), "no trigger of slipway.yaml takes alerts (`alert:`)");
+  const std::string many = why_unheard(std::vector<TriggerSpec>(7, ready), other);
+  EXPECT_EQ(many.substr(many.size() - 12), "; and 2 more");
+}
+
 TEST(Listens, ToMessagesOfABrokerByItsName) {
   TriggerSpec trigger = message_trigger();
   auto& source = std::get<project::MessageSource>(trigger.source);

@@ -196,9 +196,15 @@ def test_what_is_told_twice_and_what_is_not_new(project):
     project.apply(MESSAGE % "")
     with Server(project) as server:
         assert server.message(1)["accepted"] == 1
-        assert server.message(1) == {"accepted": 0, "duplicates": 1, "unheard": 0, "runs": []}
+        again = server.message(1)
+        assert again == {"accepted": 0, "duplicates": 1, "unheard": 0, "runs": [], "decisions": [
+            {"event": "1", "trigger": "message", "act": "duplicate", "rule": "duplicate",
+             "reason": "it was told before; the first time counts"}]}
         ended(project, 1)
-        assert server.message(2, type="org.example.other")["unheard"] == 1
+        other = server.message(2, type="org.example.other")
+        assert other["unheard"] == 1
+        assert other["decisions"][0]["reason"] == ("no trigger takes type org.example.other from source /labels: "
+                                                   "message takes type org.example.ready")
         server.message(3)
         runs = ended(project, 2)
         assert [run["state"] for run in runs] == ["skipped", "succeeded"]
@@ -242,7 +248,13 @@ def test_a_storm_is_one_run_and_few_events(project):
         for begin in range(0, 10_000, 1000):
             batch = [{"specversion": "1.0", "id": str(n), "source": "/s", "type": "org.example.ready"}
                      for n in range(begin, begin + 1000)]
-            assert server.post("/events", batch, {"Content-Type": "application/cloudevents-batch+json"})["accepted"] == 1000
+            answer = server.post("/events", batch, {"Content-Type": "application/cloudevents-batch+json"})
+            assert answer["accepted"] == 1000
+            # Who sent it is told why next to nothing came of it, in few words.
+            assert len(answer["decisions"]) == 100 and answer["decisions_left_out"] == 900
+            last = answer["decisions"][-1]
+            assert (last["trigger"], last["act"], last["rule"]) == ("message", "ignored", "cooldown"), last
+            assert "cools down" in last["reason"]
         ended(project, 1)
         decisions = server.get(API + "/triggers/decisions")["decisions"]
         assert sum(decision["times"] for decision in decisions) == 10_000
@@ -516,7 +528,8 @@ def test_the_server_is_killed_and_nothing_happens_twice(project, point):
             pass
         server.died()
     with Server(project) as server:
-        assert server.message(1) == {"accepted": 0, "duplicates": 1, "unheard": 0, "runs": []}
+        again = server.message(1)
+        assert (again["accepted"], again["duplicates"], again["unheard"], again["runs"]) == (0, 1, 0, [])
         run, = ended(project, 1)
         assert (run["state"], run["attempts"]) == ("succeeded", 1), run
         assert log.read_text() == "ran\n"
