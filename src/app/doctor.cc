@@ -60,6 +60,7 @@ class Doctor {
       look_at_server();
       look_at_catalogue();
       look_at_artifacts();
+      look_at_notifications();
     }
     look_at_project();
     return std::move(findings_);
@@ -208,6 +209,19 @@ class Doctor {
                 }));
   }
 
+  void look_at_notifications() {
+    if (pool_ == nullptr) return;
+    constexpr UnixMs kLate = 60'000, kLookBack = 7 * 24 * 3'600'000LL;
+    const UnixMs now = clock_.now_ms();
+    // Where no server runs nothing is sent, and what waits says nothing of who is to take it.
+    const UnixMs late = owner_.url.empty() ? 0 : now - kLate;
+    const auto found = pool_->read(
+        [&](db::Tx& tx) { return notify::undelivered(tx, late, now - kLookBack); });
+    if (!found.ok())
+      return add(problem("notifications", found.error().message, "see the catalogue above"));
+    for (Finding& one : judge_notifications(*found)) add(std::move(one));
+  }
+
   static constexpr char kReach[] =
       "is its address right, does it answer, and are its keys in the environment of this command?";
 
@@ -303,6 +317,31 @@ Finding judge_clock(UnixMs now_ms, const std::optional<UnixMs>& last_ms) {
                    todo);
   }
   return ok("clock", now);
+}
+
+std::vector<Finding> judge_notifications(const std::vector<notify::Undelivered>& undelivered) {
+  if (undelivered.empty()) return {ok("notifications", "every receiver takes what it is sent")};
+  std::vector<Finding> findings;
+  for (const notify::Undelivered& one : undelivered) {
+    std::string found = one.receiver + ": ";
+    if (one.waiting > 0)
+      found += std::to_string(one.waiting) + (one.waiting == 1 ? " waits" : " wait") +
+               ", the oldest since " + to_iso8601(one.oldest_ms) + " (" +
+               std::to_string(one.attempts) + (one.attempts == 1 ? " attempt" : " attempts") +
+               " so far)";
+    if (one.given_up > 0)
+      found += (one.waiting > 0 ? "; " : "") + std::to_string(one.given_up) +
+               (one.given_up == 1 ? " was" : " were") + " given up in the last 7 days";
+    if (!one.last_error.empty()) found += ": " + one.last_error;
+    findings.push_back(warning(
+        "notifications", std::move(found),
+        one.waiting > 0
+            ? "see that the receiver runs and that its address is right; each is sent again, up to "
+              "an hour apart, for three days, then given up"
+            : "see that the receiver runs and that its address is right; what was given up is not "
+              "sent again: `slipway events` has what happened"));
+  }
+  return findings;
 }
 
 std::vector<Finding> examine(const DoctorRequest& request, const Clock& clock) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "domain/notify/undelivered.h"
 #include "io/wire/codec.h"
 
 // Whether an installation is sound: what a person would look at who is asked "it does not work".
@@ -35,5 +36,7 @@ Finding judge_space(const std::string& about, const std::string& place, std::uin
                     std::uint64_t all_bytes);
 /// `last_ms`: of the newest event that the catalogue knows.
 Finding judge_clock(UnixMs now_ms, const std::optional<UnixMs>& last_ms);
+/// Every receiver that does not take notifications; one that says all is well when there is none.
+std::vector<Finding> judge_notifications(const std::vector<notify::Undelivered>& undelivered);
 
 }  // namespace slipway::app

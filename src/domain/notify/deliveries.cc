@@ -98,7 +98,7 @@ Result<std::vector<Delivery>> due(db::Tx& tx, const std::vector<project::Notific
   std::vector<Delivery> due;
   for (const Delivery& head : heads) {
     if (!is_declared(declared, head.webhook)) {
-      TRY(end(tx, head, "given_up", "slipway.yaml no longer names this webhook", now_ms));
+      TRY(end(tx, head, "given_up", kUndeclared, now_ms));
     } else if (is_due(head, now_ms)) {
       due.push_back(head);
     }

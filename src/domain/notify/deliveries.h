@@ -16,6 +16,9 @@ namespace slipway::notify {
 
 std::vector<db::Migration> migrations();
 
+/// The error of what was given up because slipway.yaml names its webhook no more.
+inline constexpr char kUndeclared[] = "slipway.yaml no longer names this webhook";
+
 struct Delivery {
   std::string webhook;  // as written in slipway.yaml
   std::int64_t event_seq = 0;
