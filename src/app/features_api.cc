@@ -209,6 +209,9 @@ Result<Json> look_up(features::Service& service, const Clock& clock, const Looku
   json.set("features", std::move(values));
   json.set("faults", json_of(found.faults));
   json.set("too_late", found.too_late);
+  // The store keeps one row: of before it, nothing is known here.
+  const bool comes_later = found.event_us > at_us;
+  json.set("newest", comes_later ? Json(features::format_timestamp(found.event_us)) : Json());
   return json;
 }
 

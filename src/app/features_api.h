@@ -36,7 +36,8 @@ WIRE(LookupRequest, view, key, request, at)
 
 Result<wire::Json> materialize_view(features::Service& service, const Clock& clock,
                                     const MaterializeRequest& request);
-/// {"view", "presence", "event_time", "at", "features": {NAME: value}, "faults", "too_late"}.
+/// {"view", "presence", "event_time", "at", "features": {NAME: value}, "faults", "too_late",
+/// "newest"}: `newest` is when the row was made that is known from after `at` on, else null.
 Result<wire::Json> look_up(features::Service& service, const Clock& clock,
                            const LookupRequest& request);
 

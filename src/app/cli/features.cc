@@ -145,6 +145,16 @@ Result<std::map<std::string, std::string>> request_of(const std::string& text) {
 
 void print_lookup(const Json& answer, std::ostream& out) {
   out << answer.find("view")->as_string() << ": " << answer.find("presence")->as_string() << "\n";
+  const std::string at = answer.find("at")->as_string();
+  const Json *newest = answer.find("newest"), *too_late = answer.find("too_late");
+  if (newest != nullptr && newest->is_string())
+    out << "  its newest row is of " << newest->as_string() << ", after " << at
+        << ": online the newest row of an entity is kept alone;\n  what it was then says `slipway "
+           "features train-set`\n";
+  if (too_late != nullptr && too_late->is_bool() && too_late->as_bool())
+    out << "  too late: " << at
+        << " lies so long before its newest event that events of its windows are forgotten;\n  "
+           "what they were then says `slipway features train-set`\n";
   for (const auto& [name, value] : answer.find("features")->as_object()) {
     out << "  " << name << " = " << (value.is_string() ? value.as_string() : wire::dump(value))
         << "\n";
