@@ -56,6 +56,10 @@ class Union {
     for (graph::Node& node : closure.nodes) add(std::move(node));
     for (graph::Edge& edge : closure.edges) add(std::move(edge));
   }
+  /// Not over what is known of it already.
+  void add(graph::Node node) {
+    if (nodes_.insert(node.ref).second) closure_.nodes.push_back(std::move(node));
+  }
   void add(graph::Edge edge) {
     auto key = std::tuple(edge.effect, edge.relation, edge.cause, wire::dump(edge.attributes));
     if (edges_.insert(std::move(key)).second) closure_.edges.push_back(std::move(edge));
@@ -63,10 +67,6 @@ class Union {
   graph::Closure take() { return std::move(closure_); }
 
  private:
-  void add(graph::Node node) {
-    if (nodes_.insert(node.ref).second) closure_.nodes.push_back(std::move(node));
-  }
-
   graph::Closure closure_;
   std::set<graph::NodeRef> nodes_;
   std::set<std::tuple<graph::NodeRef, std::string, graph::NodeRef, std::string>> edges_;
@@ -105,6 +105,20 @@ Result<> add_earlier_steps(db::Tx& tx, const graph::NodeRef& step, Union& all) {
   return {};
 }
 
+/// The version of the view by which its features were looked up.
+Result<> add_features(db::Tx& tx, const graph::NodeRef& prediction, const PredictionView& view,
+                      Union& all) {
+  const auto& looked_up = view.answers.front().prediction.looked_up;
+  if (!looked_up) return {};
+  const graph::NodeRef version{graph::kind::kFeatureViewVersion,
+                               looked_up->view + "@" + looked_up->view_version};
+  TRY(add_causes(tx, version, all));
+  // A view that no training set was made with is not in the graph.
+  all.add(graph::Node{version, wire::Json(wire::Json::Object()), 0});
+  all.add(edge_of(prediction, graph::relation::kUsed, version));
+  return {};
+}
+
 /// The prediction, and behind it all that its version comes from, and what let it answer.
 Result<graph::Closure> closure_of(db::Pool& pool, const PredictionView& view,
                                   graph::Direction direction) {
@@ -116,6 +130,7 @@ Result<graph::Closure> closure_of(db::Pool& pool, const PredictionView& view,
   all.add(edge_of(ref, graph::relation::kAnsweredBy, cause));
   TRY(pool.read([&](db::Tx& tx) -> Result<> {
     TRY(add_causes(tx, cause, all));
+    TRY(add_features(tx, ref, view, all));
     if (cause.kind != graph::kind::kRolloutStep) return {};
     return add_earlier_steps(tx, cause, all);
   }));

@@ -69,6 +69,29 @@ Json names_where(const Layout& layout, bool (*holds)(const Layout::Column&)) {
   return Json(std::move(names));
 }
 
+/// The keys whose features were looked up for a row; a hashed one by its hash.
+Json keys_of_row(const serving::LookedUp& looked_up, std::size_t row) {
+  Json::Object keys;
+  const std::size_t width = looked_up.keys.size();
+  for (std::size_t i = 0; i < width; ++i)
+    keys.emplace_back(looked_up.keys[i].name, looked_up.values[row * width + i]);
+  return Json(std::move(keys));
+}
+
+/// Null where nothing was looked up, or nobody wrote down for whom.
+Json features_json(const Prediction& p, const Span& rows) {
+  if (!p.looked_up) return nullptr;
+  Json::Array keys, hashed;
+  for (std::size_t row = rows.first; row < rows.end; ++row)
+    keys.push_back(keys_of_row(*p.looked_up, row));
+  for (const serving::LookedUp::Key& key : p.looked_up->keys)
+    if (key.keep == serving::Keep::kHash) hashed.emplace_back(key.name);
+  return Json(Json::Object{{"view", p.looked_up->view},
+                           {"version", p.looked_up->view_version},
+                           {"keys", Json(std::move(keys))},
+                           {"hashed", Json(std::move(hashed))}});
+}
+
 Json answer_json(const PredictionView& view, std::size_t number) {
   const Answer& answer = view.answers[number];
   const Prediction& p = answer.prediction;
@@ -99,6 +122,7 @@ Json answer_json(const PredictionView& view, std::size_t number) {
            }));
   json.set("looked_up", names_where(answer.layout,
                                     [](const Layout::Column& column) { return column.looked_up; }));
+  json.set("features", features_json(p, rows));
   return json;
 }
 
@@ -145,6 +169,22 @@ std::string values_text(const Json& object) {
                               : (value.is_null() ? "missing" : wire::dump(value));
   }
   return text;
+}
+
+/// "station=north, from stations@0123456789ab"
+std::string features_text(const serving::LookedUp& looked_up, std::size_t row) {
+  constexpr std::size_t kDigestShown = 12;
+  std::string text;
+  const std::size_t width = looked_up.keys.size();
+  for (std::size_t i = 0; i < width; ++i) {
+    const serving::LookedUp::Key& key = looked_up.keys[i];
+    const std::string& value = looked_up.values[row * width + i];
+    text += (text.empty() ? "" : "  ") + key.name + "=";
+    text += value.empty() ? "missing" : (key.keep == serving::Keep::kHash ? "#" : "") + value;
+  }
+  if (text.empty()) text = "an entity whose keys are not kept";
+  return text + ", from " + looked_up.view + "@" +
+         looked_up.view_version.substr(0, kDigestShown);
 }
 
 /// An answer reaches the files a moment after its caller (PredictionLogOptions::interval).
@@ -232,6 +272,8 @@ std::string to_text(const PredictionView& view) {
     for (std::size_t row = rows.first; row < std::min(rows.end, rows.first + kRowsPrintedMax);
          ++row) {
       if (i == 0) text += "    inputs   " + values_text(inputs_of_row(answer, row)) + "\n";
+      if (i == 0 && p.looked_up)
+        text += "    features of " + features_text(*p.looked_up, row) + "\n";
       if (!p.outputs.empty())
         text += "    outputs  " + values_text(outputs_of_row(answer, row)) + "\n";
     }

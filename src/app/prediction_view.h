@@ -43,8 +43,9 @@ Result<PredictionView> find_prediction(db::Pool& pool, const std::filesystem::pa
 
 /// {"id", "deployment", "time", "answers": [{"role", "model", "version", "step", "status",
 /// "latency_us", "event_time", "client_id", "key_hash", "error", "rows", "inputs": [{COLUMN: value
-/// or null}], "outputs": [{NAME: value}], "hashed", "looked_up"}], "labels": [{"row", "value",
-/// "event_time", "received", "source"}], "truncated"}; at most kRowsShownMax rows.
+/// or null}], "outputs": [{NAME: value}], "hashed", "looked_up", "features": {"view", "version",
+/// "keys": [{NAME: text}], "hashed"} or null}], "labels": [{"row", "value", "event_time",
+/// "received", "source"}], "truncated"}; at most kRowsShownMax rows.
 inline constexpr std::size_t kRowsShownMax = 1'000;
 wire::Json to_json(const PredictionView& view);
 /// A few lines for people.

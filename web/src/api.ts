@@ -101,6 +101,7 @@ export interface LoopEvent { seq: number; time_ms: number; type: string; subject
 export interface Answer {
   role: string; model: string; version: string; step: string | null; status: number; latency_us: number; event_time: string; client_id: string;
   key_hash: string | null; error?: string; rows: number; inputs: Record<string, unknown>[]; outputs: Record<string, unknown>[]; hashed: string[]; looked_up: string[];
+  features: { view: string; version: string; keys: Record<string, string>[]; hashed: string[] } | null;
 }
 export interface Prediction {
   id: string; deployment: string; time: string; answers: Answer[]; truncated: boolean;

@@ -229,6 +229,7 @@ class Deployed {
   Result<std::vector<float>> fit_version(const Frame& frame,
                                          const serving::LoadedVersion& version) {
     facts_.looked_up.clear();
+    facts_.entity.reset();
     const auto lookup = TRY(deployments_.lookup(*deployment_));
     const std::vector<std::string_view> names(frame.names.begin(), frame.names.end());
     const bool asks =
@@ -240,6 +241,7 @@ class Deployed {
     serving::Enriched enriched =
         TRY(serving::enrich(*lookup, version, sent_columns(frame), frame.rows, at_ms));
     facts_.looked_up = std::move(enriched.looked_up);
+    facts_.entity = std::move(enriched.entity);
     return std::move(enriched.cells);
   }
 

@@ -282,6 +282,7 @@ class Inference {
   /// The rows as sent, or filled up where they have only keys.
   Result<Batch> fit(const serving::LoadedVersion& version) {
     facts_.looked_up.clear();
+    facts_.entity.reset();
     const auto lookup = TRY(services_.deployments.lookup(*deployment_));
     if (!lookup) return make_batch(version, address_.model, infer_);
     std::vector<std::string_view> names;
@@ -297,6 +298,7 @@ class Inference {
       return enriched.error();
     }
     facts_.looked_up = std::move(enriched->looked_up);
+    facts_.entity = std::move(enriched->entity);
     return Batch{sent.rows, std::move(enriched->cells)};
   }
 

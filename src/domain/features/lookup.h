@@ -47,6 +47,8 @@ class Lookup {
 
   const Plan& plan() const { return plan_; }
   OnlineStore::ViewNumber number() const { return number_; }
+  /// The view's version: its digest.
+  const std::string& version() const { return version_; }
 
   /// `key` in the order of View::entity, `request` in that of View::request; kInvalid for values of
   /// other types. Rows with an event time after `at_us` that have arrived already count as present
@@ -56,13 +58,17 @@ class Lookup {
 
  private:
   Lookup(OnlineStore& store, Plan plan, OnlineStore::ViewNumber number)
-      : store_(store), plan_(std::move(plan)), number_(number) {}
+      : store_(store),
+        plan_(std::move(plan)),
+        number_(number),
+        version_(plan_.view().digest()) {}
   std::unique_ptr<Calculator> take() const;
   void give_back(std::unique_ptr<Calculator> calculator) const;
 
   OnlineStore& store_;
   Plan plan_;
   OnlineStore::ViewNumber number_;
+  std::string version_;
   // One for each thread that asks at the same time.
   mutable Guarded<std::vector<std::unique_ptr<Calculator>>> idle_;
 };

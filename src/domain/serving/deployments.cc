@@ -413,6 +413,7 @@ PredictionView record_of(const Assignment& assignment, const RequestFacts& facts
   p.client_id = facts.client_id;
   p.rows = static_cast<std::uint32_t>(rows);
   p.cells = cells;
+  p.looked_up = facts.entity.get();
   return p;
 }
 
@@ -474,7 +475,7 @@ Result<Scored> Deployments::answer(const Assignment& assignment, std::vector<flo
   scored.values = std::move(tried.values);
   if (assignment.shadowed && !by_candidate && rows > 0) {
     cast_shadow(assignment, std::move(cells), rows, scored, tried.ns,
-                facts.event_time_ms != 0 ? facts.event_time_ms : now_ms, facts.looked_up);
+                facts.event_time_ms != 0 ? facts.event_time_ms : now_ms, facts);
   }
   return scored;
 }
@@ -500,12 +501,20 @@ void Deployments::fail(const Assignment& assignment, const RequestFacts& facts, 
 
 void Deployments::cast_shadow(const Assignment& assignment, std::vector<float> cells,
                               std::size_t rows, const Scored& scored, std::int64_t stable_ns,
-                              UnixMs event_time_ms, const std::vector<bool>& looked_up) {
+                              UnixMs event_time_ms, const RequestFacts& facts) {
   const std::size_t size = cells.size();
-  Shadow job{
-      assignment.deployment, assignment.id, assignment.key_hash, assignment.cluster, event_time_ms,
-      std::move(cells),      scored.values, rows,                stable_ns,          looked_up,
-      {}};
+  Shadow job{assignment.deployment,
+             assignment.id,
+             assignment.key_hash,
+             assignment.cluster,
+             event_time_ms,
+             std::move(cells),
+             scored.values,
+             rows,
+             stable_ns,
+             facts.looked_up,
+             facts.entity,
+             {}};
   const std::size_t waiting = shadow_cells_.fetch_add(size) + size;
   const bool fits = waiting <= options_.shadow_cells_max;
   if (waiting > options_.shadow_cells_max / 2) shadows_.hurry();
@@ -592,6 +601,7 @@ delivery::AnswerCounts Deployments::score_shadow(Shadow& job) {
   record.latency_us = microseconds(tried.ns);
   record.rows = static_cast<std::uint32_t>(job.rows);
   record.cells = job.cells;
+  record.looked_up = job.entity.get();
   if (tried.finite) {
     record.outputs = tried.values;
   } else {

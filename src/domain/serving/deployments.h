@@ -88,6 +88,7 @@ struct RequestFacts {
   UnixMs event_time_ms = 0;  // 0: now
   /// Which columns of the version that answers were looked up, when any was.
   std::vector<bool> looked_up = {};
+  std::shared_ptr<const LookedUp> entity = {};  // whose, and by which view; null: nothing was
 };
 /// A time as callers write it: ISO 8601 with a zone, or milliseconds since 1970; years 1970 to
 /// 9999.
@@ -184,6 +185,7 @@ class Deployments {
     std::size_t rows = 0;
     std::int64_t stable_ns = 0;
     std::vector<bool> looked_up;
+    std::shared_ptr<const LookedUp> entity;
     UniqueFunction<void()> drained;  // a barrier, and nothing else
   };
   using Table = std::map<std::string, Deployment, std::less<>>;
@@ -195,7 +197,7 @@ class Deployments {
   Assignment begin(const Deployment& deployment, const std::string& key) const;
   void cast_shadow(const Assignment& assignment, std::vector<float> cells, std::size_t rows,
                    const Scored& scored, std::int64_t stable_ns, UnixMs event_time_ms,
-                   const std::vector<bool>& looked_up);
+                   const RequestFacts& facts);
   void run_shadow();
   void score_shadows(std::deque<Shadow> jobs);
   /// What it counted, nothing where it could not score.

@@ -52,10 +52,26 @@ class Enricher {
     result.cells.reserve(rows * columns_.size());
     for (const From& from : from_) result.looked_up.push_back(from.sent == nullptr);
     for (std::size_t row = 0; row < rows; ++row) TRY(add_row(row, at_ms, result.cells));
+    result.entity = std::make_shared<const LookedUp>(entity_of(rows));
     return result;
   }
 
  private:
+  /// Of every row, as they were sent.
+  LookedUp entity_of(std::size_t rows) const {
+    LookedUp entity{view_.name, lookup_.version(), {}, {}};
+    std::vector<const SentColumn*> sent;
+    for (const Input& key : view_.entity) {
+      entity.keys.push_back({key.name, Keep::kValue});
+      sent.push_back(find_sent(key.name));
+    }
+    for (std::size_t row = 0; row < rows; ++row) {
+      for (const SentColumn* column : sent)
+        entity.values.push_back(column == nullptr ? "" : column->texts[row]);
+    }
+    return entity;
+  }
+
   const SentColumn* find_sent(std::string_view name) const {
     const auto found = std::find_if(sent_.begin(), sent_.end(),
                                     [&](const SentColumn& one) { return one.name == name; });

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -8,6 +9,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "domain/features/lookup.h"
+#include "domain/serving/prediction_record.h"
 #include "domain/serving/serving.h"
 
 // Requests that carry only the keys of an entity: the cells are filled up with what the online
@@ -29,6 +31,7 @@ bool asks_for_features(const features::View& view, const LoadedVersion& version,
 struct Enriched {
   std::vector<float> cells;     // row by row, as the version's columns
   std::vector<bool> looked_up;  // by column
+  std::shared_ptr<const LookedUp> entity;
 };
 /// As of `at_ms`. Entities that nothing is known of, and nulls, are missing cells. kInvalid, tag
 /// "bad_request", for keys that are none, columns that are neither sent nor looked up, that are

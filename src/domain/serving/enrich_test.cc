@@ -84,6 +84,10 @@ TEST_F(EnrichTest, WhatIsKnownOfTheEntityFillsTheRows) {
   EXPECT_TRUE(std::isnan(filled->cells[6]));
   EXPECT_EQ(filled->cells[7], 1.0f);
   EXPECT_EQ(filled->looked_up, (std::vector<bool>{true, false}));
+  EXPECT_EQ(*filled->entity, (LookedUp{"stations",
+                                       lookup_->plan().view().digest(),
+                                       {{"station", Keep::kValue}},
+                                       {"south", "north", "nowhere", ""}}));
 }
 
 TEST_F(EnrichTest, EveryColumnComesFromOnePlace) {
@@ -114,8 +118,12 @@ TEST_F(EnrichTest, WhatWasLookedUpIsMarkedInTheLog) {
   Assignment assignment = *deployed->assign(live, "");
   RequestFacts facts;
   facts.looked_up = {true, false};
+  facts.entity = std::make_shared<const LookedUp>(
+      LookedUp{"stations", "0123", {{"station", Keep::kValue}}, {"south"}});
   ASSERT_TRUE(deployed->answer(assignment, {2.5f, 1}, 1, facts, clock_.now_ms()).ok());
-  const Layout layout = deployed.logged(assignment.id).at(0).layout;
+  const Answer logged = deployed.logged(assignment.id).at(0);
+  const Layout& layout = logged.layout;
+  EXPECT_EQ(logged.prediction.looked_up, *facts.entity);
   EXPECT_TRUE(layout.columns.at(0).looked_up);
   EXPECT_FALSE(layout.columns.at(1).looked_up);
 }

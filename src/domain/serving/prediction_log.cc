@@ -27,9 +27,14 @@ std::int64_t day_number_of(const std::array<std::byte, 16>& uuid) {
 
 /// At most; of a frame.
 std::size_t bytes_of(const PredictionView& p) {
-  constexpr std::size_t kFixed = 128;
-  return kFixed + p.client_id.size() + p.error.size() + p.cells.size_bytes() +
-         p.outputs.size_bytes();
+  constexpr std::size_t kFixed = 128, kOfText = sizeof(std::uint16_t);
+  std::size_t bytes = kFixed + p.client_id.size() + p.error.size() + p.cells.size_bytes() +
+                      p.outputs.size_bytes();
+  if (p.looked_up == nullptr) return bytes;
+  bytes += p.looked_up->view.size() + p.looked_up->view_version.size();
+  for (const LookedUp::Key& key : p.looked_up->keys) bytes += 1 + kOfText + key.name.size();
+  for (const std::string& value : p.looked_up->values) bytes += kOfText + value.size();
+  return bytes;
 }
 
 bool fits(const PredictionView& p, const Layout& layout) {
@@ -164,7 +169,25 @@ void PredictionLog::Stream::log(const PredictionView& p,
                                 const std::shared_ptr<const Layout>& layout) {
   count(p);
   if (!is_kept(p)) return;
+  if (p.looked_up == nullptr || (rules_.dropped.empty() && rules_.hashed.empty()))
+    return keep(p, layout);
+  const LookedUp kept =
+      by_rules(*p.looked_up, rules_.dropped, rules_.hashed, rules_.hash_key);
+  PredictionView with_rules = p;
+  with_rules.looked_up = &kept;
+  keep(with_rules, layout);
+}
+
+/// By its rules already, but for the cells.
+void PredictionLog::Stream::keep(const PredictionView& p,
+                                 const std::shared_ptr<const Layout>& layout) {
   const std::size_t bytes = bytes_of(p);
+  if (bytes > blob::kFrameBytesMax && p.looked_up != nullptr) {
+    // The answer is worth more than whose it was.
+    PredictionView without_keys = p;
+    without_keys.looked_up = nullptr;
+    return keep(without_keys, layout);
+  }
   // What no reader could read again must not stand before what comes later.
   if (bytes > blob::kFrameBytesMax || !fits(p, *layout)) return lose(1);
   const std::int64_t day = day_number_of(p.uuid);

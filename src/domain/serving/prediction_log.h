@@ -84,6 +84,7 @@ class PredictionLog {
 
     Stream(PredictionLog& log, std::string deployment, LogRules rules);
     bool is_kept(const PredictionView& prediction) const;
+    void keep(const PredictionView& prediction, const std::shared_ptr<const Layout>& layout);
     void count(const PredictionView& prediction);
     Result<> flush();
     /// Entries that share a day, in order, and their frames.

@@ -11,6 +11,7 @@
 #include <latch>
 #include <thread>
 
+#include "base/hash.h"
 #include "base/ids.h"
 #include "domain/serving/day_files.h"
 #include "domain/serving/predictions.h"
@@ -431,6 +432,43 @@ TEST_F(PredictionLogTest, ColumnsAreDroppedOrHashedBeforeTheyReachTheDisk) {
   EXPECT_NE(hashes[0], std::bit_cast<std::uint32_t>(0.25f));
 }
 
+TEST_F(PredictionLogTest, WhoseFeaturesWereLookedUpIsKeptByTheRulesOfColumns) {
+  auto log = open();
+  LogRules rules;
+  rules.dropped = {"phone"};
+  rules.hashed = {"customer"};
+  rules.hash_key = "k";
+  Prediction p = make(kMay1);
+  p.rows = 2;
+  p.cells = {1, 2, 3, 4};
+  p.outputs = {5, 6};
+  p.looked_up = LookedUp{"visits",
+                         "0123",
+                         {{"customer", Keep::kValue},
+                          {"phone", Keep::kValue},
+                          {"shop", Keep::kValue}},
+                         {"ann", "555", "north", "ann", "", "south"}};
+  log->stream("bikes", rules)->log(p, layout());
+  Prediction plain = make(kMay1 + 1);
+  plain.looked_up = p.looked_up;
+  plain.looked_up->values.resize(3);
+  log->stream("others")->log(plain, layout());
+  ASSERT_TRUE(log->flush().ok());
+  const LookedUp kept = *read().find(p.id)->at(0).prediction.looked_up;
+  EXPECT_EQ(kept.view, "visits");
+  EXPECT_EQ(kept.view_version, "0123");
+  EXPECT_EQ(kept.keys,
+            (std::vector<LookedUp::Key>{{"customer", Keep::kHash}, {"shop", Keep::kValue}}));
+  ASSERT_EQ(kept.values.size(), 4u);
+  EXPECT_EQ(kept.values[0], kept.values[2]) << "the same customer";
+  EXPECT_EQ(kept.values[0].size(), 16u);
+  EXPECT_EQ(kept.values[0], hmac_sha256_hex("k", "ann").substr(0, 16));
+  EXPECT_EQ(kept.values[1], "north");
+  EXPECT_EQ(kept.values[3], "south");
+  plain.id.deployment = "others";
+  EXPECT_EQ(read().find(plain.id)->at(0).prediction.looked_up, plain.looked_up);
+}
+
 TEST_F(PredictionLogTest, SamplingKeepsErrorsAndCandidates) {
   auto log = open();
   LogRules rules;
@@ -693,6 +731,31 @@ TEST(PredictionFrames, NoByteOfABrokenFrameIsTrusted) {
   EXPECT_FALSE(reader.read(payload).ok());  // without its layout
   ASSERT_TRUE(reader.read(head).ok());
   EXPECT_EQ((*reader.read(payload))->outputs, p.outputs);
+}
+
+TEST(PredictionFrames, WhoseFeaturesWereLookedUpStandsAtTheEndWhole) {
+  Prediction p;
+  p.id = make_prediction_id("bikes", kMay1);
+  p.rows = 2;
+  p.cells = {1, 2};
+  p.outputs = {5, 6};
+  const std::string head = layout_frame({"m", "1", {{"a", {}, true}}, {"o"}}, 0);
+  std::string before, payload;
+  append_prediction_frame(before, p, 0);
+  p.looked_up = LookedUp{"v", "01", {{"k", Keep::kValue}, {"h", Keep::kHash}}, {"1", "", "2", "z"}};
+  append_prediction_frame(payload, p, 0);
+  FrameReader reader("bikes");
+  ASSERT_TRUE(reader.read(head).ok());
+  EXPECT_EQ((*reader.read(payload))->looked_up, p.looked_up);
+  EXPECT_EQ((*reader.read(before))->looked_up, std::nullopt) << "as all were once";
+  for (std::size_t size = before.size() + 1; size < payload.size(); ++size)
+    EXPECT_FALSE(reader.read(payload.substr(0, size)).ok()) << size;
+  EXPECT_FALSE(reader.read(payload + "x").ok());
+
+  std::string without;
+  p.looked_up->values.pop_back();
+  append_prediction_frame(without, p, 0);
+  EXPECT_EQ(without, before) << "keys that are not those of the rows are not kept";
 }
 
 // Files of before layouts had numbers: theirs is their place among the layouts.

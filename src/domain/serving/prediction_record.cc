@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "base/hash.h"
 
 namespace slipway::serving {
 namespace {
@@ -23,6 +24,8 @@ constexpr std::size_t kTextBytesMax = 256;
 constexpr std::size_t kNameBytesMax = 1024;
 constexpr std::size_t kColumnsMax = 100'000;
 constexpr std::uint32_t kRowsMax = 16u << 20;
+constexpr std::size_t kKeysMax = 255;  // of a view's entity
+constexpr std::size_t kHashDigits = 16;
 
 constexpr std::size_t kLayoutNumberAt = sizeof(Sort);
 constexpr std::size_t kEventTimeAt = kLayoutNumberAt + sizeof(std::uint32_t) + 16;
@@ -117,7 +120,64 @@ Result<Layout> read_layout(Cursor& in) {
   return layout;
 }
 
+/// The end of a request's payload; nothing where it does not say the keys of each row.
+void put_looked_up(std::string& out, const LookedUp& looked_up, std::uint32_t rows) {
+  const std::size_t keys = looked_up.keys.size();
+  if (keys > kKeysMax || looked_up.values.size() != rows * keys) return;
+  put_text(out, looked_up.view, kNameBytesMax);
+  put_text(out, looked_up.view_version, kTextBytesMax);
+  put(out, static_cast<std::uint8_t>(keys));
+  for (const LookedUp::Key& key : looked_up.keys) {
+    put(out, static_cast<std::uint8_t>(key.keep == Keep::kHash ? 1 : 0));
+    put_text(out, key.name, kNameBytesMax);
+  }
+  for (const std::string& value : looked_up.values) put_text(out, value, kTextBytesMax);
+}
+
+LookedUp get_looked_up(Cursor& in, std::uint32_t rows) {
+  LookedUp looked_up;
+  looked_up.view = in.get_text();
+  looked_up.view_version = in.get_text();
+  const auto keys = in.get<std::uint8_t>();
+  for (std::uint8_t i = 0; i < keys && in.ok(); ++i) {
+    LookedUp::Key key;
+    key.keep = (in.get<std::uint8_t>() & 1) != 0 ? Keep::kHash : Keep::kValue;
+    key.name = in.get_text();
+    looked_up.keys.push_back(std::move(key));
+  }
+  const std::uint64_t values = std::uint64_t{rows} * keys;
+  for (std::uint64_t i = 0; i < values && in.ok(); ++i) looked_up.values.push_back(in.get_text());
+  return looked_up;
+}
+
+bool holds(std::span<const std::string> names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
 }  // namespace
+
+LookedUp by_rules(const LookedUp& given, std::span<const std::string> dropped,
+                  std::span<const std::string> hashed, const std::string& hash_key) {
+  LookedUp kept{given.view, given.view_version, {}, {}};
+  const std::size_t width = given.keys.size();
+  std::vector<std::size_t> at;
+  for (std::size_t i = 0; i < width; ++i) {
+    if (holds(dropped, given.keys[i].name)) continue;
+    const bool is_hashed = holds(hashed, given.keys[i].name);
+    kept.keys.push_back({given.keys[i].name, is_hashed ? Keep::kHash : given.keys[i].keep});
+    at.push_back(i);
+  }
+  if (width == 0 || given.values.size() % width != 0) return kept;
+  for (std::size_t row = 0; row < given.values.size(); row += width) {
+    for (std::size_t k = 0; k < at.size(); ++k) {
+      const std::string& value = given.values[row + at[k]];
+      kept.values.push_back(kept.keys[k].keep == Keep::kHash
+                                ? hmac_sha256_hex(hash_key, value).substr(0, kHashDigits)
+                                : value);
+    }
+  }
+  return kept;
+}
 
 std::string probability_name(std::size_t of_class) {
   return kProbability + std::to_string(of_class);
@@ -177,6 +237,7 @@ void append_prediction_frame(std::string& out, const PredictionView& p,
   put_all(out, p.rows, static_cast<std::uint8_t>(p.outputs.empty() ? 0 : 1));
   put_floats(out, p.cells);
   put_floats(out, p.outputs);
+  if (p.looked_up != nullptr) put_looked_up(out, *p.looked_up, p.rows);
 }
 
 FrameFacts facts_of(std::string_view payload) {
@@ -264,6 +325,7 @@ Result<std::optional<Prediction>> FrameReader::read(std::string_view payload) {
   const bool answered = in.get<std::uint8_t>() != 0;
   p.cells = in.get_floats(std::uint64_t{p.rows} * layout().columns.size());
   if (answered) p.outputs = in.get_floats(std::uint64_t{p.rows} * layout().outputs.size());
+  if (in.ok() && in.left() > 0) p.looked_up = get_looked_up(in, p.rows);
   if (!in.done()) return broken("prediction");
   return std::optional<Prediction>(std::move(p));
 }

@@ -52,6 +52,23 @@ std::string probability_name(std::size_t of_class);
 std::vector<std::pair<std::string, float>> named_outputs(const Layout& layout,
                                                          std::span<const float> of_row);
 
+/// Whose features were looked up for a request: the version of the view, and the keys as they were
+/// sent.
+struct LookedUp {
+  struct Key {
+    std::string name;
+    Keep keep = Keep::kValue;  // kHash: hex digits of a keyed hash instead of what was sent
+    bool operator==(const Key&) const = default;
+  };
+  std::string view, view_version;   // its name, and the SHA-256 that graph and store know it by
+  std::vector<Key> keys;            // without those that are dropped
+  std::vector<std::string> values;  // of each key, row by row; at most 256 bytes each are kept
+  bool operator==(const LookedUp&) const = default;
+};
+/// What is kept of it by the rules of columns.
+LookedUp by_rules(const LookedUp& given, std::span<const std::string> dropped,
+                  std::span<const std::string> hashed, const std::string& hash_key);
+
 /// One answered request. Cells and outputs are row by row; missing cells are NaN, hashed ones hold
 /// 32 bits of a keyed hash instead of a number.
 struct Prediction {
@@ -64,6 +81,7 @@ struct Prediction {
   std::string client_id, error;  // the caller's request id; at most 256 bytes each are kept
   std::uint32_t rows = 0;
   std::vector<float> cells, outputs;
+  std::optional<LookedUp> looked_up;
 };
 
 /// The same where its parts lie: valid as long as they are.
@@ -80,7 +98,8 @@ struct PredictionView {
         error(p.error),
         rows(p.rows),
         cells(p.cells),
-        outputs(p.outputs) {}
+        outputs(p.outputs),
+        looked_up(p.looked_up ? &*p.looked_up : nullptr) {}
 
   std::array<std::byte, 16> uuid{};
   UnixMs event_time_ms = 0;
@@ -91,6 +110,7 @@ struct PredictionView {
   std::string_view client_id, error;
   std::uint32_t rows = 0;
   std::span<const float> cells, outputs;
+  const LookedUp* looked_up = nullptr;  // null: nothing was
 };
 
 /// Payloads of frames. `layout_number` counts the layouts of a file from 0; a layout may stand in

@@ -120,6 +120,19 @@ function Values(props: { of: Answer; of_row?: number; labels: Prediction["labels
   );
 }
 
+/// Whose features were looked up, and by which version of the view; of a batch, the first row's.
+function FeaturesOf(props: { of: NonNullable<Answer["features"]> }) {
+  const keys = () => Object.entries(props.of.keys[0] ?? {});
+  return (
+    <>
+      <For each={keys()} fallback={<span class="quiet">an entity whose keys are not kept</span>}>{([name, value]) => (
+        <>{name} <b>{value === "" ? "missing" : props.of.hashed.includes(name) ? `#${value}` : value}</b> </>)}</For>
+      <Show when={props.of.keys.length > 1}><span class="quiet">and {props.of.keys.length - 1} more </span></Show>
+      <span class="quiet">from <a href={paths.lineage(`feature_view_version:${props.of.view}@${props.of.version}`)}>{props.of.view} {props.of.version.slice(0, 12)}</a></span>
+    </>
+  );
+}
+
 function Answered(props: { of: Prediction }) {
   const given = () => props.of.answers[0];
   const row = () => { const at = /\/(\d+)$/.exec(props.of.id); return at ? Number(at[1]) : undefined; };
@@ -127,6 +140,7 @@ function Answered(props: { of: Prediction }) {
     <>
       <Facts rows={[
         ["Asked", <When ms={Date.parse(props.of.time)} />],
+        ["Features of", given().features && <FeaturesOf of={given().features!} />],
         ["About", given().event_time && Date.parse(given().event_time) !== Date.parse(props.of.time) ? <When ms={Date.parse(given().event_time)} bare /> : undefined],
         ["Answered by", <><a href={paths.version(given().model, given().version)}>{given().model} version {given().version}</a> <span class="quiet">as {given().role} of</span> <a href={paths.deployment(props.of.deployment)}>{props.of.deployment}</a></>],
         ["Status", <><span class={given().status < 400 ? "good" : "bad"}>{given().status}</span>{given().error ? ` ${given().error}` : ""} <span class="quiet">in {duration(given().latency_us / 1000) === "0 ms" ? `${given().latency_us} µs` : duration(given().latency_us / 1000)}</span></>],
