@@ -127,6 +127,7 @@ struct App::Services {
   std::unique_ptr<serving::PredictionLog> prediction_log;
   std::unique_ptr<serving::LabelLog> label_log;
   std::unique_ptr<serving::Deployments> deployments;
+  std::unique_ptr<LiveFiles> live_files;
   std::unique_ptr<features::Service> features;
   std::unique_ptr<db::Claim> claim;
   std::string server_id;  // tells it from others on its catalogue
@@ -153,7 +154,8 @@ struct App::Services {
             clock,
             [this] { heed_wish(); },
             [this] { serving->refresh(); },
-            deployments.get()};
+            deployments.get(),
+            live_files.get()};
   }
   GateWorld gate_world() {
     return {*acting,
@@ -214,7 +216,8 @@ struct App::Services {
       TRY(deciding->restore(clock.now_ms(), kRestoreMax));
     left_facts = std::make_unique<LeftFacts>(*pool, clock, options.state, &damages);
     circle.add(std::make_unique<FactsPart>(*left_facts));
-    circle.add(std::make_unique<IntakePart>(*acting, project, *registry, *blobs, wake));
+    circle.add(std::make_unique<IntakePart>(*acting, project, *registry, *blobs, wake,
+                                            [this] { serving->refresh(); }));
     circle.add(std::make_unique<GatePart>(gate_world(), project, wake));
     rollouts = deciding.get();
     circle.add(std::move(deciding));
@@ -298,7 +301,11 @@ struct App::Services {
     mlflow::mount_tracking(router, *tracking);
     mlflow::mount_registry(router, *registry, *logged_models, *tracking);
     mlflow::mount_logged_models(router, *logged_models, *tracking);
-    mlflow::mount_artifacts(router, *blobs, *registry, *logged_models, *tracking);
+    mlflow::mount_artifacts(router, *blobs, *registry, *logged_models, *tracking,
+                            [this](const std::string& key) {
+                              return pool->read(
+                                  [&](db::Tx& tx) { return check_may_remove(tx, key); });
+                            });
     mlflow::mount_graphql(router);
     mlflow::mount_traces(router, *pool, *tracking, clock);
     mlflow::WebhookOptions hooks;
@@ -538,9 +545,10 @@ Result<std::unique_ptr<App>> App::open(AppOptions options) {
   s->keep_account_of_models();
   s->tracking = TRY(tracking::Tracking::open(*s->pool, s->clock, s->tracking_options()));
   s->trash = std::make_unique<Trash>(
-      TrashWorld{*s->pool, *s->blobs, s->clock, holds_of_deployments});
+      TrashWorld{*s->pool, *s->blobs, s->clock, holds_of_deployments, check_may_remove});
   s->people = TRY(access::People::open(*s->pool, s->clock, s->system_clock, s->metrics));
   s->features = std::make_unique<features::Service>(features_folder(state.path()), s->metrics);
+  s->live_files = std::make_unique<LiveFiles>(*s->blobs, s->clock);
   s->source = std::make_unique<RegistrySource>(*s->pool, *s->registry, *s->blobs);
   s->serving = std::make_unique<serving::Serving>(*s->source, s->clock, s->metrics);
   serving::PredictionLogOptions log_options;

@@ -1,13 +1,14 @@
 #include "app/delivery_api.h"
 
 #include <algorithm>
+#include <map>
 
 #include "app/api.h"
+#include "app/loop/alias.h"
 #include "app/loop/gate_subject.h"
 #include "app/loop/intake_part.h"
 #include "app/loop/version_folder.h"
 #include "base/text.h"
-#include "dialects/mlflow/webhooks.h"
 #include "domain/delivery/gates.h"
 #include "domain/delivery/store.h"
 #include "domain/registry/rows.h"
@@ -97,19 +98,56 @@ serving::Deployment held_by(const DeliveryWorld& world, const delivery::Deployme
   return held && held->route.deployment == d.name ? held : nullptr;
 }
 
+/// What became of the files of a version that serves.
+struct FilesSeen {
+  bool made_anew = false;
+  std::vector<std::string> lost;  // paths
+};
+using AllFilesSeen = std::map<std::string, FilesSeen>;  // by deployment; of others nothing is known
+
+/// Of one deployment, or of all. The store is asked while the catalogue is not.
+Result<AllFilesSeen> look_at_files(const DeliveryWorld& world, const std::string& only = "") {
+  const auto live = TRY(world.pool.read([](db::Tx& tx) { return live_versions(tx); }));
+  AllFilesSeen seen;
+  for (const auto& [deployment, version] : live) {
+    if (!only.empty() && deployment != only) continue;
+    seen[deployment] = {version.made_anew, world.live_files != nullptr
+                                               ? world.live_files->lost(version)
+                                               : lost_files(world.blobs, version)};
+  }
+  return seen;
+}
+
+/// "file 'MLmodel' of version 3 is gone or another one"
+std::string words_of_lost(const std::vector<std::string>& lost, const std::string& version) {
+  const bool is_one = lost.size() == 1;
+  std::string words = is_one ? "file '" : "files '";
+  words += lost.front() + "'";
+  if (!is_one) words += " and " + std::to_string(lost.size() - 1) + " more";
+  return words + " of " + version + (is_one ? " is" : " are") + " gone or changed";
+}
+
 /// Why the stable version does not answer, or soon will no more; "" where all is well. Only a
 /// server knows what it has loaded.
-Result<std::string> fault_of(db::Tx& tx, const DeliveryWorld& world,
+Result<std::string> fault_of(db::Tx& tx, const DeliveryWorld& world, const FilesSeen& files,
                              const delivery::Deployment& d) {
   if (d.stable == 0) return std::string();
   const serving::Deployment held = held_by(world, d);
   const bool answers = held && held->find(std::to_string(d.stable)) != nullptr;
-  if (!TRY(is_registered(tx, d.model, d.stable))) {
-    return "version " + std::to_string(d.stable) + " was deleted from the registry: " +
-           (answers ? "it answers from memory until the server ends, then nobody does"
-                    : "nobody answers") +
-           "; `slipway deploy " + d.name + " --version N` brings another one";
-  }
+  const std::string version = "version " + std::to_string(d.stable);
+  const std::string until = answers
+                                ? "it answers from memory until the server ends, then nobody does"
+                                : "nobody answers";
+  const std::string another = "`slipway deploy " + d.name + " --version N` brings another one";
+  if (!TRY(is_registered(tx, d.model, d.stable)))
+    return version + " was deleted from the registry: " + until + "; " + another;
+  if (files.made_anew)
+    return version + " was deleted with its model, and the " + version +
+           " that was registered anew has been through no gate: " + until + "; " + another;
+  const bool is_said = held && !answers;  // by its route, with the reason
+  if (!files.lost.empty() && !is_said)
+    return words_of_lost(files.lost, version) + ": " + until +
+           "; put back what was there, or " + another;
   if (!held || answers) return std::string();
   if (!held->stable) return held->route.unserved;
   return "version " + std::to_string(d.stable) +
@@ -122,7 +160,9 @@ bool does_answer(const DeliveryWorld& world, const delivery::Deployment& d) {
   return held && held->stable != nullptr;
 }
 
-Result<Json> json_of(db::Tx& tx, const DeliveryWorld& world, const delivery::Deployment& d) {
+Result<Json> json_of(db::Tx& tx, const DeliveryWorld& world, const AllFilesSeen& seen,
+                     const delivery::Deployment& d) {
+  const auto files = seen.find(d.name);
   const bool declared = is_declared(TRY(world.project.get(tx)), d.name);
   Json json(Json::Object{{"name", d.name},
                          {"model", d.model},
@@ -133,7 +173,8 @@ Result<Json> json_of(db::Tx& tx, const DeliveryWorld& world, const delivery::Dep
                          {"frozen_reason", d.frozen_reason},
                          {"created_ms", d.created_ms},
                          {"updated_ms", d.updated_ms}});
-  json.set("fault", declared ? TRY(fault_of(tx, world, d)) : std::string());
+  const FilesSeen of_it = files != seen.end() ? files->second : FilesSeen();
+  json.set("fault", declared ? TRY(fault_of(tx, world, of_it, d)) : std::string());
   json.set("answers", world.deployments != nullptr ? Json(does_answer(world, d)) : Json());
   json.set("quarantine", TRY(json_of_rows(TRY(delivery::quarantine_of(tx, d.name)))));
   TRY(set_rollouts(tx, d.name, json));
@@ -231,9 +272,10 @@ Result<delivery::Deployment> deployment_named(db::Tx& tx, const std::string& nam
                        : ": `slipway.yaml` declares them, `slipway apply` makes them"));
 }
 
-Result<Json> shown(db::Tx& tx, const DeliveryWorld& world, const std::string& name) {
+Result<Json> shown(db::Tx& tx, const DeliveryWorld& world, const AllFilesSeen& seen,
+                   const std::string& name) {
   const delivery::Deployment d = TRY(deployment_named(tx, name));
-  Json json = TRY(json_of(tx, world, d));
+  Json json = TRY(json_of(tx, world, seen, d));
   TRY(set_evidence(tx, name, world.clock.now_ms(), json));
   json.set("rollouts", TRY(history_of(tx, d)));
   json.set("rollbacks", TRY(rollbacks_of(tx, name)));
@@ -293,13 +335,7 @@ Result<bool> roll_back(db::Tx& tx, const DeliveryWorld& world, const std::string
       project ? project->declared.file.find_deployment(name) : nullptr;
   if (spec == nullptr || spec->alias.empty()) return false;
   // The wish was to go back; that others of this model follow is none of it.
-  Result<> moved =
-      registry::put_alias(tx, kLoopActor, restored->model, spec->alias, restored->stable, 0, now);
-  if (!moved.ok() && moved.error().code != Code::kMissing) return moved.error();
-  if (moved.ok()) {
-    TRY(mlflow::note_alias(tx, restored->model, registry::kMeantAlias, restored->stable, now));
-  }
-  return true;
+  return put_alias(tx, restored->model, spec->alias, restored->stable, 0, now);
 }
 
 struct ActionName {
@@ -345,6 +381,10 @@ Result<> record_candidate(const DeliveryWorld& world, const std::string& name,
   const project::DeploymentSpec* spec =
       project ? project->declared.file.find_deployment(name) : nullptr;
   if (spec == nullptr || version <= 0) return {};
+  // What serves was recorded when it was asked for; its number may be another version's now.
+  const auto deployment =
+      TRY(world.pool.read([&](db::Tx& tx) { return delivery::find_deployment(tx, name); }));
+  if (deployment && deployment->stable == version) return {};
   return record_version_files(world.pool, world.registry, world.blobs, spec->model, version,
                               world.clock.now_ms());
 }
@@ -401,16 +441,18 @@ Result<std::vector<registry::Hold>> holds_of_deployments(db::Tx& tx, const std::
 }
 
 Result<Json> list_deployments(const DeliveryWorld& world) {
+  const AllFilesSeen seen = TRY(look_at_files(world));
   return world.pool.read([&](db::Tx& tx) -> Result<Json> {
     Json::Array list;
     for (const delivery::Deployment& one : TRY(delivery::deployments(tx)))
-      list.push_back(TRY(json_of(tx, world, one)));
+      list.push_back(TRY(json_of(tx, world, seen, one)));
     return Json(Json::Object{{"deployments", std::move(list)}});
   });
 }
 
 Result<Json> show_deployment(const DeliveryWorld& world, const std::string& name) {
-  return world.pool.read([&](db::Tx& tx) { return shown(tx, world, name); });
+  const AllFilesSeen seen = TRY(look_at_files(world, name));
+  return world.pool.read([&](db::Tx& tx) { return shown(tx, world, seen, name); });
 }
 
 Result<Json> act_on_deployment(const DeliveryWorld& world, const std::string& name,

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "app/version_files.h"
 #include "domain/project/applied.h"
 #include "domain/registry/registry.h"
 #include "domain/serving/deployments.h"
@@ -28,6 +29,7 @@ struct DeliveryWorld {
   std::function<void()> registry_changed = {};  // an alias was moved
   /// What the server answers with; empty where none runs.
   serving::Deployments* deployments = nullptr;
+  LiveFiles* live_files = nullptr;  // looked at seldom; without it at every question
 };
 
 /// What deployments keep from being taken out of the registry.

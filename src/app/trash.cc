@@ -163,6 +163,16 @@ Result<std::string> Trash::why_kept(db::Tx& tx, const std::string& run_id) const
   return std::string();
 }
 
+/// "" where nobody needs its files, whoever made them.
+Result<std::string> Trash::why_files_stay(db::Tx& tx, const Removal& removal) const {
+  const auto folder = folder_of(removal);
+  if (!folder || !world_.may_remove) return std::string();
+  const Result<> may = world_.may_remove(tx, *folder);
+  if (may.ok()) return std::string();
+  if (may.error().tag != "held") return may.error();
+  return may.error().message;
+}
+
 namespace {
 
 Result<> check_selectors(const EmptyRequest& request) {
@@ -212,10 +222,12 @@ Result<Trash::Plan> Trash::plan(db::Tx& tx, const EmptyRequest& request, UnixMs 
       return std::find(list.begin(), list.end(), run_id) != list.end();
     };
     const tracking::TrashRun run = TRY(tracking::trash_run(tx, run_id));
-    const std::string why = named(request.force) ? "" : TRY(why_kept(tx, run_id));
+    Removal removal{0, Removed::kRun, run_id, run.artifact_uri, "", false};
+    std::string why = named(request.force) ? "" : TRY(why_kept(tx, run_id));
+    if (why.empty() && !named(request.force)) why = TRY(why_files_stay(tx, removal));
     if (why.empty()) {
       plan.runs.push_back(run_id);
-      plan.removals.push_back({0, Removed::kRun, run_id, run.artifact_uri, "", false});
+      plan.removals.push_back(std::move(removal));
       continue;
     }
     if (request.run_ids && named(*request.run_ids)) {
@@ -240,9 +252,11 @@ Result<Trash::Plan> Trash::plan(db::Tx& tx, const EmptyRequest& request, UnixMs 
           version ? TRY(registry::is_released(tx, version->model, version->number)) : std::nullopt;
       if (released == false) return {};  // a registered version's files
     }
+    Removal removal{0, Removed::kModel, model.id, model.location, "", false};
+    if (!TRY(why_files_stay(tx, removal)).empty()) return {};
     if (!models.insert(model.id).second) return {};
     plan.models.push_back(model.id);
-    plan.removals.push_back({0, Removed::kModel, model.id, model.location, "", false});
+    plan.removals.push_back(std::move(removal));
     return {};
   };
   const std::int64_t age =
@@ -257,10 +271,13 @@ Result<Trash::Plan> Trash::plan(db::Tx& tx, const EmptyRequest& request, UnixMs 
     const bool all = std::all_of(own.begin(), own.end(),
                                  [&](const auto& model) { return models.contains(model.id); });
     if (!all) continue;  // with the files of a version that is registered
-    plan.experiments.push_back(text);
     const auto location =
         TRY(tx.one<std::string>("select artifact_location from experiments where id = ?", id));
-    plan.removals.push_back({0, Removed::kExperiment, text, location.value_or(""), "", false});
+    Removal removal{0, Removed::kExperiment, text, location.value_or(""), "", false};
+    // Files of a forced run are in there, and go.
+    if (request.force.empty() && !TRY(why_files_stay(tx, removal)).empty()) continue;
+    plan.experiments.push_back(text);
+    plan.removals.push_back(std::move(removal));
   }
   return plan;
 }

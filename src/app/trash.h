@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -36,6 +37,8 @@ struct TrashWorld {
   blob::Blobs& blobs;
   const Clock& clock;
   registry::Holds holds;  // what deployments need
+  /// Whether what lies at a key may go: kConflict, tag "held", with the reason.
+  std::function<Result<>(db::Tx& tx, const std::string& key)> may_remove = {};
 };
 
 /// Any thread that may wait.
@@ -55,6 +58,7 @@ class Trash {
   struct Plan;
   Result<Plan> plan(db::Tx& tx, const EmptyRequest& request, UnixMs now_ms) const;
   Result<std::string> why_kept(db::Tx& tx, const std::string& run_id) const;
+  Result<std::string> why_files_stay(db::Tx& tx, const tracking::Removal& removal) const;
   Result<> write_down(Plan& plan, const std::string& actor);
   Result<> remove(std::span<const tracking::Removal> due);
   Result<> remove_each(std::span<const tracking::Removal> due);

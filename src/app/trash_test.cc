@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "app/app.h"
 #include "base/function_testing.h"
 #include "domain/registry/logged_models.h"
@@ -44,7 +46,11 @@ class TrashTest : public db::OnEachEngine {
     auto opened = tracking::Tracking::open(*pool_, clock_, {.artifact_root = "mlflow-artifacts:/"});
     ASSERT_TRUE(opened.ok()) << opened.error().message;
     tracking_ = std::move(*opened);
-    trash_ = std::make_unique<Trash>(TrashWorld{*pool_, *blobs_, clock_, {}});
+    auto may_remove = [this](db::Tx&, const std::string& key) -> Result<> {
+      if (!held_.contains(key)) return {};
+      return Error{Code::kConflict, "'" + key + "' is needed", "held"};
+    };
+    trash_ = std::make_unique<Trash>(TrashWorld{*pool_, *blobs_, clock_, {}, may_remove});
   }
   void TearDown() override {
     trash_.reset();
@@ -116,6 +122,7 @@ class TrashTest : public db::OnEachEngine {
     return std::stod(text.substr(text.find(name) + name.size()));
   }
 
+  std::set<std::string> held_;  // folders of files that are needed
   MeddlersClock clock_;
   std::unique_ptr<blob::Blobs> blobs_ = blob::open_memory();
   std::unique_ptr<db::Pool> pool_;
@@ -138,6 +145,26 @@ TEST_P(TrashTest, ManyRunsGoInFewTransactions) {
   for (const std::string& one : runs) EXPECT_FALSE(is_there(one));
   EXPECT_TRUE(is_there(stays));
   EXPECT_EQ(blobs_->list("0")->size(), 1u);
+}
+
+TEST_P(TrashTest, WhatHoldsFilesThatAreNeededIsKeptWhoeverMadeThem) {
+  const std::int64_t whole = experiment("whole");
+  const std::string needed = run(), other = run(), logged = model(whole);
+  held_ = {"0/" + needed, "x/models/" + logged};
+  drop({needed, other});
+  change(whole, true);
+  const wire::Json answer = ask();
+  EXPECT_EQ(list(answer, "runs"), Ids{other});
+  EXPECT_EQ(list(answer, "models"), Ids{});
+  EXPECT_EQ(list(answer, "experiments"), Ids{});
+  EXPECT_NE(kept(answer).find("'0/" + needed + "' is needed"), std::string::npos) << kept(answer);
+  EmptyRequest named;
+  named.run_ids = Ids{needed};
+  const auto refused = trash_->ask(named, "me");
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().tag, "held");
+  named.force = {needed};
+  EXPECT_EQ(list(ask(named), "runs"), Ids{needed}) << "by its name";
 }
 
 TEST_P(TrashTest, ARunThatIsRestoredMeanwhileIsKeptAndToldSo) {

@@ -12,6 +12,7 @@
 #include "app/loop/intake_part.h"
 #include "app/loop/rollout_part.h"
 #include "app/model_source.h"
+#include "app/version_files.h"
 #include "base/ids.h"
 #include "domain/serving/serving_testing.h"
 #include "graph/kinds.h"
@@ -90,7 +91,8 @@ class Server {
         *pool_, project_, *deployed_,
         RolloutPartOptions{uuid7(clock.now_ms()), "key", wake, [this] { serving_.refresh(); }});
     EXPECT_TRUE(rollouts->restore(clock.now_ms(), 10s).ok());
-    parts_ = {new IntakePart(*pool_, project_, registry_, *blobs_, wake),
+    parts_ = {new IntakePart(*pool_, project_, registry_, *blobs_, wake,
+                             [this] { ++registry_changes_; }),
               new GatePart({*pool_, registry_, *tracking_, *blobs_, clock}, project_, wake),
               rollouts_ = rollouts.release()};
     for (Part* part : parts_) circle_.add(std::unique_ptr<Part>(part));
@@ -155,12 +157,18 @@ class Server {
   }
   /// By its name, though it is held.
   Result<> force_delete(std::int64_t version) {
+    release(version);
+    return delete_version(version);
+  }
+  Result<> may_remove(const std::string& key) {
+    return pool_->read([&](db::Tx& tx) { return check_may_remove(tx, key); });
+  }
+  void release(std::int64_t version) {
     std::promise<void> done;
     registry_.set_version_tag("ann", "bikes", version,
                               {registry::kReleaseTag, "bikes/" + std::to_string(version)},
                               [&](Result<>) { done.set_value(); });
     done.get_future().get();
-    return delete_version(version);
   }
   void delete_model_by_force() {
     std::promise<void> tagged;
@@ -176,11 +184,34 @@ class Server {
     registry_.set_alias("ann", "bikes", alias, version, [&](Result<>) { done.set_value(); });
     done.get_future().get();
   }
+  void delete_alias() {
+    std::promise<void> done;
+    registry_.delete_alias("ann", "bikes", "champion", [&](Result<>) { done.set_value(); });
+    done.get_future().get();
+  }
   void set_stage(std::int64_t version, registry::Stage stage) {
     std::promise<void> done;
     registry_.set_stage("ann", "bikes", version, stage, /*archive_others=*/false,
                         [&](Result<registry::Version>) { done.set_value(); });
     done.get_future().get();
+  }
+  /// How often a request that was refused moved an alias.
+  int registry_changes() const { return registry_changes_; }
+  /// Who moved aliases of the version, and the type of the event that made them do so.
+  std::vector<std::string> alias_moves(std::int64_t version) {
+    const auto read = pool_->read([&](db::Tx& tx) -> Result<std::vector<std::string>> {
+      std::vector<std::string> moves;
+      const std::string id = "bikes/" + std::to_string(version);
+      for (const auto& event :
+           TRY(graph::events_about(tx, {graph::kind::kModelVersion, id}, 1000))) {
+        if (event.event.type != "alias.set") continue;
+        const auto cause = TRY(graph::events_after(tx, event.event.cause_seq - 1, 1));
+        moves.push_back(event.event.actor + ": " + cause.at(0).event.type);
+      }
+      return moves;
+    });
+    EXPECT_TRUE(read.ok());
+    return read.ok() ? *read : std::vector<std::string>();
   }
   std::int64_t champion(const std::string& alias = "champion") {
     auto version = registry_.version_by_alias("bikes", alias);
@@ -260,6 +291,7 @@ class Server {
   project::CurrentProject project_;
   Circle circle_;
   RolloutPart* rollouts_ = nullptr;
+  std::atomic<int> registry_changes_ = 0;
   std::vector<Part*> parts_;
 };
 
@@ -372,6 +404,42 @@ TEST_F(DeliveryLoopTest, ACandidateThatFailsIsRolledBackAndStaysAway) {
   EXPECT_EQ(server_->rollouts().size(), 2u);
   EXPECT_EQ(server_->events().back(), "rollout.refused");
   EXPECT_EQ(server_->ask(15), 1);
+}
+
+TEST_F(DeliveryLoopTest, AVersionThatIsRefusedGivesTheAliasBackToTheOneThatServes) {
+  promote_second();
+  server_->act("rollback");
+  server_->settle();
+  ASSERT_EQ(server_->deployment().stable, 1);
+  server_->set_alias(2);
+  server_->settle();
+  EXPECT_EQ(server_->champion(), 1);
+  EXPECT_EQ(server_->registry_changes(), 1) << "who keeps what the registry says is told";
+  EXPECT_EQ(server_->alias_moves(1).back(), "slipway: rollout.refused");
+  EXPECT_EQ(server_->rollouts().size(), 2u) << "that asks for nothing";
+}
+
+TEST_F(DeliveryLoopTest, AnAliasThatWasMovedOnMeanwhileStaysWhereItIs) {
+  promote_second();
+  server_->act("rollback");
+  server_->settle();
+  add("5", "6");
+  server_->settle();
+  server_->set_alias(2);
+  server_->set_alias(3);
+  server_->settle();
+  EXPECT_EQ(server_->champion(), 3) << "its rollout is under way";
+  EXPECT_EQ(server_->registry_changes(), 0);
+}
+
+TEST_F(DeliveryLoopTest, AVersionThatIsRefusedInProductionIsNotWhatTheBareNameMeans) {
+  promote_second();
+  server_->act("rollback");
+  server_->settle();
+  server_->delete_alias();
+  server_->set_stage(2, registry::Stage::kProduction);
+  server_->settle();
+  EXPECT_EQ(server_->champion(), 1);
 }
 
 TEST_F(DeliveryLoopTest, ACandidateThatFailsAnswersNobodyAlsoWhileTheDiskIsFull) {
@@ -665,6 +733,85 @@ TEST_F(DeliveryLoopTest, AVersionThatWasMadeAnewUnderAServingNumberIsNotServed) 
   EXPECT_NE(server_->shown().find("fault")->as_string().find("was registered anew"),
             std::string::npos)
       << server_->shown().find("fault")->as_string();
+}
+
+TEST_F(DeliveryLoopTest, AVersionThatWasMadeAnewDoesNotHideThatTheOneThatServesIsGone) {
+  serve_first();
+  server_->delete_model_by_force();
+  server_->make_model();
+  clock_.advance(1s);
+  add("7", "8");
+  server_->settle();
+  EXPECT_EQ(server_->ask(5), 1) << "it is in memory";
+  const std::string fault =
+      "version 1 was deleted with its model, and the version 1 that was registered anew has been "
+      "through no gate: it answers from memory until the server ends, then nobody does; `slipway "
+      "deploy live --version N` brings another one";
+  EXPECT_EQ(server_->shown().find("fault")->as_string(), fault);
+  EXPECT_FALSE(act_on_deployment(server_->world(), "live", "deploy", {"ann", "", 1}).ok());
+  EXPECT_EQ(server_->shown().find("fault")->as_string(), fault) << "to ask for it changes nothing";
+}
+
+TEST_F(DeliveryLoopTest, FilesThatAreLostWhileTheirVersionServesAreSaid) {
+  serve_first();
+  EXPECT_EQ(server_->shown().find("fault")->as_string(), "");
+  std::filesystem::remove(folder_of(1) / "MLmodel");
+  EXPECT_EQ(server_->shown().find("fault")->as_string(),
+            "file 'MLmodel' of version 1 is gone or changed: it answers from memory until the "
+            "server ends, then nobody does; put back what was there, or `slipway deploy live "
+            "--version N` brings another one");
+  EXPECT_EQ(server_->ask(5), 1);
+  std::filesystem::remove_all(folder_of(1));
+  EXPECT_EQ(server_->shown().find("fault")->as_string().substr(0, 26), "files 'MLmodel' and 2 more")
+      << server_->shown().find("fault")->as_string();
+}
+
+TEST_F(DeliveryLoopTest, FilesThatADeploymentNeedsAreNotDeletedByChance) {
+  struct Case {
+    const char* key;
+    bool may;
+  };
+  promote_second();  // 1 served before
+  std::ofstream(folder_of(2) / "late.txt") << "not seen by any rollout";
+  const Case cases[] = {
+      {"m1", false},         {"m2", false},      {"m2/model.json", false}, {"m1/MLmodel", false},
+      {"m2/late.txt", true}, {"m2/other", true}, {"m", true},              {"m22", true},
+      {"m2.json", true},
+  };
+  for (const Case& c : cases) {
+    const Result<> may = server_->may_remove(c.key);
+    EXPECT_EQ(may.ok(), c.may) << c.key;
+    if (!may.ok()) {
+      EXPECT_EQ(may.error().tag, "held") << c.key;
+    }
+  }
+  EXPECT_EQ(server_->may_remove("m2").error().message,
+            "'m2' can't be deleted: version bikes/2 of a registered model has its files there, and "
+            "deployment live serves it. For them to be deleted nevertheless, set the version's tag "
+            "'slipway.delete' to 'bikes/2' and ask again.");
+  server_->release(2);
+  EXPECT_TRUE(server_->may_remove("m2").ok());
+  EXPECT_FALSE(server_->may_remove("m1").ok());
+}
+
+TEST(LiveFiles, TheStoreIsAskedSeldom) {
+  const auto blobs = blob::open_memory();
+  const auto put = [&] {
+    auto writer = blobs->create("m1/MLmodel");
+    ASSERT_TRUE((*writer)->write("x").ok() && (*writer)->commit().ok());
+  };
+  put();
+  FakeClock clock{kStart};
+  LiveFiles files(*blobs, clock);
+  LiveVersion version{"live", "bikes", 1, 5, "m1", {{"MLmodel", "", 1, 0}}, false};
+  EXPECT_EQ(files.lost(version).size(), 0u);
+  ASSERT_TRUE(blobs->remove("m1").ok());
+  EXPECT_EQ(files.lost(version).size(), 0u) << "it was looked at just now";
+  clock.advance(LiveFiles::kLookEvery);
+  EXPECT_EQ(files.lost(version), std::vector<std::string>{"MLmodel"});
+  put();
+  version.made_ms = 6;
+  EXPECT_EQ(files.lost(version).size(), 0u) << "another version is looked at at once";
 }
 
 TEST_F(DeliveryLoopTest, WhatIsDeclaredNoMoreAnswersNoMore) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "app/loop/alias.h"
 #include "app/loop/version_folder.h"
 #include "base/failpoint.h"
 #include "base/text.h"
@@ -108,11 +109,13 @@ Result<std::vector<Ask>> asks_of(db::Tx& tx, const graph::LoggedEvent& event,
 }
 
 IntakePart::IntakePart(db::Pool& pool, project::CurrentProject& project,
-                       registry::Registry& registry, blob::Blobs& blobs, std::function<void()> wake)
+                       registry::Registry& registry, blob::Blobs& blobs, std::function<void()> wake,
+                       std::function<void()> registry_changed)
     : pool_(pool),
       project_(project),
       registry_(registry),
       blobs_(blobs),
+      registry_changed_(std::move(registry_changed)),
       errand_(std::move(wake)) {}
 
 Result<IntakePart::Work> IntakePart::next_work(db::Tx& tx) {
@@ -152,22 +155,41 @@ void IntakePart::record(const Ask& ask, UnixMs now) {
   });
 }
 
+/// Whether an alias was given back.
+Result<bool> IntakePart::ask_for(db::Tx& tx, const Work& work, const project::ProjectFile& file,
+                                 UnixMs now) {
+  bool alias_moved = false;
+  for (const Ask& ask : work.asks) {
+    if (!TRY(is_there(tx, ask.model, ask.version))) continue;
+    const project::ProjectFile part = only(file, ask.deployments);
+    const auto requested = TRY(delivery::request_rollouts(tx, part, ask.model, ask.version,
+                                                          ask.asked_by, work.event, now));
+    for (const delivery::Requested& one : requested) {
+      const project::DeploymentSpec* spec = part.find_deployment(one.deployment);
+      if (one.refused_seq == 0 || spec == nullptr) continue;
+      alias_moved |= TRY(give_alias_back(tx, one.deployment, ask.model, spec->alias, ask.version,
+                                         one.refused_seq, now));
+    }
+  }
+  return alias_moved;
+}
+
 Result<> IntakePart::finish(const Work& work, UnixMs now) {
-  return pool_.write([&](db::Tx& tx) -> Result<> {
+  const bool alias_moved = TRY(pool_.write([&](db::Tx& tx) -> Result<bool> {
     // Another turn has been here.
-    if (TRY(graph::read_cursor(tx, kReader)) >= work.cursor) return {};
+    if (TRY(graph::read_cursor(tx, kReader)) >= work.cursor) return false;
+    bool moved = false;
     const auto applied = work.event != 0 ? TRY(project_.get(tx)) : nullptr;
     if (applied) {
       const project::ProjectFile& file = applied->declared.file;
       TRY(delivery::declare_deployments(tx, file, work.event, now));
-      for (const Ask& ask : work.asks) {
-        if (!TRY(is_there(tx, ask.model, ask.version))) continue;
-        TRY(delivery::request_rollouts(tx, only(file, ask.deployments), ask.model, ask.version,
-                                       ask.asked_by, work.event, now));
-      }
+      moved = TRY(ask_for(tx, work, file, now));
     }
-    return graph::move_cursor(tx, kReader, work.cursor);
-  });
+    TRY(graph::move_cursor(tx, kReader, work.cursor));
+    return moved;
+  }));
+  if (alias_moved && registry_changed_) registry_changed_();
+  return {};
 }
 
 Result<bool> IntakePart::turn(UnixMs now) {

@@ -39,12 +39,14 @@ Result<std::vector<Ask>> asks_of(db::Tx& tx, const graph::LoggedEvent& event,
                                  const project::ProjectFile& file);
 
 /// Turns events into requests for rollouts, from a cursor of its own on the log. Before it asks, it
-/// records what the files of the version are, so that a gate can tell whether they still are.
+/// records what the files of the version are, so that a gate can tell whether they still are. A
+/// version that is refused gives the deployment's alias back to the one that serves.
 class IntakePart final : public Part {
  public:
-  /// All must outlive it.
+  /// All must outlive it. `registry_changed`: an alias was moved.
   IntakePart(db::Pool& pool, project::CurrentProject& project, registry::Registry& registry,
-             blob::Blobs& blobs, std::function<void()> wake);
+             blob::Blobs& blobs, std::function<void()> wake,
+             std::function<void()> registry_changed = {});
 
   std::string name() const override { return "intake"; }
   Result<bool> turn(UnixMs now) override;
@@ -62,12 +64,14 @@ class IntakePart final : public Part {
   Result<Work> next_work(db::Tx& tx);
   Result<bool> needs_record(const Ask& ask);
   void record(const Ask& ask, UnixMs now);
+  Result<bool> ask_for(db::Tx& tx, const Work& work, const project::ProjectFile& file, UnixMs now);
   Result<> finish(const Work& work, UnixMs now);
 
   db::Pool& pool_;
   project::CurrentProject& project_;
   registry::Registry& registry_;
   blob::Blobs& blobs_;
+  const std::function<void()> registry_changed_;
   Errand errand_;
   std::set<std::pair<std::string, std::int64_t>> looked_at_;  // for the work under way
 };

@@ -2,12 +2,11 @@
 
 #include <algorithm>
 
+#include "app/loop/alias.h"
 #include "app/loop/intake_part.h"
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "dialects/mlflow/webhooks.h"
-#include "domain/registry/registry.h"
 
 namespace slipway::app {
 namespace {
@@ -33,47 +32,16 @@ std::int64_t culprit_of(const delivery::DeploymentRoute& route, const Error& err
   return error.tag == "stable" ? route.stable : route.candidate;
 }
 
-/// Whom the alias means; without one, whom the model's bare name does.
-Result<std::optional<std::int64_t>> holder_of(db::Tx& tx, const std::string& model,
-                                              const std::string& alias) {
-  if (alias != registry::kMeantAlias) return registry::aliased_version(tx, model, alias);
-  auto meant = registry::meant_version(tx, model);
-  if (!meant.ok() && meant.error().code == Code::kMissing) return std::optional<std::int64_t>();
-  return meant;
-}
-
-/// What the deployment gives its stable version; "" where it is declared no more, for then nobody
-/// says so.
-std::string alias_of(const std::shared_ptr<const project::Applied>& project,
-                     const std::string& deployment) {
-  const project::DeploymentSpec* spec =
-      project ? project->declared.file.find_deployment(deployment) : nullptr;
-  return spec != nullptr ? spec->alias : std::string();
-}
-
 /// A candidate that is live has the alias of its deployment; one that came to nothing gives it back
 /// to the version that serves.
 Result<bool> move_alias(db::Tx& tx, const delivery::Rollout& rollout, const std::string& alias,
                         const delivery::Transition& transition, UnixMs now) {
   if (alias.empty()) return false;
-  std::int64_t version = 0;
-  if (transition.phase == Phase::kLive) version = rollout.version;
-  if (transition.phase == Phase::kRolledBack || transition.phase == Phase::kStopped) {
-    const auto holder = TRY(holder_of(tx, rollout.model, alias));
-    const auto deployment = TRY(delivery::find_deployment(tx, rollout.deployment));
-    const bool has_it = holder == rollout.version;
-    if (has_it && deployment) version = deployment->stable;
-  }
-  if (version == 0) return false;
-  Result<> moved =
-      registry::put_alias(tx, kLoopActor, rollout.model, alias, version, transition.event_seq, now);
-  if (moved.ok()) {
-    TRY(mlflow::note_alias(tx, rollout.model, alias, version, now));
-    return true;
-  }
-  // Deleted by somebody: there is nothing to name.
-  if (moved.error().code == Code::kMissing) return false;
-  return moved.error();
+  if (transition.phase == Phase::kLive)
+    return put_alias(tx, rollout.model, alias, rollout.version, transition.event_seq, now);
+  if (transition.phase != Phase::kRolledBack && transition.phase != Phase::kStopped) return false;
+  return give_alias_back(tx, rollout.deployment, rollout.model, alias, rollout.version,
+                         transition.event_seq, now);
 }
 
 delivery::DeploymentRoute closed_route(const std::string& deployment, const std::string& model) {
@@ -266,7 +234,7 @@ Result<RolloutPart::Done> RolloutPart::carry_out(db::Tx& tx, const Decision& dec
   done.kind = decision.action.kind;
   done.changed = transition.changed;
   if (!transition.changed) return done;
-  const std::string alias = alias_of(TRY(project_.get(tx)), rollout.deployment);
+  const std::string alias = alias_of(TRY(project_.get(tx)).get(), rollout.deployment);
   done.alias_moved = TRY(move_alias(tx, rollout, alias, transition, now));
   return done;
 }

@@ -68,9 +68,10 @@ Result<Response> get(Blobs& blobs, const Request& request) {
   return download(blobs, request, TRY(safe_path(request.capture("path"))));
 }
 
-Result<Response> remove(Blobs& blobs, const Request& request) {
+Result<Response> remove(Blobs& blobs, const MayRemove& may_remove, const Request& request) {
   const std::string key = TRY(safe_path(request.capture("path")));
   if (key.empty()) return invalid("Invalid path");  // it would empty the store
+  if (may_remove) TRY(may_remove(key));
   TRY(blobs.remove(key));
   return empty_response();
 }
@@ -80,7 +81,8 @@ Result<Response> list(Blobs& blobs, const Request& request) {
   return to_response(TRY(list_files(blobs, TRY(folder_of(call.path)), "")));
 }
 
-void mount_proxy(http::Router& router, Blobs& blobs, const std::string& prefix) {
+void mount_proxy(http::Router& router, Blobs& blobs, const MayRemove& may_remove,
+                 const std::string& prefix) {
   http::Router::Group group = router.group(prefix + "/2.0/mlflow-artifacts", render_error);
   const auto add = [&](Method method, const char* path, http::Permission permission, auto* call) {
     group.add({method, path, permission, Place::kBlocking},
@@ -89,7 +91,8 @@ void mount_proxy(http::Router& router, Blobs& blobs, const std::string& prefix) 
   constexpr char kFile[] = "/artifacts/{path*}";
   add(Method::kGet, "/artifacts", kReads, &list);
   add(Method::kGet, kFile, kReads, &get);
-  add(Method::kDelete, kFile, kWrites, &remove);
+  group.add({Method::kDelete, kFile, kWrites, Place::kBlocking},
+            [&blobs, may_remove](Request& request) { return remove(blobs, may_remove, request); });
   group.add({.method = Method::kPut,
              .pattern = kFile,
              .permission = kWrites,
@@ -182,9 +185,9 @@ Result<Response> take_from_page(Blobs& blobs, Tracking& tracking, const Request&
 }  // namespace
 
 void mount_artifacts(http::Router& router, Blobs& blobs, Registry& registry, LoggedModels& models,
-                     Tracking& tracking) {
-  mount_proxy(router, blobs, "/api");
-  mount_proxy(router, blobs, "/ajax-api");
+                     Tracking& tracking, MayRemove may_remove) {
+  mount_proxy(router, blobs, may_remove, "/api");
+  mount_proxy(router, blobs, may_remove, "/ajax-api");
 
   Api api(router, "2.0");
   api.read(Method::kGet, "/artifacts/list", kReads,

@@ -26,7 +26,9 @@ std::string by(const std::string& actor, const std::string& reason) {
 Result<Rollout> get_active(db::Tx& tx, const std::string& deployment) {
   TRY(rows::get_deployment(tx, deployment));
   auto active = TRY(active_rollout(tx, deployment));
-  if (!active) return missing("no rollout of " + deployment + " is under way");
+  if (!active)
+    return conflict("no rollout of " + deployment + " is under way; `slipway deploy " + deployment +
+                    " --version N` asks for one");
   return std::move(*active);
 }
 

@@ -97,6 +97,7 @@ Result<Requested> request_rollout(db::Tx& tx, const Request& request, UnixMs now
   RolloutPlan plan = TRY(make_plan(*request.spec, *request.requirements));
   const Deployment deployment = TRY(find_or_make(tx, *request.spec, now_ms));
   Requested result;
+  result.deployment = deployment.name;
   result.rollout = TRY(asked_before(tx, request));
   if (!result.rollout.empty()) return result;
   for (const char* slot : {"active", "waiting"}) {
@@ -139,12 +140,15 @@ Result<std::vector<Requested>> request_rollouts(db::Tx& tx, const project::Proje
     const Error& error = requested.error();
     if (error.code != Code::kConflict && error.code != Code::kInvalid) return error;
     Requested refused;
+    refused.deployment = spec.name;
     refused.refused = error.message;
+    if (error.tag != "already_live")
+      refused.refused_seq =
+          TRY(tell(tx, "rollout.refused", spec.name, asked_by, cause_seq,
+                   Json(Json::Object{
+                       {"model", model}, {"version", version}, {"reason", error.message}}),
+                   now_ms));
     all.push_back(std::move(refused));
-    if (error.tag == "already_live") continue;
-    TRY(tell(tx, "rollout.refused", spec.name, asked_by, cause_seq,
-             Json(Json::Object{{"model", model}, {"version", version}, {"reason", error.message}}),
-             now_ms));
   }
   return all;
 }

@@ -73,6 +73,8 @@ struct Requested {
   bool made = false;  // false: the same cause has asked before, or that version is under way
   bool waiting = false;
   std::string refused;     // why there is no rollout at all; ""
+  std::string deployment;  // that was asked
+  std::int64_t refused_seq = 0;  // the event "rollout.refused"; 0: none, also where it is live
   std::string superseded;  // the rollout whose place it took; ""
 };
 /// Makes the deployment on first use. One rollout per cause and deployment, however often it asks.
@@ -167,7 +169,8 @@ Result<std::optional<Approval>> approval_of(db::Tx& tx, const std::string& model
                                             std::int64_t version, UnixMs made_ms);
 
 // --- by hand ------------------------------------------------------------------------------------
-// Each is an event with its actor. kMissing for what is not there; kConflict for what is over.
+// Each is an event with its actor. kMissing for a deployment that is not there; kConflict for what
+// can't be done as things stand: no rollout is under way, or that is over.
 
 /// No step forward until it is lifted; harm still rolls back.
 Result<> freeze(db::Tx& tx, const std::string& deployment, const std::string& actor,

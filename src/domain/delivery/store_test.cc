@@ -591,6 +591,20 @@ TEST_P(DeliveryStore, FreezePauseAndResumeAreEventsWithTheirActor) {
   EXPECT_EQ(code_of([](db::Tx& tx) { return pause(tx, "bikes", "", "", kStart); }), Code::kInvalid);
 }
 
+TEST_P(DeliveryStore, WithoutARolloutUnderWayTheAnswerIsNo) {
+  go_live();
+  using Wish = Result<> (*)(db::Tx&, const std::string&, const std::string&, const std::string&,
+                            UnixMs);
+  for (const Wish wish : {Wish(pause), Wish(resume), Wish(ask_promotion), Wish(ask_rollback)}) {
+    const auto asked = pool_->write(
+        [&](db::Tx& tx) -> Result<> { return wish(tx, "bikes", "ann", "", kStart); });
+    ASSERT_FALSE(asked.ok());
+    EXPECT_EQ(asked.error().code, Code::kConflict);
+    EXPECT_EQ(asked.error().message,
+              "no rollout of bikes is under way; `slipway deploy bikes --version N` asks for one");
+  }
+}
+
 TEST_P(DeliveryStore, UndecidedForTooLongPausesUntilAPersonResumes) {
   go_live();
   start_shadow();
