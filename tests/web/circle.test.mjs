@@ -116,6 +116,7 @@ test("what is wrong is said: since when, likely cause, remedy", async () => {
   assert.equal(remedy, `version ${deployment.rollout.version} is on its way`);
   await row.first().getByRole("link").click();
   await page.getByRole("heading", { name: "quality of bikes" }).waitFor();
+  await page.getByText(`version ${deployment.rollout.version} is on its way`, { exact: true }).waitFor();
   const { history } = await api(`incidents/${incident.id}`);
   const told = await region("What happened, and why").getByRole("listitem").allInnerTexts();
   assert.equal(told.length, history.length);
