@@ -144,6 +144,26 @@ class Server {
     EXPECT_TRUE(result.ok()) << result.error().message;
     return result.ok() ? result->number : 0;
   }
+  /// As a stage of a pipeline's run would have made it, that are in these states.
+  void tell_maker(std::int64_t version, const std::string& stage, const std::string& run) {
+    using graph::NodeRef;
+    const NodeRef made{graph::kind::kModelVersion, "bikes/" + std::to_string(version)};
+    const NodeRef tracked{graph::kind::kRun, "r1"}, attempt{graph::kind::kAttempt, "a1"},
+        whole{graph::kind::kPipelineRun, "p1"};
+    wire::Json of_stage(wire::Json::Object{{"stage", "train"}, {"state", stage}, {"started_ms", 1}});
+    if (stage != "running") of_stage.set("ended_ms", 2);
+    const wire::Json of_run(wire::Json::Object{{"state", run}, {"reason", "exited with 1"}});
+    const Result<> told = pool_->write([&](db::Tx& tx) -> Result<> {
+      const wire::Json none(wire::Json::Object{});
+      TRY(graph::put_node(tx, tracked, none, kStart));
+      TRY(graph::put_node(tx, attempt, of_stage, kStart));
+      TRY(graph::put_node(tx, whole, of_run, kStart));
+      TRY(graph::put_edge(tx, {made, graph::relation::kProducedBy, tracked, none}, kStart));
+      TRY(graph::put_edge(tx, {tracked, graph::relation::kProducedBy, attempt, none}, kStart));
+      return graph::put_edge(tx, {attempt, graph::relation::kPartOf, whole, none}, kStart);
+    });
+    EXPECT_TRUE(told.ok()) << told.error().message;
+  }
   void make_model() {
     std::promise<void> made;
     registry_.create_model(kNobody, {"bikes", "", {}},
@@ -523,6 +543,43 @@ TEST_F(DeliveryLoopTest, WithoutGoldenRowsAVersionNeedsAWaiver) {
   ASSERT_TRUE(act_on_deployment(server_->world(), "live", "deploy", {"ann", "", 1}).ok());
   server_->settle();
   EXPECT_EQ(server_->newest().phase, Phase::kLive) << server_->newest().reason;
+}
+
+TEST_F(DeliveryLoopTest, AVersionWaitsForTheWholeRunThatMakesIt) {
+  server_->apply(project_with("integrity, parity"));
+  add("1", "2");
+  server_->tell_maker(1, "running", "running");
+  server_->settle();
+  EXPECT_EQ(server_->newest().phase, Phase::kGating);
+  for (const char* run : {"running", "retry_wait"}) {  // a later stage of it is not over
+    server_->tell_maker(1, "succeeded", run);
+    clock_.advance(24h);
+    server_->settle();
+    EXPECT_EQ(server_->newest().phase, Phase::kGating) << run;
+  }
+  server_->tell_maker(1, "succeeded", "succeeded");
+  server_->settle();
+  EXPECT_EQ(server_->newest().phase, Phase::kLive) << server_->newest().reason;
+}
+
+TEST_F(DeliveryLoopTest, AVersionIsNoCandidateWhenItsStageOrItsRunFails) {
+  server_->apply(project_with("integrity, parity"));
+  add("1", "2");
+  server_->tell_maker(1, "failed", "failed");
+  server_->settle();
+  EXPECT_EQ(server_->newest().phase, Phase::kStopped);
+  EXPECT_EQ(server_->newest().reason.substr(0, 64),
+            "integrity: the pipeline run p1 that made it failed: exited with ");
+  EXPECT_EQ(server_->ask(5), 0);
+}
+
+TEST_F(DeliveryLoopTest, WhatFailedLaterIsSaidByTheFirstGateWhereIntegrityIsNotAskedFor) {
+  server_->apply(project_with("parity"));
+  add("1", "2");
+  server_->tell_maker(1, "succeeded", "timed_out");
+  server_->settle();
+  EXPECT_EQ(server_->newest().reason,
+            "parity: the pipeline run p1 that made it took too long: exited with 1");
 }
 
 TEST_F(DeliveryLoopTest, AVersionThatNoEngineLoadsIsStoppedAndNoWaiverIsAdvised) {

@@ -4,6 +4,7 @@
 
 #include "app/loop/gate_contract.h"
 #include "app/loop/gate_golden.h"
+#include "app/loop/gate_maker.h"
 #include "app/loop/gate_subject.h"
 #include "domain/registry/logged_models.h"
 
@@ -287,16 +288,40 @@ Result<std::unique_ptr<GateSubject>> open_subject(const GateWorld& world, const 
 
 }  // namespace
 
+namespace {
+
+/// What ended badly where the version was made; "" when nothing did.
+Result<std::string> made_badly(const GateWorld& world, const delivery::Rollout& rollout) {
+  return world.pool.read([&](db::Tx& tx) -> Result<std::string> {
+    return TRY(making_of(tx, rollout.model, rollout.version, rollout.created_ms, 0)).fault;
+  });
+}
+
+/// What a version is made of is not what it was to be; where nobody asks for that, the first gate
+/// says it.
+std::string gate_of_making(const std::vector<std::string>& gates) {
+  const bool has_it = std::find(gates.begin(), gates.end(), delivery::kIntegrity) != gates.end();
+  return has_it ? delivery::kIntegrity : gates.empty() ? "" : gates.front();
+}
+
+}  // namespace
+
 Result<GateFindings> judge_gates(const GateWorld& world, const delivery::Rollout& rollout,
                                  const project::Declared& declared,
                                  const std::vector<std::string>& gates) {
   GateFindings findings;
+  const std::string unmade = TRY(made_badly(world, rollout));
+  const std::string said_by = gate_of_making(rollout.gates);
   std::string fault, live_fault;
   const auto candidate = TRY(open_subject(world, rollout.model, rollout.version, fault));
   std::unique_ptr<GateSubject> live;
   if (candidate && rollout.replaces != 0)
     live = TRY(open_subject(world, rollout.model, rollout.replaces, live_fault));
   for (const std::string& gate : gates) {
+    if (!unmade.empty() && gate == said_by) {
+      findings.verdicts.push_back({gate, GateStatus::kFail, unmade, Json(Json::Object{})});
+      continue;
+    }
     Result<GateVerdict> verdict =
         candidate
             ? Judge(world, rollout, declared, candidate.get(), live.get(), findings).judge(gate)

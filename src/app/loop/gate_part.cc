@@ -2,34 +2,18 @@
 
 #include <algorithm>
 
+#include "app/loop/gate_maker.h"
 #include "base/failpoint.h"
 #include "domain/registry/rows.h"
-#include "graph/graph.h"
-#include "graph/kinds.h"
 
 namespace slipway::app {
 namespace {
 
-/// How long an attempt may still add to a version that it has registered before it ended.
-constexpr UnixMs kMakingMax = 6 * 3600 * 1000;
-
-Result<bool> is_running(db::Tx& tx, const graph::NodeRef& attempt) {
-  const auto node = TRY(graph::find_node(tx, attempt));
-  return node && node->attributes.find("started_ms") && !node->attributes.find("ended_ms");
-}
-
-/// Whether the stage that registered the version is not at its end: golden rows may follow.
+/// Golden rows may follow until the stage ends, and a later stage may be the version's test.
 Result<bool> is_being_made(db::Tx& tx, const delivery::Rollout& rollout, UnixMs now) {
-  if (now - rollout.created_ms > kMakingMax) return false;
-  const graph::NodeRef version{graph::kind::kModelVersion,
-                               rollout.model + "/" + std::to_string(rollout.version)};
-  for (const graph::Edge& made : TRY(graph::causes_of(tx, version))) {
-    if (made.cause.kind != graph::kind::kRun) continue;
-    for (const graph::Edge& run : TRY(graph::causes_of(tx, made.cause))) {
-      if (run.cause.kind == graph::kind::kAttempt && TRY(is_running(tx, run.cause))) return true;
-    }
-  }
-  return false;
+  const Making making =
+      TRY(making_of(tx, rollout.model, rollout.version, rollout.created_ms, now));
+  return !making.is_over;
 }
 
 /// Whether the gate that waits for a person need not wait any more.

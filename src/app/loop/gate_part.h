@@ -11,7 +11,8 @@
 namespace slipway::app {
 
 /// Judges the gates of rollouts that are at them, one rollout at a time, on a thread of its own. A
-/// version that was registered by a stage which has not ended yet waits for its end.
+/// version that was registered by a stage which has not ended yet waits for its end, and for that of
+/// the run of a pipeline that the stage is part of.
 class GatePart final : public Part {
  public:
   /// All that `world` refers to must outlive it.
