@@ -22,7 +22,8 @@ Result<bool> put_alias(db::Tx& tx, const std::string& model, const std::string& 
 
 /// A version that came to nothing gives the alias back to the one that serves: nothing when it does
 /// not have it (or, without one, is not what the model's bare name means), when the deployment
-/// serves none, or one of another model. True: it was moved.
+/// serves none, or one of another model. So does one that has it and whose rollout another one took
+/// the place of. True: it was moved.
 Result<bool> give_alias_back(db::Tx& tx, const std::string& deployment, const std::string& model,
                              const std::string& alias, std::int64_t version,
                              std::int64_t cause_seq, UnixMs now);

@@ -452,6 +452,24 @@ TEST_F(DeliveryLoopTest, AnAliasThatWasMovedOnMeanwhileStaysWhereItIs) {
   EXPECT_EQ(server_->registry_changes(), 0);
 }
 
+TEST_F(DeliveryLoopTest, OneWhosePlaceWasTakenGivesTheAliasBackWhenTheOthersAreOver) {
+  serve_first();
+  add("3", "4");
+  server_->settle();
+  add("5", "6");
+  server_->settle();
+  server_->set_alias(3);
+  server_->settle();
+  EXPECT_EQ(server_->champion(), 3) << "it waits for the one under way";
+  add("7", "8");
+  server_->settle();
+  ASSERT_EQ(server_->newest().version, 4);
+  server_->act("rollback");
+  server_->settle();
+  EXPECT_EQ(server_->champion(), 1) << "nobody tries it any more";
+  EXPECT_EQ(server_->newest().phase, Phase::kShadowing);
+}
+
 TEST_F(DeliveryLoopTest, AVersionThatIsRefusedInProductionIsNotWhatTheBareNameMeans) {
   promote_second();
   server_->act("rollback");
