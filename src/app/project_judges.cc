@@ -43,7 +43,14 @@ void judge_triggers(const Declared& declared, Judgement& out) {
     const auto* cron = std::get_if<project::CronSource>(&trigger.source);
     if (cron == nullptr || cron->expression.empty()) continue;  // it was no rule at all
     Result<flows::CronRule> rule = flows::CronRule::parse(cron->expression);
-    if (!rule.ok()) out.add_at(cron->expression_at, rule.error().message);
+    if (!rule.ok()) {
+      out.add_at(cron->expression_at, rule.error().message);
+    } else if (!rule->can_fire()) {
+      out.add_at(cron->expression_at,
+                 "cron: '" + cron->expression +
+                     "' never fires: none of its months has a day of the month that it asks for; "
+                     "expected one, as 28 in February or 30 in April");
+    }
     Result<TimeZone> zone = TimeZone::find(cron->tz);
     // Without the system's list of zones nothing can be said here; the trigger says it when it
     // runs.

@@ -73,6 +73,13 @@ TEST(CheckDeclared, TellsEverythingAtOnce) {
   EXPECT_GE(split(text, '\n').size(), 2u) << text;
 }
 
+TEST(CheckDeclared, ACalendarThatNeverComesIsAnErrorWithItsPlace) {
+  const std::string text = judged(sketch_with("30 2 * * *", "0 0 31 2 *"), kContract);
+  EXPECT_NE(text.find("'0 0 31 2 *' never fires"), std::string::npos) << text;
+  EXPECT_TRUE(text.starts_with("slipway.yaml:")) << text;
+  EXPECT_EQ(judged(sketch_with("30 2 * * *", "0 0 29 2 *"), kContract), "");
+}
+
 TEST(FaultsOf, AreOfEveryPartAtOnceInTheOrderOfTheText) {
   const std::filesystem::path root =
       std::filesystem::temp_directory_path() / ("slipway-" + random_hex32());

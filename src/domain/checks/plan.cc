@@ -1,6 +1,7 @@
 #include "domain/checks/plan.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/text.h"
 #include "domain/checks/lanes.h"
@@ -20,13 +21,70 @@ Result<Profile> profile_together(const std::filesystem::path& path, const Plan& 
   return lanes.finish();
 }
 
+/// A column takes up to 3 megabytes while it is gathered, one of texts up to 12: of a wide table so
+/// many are gathered at once, so that its width is of no matter.
+constexpr std::size_t kColumnsAtOnce = 256;
+constexpr std::size_t kTextsAtOnce = 64;
+
+std::size_t at_once_of(const std::vector<table::Field>& fields) {
+  const auto texts = static_cast<std::size_t>(
+      std::count_if(fields.begin(), fields.end(),
+                    [](const table::Field& field) { return field.type == Type::kText; }));
+  return texts > kTextsAtOnce ? kTextsAtOnce : kColumnsAtOnce;
+}
+
 /// Only the columns that the plan needs are decoded.
-Result<Profile> one_pass(const std::filesystem::path& path, const Plan& plan,
-                         const std::vector<table::Field>& fields, table::ScanOptions options) {
+Result<Profile> whole_pass(const std::filesystem::path& path, const Plan& plan,
+                           const std::vector<table::Field>& fields, table::ScanOptions options) {
   options.columns = needed_columns(plan, fields);
-  Profile profile = table::Scan::has_columns_apart(path)
-                        ? TRY(profile_apart(path, plan, fields, options))
-                        : TRY(profile_together(path, plan, options));
+  return table::Scan::has_columns_apart(path) ? profile_apart(path, plan, fields, options)
+                                              : profile_together(path, plan, options);
+}
+
+/// Columns from `begin` on; the first ones bring what is asked of several together.
+Plan part_of(const Plan& plan, std::size_t begin, std::size_t end) {
+  Plan part;
+  part.columns.assign(plan.columns.begin() + static_cast<std::ptrdiff_t>(begin),
+                      plan.columns.begin() + static_cast<std::ptrdiff_t>(end));
+  if (begin == 0) part.keys = plan.keys;
+  return part;
+}
+
+/// As it is written and read again: of a bounded size, which it is not while it is gathered.
+Profile compact(Profile profile) {
+  Result<Profile> kept = parse_profile(to_json(profile));
+  return kept.ok() ? std::move(kept).value() : std::move(profile);
+}
+
+/// `at_once` columns in one pass; where memory has no room for them it becomes less.
+Result<Profile> pass_in_parts(const std::filesystem::path& path, const Plan& plan,
+                              const std::vector<table::Field>& fields,
+                              const table::ScanOptions& options, std::size_t& at_once) {
+  const std::size_t columns = plan.columns.size();
+  if (columns <= at_once) {
+    Result<Profile> profile = whole_pass(path, plan, fields, options);
+    if (profile.ok() || profile.error().code != Code::kBusy || columns <= 1) return profile;
+    at_once = columns / 2;
+  }
+  Profile all;
+  for (std::size_t begin = 0, end = 0; begin < columns; begin = end) {
+    end = std::min(columns, begin + at_once);
+    const Plan part = part_of(plan, begin, end);
+    Profile profile = compact(TRY(pass_in_parts(path, part, fields, options, at_once)));
+    if (begin > 0 && profile.rows != all.rows)
+      return unavailable(path.string() + " changed while it was read: read it again");
+    all.rows = profile.rows;
+    if (begin == 0) all.keys = std::move(profile.keys);
+    std::move(profile.columns.begin(), profile.columns.end(), std::back_inserter(all.columns));
+  }
+  return all;
+}
+
+Result<Profile> one_pass(const std::filesystem::path& path, const Plan& plan,
+                         const std::vector<table::Field>& fields,
+                         const table::ScanOptions& options) {
+  std::size_t at_once = at_once_of(fields);
+  Profile profile = TRY(pass_in_parts(path, plan, fields, options, at_once));
   profile.table = path.filename().string();
   return profile;
 }

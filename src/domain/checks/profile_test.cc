@@ -462,6 +462,60 @@ TEST(ProfileTable, IsTheSameForAnyNumberOfThreads) {
   EXPECT_EQ(one->rows, 200'000);
 }
 
+TEST(ProfileTable, OfAWideTableIsThatOfItsParts) {
+  table::TestFolder folder;
+  constexpr int kColumns = 300;
+  std::string select = "select i as id";
+  for (int i = 1; i < kColumns; ++i)
+    select += ", " + (i % 50 == 0 ? "'v' || (i % 7)" : "i * " + std::to_string(i) + " % 1000") +
+              " as c" + std::to_string(i);
+  const auto path = folder.parquet("wide.parquet", select + " from range(50) t(i)");
+  Plan plan;
+  for (int i = 0; i < kColumns; ++i) {
+    ColumnPlan& column = plan.columns.emplace_back();
+    column.column = i == 0 ? "id" : "c" + std::to_string(i);
+    column.frequent = column.distinct = true;
+  }
+  plan.keys = {{"id", "c299"}};
+  const auto whole = profile_table(path, plan);
+  ASSERT_TRUE(whole.ok()) << whole.error().message;
+  ASSERT_EQ(whole->columns.size(), static_cast<std::size_t>(kColumns));
+  EXPECT_EQ(whole->rows, 50);
+  ASSERT_EQ(whole->keys.size(), 1u);
+  EXPECT_EQ(whole->keys[0].uniqueness.distinct, 50);
+  for (const int at : {0, 150, 255, 256, 299}) {
+    Plan one;
+    one.columns = {plan.columns[static_cast<std::size_t>(at)]};
+    Profile alone = profile_table(path, one).value();
+    Profile part = *whole;
+    part.keys.clear();
+    part.columns = {whole->columns[static_cast<std::size_t>(at)]};
+    alone.others.clear();
+    EXPECT_EQ(to_json(alone), to_json(part)) << at;
+  }
+}
+
+TEST(ProfileTable, TakesFewerColumnsAtOnceWhereMemoryHasNoRoomForAll) {
+  table::TestFolder folder;
+  std::string select = "select 0 as c0";
+  for (int i = 1; i < 24; ++i)
+    select += ", repeat(hash(i * 100 + " + std::to_string(i) + ")::varchar, 2000) as c" +
+              std::to_string(i);
+  const auto path = folder.parquet("long.parquet", select + " from range(200) t(i)");
+  const auto fields = table::Scan::fields_of(path);
+  ASSERT_TRUE(fields.ok());
+  const PassOptions little{2, 60u << 20};
+  const auto profile = profile_table(path, full_plan(*fields), little);
+  ASSERT_TRUE(profile.ok()) << profile.error().message;
+  EXPECT_EQ(profile->columns.size(), 24u);
+  table::ScanOptions all;
+  all.threads = 1;
+  all.memory_bytes_max = little.memory_bytes_max / 2;
+  const auto scan = table::Scan::open(path, all);
+  Result<const table::Chunk*> chunk = scan.ok() ? (*scan)->next() : scan.error();
+  EXPECT_TRUE(!chunk.ok() && chunk.error().code == Code::kBusy) << "all of them fit";
+}
+
 TEST(ProfileTable, OfColumnsApartHasKeysOfAnyOfThem) {
   table::TestFolder folder;
   auto path = folder.parquet("k.parquet",

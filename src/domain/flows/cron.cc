@@ -209,6 +209,19 @@ Result<CronRule> CronRule::parse(std::string_view text) {
   return rule;
 }
 
+bool CronRule::can_fire() const {
+  // A day of the month alone: each weekday comes in every month, and once on February 29.
+  const bool either = !any_day_ && !any_weekday_;
+  if (either) return true;
+  constexpr int kLongest[] = {0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+  for (int month = 1; month <= 12; ++month) {
+    for (int day = 1; months_[at(month)] && day <= kLongest[month]; ++day) {
+      if (days_[at(day)]) return true;
+    }
+  }
+  return false;
+}
+
 bool CronRule::matches_day(std::int64_t days) const {
   const CivilMinute date = civil_from_days(days);
   if (!months_[at(date.month)]) return false;

@@ -28,6 +28,8 @@ class CronRule {
   /// both times.
   bool is_fixed() const { return is_fixed_; }
 
+  /// False where no month that is asked for has a day that is: February 30.
+  bool can_fire() const;
   bool matches_day(std::int64_t days) const;
   bool matches_minute(int hour, int minute) const {
     return hours_[at(hour)] && minutes_[at(minute)];

@@ -73,6 +73,27 @@ TEST(Cron, DayOfMonthOrDayOfWeek) {
   EXPECT_EQ(firings("0 0 */2 * 5", "UTC", start, start + 14 * kDay), (Times{"11-13T00:00"}));
 }
 
+TEST(Cron, ARuleThatNoDayEverMatchesCannotFire) {
+  for (const char* never : {"0 0 31 2 *", "0 0 30 2 *", "0 0 30,31 feb *", "0 0 31 4,6,9,11 *",
+                            "0 0 31 2-2 *", "0 0 31 2,4 */2"}) {
+    EXPECT_FALSE(rule(never).can_fire()) << never;
+  }
+  for (const char* sometimes :
+       {"0 0 29 2 *", "0 0 31 2,3 *", "0 0 30 4 *", "0 0 31 * *", "0 0 * 2 *", "* * * * *",
+        "0 0 29 2 */3", "0 0 31 2 1", "0 0 */30 2 *", "@monthly"}) {
+    EXPECT_TRUE(rule(sometimes).can_fire()) << sometimes;
+  }
+}
+
+TEST(Cron, WhetherARuleCanFireIsWhatALookAtFourHundredYearsSays) {
+  for (const char* text : {"0 0 31 2 *", "0 0 31 4 */2", "0 0 29 2 */6", "0 0 30 2,4 */7",
+                           "0 0 31 2 5", "0 0 29-31 2 *"}) {
+    bool found = false;
+    for (std::int64_t day = 0; day < 146'097 && !found; ++day) found = rule(text).matches_day(day);
+    EXPECT_EQ(rule(text).can_fire(), found) << text;
+  }
+}
+
 TEST(Cron, FebruaryThe29thIsWaitedForAndThe30thNeverComes) {
   EXPECT_EQ(next_firing(rule("0 0 29 2 *"), zone("UTC"), utc(2096, 3, 1))->at_ms, utc(2104, 2, 29));
   EXPECT_FALSE(next_firing(rule("0 0 30 2 *"), zone("UTC"), utc(2026, 1, 1)));

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "io/table/library.h"
+#include "io/table/names.h"
 #include "io/table/table.h"
 
 namespace slipway::table {
@@ -251,54 +252,37 @@ std::string reason_of(const std::filesystem::path& path, const std::string& mess
   return reason;
 }
 
+/// " (512.0 MiB)", of DuckDB's "... (511.5 MiB/512.0 MiB used) ...".
+std::string memory_words(const std::string& message) {
+  const std::size_t slash = message.find("iB/"), end = message.find(" used)");
+  if (slash == std::string::npos || end == std::string::npos || end < slash + 3) return "";
+  return " (" + message.substr(slash + 3, end - slash - 3) + ")";
+}
+
 Error wrong_cell(const std::filesystem::path& path, const char* text) {
   std::string message = text != nullptr ? text : "unknown error";
+  if (message.find("Out of Memory") != std::string::npos) {
+    // What DuckDB says next is for those who can turn its settings.
+    return busy(path.string() + " needs more memory than there is for reading it" +
+                memory_words(message));
+  }
   Error error = invalid(path.string() + ": " + reason_of(path, message));
   const bool cell = message.find("onver") != std::string::npos || message.find("CSV Error") == 0;
-  if (message.find("Out of Memory") != std::string::npos) error.code = Code::kBusy;
   return cell ? with_tag(std::move(error), "cell_type") : error;
 }
 
-constexpr char kSeparators[] = ",;\t|";
 constexpr std::size_t kLookedAt = 64u << 10;
+constexpr std::size_t kHeaderMax = 2'000'000;  // bytes, as DuckDB has it of every line
+/// What types are told from, in rows of a CSV file: fewer of a wide one, as all are checked anyway.
+constexpr std::size_t kRowsLookedAtMax = 20'480, kRowsLookedAtMin = 2'048;
+constexpr std::size_t kCellsLookedAt = 128 * kRowsLookedAtMax;
+constexpr std::uint64_t kFooterLookedAt = 256u << 10;
+constexpr std::uint64_t kFooterMax = 256u << 20;
 
-/// Whether half of the lines, or more, have as many separators as the first one.
-bool are_mostly_alike(std::string_view text, char separator) {
-  std::size_t lines = 0, alike = 0;
-  std::ptrdiff_t expected = 0;
-  for (const std::string_view line : split(text, '\n')) {
-    if (line.empty()) continue;
-    const std::ptrdiff_t found = std::count(line.begin(), line.end(), separator);
-    if (lines++ == 0)
-      expected = found;
-    else
-      alike += found == expected;
-  }
-  return lines > 1 && 2 * alike >= lines - 1;
-}
-
-/// The columns of a line of names, as texts all of them.
-std::string texts_of(std::string_view header, char separator) {
-  std::string columns;
-  for (std::size_t i = 0; i <= static_cast<std::size_t>(
-                                   std::count(header.begin(), header.end(), separator));
-       ++i)
-    columns += (i == 0 ? "'c" : ", 'c") + std::to_string(i) + "': 'VARCHAR'";
-  return columns;
-}
-
-/// DuckDB's "CSV Error on Line: 500 ... Expected Number of Columns: 5 Found: 4", in a sentence.
-std::string ragged_line(const std::string& message, char separator) {
-  const auto number_after = [&](std::string_view words) {
-    const std::size_t at = message.find(words);
-    if (at == std::string::npos) return std::string("?");
-    const std::size_t begin = at + words.size();
-    return message.substr(begin, message.find_first_not_of("0123456789", begin) - begin);
-  };
-  const std::string shown = separator == '\t' ? "a tab" : "'" + std::string(1, separator) + "'";
-  return "line " + number_after("on Line: ") + " has " + number_after("Found: ") +
-         " cells separated by " + shown + ", the line of names has " +
-         number_after("Expected Number of Columns: ");
+Result<> few_enough(const std::filesystem::path& path, std::uint64_t columns) {
+  if (columns <= kColumnsMax) return {};
+  return invalid(path.string() + " has " + std::to_string(columns) + " columns, " +
+                 std::to_string(kColumnsMax) + " are read at most: cut it into tables of fewer");
 }
 
 /// A chunk that holds DuckDB's memory, and what of it had to be put differently.
@@ -379,13 +363,16 @@ class DuckScan final : public Scan {
     TRY(open_database(*handles_, options));
     const std::string file = "/proc/self/fd/" + std::to_string(file_.get());
     TRY(lock(*handles_, file));
+    TRY(format.parquet ? refuse_wide_parquet(file) : refuse_wide_csv(format, file));
     const std::string source = source_of(format, file, options);
     if (!run(*handles_, "select * from " + source + " limit 0").ok()) {
       return wrong_cell(path_, handles_->duck.answer_error(&handles_->answer));
     }
     std::vector<Field> all = described();
-    if (!format.parquet && !format.gzip && all.size() == 1)
+    TRY(few_enough(path_, all.size()));
+    if (!format.parquet && all.size() == 1)
       TRY(refuse_ragged(all.front().name, format, file, options));
+    TRY(refuse_equal_names(all, format, file, options));
     if (!format.parquet) make_texts(all, options.texts);
     const Reading reading =
         format.parquet ? Reading() : TRY(reading_of(all, format, file, options));
@@ -410,6 +397,92 @@ class DuckScan final : public Scan {
   }
 
  private:
+  /// Before DuckDB makes a column of each name: it needs memory for every one.
+  Result<> refuse_wide_csv(const Format& format, const std::string& file) {
+    std::string text = TRY(first_bytes(format, file, kLookedAt));
+    if (text.size() >= kLookedAt && text.find('\n') == std::string::npos)
+      text = TRY(first_bytes(format, file, kHeaderMax));
+    const std::size_t columns =
+        columns_of_line(std::string_view(text).substr(0, text.find('\n')));
+    rows_looked_at_ = std::clamp(kCellsLookedAt / columns, kRowsLookedAtMin, kRowsLookedAtMax);
+    return few_enough(path_, columns);
+  }
+
+  /// The same of a footer that is long enough to name so many.
+  Result<> refuse_wide_parquet(const std::string& file) {
+    std::uint32_t footer = 0;
+    struct stat status {};
+    if (::fstat(file_.get(), &status) != 0 || status.st_size < 12 ||
+        ::pread(file_.get(), &footer, sizeof footer, status.st_size - 8) != sizeof footer)
+      return {};  // no Parquet, as DuckDB will say
+    if (footer < kFooterLookedAt || footer >= static_cast<std::uint64_t>(status.st_size)) return {};
+    if (footer > kFooterMax)
+      return invalid(path_.string() + " has a description of " + std::to_string(footer >> 20) +
+                     " MiB, " + std::to_string(kFooterMax >> 20) +
+                     " MiB are read at most: write it in larger groups of rows");
+    return few_enough(path_, TRY(parquet_names(file)).size());
+  }
+
+  /// Names of the columns as they are in the file.
+  Result<std::vector<std::string>> parquet_names(const std::string& file) {
+    std::vector<std::string> names;
+    bool is_root = true;
+    std::int64_t inside = 0;  // parts of the column before that are still to come
+    TRY(each_row("select name, cast(coalesce(num_children, 0) as bigint) from parquet_schema('" +
+                     file + "')",
+                 {{"name", Type::kText}, {"children", Type::kInteger}}, [&](const Chunk& rows) {
+                   for (std::size_t row = 0; row < rows.rows; ++row) {
+                     const std::int64_t children = rows.columns[1].integers[row];
+                     const bool is_part = inside > 0;
+                     if (is_part) --inside;
+                     if (!is_root) inside += children;
+                     if (!is_root && !is_part)
+                       names.emplace_back(rows.columns[0].texts[row].view());
+                     is_root = false;
+                   }
+                 }));
+    return names;
+  }
+
+  /// A table with one name twice: DuckDB would call the second one otherwise, and nobody who asks
+  /// for a column by its name could know which one that is.
+  Result<> refuse_equal_names(const std::vector<Field>& fields, const Format& format,
+                              const std::string& file, const ScanOptions& options) {
+    std::vector<std::string> names;
+    for (const Field& field : fields) names.push_back(field.name);
+    if (!may_be_renamed(names)) return {};
+    const auto written = format.parquet
+                             ? TRY(parquet_names(file))
+                             : TRY(csv_names(fields.size(), format, file, options));
+    if (const auto both = collision_of(written))
+      return invalid(path_.string() + ": " + *both + ". Give each column a name of its own");
+    return {};
+  }
+
+  /// The line of names as it is in the file.
+  Result<std::vector<std::string>> csv_names(std::size_t columns, const Format& format,
+                                             const std::string& file,
+                                             const ScanOptions& options) {
+    std::vector<std::string> names;
+    std::string dialect;
+    TRY(each_row("select Delimiter, Quote, Escape from " + call(format, "sniff_csv", file, options),
+                 std::vector<Field>(3, {"", Type::kText}), [&](const Chunk& rows) {
+                   const char* settings[] = {", delim = ", ", quote = ", ", escape = "};
+                   for (std::size_t i = 0; i < 3; ++i) {
+                     const std::string_view found = rows.columns[i].texts[0].view();
+                     dialect += settings[i] + sql_text(found == "(empty)" ? "" : found);
+                   }
+                 }));
+    TRY(each_row("select * from read_csv('" + file + "', header = false, skip = 0, compression = '" +
+                     (format.gzip ? "gzip" : "none") + "', auto_detect = false" + dialect +
+                     ", columns = {" + texts_of(columns) + "}) limit 1",
+                 std::vector<Field>(columns, {"", Type::kText}), [&](const Chunk& rows) {
+                   for (const ColumnView& column : rows.columns)
+                     names.emplace_back(column.is_valid(0) ? column.texts[0].view() : "");
+                 }));
+    return names;
+  }
+
   /// A table that DuckDB takes for one column, though its lines have the separators of several: one
   /// line that has others than the rest is enough for that. Which one is said.
   Result<> refuse_ragged(const std::string& header, const Format& format, const std::string& file,
@@ -417,23 +490,56 @@ class DuckScan final : public Scan {
     const std::size_t at = header.find_first_of(kSeparators);
     if (at == std::string::npos) return {};
     const char separator = header[at];
-    if (!are_mostly_alike(TRY(first_lines()), separator)) return {};
+    if (!mostly_have(TRY(first_bytes(format, file, kLookedAt)), separator)) return {};
     const std::string several = ", delim = " + sql_text(std::string(1, separator)) +
                                 ", quote = '\"', escape = '\"', strict_mode = true";
+    const std::ptrdiff_t columns = std::count(header.begin(), header.end(), separator) + 1;
     Result<> counted =
         run(*handles_, "select count(*) from " + call(format, "read_csv", file, options,
                                                       several + ", auto_detect = false, columns = {" +
-                                                          texts_of(header, separator) + "}"));
+                                                          texts_of(static_cast<std::size_t>(columns)) + "}"));
     if (counted.ok()) return {};
-    return invalid(path_.string() + ": " + ragged_line(counted.error().message, separator));
+    return invalid(path_.string() + ": " + ragged_line(counted.error().message, separator) +
+                   ". A cell that holds a separator goes in quotes");
   }
 
-  Result<std::string> first_lines() const {
-    std::string text(kLookedAt, '\0');
+  /// Of what is packed, whole lines.
+  Result<std::string> first_bytes(const Format& format, const std::string& file,
+                                  std::size_t bytes_max) {
+    std::string text;
+    if (format.gzip) {
+      // A separator that no text has, so that each line is one cell.
+      Result<> read = each_row(
+          "select line from read_csv('" + file +
+              "', header = false, compression = 'gzip', auto_detect = false, delim = '\x1f', "
+              "quote = '', escape = '', columns = {'line': 'VARCHAR'}) limit 100",
+          {{"line", Type::kText}}, [&](const Chunk& rows) {
+            for (std::size_t row = 0; row < rows.rows && text.size() < bytes_max; ++row) {
+              if (rows.columns[0].is_valid(row)) text += rows.columns[0].texts[row].view();
+              text += '\n';
+            }
+          });
+      if (!read.ok()) text.clear();  // whoever reads it all says what is wrong
+      return text;
+    }
+    text.resize(bytes_max);
     const ssize_t bytes = ::pread(file_.get(), text.data(), text.size(), 0);
     if (bytes < 0) return system_error("cannot read " + path_.string(), errno);
     text.resize(static_cast<std::size_t>(bytes));
     return text;
+  }
+
+  /// Runs a query and shows the rows of its answer.
+  template <class Visit>
+  Result<> each_row(const std::string& sql, const std::vector<Field>& fields, Visit visit) {
+    if (!run(*handles_, sql).ok())
+      return wrong_cell(path_, handles_->duck.answer_error(&handles_->answer));
+    while (duck::Chunk fetched = handles_->duck.fetch_chunk(handles_->answer)) {
+      const DuckChunk rows(handles_, fetched, fields);
+      if (rows.rows == 0) break;
+      visit(rows);
+    }
+    return {};
   }
 
   static bool has(const std::vector<Field>& fields, Type type) {
@@ -496,15 +602,15 @@ class DuckScan final : public Scan {
     return types.empty() ? "" : ", types = {" + types + "}";
   }
 
-  static std::string call(const Format& format, const char* function, const std::string& file,
-                          const ScanOptions& options, const std::string& more = "") {
+  std::string call(const Format& format, const char* function, const std::string& file,
+                   const ScanOptions& options, const std::string& more = "") const {
     return std::string(function) + "('" + file + "', header = true, skip = 0, compression = '" +
            (format.gzip ? "gzip" : "none") +
-           "', sample_size = " + (options.types_from_all_rows ? "-1" : "20480") + more + ")";
+           "', sample_size = " + (options.types_from_all_rows ? "-1" : std::to_string(rows_looked_at_)) + more + ")";
   }
 
-  static std::string source_of(const Format& format, const std::string& file,
-                               const ScanOptions& options, const std::string& more = "") {
+  std::string source_of(const Format& format, const std::string& file, const ScanOptions& options,
+                        const std::string& more = "") const {
     if (format.parquet) return "read_parquet('" + file + "')";
     return call(format, "read_csv", file, options, more);
   }
@@ -566,6 +672,7 @@ class DuckScan final : public Scan {
   Fd file_;
   std::shared_ptr<Handles> handles_;
   std::vector<Field> fields_;
+  std::size_t rows_looked_at_ = kRowsLookedAtMax;
 };
 
 }  // namespace

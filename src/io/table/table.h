@@ -73,6 +73,7 @@ struct ColumnView {
 };
 
 inline constexpr std::size_t kChunkRowsMax = 2048;
+inline constexpr std::size_t kColumnsMax = 4096;  // of a file
 
 struct Chunk {
   std::size_t rows = 0;  // at most kChunkRowsMax
@@ -95,7 +96,9 @@ class Scan {
  public:
   /// The format is told by the name: .csv, .tsv, .csv.gz, .tsv.gz, .parquet. A CSV file has a line
   /// of names first; empty cells are null. kMissing for no such file or column, kInvalid for what
-  /// is no such table, kUnavailable without DuckDB.
+  /// is no such table, has more columns than kColumnsMax, or two whose names differ in case at
+  /// most; kUnavailable without DuckDB; kBusy where memory_bytes_max is too little: fewer columns
+  /// need less.
   static Result<std::unique_ptr<Scan>> open(const std::filesystem::path& path,
                                             const ScanOptions& options = {});
   /// What open() would say of fields(), without reading rows that are not needed for it.

@@ -264,7 +264,7 @@ TEST(Scan, ATimeKeepsItsZoneHoweverLateItComes) {
 TEST(Scan, WholeNumbersOfTextAreReadAsTheyAre) {
   TestFolder folder;
   auto scan = open(folder.write(
-      "whole.csv", "\"it's \"\"n\"\"\",n,n,x\n1,-9223372036854775808,7,0.5\n2,,8,1\n"));
+      "whole.csv", "\"it's \"\"n\"\"\",n,m,x\n1,-9223372036854775808,7,0.5\n2,,8,1\n"));
   ASSERT_NE(scan, nullptr);
   for (int i = 0; i < 3; ++i) {
     const Field& field = scan->fields()[static_cast<std::size_t>(i)];
@@ -434,11 +434,16 @@ TEST(Scan, ALineOfOtherLengthIsNamedAndMakesNoTableOfOneColumn) {
   for (int i = 0; i < 2000; ++i) lines += std::to_string(i) + ",x,2.5\n";
   EXPECT_EQ(fault_of(lines), "");
   EXPECT_TRUE(fault_of(lines + "1,2\n")
-                  .ends_with("line 2002 has 2 cells separated by ',', the line of names has 3"))
+                  .ends_with("line 2002 has 2 cells separated by ',', the line of names has 3. A "
+                             "cell that holds a separator goes in quotes"))
       << fault_of(lines + "1,2\n");
   // Not the one line of a table that begins there.
   EXPECT_NE(fault_of(lines + "1,2,3,4\n").find("line 2002 has 4 cells"), std::string::npos);
   EXPECT_NE(fault_of("a;b\n1;2\n3\n").find("line 3 has 1 cells"), std::string::npos);
+  // Also where most lines are not like the line of names, or none is.
+  EXPECT_NE(fault_of("a,b,c\n1,2\n3,4\n5,6\n").find("line 2 has 2 cells"), std::string::npos);
+  EXPECT_NE(fault_of("a,b,c\n1,2,3\n3,4\n5,6\n").find("line 3 has 2 cells"), std::string::npos);
+  EXPECT_NE(fault_of("a,b\n1,2,3\n3,4,5\n").find("line 2 has 3 cells"), std::string::npos);
   // Names and cells of one column may have such letters.
   EXPECT_EQ(fault_of("name\nx,y\nz\n"), "");
   EXPECT_EQ(fault_of("\"na,me\"\nx\nz\n"), "");
@@ -493,6 +498,69 @@ TEST(Csv, AColumnThatIsSaidToBeTextIsReadAsItIsWritten) {
   EXPECT_EQ(rows.columns[1].integers[2], 3);
   EXPECT_EQ(rows.columns[2].texts[0].view(), "True");
   EXPECT_EQ(rows.columns[3].texts[1].view(), "2024-01-02");
+}
+
+std::string names(std::size_t columns) {
+  std::string line;
+  for (std::size_t i = 0; i < columns; ++i) line += (i == 0 ? "c" : ",c") + std::to_string(i);
+  return line + "\n";
+}
+
+TEST(Scan, RefusesATableOfTooManyColumnsBeforeItIsRead) {
+  TestFolder folder;
+  std::string cells = "1";
+  for (std::size_t i = 1; i < 100'000; ++i) cells += ",1";
+  const std::string wide = names(100'000) + cells + "\n";
+  std::string select = "select 1 as c0";
+  for (std::size_t i = 1; i <= kColumnsMax; ++i) select += ", 1 as c" + std::to_string(i);
+  ScanOptions little;
+  little.memory_bytes_max = 64u << 20;  // less than so many columns of DuckDB take
+  for (const auto& [file, found] :
+       {std::pair(folder.write("wide.csv", wide), 100'000u),
+        std::pair(folder.parquet("wide.parquet", select), unsigned(kColumnsMax + 1))}) {
+    const auto scan = Scan::open(file, little);
+    ASSERT_FALSE(scan.ok());
+    EXPECT_EQ(scan.error().code, Code::kInvalid);
+    EXPECT_NE(scan.error().message.find("has " + std::to_string(found) +
+                                        " columns, 4096 are read at most"),
+              std::string::npos)
+        << scan.error().message;
+  }
+}
+
+TEST(Scan, RefusesTwoColumnsOfOneName) {
+  TestFolder folder;
+  const auto fault_of = [&](const std::filesystem::path& path) {
+    const auto fields = Scan::fields_of(path);
+    return fields.ok() ? std::string() : fields.error().message;
+  };
+  const auto csv = [&](const std::string& text) { return fault_of(folder.write("t.csv", text)); };
+  EXPECT_NE(csv("a,b,a\n1,2,3\n").find("columns 1 and 3 are both named 'a'"), std::string::npos);
+  EXPECT_NE(csv("a;\"b;c\";A\n1;2;3\n").find("columns 1 ('a') and 3 ('A') have one name: case"),
+            std::string::npos);
+  EXPECT_NE(csv("a,,column1\n1,2,3\n").find("columns 2 (without a name) and 3 ('column1')"),
+            std::string::npos)
+      << csv("a,,column1\n1,2,3\n");
+  // Names that DuckDB itself could have given.
+  EXPECT_EQ(csv("a,b,a_1\n1,2,3\n"), "");
+  EXPECT_EQ(csv("a_1,a,b_2\n1,2,3\n"), "");
+  EXPECT_EQ(fault_of(folder.parquet("t.parquet", "select 1 as a, {'a': 1, 'b': {'a': 2}} as s, "
+                                                 "2 as a_1")),
+            "");
+  EXPECT_EQ(fault_of(folder.write("t.csv", "")).find("column"), std::string::npos);
+}
+
+// DuckDB writes no such file, so the second name is changed in one.
+TEST(Scan, RefusesTwoColumnsOfOneNameInParquet) {
+  TestFolder folder;
+  std::string bytes = bytes_of(folder.parquet("t.parquet", "select 1 as aXa, 2 as s, 3 as aYa"));
+  for (std::size_t at = 0; (at = bytes.find("aYa", at)) != std::string::npos; ++at)
+    bytes[at + 1] = 'x';
+  const auto fields = Scan::fields_of(folder.write("same.parquet", bytes));
+  ASSERT_FALSE(fields.ok());
+  EXPECT_NE(fields.error().message.find("columns 1 ('aXa') and 3 ('axa') have one name"),
+            std::string::npos)
+      << fields.error().message;
 }
 
 }  // namespace
