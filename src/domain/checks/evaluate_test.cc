@@ -3,6 +3,7 @@
 #include <random>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "domain/checks/infer.h"
 #include "domain/checks/suite.h"
 #include "io/table/table_testing.h"
@@ -233,6 +234,73 @@ Judged against(const Profile& reference, const std::string& contract, const std:
   return judge(contract, csv, where);
 }
 
+/// The table that `numbers` and the like write, "x,c" with x of numbers, without a file: opening one
+/// takes longer than all that is looked at here.
+class InMemory {
+ public:
+  explicit InMemory(std::string csv) : csv_(std::move(csv)) {
+    bool whole = true;
+    for (std::string_view line : split(std::string_view(csv_).substr(csv_.find('\n') + 1), '\n')) {
+      if (line.empty()) continue;
+      const std::size_t comma = line.find(',');
+      const std::string_view x = line.substr(0, comma);
+      whole = whole && to_int64(x).has_value();
+      reals_.push_back(to_double(x).value());
+      texts_.emplace_back(line.substr(comma + 1));
+    }
+    if (whole) integers_.assign(reals_.begin(), reals_.end());
+  }
+
+  Profile profile(const Plan& plan) const {
+    const table::Type type = integers_.empty() ? table::Type::kReal : table::Type::kInteger;
+    Profiler profiler(plan, {{"x", type}, {"c", table::Type::kText}});
+    for (std::size_t at = 0; at < reals_.size(); at += table::kChunkRowsMax) {
+      table::Chunk chunk;
+      chunk.rows = std::min(reals_.size() - at, table::kChunkRowsMax);
+      chunk.columns.resize(2);
+      chunk.columns[0].type = type;
+      if (integers_.empty())
+        chunk.columns[0].reals = reals_.data() + at;
+      else
+        chunk.columns[0].integers = integers_.data() + at;
+      chunk.columns[1].type = table::Type::kText;
+      chunk.columns[1].texts = texts_.data() + at;
+      profiler.add(chunk);
+    }
+    return profiler.profile();
+  }
+
+  Profile reference() const {
+    const table::Type type = integers_.empty() ? table::Type::kReal : table::Type::kInteger;
+    const Plan plan = full_plan({{"x", type}, {"c", table::Type::kText}});
+    return profile(with_bins(plan, profile(plan)));
+  }
+
+  Judged against(const Profile& reference, const Suite& suite) const {
+    Circumstances where;
+    where.references["training"] = &reference;
+    return {evaluate(suite, profile(suite.plan), where)};
+  }
+  Judged against(const Profile& reference, const std::string& contract) const {
+    return against(reference, compile(contract_of(contract), {{"training", &reference}}));
+  }
+
+ private:
+  std::string csv_;
+  std::vector<double> reals_;
+  std::vector<std::int64_t> integers_;  // empty where one is none
+  std::vector<table::Text> texts_;
+};
+
+TEST(InMemory, IsReadAsTheFileIs) {
+  for (const char* csv : {"x,c\n1,a\n2,b\n2,b\n7,a\n",
+                          "x,c\n1.5,a\n2,b\n-1000,a longer text than 12\n"}) {
+    Profile file = reference_of(csv), memory = InMemory(csv).reference();
+    file.table = memory.table;
+    EXPECT_EQ(to_json(file), to_json(memory));
+  }
+}
+
 TEST(Drift, OfTheSameDistributionIsNoneAndOfAShiftIsSeenByEveryMeasure) {
   const Profile reference = reference_of(normals(6000, 0, 1));
   for (const char* stat : {"js", "js_divergence", "psi", "hellinger", "tvd", "ks", "wasserstein",
@@ -337,14 +405,15 @@ std::string numbers(const std::vector<std::pair<std::string, int>>& values) {
 }
 
 TEST(Drift, OfAFewNumbersSeesAValueBetweenThem) {
-  const Profile prices = reference_of(numbers({{"0", 9500}, {"10", 500}}));
-  const Profile codes = reference_of(numbers({{"1", 2000}, {"2", 2000}, {"4", 2000}}));
+  const Profile prices = InMemory(numbers({{"0", 9500}, {"10", 500}})).reference();
+  const Profile codes = 
+      InMemory(numbers({{"1", 2000}, {"2", 2000}, {"4", 2000}})).reference();
   std::vector<std::pair<std::string, int>> many, with_gap;
   for (int i = 0; i < 126; i += 2) {
     many.emplace_back(std::to_string(i), 100);
     with_gap.emplace_back(std::to_string(i == 60 ? 61 : i), i == 60 ? 60 : 4);
   }
-  const Profile evens = reference_of(numbers(many));
+  const Profile evens = InMemory(numbers(many)).reference();
   EXPECT_EQ(evens.find("x")->bins->counts().size(), 125u);
   for (const char* stat :
        {"js", "psi", "tvd", "ks", "wasserstein", "hellinger", "chi_square_p", "ks_p"}) {
@@ -352,7 +421,7 @@ TEST(Drift, OfAFewNumbersSeesAValueBetweenThem) {
     const std::string id = std::string("x/drift.") + stat + ".training";
     const bool of_order = std::string(stat).starts_with("ks") || std::string(stat)[0] == 'w';
     auto status = [&](const Profile& reference, const std::string& csv) {
-      return against(reference, contract, csv).status(id);
+      return InMemory(csv).against(reference, contract).status(id);
     };
     EXPECT_EQ(status(prices, numbers({{"9.99", 950}, {"10", 50}})), Status::kFail) << stat;
     EXPECT_EQ(status(prices, numbers({{"0", 950}, {"10", 50}})), Status::kPass) << stat;
@@ -361,7 +430,8 @@ TEST(Drift, OfAFewNumbersSeesAValueBetweenThem) {
         << stat;
     if (!of_order) EXPECT_EQ(status(evens, numbers(with_gap)), Status::kFail) << stat;
   }
-  EXPECT_NEAR(*against(prices, drift_contract("{stat: ks}"), numbers({{"9.99", 950}, {"10", 50}}))
+  EXPECT_NEAR(*InMemory(numbers({{"9.99", 950}, {"10", 50}}))
+                   .against(prices, drift_contract("{stat: ks}"))
                    .of("x/drift.ks.training")
                    .observed,
               0.95, 1e-9);
@@ -376,8 +446,9 @@ TEST(Drift, OfAFewNumbersFromARarelyFilledTableIsChance) {
       for (int i = 0; i < rows; ++i) csv += std::to_string(random() % 65) + ",a\n";
       return csv;
     };
-    const Profile reference = reference_of(drawn(220));
-    alarms += against(reference, drift_contract("{stat: js}"), drawn(250))
+    const Profile reference = InMemory(drawn(220)).reference();
+    alarms += InMemory(drawn(250))
+                  .against(reference, drift_contract("{stat: js}"))
                   .status("x/drift.js.training") != Status::kPass;
   }
   EXPECT_EQ(alarms, 0);
@@ -404,21 +475,24 @@ TEST(Drift, OfConstantsAndIdentifiers) {
     other += "8,a\n";
     ids += std::to_string(i) + ",a\n";
   }
-  const Profile reference = reference_of(same);
+  const Profile reference = InMemory(same).reference();
   for (const char* stat : {"js", "ks", "hellinger", "tvd", "wasserstein", "ks_p", "chi_square_p"}) {
     const std::string contract = drift_contract(std::string("{stat: ") + stat + "}");
     const std::string id = std::string("x/drift.") + stat + ".training";
-    const Judged equal = against(reference, contract, same);
+    const Judged equal = InMemory(same).against(reference, contract);
     EXPECT_EQ(equal.status(id), Status::kPass) << equal.of(id).words;
     EXPECT_NEAR(*equal.of(id).observed, std::string(stat).ends_with("_p") ? 1 : 0, 1e-9);
-    EXPECT_EQ(against(reference, contract, other).status(id), Status::kFail);
+    EXPECT_EQ(InMemory(other).against(reference, contract).status(id), Status::kFail);
   }
   EXPECT_NEAR(
-      *against(reference, drift_contract("{stat: js}"), other).of("x/drift.js.training").observed,
+      *InMemory(other)
+           .against(reference, drift_contract("{stat: js}"))
+           .of("x/drift.js.training")
+           .observed,
       1, 1e-9);
-  const Profile numbered = reference_of(ids);
-  EXPECT_EQ(against(numbered, drift_contract("{stat: js}"), ids).status("x/drift.js.training"),
-            Status::kSkipped);
+  const Profile numbered = InMemory(ids).reference();
+  const Judged skipped = InMemory(ids).against(numbered, drift_contract("{stat: js}"));
+  EXPECT_EQ(skipped.status("x/drift.js.training"), Status::kSkipped);
 }
 
 TEST(Drift, WithoutItsReferenceIsSkipped) {
