@@ -81,10 +81,15 @@ std::string time_text(const Json& time) {
   return time.is_string() ? time.as_string() : wire::dump(time);
 }
 
-/// "labels[3]: found ...", and how many more there are.
+/// "labels[3]: found ...; labels[7]: ...", and how many more there are.
 Error error_of(const std::vector<serving::WrongLabel>& wrong) {
-  std::string message = "labels[" + std::to_string(wrong[0].index) + "]: " + wrong[0].why;
-  if (wrong.size() > 1) message += "; and " + std::to_string(wrong.size() - 1) + " more";
+  const std::size_t said = std::min(wrong.size(), kWrongSaidMax);
+  std::string message;
+  for (std::size_t i = 0; i < said; ++i) {
+    message += (i == 0 ? "labels[" : "; labels[") + std::to_string(wrong[i].index) +
+               "]: " + wrong[i].why;
+  }
+  if (wrong.size() > said) message += "; and " + std::to_string(wrong.size() - said) + " more";
   return Error{Code::kInvalid, message + "; nothing was taken", "wrong_labels"};
 }
 

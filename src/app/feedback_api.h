@@ -29,6 +29,8 @@ struct LabelRequest {
 };
 WIRE(LabelRequest, prediction_id, value, event_time, source)
 
+inline constexpr std::size_t kWrongSaidMax = 20;  // wrong labels that an error names
+
 struct FeedbackRequest {
   std::vector<LabelRequest> labels;
   /// The log is asked for each prediction: a row that one has not got is wrong, and those that are

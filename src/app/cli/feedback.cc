@@ -49,6 +49,26 @@ Result<> refuse_slips(const std::vector<std::string>& names, const std::string& 
   return {};
 }
 
+/// What is wrong with lines of a file: the first ones with their words, the others counted.
+class Faults {
+ public:
+  void add(const std::string& name, std::size_t line, const std::string& why) {
+    if (count_++ < kWrongSaidMax) said_ += "\n  " + name + ":" + std::to_string(line) + ": " + why;
+  }
+  /// `labels`, or an error where any of their lines was wrong.
+  Result<std::vector<Placed>> end(const std::string& name, std::vector<Placed> labels) const {
+    if (count_ == 0) return labels;
+    const std::size_t more = count_ - std::min(count_, kWrongSaidMax);
+    return invalid(name + ": " + std::to_string(count_) + " of " +
+                   std::to_string(count_ + labels.size()) + " labels are wrong, none was taken:" +
+                   said_ + (more == 0 ? "" : "\n  and " + std::to_string(more) + " more"));
+  }
+
+ private:
+  std::size_t count_ = 0;
+  std::string said_;
+};
+
 /// Columns prediction_id and value; event_time and source may be there.
 Result<std::vector<Placed>> labels_of_csv(std::string_view text, const std::string& name) {
   const features::CsvTable table = TRY(features::parse_csv(text, name));
@@ -65,14 +85,15 @@ Result<std::vector<Placed>> labels_of_csv(std::string_view text, const std::stri
   }
   TRY(refuse_slips(table.names, name));
   std::vector<Placed> labels;
+  Faults faults;
   for (std::size_t row = 0; row < table.rows(); ++row) {
     Placed placed;
     placed.line = table.lines[row];
     placed.label.prediction_id = table.at(row, id).text;
     Result<Json> number = number_of(table.at(row, value).text);
     if (!number.ok()) {
-      return invalid(name + ":" + std::to_string(placed.line) +
-                     ": value: " + number.error().message);
+      faults.add(name, placed.line, "value: " + number.error().message);
+      continue;
     }
     placed.label.value = std::move(*number);
     if (time != width && !table.at(row, time).text.empty())
@@ -80,23 +101,25 @@ Result<std::vector<Placed>> labels_of_csv(std::string_view text, const std::stri
     if (source != width) placed.label.source = table.at(row, source).text;
     labels.push_back(std::move(placed));
   }
-  return labels;
+  return faults.end(name, std::move(labels));
 }
 
 /// One label a line.
 Result<std::vector<Placed>> labels_of_jsonl(std::string_view text, const std::string& name) {
   std::vector<Placed> labels;
+  Faults faults;
   std::size_t line = 0;
   for (std::string_view one : split(text, '\n')) {
     ++line;
     if (trim(one).empty()) continue;
     const Result<Json> json = wire::parse(one);
     Result<LabelRequest> label = json.ok() ? read_label(*json) : Result<LabelRequest>(json.error());
-    if (!label.ok())
-      return invalid(name + ":" + std::to_string(line) + ": " + label.error().message);
-    labels.push_back({std::move(*label), line});
+    if (label.ok())
+      labels.push_back({std::move(*label), line});
+    else
+      faults.add(name, line, label.error().message);
   }
-  return labels;
+  return faults.end(name, std::move(labels));
 }
 
 Result<std::vector<Placed>> labels_of_file(const std::filesystem::path& path,
@@ -128,6 +151,31 @@ Result<std::vector<Placed>> labels_of(const Arguments& arguments,
   return std::vector<Placed>{std::move(one)};
 }
 
+/// "labels[3]: ..." of a batch whose first label is the one at `begin`, with the line of the file.
+std::string with_lines(const std::string& message, const std::vector<Placed>& labels,
+                       std::size_t begin) {
+  constexpr std::string_view kLabel = "labels[";
+  std::string text;
+  for (std::size_t at = 0; at < message.size();) {
+    const std::size_t found = std::min(message.find(kLabel, at), message.size());
+    text += message.substr(at, found - at);
+    at = found;
+    if (found == message.size()) break;
+    const std::size_t end = std::min(message.find("]: ", found), message.size());
+    const auto index =
+        to_int64(std::string_view(message).substr(found, end - found).substr(kLabel.size()));
+    const std::size_t place = begin + static_cast<std::size_t>(index.value_or(0));
+    if (index && *index >= 0 && place < labels.size()) {
+      text += "line " + std::to_string(labels[place].line);
+      at = end + 1;
+    } else {
+      text += kLabel;
+      at += kLabel.size();
+    }
+  }
+  return text;
+}
+
 /// In batches: each of them is taken as a whole, or refused as a whole.
 Result<TakenLabels> send(const std::filesystem::path& state, std::vector<Placed> labels) {
   std::size_t taken = 0;
@@ -141,9 +189,14 @@ Result<TakenLabels> send(const std::filesystem::path& state, std::vector<Placed>
     Result<Json> answer = feedback_at(state, batch);
     if (!answer.ok()) {
       Error error = std::move(answer.error());
-      if (labels[0].line != 0) {
-        error.message += " (labels[0] is line " + std::to_string(labels[taken].line) + "; " +
-                         std::to_string(taken) + " labels before it were taken)";
+      const bool of_labels = error.message.find("labels[") != std::string::npos;
+      if (labels[0].line != 0 && of_labels) {
+        error.message = with_lines(error.message, labels, taken) + " of these " +
+                        std::to_string(count) + " labels";
+      }
+      if (taken > 0) {
+        error.message += "; " + std::to_string(taken) + " labels before line " +
+                         std::to_string(labels[taken].line) + " were taken";
       }
       return error;
     }
