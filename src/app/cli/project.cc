@@ -89,6 +89,17 @@ void append_judgement(const Surroundings& surroundings, std::vector<project::Fin
   append_lines("foreseen", remarks_on(draft->declared).warnings, findings);
 }
 
+/// As `plan` says them: they are as true where nothing changed.
+std::string warnings_of(const wire::Json& done) {
+  std::string text;
+  const wire::Json* plan = done.find("plan");
+  const wire::Json* warnings = plan != nullptr ? plan->find("warnings") : nullptr;
+  if (warnings == nullptr) return text;
+  for (const wire::Json& warning : warnings->as_array())
+    text += "warning: " + warning.as_string() + "\n";
+  return text;
+}
+
 /// Whether a server has taken it, or none runs that could act on it.
 std::string when_it_holds(const wire::Json& done) {
   const wire::Json* served = done.find("served");
@@ -207,7 +218,8 @@ int run_apply(const Arguments& arguments, const Surroundings& surroundings) {
   if (surroundings.json) {
     surroundings.out << wire::dump(*done) << "\n";
   } else if (!done->find("changed")->as_bool()) {
-    surroundings.out << "nothing changed: this is what is applied already\n";
+    surroundings.out << "nothing changed: this is what is applied already\n"
+                     << warnings_of(*done);
   } else {
     surroundings.out << text << "applied as number " << done->find("number")->as_int64()
                      << when_it_holds(*done) << "\n";
