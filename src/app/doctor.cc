@@ -11,8 +11,11 @@
 #include "app/owner.h"
 #include "app/place.h"
 #include "app/state.h"
+#include "app/workspace.h"
 #include "base/text.h"
 #include "domain/artifacts/recorded_blobs.h"
+#include "domain/flows/cron.h"
+#include "domain/project/project_file.h"
 #include "io/git/git.h"
 #include "io/http/client.h"
 
@@ -270,6 +273,7 @@ class Doctor {
         add(ok("git", root.string() + " at " + std::string(trim(head->out))));
       }
     }
+    look_at_triggers(root);
     const fs::path dvc = root / ".dvc";
     if (!fs::is_directory(dvc, ignored)) return;
     const fs::path cache = dvc / "cache";
@@ -279,6 +283,33 @@ class Doctor {
       return add(problem("data cache", cache.string() + " can't be read and written by this user",
                          "give it to the user that runs the stages"));
     add(ok("data cache", cache.string()));
+  }
+
+  /// Who waits for a trigger that never fires sees nothing at all.
+  void look_at_triggers(const fs::path& root) {
+    const Result<project::ProjectFile> file = project::read_project(root);
+    if (!file.ok() && file.error().code == Code::kMissing) return;
+    if (!file.ok())
+      return add(warning("triggers", "slipway.yaml can't be read", "`slipway lint` says why"));
+    if (file->triggers.empty()) return;
+    const std::size_t before = findings_.size();
+    for (const project::TriggerSpec& trigger : file->triggers) {
+      const auto* cron = std::get_if<project::CronSource>(&trigger.source);
+      if (cron == nullptr) continue;
+      const Result<flows::CronRule> rule = flows::CronRule::parse(cron->expression);
+      if (rule.ok() && rule->can_fire()) continue;
+      add(warning("triggers",
+                  "the trigger '" + trigger.name + "' never fires: " +
+                      (rule.ok() ? "no day is '" + cron->expression + "'" : rule.error().message),
+                  "correct its 'cron' in slipway.yaml, then `slipway apply`"));
+    }
+    const project::Workspace workspace = read_workspace(root, *file);
+    for (const std::string& silent : project::silent_triggers(*file, workspace).warnings)
+      add(warning("triggers", silent,
+                  "make what it waits for, or correct its name in slipway.yaml"));
+    if (findings_.size() > before) return;
+    add(ok("triggers", std::to_string(file->triggers.size()) +
+                           " in slipway.yaml, what they wait for is there or may come"));
   }
 
   const DoctorRequest& request_;
