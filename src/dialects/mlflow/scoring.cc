@@ -237,7 +237,7 @@ class Deployed {
     if (!asks && !lookup) return fit(frame, version);
     if (!asks) return with_keys(fit(frame, version), lookup->plan().view());
     TRY(check_rows(frame, version));
-    const UnixMs at_ms = facts_.event_time_ms != 0 ? facts_.event_time_ms : deployments_.now_ms();
+    const UnixMs at_ms = facts_.event_time_ms.value_or(deployments_.now_ms());
     serving::Enriched enriched =
         TRY(serving::enrich(*lookup, version, sent_columns(frame), frame.rows, at_ms));
     facts_.looked_up = std::move(enriched.looked_up);

@@ -730,6 +730,27 @@ class Caster {
   const engine::Model::Traits& traits_;
 };
 
+/// MLflow's words name the fields that it knows, here none: which ones there are instead, and where
+/// rows go.
+std::string other_fields(const Json& input) {
+  constexpr std::size_t kShownMax = 10, kBytesMax = 60;
+  if (input.as_object().empty()) return " The dictionary is empty.";
+  std::vector<std::string> names;
+  std::size_t more = 0;
+  for (const auto& member : input.as_object()) {
+    std::string name(member.first);
+    const bool is_shown = names.size() < kShownMax && name.size() <= kBytesMax;
+    if (is_shown)
+      names.push_back(std::move(name));
+    else
+      ++more;
+  }
+  return " It has the fields " + python_list(names) +
+         (more == 0 ? "" : " and " + std::to_string(more) + " more") +
+         " instead: rows go into one of the above, as {\"dataframe_records\": [{COLUMN: VALUE, "
+         "...}]}.";
+}
+
 }  // namespace
 
 Result<Frame> read_json_frame(std::string_view body) {
@@ -750,7 +771,8 @@ Result<Frame> read_json_frame(std::string_view body) {
   }
   if (given.size() != 1) {
     return bad_request(std::string(kExactlyOne) +
-                       ". Received dictionary with input fields: " + python_list(given) + ".");
+                       ". Received dictionary with input fields: " + python_list(given) + "." +
+                       (given.empty() ? other_fields(input) : ""));
   }
   const Json& data = *input.find(given[0]);
   if (given[0] == "dataframe_split") return read_split(data);

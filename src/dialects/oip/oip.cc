@@ -291,7 +291,7 @@ class Inference {
       return make_batch(version, address_.model, infer_);
     const SentColumns sent = TRY(sent_columns(version, address_.model, infer_));
     const UnixMs at_ms =
-        facts_.event_time_ms != 0 ? facts_.event_time_ms : services_.deployments.now_ms();
+        facts_.event_time_ms.value_or(services_.deployments.now_ms());
     auto enriched = serving::enrich(*lookup, version, sent.columns, sent.rows, at_ms);
     if (!enriched.ok()) {
       enriched.error().message = infer_.prefix() + enriched.error().message;

@@ -124,11 +124,11 @@ Result<UnixMs> read_event_time(std::string_view text) {
   const std::string_view trimmed = trim(text);
   const std::optional<std::int64_t> number = to_int64(trimmed);
   const std::optional<UnixMs> ms = number ? number : parse_iso8601(trimmed);
-  if (ms && *ms > 0 && *ms < kEnd) return *ms;
+  if (ms && *ms >= 0 && *ms < kEnd) return *ms;
   return Error{Code::kInvalid,
                "found '" + std::string(text.substr(0, 40)) +
                    "' as event_time, expected a time such as 2026-01-31T10:30:00Z or milliseconds "
-                   "since 1970",
+                   "since 1970, of the years 1970 to 9999",
                "bad_request"};
 }
 
@@ -408,7 +408,7 @@ PredictionView record_of(const Assignment& assignment, const RequestFacts& facts
                          std::span<const float> cells, std::size_t rows) {
   PredictionView p;
   p.uuid = assignment.id.uuid;
-  p.event_time_ms = facts.event_time_ms != 0 ? facts.event_time_ms : now_ms;
+  p.event_time_ms = facts.event_time_ms.value_or(now_ms);
   p.key_hash = assignment.key_hash;
   p.client_id = facts.client_id;
   p.rows = static_cast<std::uint32_t>(rows);
@@ -475,7 +475,7 @@ Result<Scored> Deployments::answer(const Assignment& assignment, std::vector<flo
   scored.values = std::move(tried.values);
   if (assignment.shadowed && !by_candidate && rows > 0) {
     cast_shadow(assignment, std::move(cells), rows, scored, tried.ns,
-                facts.event_time_ms != 0 ? facts.event_time_ms : now_ms, facts);
+                facts.event_time_ms.value_or(now_ms), facts);
   }
   return scored;
 }

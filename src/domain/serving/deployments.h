@@ -85,7 +85,7 @@ struct Assignment {
 struct RequestFacts {
   std::string key;           // sticky; "" for none
   std::string client_id;     // "" for none
-  UnixMs event_time_ms = 0;  // 0: now
+  std::optional<UnixMs> event_time_ms = {};  // nothing: now
   /// Which columns of the version that answers were looked up, when any was.
   std::vector<bool> looked_up = {};
   std::shared_ptr<const LookedUp> entity = {};  // whose, and by which view; null: nothing was
