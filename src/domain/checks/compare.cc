@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <map>
 #include <numeric>
 
@@ -256,6 +257,15 @@ double distance(Measure measure, const Cells& cells) {
   }
 }
 
+/// Two digits, rounded up.
+std::string short_text(double value) {
+  if (!(value > 0) || !std::isfinite(value)) return value > 0 ? "infinity" : "0";
+  char text[32];
+  const double unit = std::pow(10, std::floor(std::log10(value)) - 1);
+  std::snprintf(text, sizeof text, "%.2g", std::ceil(value / unit) * unit);
+  return text;
+}
+
 Error needs(Measure measure, const char* what) {
   return invalid(std::string("'") + to_string(measure) + "' needs " + what);
 }
@@ -268,6 +278,10 @@ Result<> ordered_drift(Measure measure, const ColumnProfile& reference,
   if (measure == Measure::kWasserstein) {
     const Scale scale = wasserstein_scale(reference.moments.deviation(), reference.moments.mean);
     result.score = wasserstein_of_bins(cells.edges, cells.reference, cells.current) / scale.value;
+    result.dialect += ", off by at most " +
+                      short_text(wasserstein_error_of_bins(cells.edges, cells.reference,
+                                                           cells.current) /
+                                 scale.value);
     if (scale.floored) result.dialect += ", which is nearly constant (a floor was used)";
   } else {
     result.score = ks_statistic_of_bins(cells.reference, cells.current);

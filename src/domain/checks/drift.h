@@ -91,6 +91,8 @@ double wasserstein(std::span<const double> ascending_a, std::span<const double> 
 /// The same from counts of common bins with these edges (one more than counts), the mass of a bin
 /// spread evenly over it.
 double wasserstein_of_bins(std::span<const double> edges, Counts reference, Counts current);
+/// How far that can lie from the distance of the values themselves, wherever in their bins they are.
+double wasserstein_error_of_bins(std::span<const double> edges, Counts reference, Counts current);
 /// What W1 is divided by: max(deviation, 0.001) of Evidently, or Slipway's own floor.
 struct Scale {
   double value = 1;
