@@ -98,6 +98,54 @@ Result<path> contract_of(const Arguments& arguments, const Surroundings& surroun
   return wrong_flag(message + ": add it under 'contracts:', or name one with --contract");
 }
 
+Result<checks::Contract> read_contract(const path& file, const Surroundings& surroundings) {
+  const std::string text = TRY(read_file(file, kContractBytesMax));
+  return checks::parse_contract(text, file.lexically_proximate(surroundings.folder).string());
+}
+
+/// --contract, or what the project binds to this file; nothing where there is neither.
+Result<std::optional<path>> contract_if_any(const Arguments& arguments,
+                                            const Surroundings& surroundings, const path& file) {
+  Result<path> contract = contract_of(arguments, surroundings, file);
+  if (contract.ok()) return std::optional(std::move(contract).value());
+  if (contract.error().tag == "usage") return std::optional<path>();
+  return contract.error();
+}
+
+/// Columns that a check by the contract reads as they are written (`007`): so does a profile that
+/// it is to be compared with.
+Result<std::vector<std::string>> text_columns(const Arguments& arguments,
+                                              const Surroundings& surroundings, const path& file) {
+  std::vector<std::string> names;
+  const std::optional<path> found = TRY(contract_if_any(arguments, surroundings, file));
+  if (!found) return names;
+  const checks::Suite suite = checks::compile(TRY(read_contract(*found, surroundings)));
+  for (const checks::ColumnPlan& column : suite.plan.columns) {
+    if (column.as_text) names.push_back(column.column);
+  }
+  return names;
+}
+
+/// A reference that was made without the contract has numbers where the contract has texts: what
+/// tells `007` from `7` is not seen, which nobody would guess from a verdict that passes.
+void warn_of_numbers(const checks::Contract& contract, const checks::Suite& suite,
+                     const path& file, const std::string& contract_name,
+                     const Surroundings& surroundings) {
+  if (table::Scan::has_columns_apart(file)) return;  // has types of its own
+  std::vector<std::string> names;
+  for (const checks::ColumnPlan& alone : checks::compile(contract).plan.columns) {
+    const checks::ColumnPlan* column = suite.plan.find(alone.column);
+    if (alone.as_text && column != nullptr && !column->as_text)
+      names.push_back("'" + alone.column + "'");
+  }
+  if (names.empty()) return;
+  warn("the contract declares " + join(names, ", ") +
+           " as string, and the reference has numbers there: they are compared as numbers, so 007 "
+           "is 7. Make the reference by the contract: `slipway profile TABLE --contract " +
+           contract_name + " -o PROFILE`",
+       surroundings);
+}
+
 /// Profiles by name, kept where a References can point to them.
 struct NamedProfiles {
   std::map<std::string, checks::Profile> owned;
@@ -214,6 +262,7 @@ Result<CheckResult> check_file(const Arguments& arguments, const Surroundings& s
       TRY(read_references(flag(arguments, "reference"), surroundings.folder));
   circumstances.references = named.references();
   const checks::Suite suite = checks::compile(contract, circumstances.references);
+  warn_of_numbers(contract, suite, file, shown, surroundings);
   CheckResult result;
   result.stamp = stamp_of(file);
   const checks::Profile profile = TRY(checks::profile_table(file, suite.plan));
@@ -284,7 +333,9 @@ Result<> put_out(const Arguments& arguments, const Surroundings& surroundings,
 int run_profile(const Arguments& arguments, const Surroundings& surroundings) {
   Result<path> file = table_of(arguments, surroundings);
   if (!file.ok()) return report(file.error(), surroundings);
-  Result<checks::Profile> profile = checks::profile_fully(*file);
+  Result<std::vector<std::string>> texts = text_columns(arguments, surroundings, *file);
+  if (!texts.ok()) return report(texts.error(), surroundings);
+  Result<checks::Profile> profile = checks::profile_fully(*file, {.texts = *texts});
   if (!profile.ok()) return report(profile.error(), surroundings);
   profile->made_ms = SystemClock().now_ms();
   const std::string text = checks::to_json(*profile);
@@ -340,7 +391,10 @@ std::vector<Command> checks_commands() {
                  .positional_help = "a table: CSV or Parquet",
                  .flags = {{"-o,--output", "FILE",
                             "where to write it, as JSON; without it a table is shown, and the "
-                            "JSON with --json"}},
+                            "JSON with --json"},
+                           {"--contract", "FILE",
+                            "columns of a CSV file that it declares string are read as they are "
+                            "written; else by the one slipway.yaml binds to the file"}},
                  .examples = {"slipway profile data/hour.csv",
                               "slipway profile data/hour.csv -o hour.profile.json"},
                  .run = run_profile});

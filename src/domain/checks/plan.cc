@@ -94,6 +94,7 @@ table::ScanOptions scan_options(const PassOptions& options, bool all_rows) {
   scan.threads = options.threads;
   scan.memory_bytes_max = options.memory_bytes_max;
   scan.types_from_all_rows = all_rows;
+  scan.texts = options.texts;
   return scan;
 }
 

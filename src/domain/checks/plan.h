@@ -103,6 +103,8 @@ class Profiler {
 struct PassOptions {
   int threads = 2;
   std::uint64_t memory_bytes_max = 1ull << 30;
+  /// profile_fully: columns of a CSV file that are read as they are written.
+  std::vector<std::string> texts = {};
 };
 /// One pass over a file. Columns that the plan names and the file lacks are left out.
 Result<Profile> profile_table(const std::filesystem::path& path, const Plan& plan,

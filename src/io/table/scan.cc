@@ -473,9 +473,10 @@ class DuckScan final : public Scan {
                      dialect += settings[i] + sql_text(found == "(empty)" ? "" : found);
                    }
                  }));
-    TRY(each_row("select * from read_csv('" + file + "', header = false, skip = 0, compression = '" +
-                     (format.gzip ? "gzip" : "none") + "', auto_detect = false" + dialect +
-                     ", columns = {" + texts_of(columns) + "}) limit 1",
+    TRY(each_row("select * from read_csv('" + file + "', header = false, skip = 0" +
+                     ", compression = '" + (format.gzip ? "gzip" : "none") +
+                     "', auto_detect = false" + dialect + ", columns = {" + texts_of(columns) +
+                     "}) limit 1",
                  std::vector<Field>(columns, {"", Type::kText}), [&](const Chunk& rows) {
                    for (const ColumnView& column : rows.columns)
                      names.emplace_back(column.is_valid(0) ? column.texts[0].view() : "");
@@ -491,13 +492,13 @@ class DuckScan final : public Scan {
     if (at == std::string::npos) return {};
     const char separator = header[at];
     if (!mostly_have(TRY(first_bytes(format, file, kLookedAt)), separator)) return {};
+    const auto columns =
+        static_cast<std::size_t>(std::count(header.begin(), header.end(), separator)) + 1;
     const std::string several = ", delim = " + sql_text(std::string(1, separator)) +
-                                ", quote = '\"', escape = '\"', strict_mode = true";
-    const std::ptrdiff_t columns = std::count(header.begin(), header.end(), separator) + 1;
-    Result<> counted =
-        run(*handles_, "select count(*) from " + call(format, "read_csv", file, options,
-                                                      several + ", auto_detect = false, columns = {" +
-                                                          texts_of(static_cast<std::size_t>(columns)) + "}"));
+                                ", quote = '\"', escape = '\"', strict_mode = true" +
+                                ", auto_detect = false, columns = {" + texts_of(columns) + "}";
+    const Result<> counted = run(
+        *handles_, "select count(*) from " + call(format, "read_csv", file, options, several));
     if (counted.ok()) return {};
     return invalid(path_.string() + ": " + ragged_line(counted.error().message, separator) +
                    ". A cell that holds a separator goes in quotes");
@@ -606,7 +607,8 @@ class DuckScan final : public Scan {
                    const ScanOptions& options, const std::string& more = "") const {
     return std::string(function) + "('" + file + "', header = true, skip = 0, compression = '" +
            (format.gzip ? "gzip" : "none") +
-           "', sample_size = " + (options.types_from_all_rows ? "-1" : std::to_string(rows_looked_at_)) + more + ")";
+           "', sample_size = " +
+           (options.types_from_all_rows ? "-1" : std::to_string(rows_looked_at_)) + more + ")";
   }
 
   std::string source_of(const Format& format, const std::string& file, const ScanOptions& options,
