@@ -105,3 +105,18 @@ def test_a_project_is_looked_at_too(state, tmp_path):
     assert findings["data cache"]["level"] == "ok"
     subprocess.run(["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "x"], check=True)
     assert doctor(state, cwd=tmp_path)["git"]["level"] == "ok"
+
+
+def test_triggers_that_cannot_fire_are_told(state):
+    project = state.parent
+    text = ("version: 1\nproject: p\npipelines: {train: {stages: [train]}}\ntriggers:\n"
+            "  hourly: {pipeline: train, cron: \"0 * * * *\"}\n")
+    (project / "slipway.yaml").write_text(text)
+    (project / "dvc.yaml").write_text("stages:\n  train:\n    cmd: \"true\"\n")
+    assert doctor(state)["triggers"]["level"] == "ok"
+    (project / "slipway.yaml").write_text(text + "  file: {pipeline: train, data: data/no.csv}\n")
+    found = doctor(state)["triggers"]
+    assert found["level"] == "warning" and "waits for a change of data/no.csv" in found["found"] and found["todo"]
+    (project / "slipway.yaml").write_text(text + "  never: {pipeline: train, cron: \"0 0 31 2 *\"}\n")
+    found = doctor(state)["triggers"]
+    assert found["level"] == "warning" and "'never' never fires" in found["found"]

@@ -140,8 +140,8 @@ void warn_of_numbers(const checks::Contract& contract, const checks::Suite& suit
   }
   if (names.empty()) return;
   warn("the contract declares " + join(names, ", ") +
-           " as string, and the reference has numbers there: they are compared as numbers, so 007 "
-           "is 7. Make the reference by the contract: `slipway profile TABLE --contract " +
+           " as string, and the reference has numbers there: it is read as numbers too, so 007 "
+           "may be 7. Make the reference by the contract: `slipway profile TABLE --contract " +
            contract_name + " -o PROFILE`",
        surroundings);
 }

@@ -310,6 +310,12 @@ Result<> proportion_drift(const Cells& cells, DriftResult& result) {
 
 Result<Cells> cells_of(const ColumnProfile& reference, const ColumnProfile& current, bool coarse) {
   if (reference.bins && current.numeric()) return numeric_cells(reference, current, coarse);
+  if (reference.numeric() != current.numeric()) {
+    return invalid(std::string("the reference has values of type ") + to_string(reference.type) +
+                   " here, the table of type " + to_string(current.type) +
+                   ": declare the column's logicalType, and make the reference by the contract "
+                   "(`slipway profile TABLE --contract FILE`)");
+  }
   if (reference.frequent && current.frequent && !reference.frequent->abandoned() &&
       !current.frequent->abandoned())
     return category_cells(reference, current);

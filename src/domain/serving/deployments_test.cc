@@ -339,7 +339,11 @@ TEST(EventTime, IsWrittenAsATextOrInMilliseconds) {
   EXPECT_EQ(*read_event_time("2011-05-01T00:00:00Z"), kMay1);
   EXPECT_EQ(*read_event_time("2011-05-01T02:00:00.000+02:00"), kMay1);
   EXPECT_EQ(*read_event_time(" 1304208000000 "), kMay1);
-  for (const char* wrong : {"", "yesterday", "0", "-5", "2011-05-01T00:00:00", "1e12",
+  EXPECT_EQ(*read_event_time("0"), 0);
+  EXPECT_EQ(*read_event_time("1970-01-01T00:00:00Z"), 0);
+  EXPECT_NE(read_event_time("-5").error().message.find("of the years 1970 to 9999"),
+            std::string::npos);
+  for (const char* wrong : {"", "yesterday", "-1", "-5", "2011-05-01T00:00:00", "1e12",
                             "99999999999999999", "9999999999999999999999"}) {
     EXPECT_EQ(read_event_time(wrong).error().tag, "bad_request") << wrong;
   }

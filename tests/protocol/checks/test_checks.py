@@ -121,3 +121,32 @@ def test_without_duckdb_the_program_says_how_to_get_it(project, tmp_path):
     project.binary = str(lonely / "slipway")
     said = project.slipway("check", "data/hour.csv", code=3)
     assert "DuckDB" in said and "tools/setup build" in said
+
+
+TEXTS = """apiVersion: v3.1.0
+kind: DataContract
+id: t
+schema:
+  - name: t
+    properties:
+      - name: zip
+        logicalType: string
+        quality: [{type: custom, engine: slipway, implementation: {drift: {stat: js, min_rows: 1}}}]
+      - name: n
+"""
+
+
+def test_a_profile_is_made_by_the_contract_that_it_is_used_with(project, tmp_path):
+    (tmp_path / "texts.yaml").write_text(TEXTS)
+    (tmp_path / "before.csv").write_text("zip,n\n" + "1,1\n7,1\n" * 50)
+    (tmp_path / "after.csv").write_text("zip,n\n" + "1,1\n007,1\n" * 50)
+    contract = ("--contract", str(tmp_path / "texts.yaml"))
+    blind, seeing = str(tmp_path / "blind.json"), str(tmp_path / "seeing.json")
+    project.slipway("profile", str(tmp_path / "before.csv"), "-o", blind)
+    said = project.slipway("check", str(tmp_path / "after.csv"), *contract, "--reference", blind, "--no-record", code=1)
+    assert "declares 'zip' as string, and the reference has numbers there" in said
+    assert "the reference has values of type integer here, the table of type text" in said and "new: " not in said
+    project.slipway("profile", str(tmp_path / "before.csv"), *contract, "-o", seeing)
+    said = project.slipway("check", str(tmp_path / "after.csv"), *contract, "--reference", seeing, "--no-record", code=1)
+    assert "has numbers there" not in said and "new: 007 (50)" in said
+    assert "failed" not in project.slipway("check", str(tmp_path / "before.csv"), *contract, "--reference", seeing, "--no-record")

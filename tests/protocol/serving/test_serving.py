@@ -156,6 +156,16 @@ def test_labels_come_from_files_and_the_command_line(site, tmp_path):
     assert [prediction(site, one)["labels"][0]["value"] for one in (first, second, third)] == [11.5, 13, 14]
     (tmp_path / "wrong.csv").write_text(f"prediction_id,value\n{first},much\n")
     assert "wrong.csv:2: value: found 'much'" in site.json("feedback", "--file", str(tmp_path / "wrong.csv"), code=3)["error"]
+    (tmp_path / "wrong.csv").write_text(f"prediction_id,value\n{first},1\n{first},much\n{second},no\n")
+    said = site.json("feedback", "--file", str(tmp_path / "wrong.csv"), code=3)["error"]
+    assert "2 of 3 labels are wrong, none was taken" in said and "wrong.csv:3: " in said and "wrong.csv:4: " in said
+    (tmp_path / "many.csv").write_text("prediction_id,value\n" + f"{first},much\n" * 30)
+    said = site.json("feedback", "--file", str(tmp_path / "many.csv"), code=3)["error"]
+    assert "many.csv:21: " in said and "many.csv:22: " not in said and said.endswith("and 10 more")
+    (tmp_path / "named.csv").write_text(f"prediction_id,value\n{first},1\nnonsense,1\n{second}/7,1\nworse,1\n")
+    said = site.json("feedback", "--file", str(tmp_path / "named.csv"), code=3)["error"]
+    assert said.startswith("line 3: found 'nonsense'") and "line 5: found 'worse'" in said and "labels[" not in said
+    assert [prediction(site, one)["labels"][0]["value"] for one in (first, second, third)] == [11.5, 13, 14]
     for name, text, said in (
             ("slip.csv", f"prediction_id,value,event_tme\n{first},1,\n", "column 'event_tme'; did you mean 'event_time'?"),
             ("row.csv", f"prediction_id,value,row\n{first},1,2\n", "row N is named by the prediction_id"),
