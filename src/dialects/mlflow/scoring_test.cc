@@ -140,6 +140,27 @@ TEST_F(ScoringTest, AnswersAsMlflowsServerDoes) {
   EXPECT_EQ(otherwise, kOtherwise.size());
 }
 
+TEST_F(ScoringTest, NamesTheFieldsThatAreThereWhereNoneIsKnown) {
+  add("regressor");
+  start();
+  const Response bare = invoke("/invocations", R"({"temp": 1, "wind": 2, "hour": 7})");
+  EXPECT_EQ(bare.status, 400);
+  // MLflow's words first, for whoever looks for them.
+  EXPECT_NE(bare.body.find("Received dictionary with input fields: []. It has the fields "
+                           "['temp', 'wind', 'hour'] instead: rows go into one of the above"),
+            std::string::npos)
+      << bare.body;
+  EXPECT_NE(invoke("/invocations", "{}").body.find("[]. The dictionary is empty."),
+            std::string::npos);
+  std::string many = R"({"f0": 1)";
+  for (int i = 1; i < 5000; ++i) many += ", \"f" + std::to_string(i) + "\": 1";
+  const Response wide = invoke("/invocations", many + "}");
+  EXPECT_NE(wide.body.find("'f9'] and 4990 more instead"), std::string::npos) << wide.body;
+  EXPECT_LT(wide.body.size(), 1000u);
+  const Response two = invoke("/invocations", R"({"inputs": [[1]], "instances": [[1]]})");
+  EXPECT_NE(two.body.find("input fields: ['instances', 'inputs']."), std::string::npos) << two.body;
+}
+
 TEST_F(ScoringTest, NamesTheInputsThatAreMissing) {
   add("regressor");
   start();

@@ -51,7 +51,7 @@ class DeploymentsTest : public testing::Test {
     return *assigned;
   }
   Result<Scored> ask(const Assignment& assignment, float x) {
-    return deployments_->answer(assignment, {x, 0}, 1, {"", "mine", 0}, clock_.now_ms());
+    return deployments_->answer(assignment, {x, 0}, 1, {"", "mine"}, clock_.now_ms());
   }
   delivery::StepCounts counts() {
     deployments_->drain_shadow();
