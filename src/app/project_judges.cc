@@ -1,5 +1,6 @@
 #include "app/project_judges.h"
 
+#include <algorithm>
 #include <set>
 
 #include "base/text.h"
@@ -141,14 +142,38 @@ std::vector<std::string> faults_of(const project::Draft& draft,
   return project::in_order(project::kProjectFile, std::move(all));
 }
 
+namespace {
+
+/// A column whose values are not to be kept, misspelt: they would be.
+void look_for_slips(const project::ProjectFile& file, const std::vector<std::string>& columns,
+                    project::Remarks& out) {
+  for (const project::DeploymentSpec& spec : file.deployments) {
+    for (const auto& [column, policy] : spec.log.columns) {
+      if (std::find(columns.begin(), columns.end(), column) != columns.end()) continue;
+      const std::string near = project::did_you_mean(column, columns);
+      if (near.empty()) continue;
+      out.warnings.push_back(
+          yaml::error_at(project::kProjectFile, spec.at,
+                         "log.columns of " + spec.name + " names the column '" + column +
+                             "', which no contract has: the values of another are kept" + near)
+              .message);
+    }
+  }
+}
+
+}  // namespace
+
 project::Remarks remarks_on(const Declared& declared) {
   project::Remarks remarks;
   std::set<std::string> seen;
+  std::vector<std::string> columns;  // of all contracts
   for (const project::ContractBinding& binding : declared.file.contracts) {
     const auto text = declared.documents.find(binding.file);
     if (text == declared.documents.end() || !seen.insert(binding.file).second) continue;
     const auto contract = checks::parse_contract(text->second, binding.file);
-    if (!contract.ok() || checks::can_fail(checks::compile(*contract))) continue;
+    if (!contract.ok()) continue;
+    for (const checks::Property& property : contract->properties) columns.push_back(property.name);
+    if (checks::can_fail(checks::compile(*contract))) continue;
     remarks.warnings.push_back(
         yaml::error_at(project::kProjectFile, binding.file_at,
                        "nothing in the contract " + binding.file +
@@ -157,6 +182,7 @@ project::Remarks remarks_on(const Declared& declared) {
                            "'fail' (slipway.severity: types and presence of columns)")
             .message);
   }
+  look_for_slips(declared.file, columns, remarks);
   return remarks;
 }
 

@@ -128,6 +128,16 @@ TEST(RemarksOn, NameContractsInWhichNothingCanFail) {
       << warnings[0];
 }
 
+TEST(RemarksOn, NameColumnsOfTheLogThatAreMisspelt) {
+  const auto warnings_with = [](const std::string& columns) {
+    const std::string text = sketch_with(
+        "    model: bikes\n", "    model: bikes\n    log: {columns: {" + columns + "}}\n");
+    return join(remarks_on(declared(text)).warnings, "\n");
+  };
+  EXPECT_EQ(warnings_with("cnt: drop, user: hash"), "") << "not every column has a contract";
+  EXPECT_NE(warnings_with("cnnt: drop").find("did you mean"), std::string::npos);
+}
+
 TEST(UnsetVariables, AreNamedWithWhatTheyWereFor) {
   const auto file = project::parse_project(
       "version: 1\nproject: rides\nnotify:\n"

@@ -53,8 +53,22 @@ class Answers {
       : out_(out), source_(source), labelled_(labelled) {}
 
   void learn(const serving::Layout& layout) {
-    for (const auto& column : layout.columns)
+    for (const auto& column : layout.columns) {
+      if (column.keep != serving::Keep::kValue) continue;  // the bits of a hash are no number
       if (places_.emplace(column.name, names_.size()).second) names_.push_back(column.name);
+    }
+  }
+  /// kInvalid where a column of the model is called as one of the drawn table is.
+  Result<> check_names(const std::string& deployment) const {
+    for (const std::string& own : {std::string("prediction_id"), std::string("event_time"),
+                                   std::string("version"), std::string("prediction"),
+                                   source_.label})
+      if (places_.contains(own))
+        return invalid("data drawn from deployments/" + deployment + " would have two columns '" +
+                       own + "', one of the model's and one of the answers': give the " +
+                       (own == source_.label ? "target in the contract of this table, or the " : "") +
+                       "model's column another name");
+    return {};
   }
   void write_head() {
     std::string line = "prediction_id,event_time,version";
@@ -89,7 +103,8 @@ class Answers {
     std::vector<float> cells(names_.size(), std::nanf(""));
     const std::size_t width = layout.columns.size(), begin = row * width;
     for (std::size_t i = 0; i < width && begin + i < prediction.cells.size(); ++i)
-      cells[places_.at(layout.columns[i].name)] = prediction.cells[begin + i];
+      if (layout.columns[i].keep == serving::Keep::kValue)
+        cells[places_.at(layout.columns[i].name)] = prediction.cells[begin + i];
     for (const float cell : cells) {
       line += ',';
       append_number(line, cell);
@@ -128,6 +143,7 @@ Result<> draw_answers(const DrawSource& source, const std::string& deployment, b
                  answers.learn(layout);
                  return true;
                }));
+  TRY(answers.check_names(deployment));
   answers.write_head();
   TRY(log.scan_labelled(
       deployment, 0, source.until_ms,

@@ -22,9 +22,9 @@ struct DrawSource {
 
 /// Writes data that a run asks for to `to`, which is not there yet: a copy of a file or folder of
 /// the project, or the answers of a deployment (not of shadows), one row each: prediction_id,
-/// event_time, version, the columns as they were logged, prediction, and the label. Whole numbers
+/// event_time, version, the columns whose values are logged, prediction, and the label. Whole numbers
 /// are written as such. As Parquet where data.to ends so, else as CSV. kMissing when there is
-/// nothing to draw.
+/// nothing to draw, kInvalid when two columns would have one name.
 Result<> draw_data(const DrawSource& source, const flows::RunPlan::Data& data,
                    const std::filesystem::path& to);
 

@@ -25,12 +25,13 @@ class DrawData : public testing::Test {
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
   /// An answer for each label, an hour each, and its shadow; NaN is no label.
-  void answer(const std::vector<double>& truths = {0, std::nan(""), 20}) {
+  void answer(const std::vector<double>& truths = {0, std::nan(""), 20},
+              const serving::Layout::Column& second = {"temp", {}, false}) {
     serving::PredictionLogOptions options;
     options.root = folder_ / "predictions";
     serving::PredictionLog log(disk_, metrics_, options);
     auto layout = std::make_shared<serving::Layout>(
-        serving::Layout{"bikes", "1", {{"hr", {}, false}, {"temp", {}, false}}, {"predict"}});
+        serving::Layout{"bikes", "1", {{"hr", {}, false}, second}, {"predict"}});
     auto stream = log.stream("bikes", {});
     std::vector<serving::Label> labels;
     for (std::size_t hour = 0; hour < truths.size(); ++hour) {
@@ -140,6 +141,24 @@ TEST_F(DrawData, AVersionIsTheSameWhenItIsDrawnAgain) {
   const Result<flows::DataFact> again = draw_version(source(), data, folder_ / "scratch");
   ASSERT_TRUE(again.ok());
   EXPECT_EQ(again->md5, first->md5);
+}
+
+TEST_F(DrawData, HashesAreNoNumbers) {
+  answer({0, 20}, {"temp", serving::Keep::kHash, false});
+  ASSERT_TRUE(draw({"deployments/bikes", true, "data/live.csv"}).ok());
+  EXPECT_TRUE(drawn().starts_with("prediction_id,event_time,version,hr,prediction,cnt\n")) << drawn();
+}
+
+TEST_F(DrawData, TwoColumnsOfOneNameAreRefused) {
+  for (const char* name : {"version", "prediction", "cnt"}) {
+    std::filesystem::remove_all(folder_ / "predictions");
+    answer({0, 20}, {name, {}, false});
+    const Result<> refused = draw({"deployments/bikes", true, "data/live.csv"});
+    ASSERT_FALSE(refused.ok()) << name;
+    EXPECT_NE(refused.error().message.find("two columns '" + std::string(name) + "'"),
+              std::string::npos)
+        << refused.error().message;
+  }
 }
 
 TEST_F(DrawData, NothingToDrawIsSaid) {

@@ -260,8 +260,28 @@ const std::vector<std::string>& holdout_metrics() {
   return names;
 }
 
+/// Data for training from a log that does not keep every value.
+void judge_drawing(const ProjectFile& file, Remarks& out) {
+  for (const TriggerSpec& trigger : file.triggers) {
+    if (!trigger.data || !trigger.data->from.starts_with("deployments/")) continue;
+    const DeploymentSpec* spec =
+        file.find_deployment(trigger.data->from.substr(std::string_view("deployments/").size()));
+    if (spec == nullptr) continue;
+    std::string lost;
+    for (const auto& [column, policy] : spec->log.columns)
+      if (policy != ColumnPolicy::kKeep) lost += (lost.empty() ? "" : ", ") + in_quotes(column);
+    if (lost.empty()) continue;
+    out.warnings.push_back(at(
+        trigger.data->from_at,
+        "the log of " + spec->name + " does not keep the values of " + lost +
+            " (its log.columns): " + trigger.data->to +
+            " is drawn without them, and a model that is trained on it can't know them"));
+  }
+}
+
 Remarks unworkable(const ProjectFile& file) {
   Remarks remarks;
+  judge_drawing(file, remarks);
   for (const DeploymentSpec& spec : file.deployments) {
     judge_quality_gate(file, spec, remarks);
     judge_monitors(file, spec, remarks);

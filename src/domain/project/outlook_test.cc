@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "domain/project/plan.h"
+#include "domain/project/sketch_testing.h"
 
 namespace slipway::project {
 namespace {
@@ -99,6 +100,21 @@ TEST(Unworkable, SaysThatAMonitorOfOutcomesDoesNotWaitForThem) {
   EXPECT_TRUE(warnings[1].starts_with("slipway.yaml:15:7: the monitor c of live has no \"labels: "
                                       "delayed\": it judges how many requests fail"))
       << warnings[1];
+}
+
+TEST(Unworkable, SaysThatWhatTheLogDoesNotKeepIsNotDrawn) {
+  const auto warned = [](const std::string& columns) {
+    const std::string text = replace_all(
+        kSketch, "    model: bikes\n", "    model: bikes\n    log: {columns: {" + columns + "}}\n");
+    const Result<ProjectFile> file = parse_project(text);
+    EXPECT_TRUE(file.ok()) << file.error().message;
+    return join(unworkable(*file).warnings, "\n");
+  };
+  EXPECT_EQ(warned("hr: keep"), "");
+  const std::string warning = warned("hr: hash, user: drop");
+  EXPECT_TRUE(warning.starts_with(
+      "slipway.yaml:24:65: the log of bikes does not keep the values of \"hr\", \"user\""))
+      << warning;
 }
 
 TEST(Prospects, SayThatARequirementIsOnNumbersWhereTheModelAnswersWithClasses) {
