@@ -26,6 +26,7 @@ double sum_of(const std::vector<double>& values) {
 /// gathered with other bins.
 Result<std::vector<double>> counts_at(const std::vector<double>& edges,
                                       const ColumnProfile& column) {
+  if (column.there() == 0) return std::vector<double>(edges.size() + 1);
   if (column.bins && column.bins->edges() == edges) {
     const std::vector<std::int64_t> all = column.bins->all();
     return std::vector<double>(all.begin(), all.end());
@@ -85,9 +86,8 @@ void add_special(TwoSamples& cells, const ColumnProfile& reference,
     cells.reference.push_back(static_cast<double>(r));
     cells.current.push_back(static_cast<double>(c));
   };
-  add(reference.nulls, current.nulls);
+  add(reference.missing(), current.missing());
   if (reference.type != Type::kReal && current.type != Type::kReal) return;
-  add(reference.nans, current.nans);
   add(reference.infinite_low, current.infinite_low);
   add(reference.infinite_high, current.infinite_high);
 }
@@ -137,7 +137,7 @@ Result<Cells> numeric_cells(const ColumnProfile& reference, const ColumnProfile&
   const std::vector<double>& edges = reference.bins->edges();
   const TwoSamples bins{TRY(counts_at(edges, reference)), TRY(counts_at(edges, current))};
   Cells cells = are_of_values(edges) ? cells_of_values(bins, coarse) : cells_of_bins(bins, coarse);
-  if (reference.type == Type::kReal) cells.words += ", NaN and infinite";
+  if (reference.type == Type::kReal) cells.words += " and infinite";
   add_special(cells, reference, current);
   for (TwoSamples& finer : cells.chance) add_special(finer, reference, current);
   return cells;
@@ -181,6 +181,21 @@ Cells category_cells(const ColumnProfile& reference, const ColumnProfile& curren
   cells.chance = {std::move(each)};
   cells.words = std::to_string(known.size()) + " values of the reference, others, missing";
   return cells;
+}
+
+/// Where one side has nothing but missing cells there is no more to compare than that.
+Cells cells_of_presence(const ColumnProfile& reference, const ColumnProfile& current) {
+  Cells cells;
+  cells.reference = {static_cast<double>(reference.there()),
+                     static_cast<double>(reference.missing())};
+  cells.current = {static_cast<double>(current.there()), static_cast<double>(current.missing())};
+  cells.words = "2 cells: there, missing";
+  return cells;
+}
+
+/// A column without values has no type: one of a CSV file is read as text.
+bool is_a_number(const ColumnProfile& column) {
+  return column.numeric() || column.there() == 0;
 }
 
 double noise_p(const Cells& cells) {
@@ -272,6 +287,11 @@ Error needs(Measure measure, const char* what) {
 
 Result<> ordered_drift(Measure measure, const ColumnProfile& reference,
                        const ColumnProfile& current, DriftResult& result) {
+  if (reference.there() == 0 || current.there() == 0) {
+    result.score = measure == Measure::kKolmogorovSmirnovP ? 1 : 0;
+    result.dialect += "; one side has nothing but missing cells, which this does not see";
+    return {};
+  }
   if (!reference.bins) return needs(measure, "a column of numbers");
   const Ordered cells = TRY(ordered_cells(reference, current));
   const double n = sum_of(cells.reference), m = sum_of(cells.current);
@@ -309,8 +329,9 @@ Result<> proportion_drift(const Cells& cells, DriftResult& result) {
 }  // namespace
 
 Result<Cells> cells_of(const ColumnProfile& reference, const ColumnProfile& current, bool coarse) {
-  if (reference.bins && current.numeric()) return numeric_cells(reference, current, coarse);
-  if (reference.numeric() != current.numeric()) {
+  if (reference.bins && is_a_number(current)) return numeric_cells(reference, current, coarse);
+  if (reference.there() == 0 || current.there() == 0) return cells_of_presence(reference, current);
+  if (is_a_number(reference) != is_a_number(current)) {
     return invalid(std::string("the reference has values of type ") + to_string(reference.type) +
                    " here, the table of type " + to_string(current.type) +
                    ": declare the column's logicalType, and make the reference by the contract "
@@ -351,7 +372,7 @@ Result<DriftResult> drift_of(Measure measure, const ColumnProfile& reference,
 }
 
 Result<double> effect_of(const ColumnProfile& reference, const ColumnProfile& current) {
-  if (reference.bins && current.numeric()) {
+  if (reference.bins && current.numeric() && current.there() > 0) {
     const Ordered cells = TRY(ordered_cells(reference, current));
     return ks_statistic_of_bins(cells.reference, cells.current);
   }

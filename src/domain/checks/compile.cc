@@ -106,7 +106,8 @@ class Compiler {
     ColumnPlan& column = plan(property.name);
     column.as_text = *property.type == Type::kText;
     if (*property.type != Type::kText) column.rules.push_back({check.id, ReadsAs{*property.type}});
-    if (*property.type == Type::kInteger)
+    // Of reals alone: programs without another type keep whole numbers and 0 and 1 as such.
+    if (*property.type == Type::kInteger || *property.type == Type::kBool)
       column.rules.push_back({check.id + ":whole", MultipleOf{1}});
   }
 

@@ -59,7 +59,7 @@ class Judge {
     verdict_.severity = check.severity;
     verdict_.n = profile_.rows;
     column_ = check.column.empty() ? nullptr : profile_.find(check.column);
-    if (column_ != nullptr) verdict_.n = column_->present();
+    if (column_ != nullptr) verdict_.n = column_->there();
     if (!skipped()) std::visit([&](const auto& what) { judge_it(what); }, check.what);
     std::vector<Verdict> all{std::move(verdict_)};
     for (Verdict& more : extra_) all.push_back(std::move(more));
@@ -105,9 +105,11 @@ class Judge {
       verdict_.words = "there is no such column";
       return false;
     }
-    if (column_->present() > 0) return true;
+    if (column_->there() > 0) return true;
     verdict_.status = Status::kNoData;
-    verdict_.words = column_->rows == 0 ? "there are no rows" : "every cell is null";
+    verdict_.words = column_->rows == 0   ? "there are no rows"
+                     : column_->nans == 0 ? "every cell is null"
+                                          : "every cell is null or NaN";
     return false;
   }
 
@@ -210,7 +212,8 @@ class Judge {
       case Type::kInteger:
         return seen == Type::kReal && all_whole();
       case Type::kBool:
-        return seen == Type::kInteger && column_->moments.min >= 0 && column_->moments.max <= 1;
+        return (seen == Type::kInteger || (seen == Type::kReal && all_whole())) &&
+               column_->moments.min >= 0 && column_->moments.max <= 1;
       case Type::kDate:
       case Type::kTimestamp:
         return times;
@@ -226,7 +229,8 @@ class Judge {
 
   void judge_it(const NotNull&) {
     if (!has_rows()) return;
-    at_most(column_->nulls, column_->rows, 0, "are null");
+    at_most(column_->missing(), column_->rows, 0,
+            column_->nans > 0 ? "are null or NaN" : "are null");
   }
 
   void judge_it(const KeepsRule& keeps) {
@@ -235,7 +239,7 @@ class Judge {
     if (count == nullptr) return;
     observe(static_cast<double>(count->violations), 0);
     decide(count->violations == 0, counted(count->violations, "cell") + " of " +
-                                       std::to_string(column_->present()) + " not " + keeps.words +
+                                       std::to_string(column_->there()) + " not " + keeps.words +
                                        where(*count));
   }
 
@@ -319,7 +323,7 @@ class Judge {
     if (quality.metric == Metric::kRows) return count_against(quality, profile_.rows, "row");
     if (!has_rows()) return;
     if (quality.metric == Metric::kNulls)
-      return count_against(quality, column_->nulls, "null cell");
+      return count_against(quality, column_->missing(), "null cell");
     if (quality.metric == Metric::kMissing) return judge_missing(quality);
     judge_invalid(quality);
   }
@@ -334,13 +338,12 @@ class Judge {
   }
 
   void judge_missing(const CountQuality& quality) {
-    std::int64_t missing = column_->nulls;
+    std::int64_t missing = column_->missing();
     if (column_->type == Type::kText) {
       const RuleCount* named = rule(check_->id);
       if (named == nullptr) return;
       missing += named->violations;
     }
-    missing += column_->nans;
     count_against(quality, missing, "missing cell");
   }
 
@@ -372,16 +375,16 @@ class Judge {
     if (!has_values()) return;
     const RuleCount* count = rule(check_->id);
     if (count == nullptr) return;
-    at_most(count->violations, column_->present(), share_max, what + where(*count));
+    at_most(count->violations, column_->there(), share_max, what + where(*count));
   }
 
   void judge_it(const MissingQuality& missing) {
     if (!has_rows()) return;
-    at_most(column_->nulls + column_->nans, column_->rows, missing.share_max, "are missing");
+    at_most(column_->missing(), column_->rows, missing.share_max, "are missing");
   }
 
   void judge_it(const FiniteQuality& finite) {
-    if (!has_values()) return;
+    if (column_ == nullptr || column_->present() == 0) return void(has_values());
     at_most(column_->nans + column_->infinite_low + column_->infinite_high, column_->present(),
             finite.share_max, "are NaN or infinite");
   }

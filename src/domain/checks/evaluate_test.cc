@@ -316,6 +316,67 @@ TEST(Drift, OfTheSameDistributionIsNoneAndOfAShiftIsSeenByEveryMeasure) {
   }
 }
 
+TEST(Evaluate, ANumberThatIsNaNIsAMissingCell) {
+  const std::string contract = std::string(kHead) + R"(      - name: x
+        logicalType: number
+        required: true
+        quality:
+          - {metric: nullValues, mustBe: 0}
+          - {type: custom, engine: slipway, implementation: {missing: {max_share: 0.1}}}
+)";
+  for (const char* csv : {"x,y\n1.5,1\nnan,1\n2.5,1\n", "x,y\n1.5,1\n,1\n2.5,1\n"}) {
+    const Judged judged = judge(contract, csv);
+    for (const char* check : {"x/required", "x/nullValues", "x/missing"})
+      EXPECT_EQ(judged.status(check), Status::kFail) << check << csv;
+    EXPECT_EQ(judged.of("x/type").n, 2);
+  }
+}
+
+TEST(Evaluate, ZeroAndOneAreBools) {
+  const std::string contract = std::string(kHead) + "      - {name: x, logicalType: boolean}\n";
+  EXPECT_EQ(judge(contract, "x\n1.0\n0.0\n").status("x/type"), Status::kPass);
+  EXPECT_EQ(judge(contract, "x\n1\n0\n").status("x/type"), Status::kPass);
+  EXPECT_EQ(judge(contract, "x\n1.0\n0.5\n").status("x/type"), Status::kFail);
+  EXPECT_EQ(judge(contract, "x\n1.0\n2.0\n").status("x/type"), Status::kFail);
+  EXPECT_EQ(judge(contract, "x\n1.0\ninf\n").status("x/type"), Status::kFail);
+}
+
+TEST(Drift, ToNothingButMissingCellsIsDrift) {
+  std::string none = "x,c\n", numbers = "x,c\n", texts = "x,c\n";
+  for (int i = 0; i < 300; ++i) {
+    none += ",1\n";
+    numbers += std::to_string(i % 7) + ",1\n";
+    texts += (i % 2 == 0 ? "red,1\n" : "blue,1\n");
+  }
+  for (const char* stat : {"js", "psi", "hellinger", "tvd", "l_infinity", "chi_square_p"}) {
+    const std::string contract = drift_contract(std::string("{stat: ") + stat + "}");
+    const std::string id = std::string("x/drift.") + stat + ".training";
+    for (const std::string& some : {numbers, texts}) {
+      const Profile full = reference_of(some), empty = reference_of(none);
+      EXPECT_EQ(against(full, contract, none).status(id), Status::kFail) << id;
+      EXPECT_EQ(against(empty, contract, some).status(id), Status::kFail) << id;
+      EXPECT_EQ(against(empty, contract, none).status(id), Status::kPass) << id;
+    }
+  }
+  for (const char* stat : {"ks", "wasserstein", "ks_p"}) {
+    const std::string contract = drift_contract(std::string("{stat: ") + stat + "}");
+    const std::string id = std::string("x/drift.") + stat + ".training";
+    const std::string missing = id + ".missing";
+    EXPECT_EQ(against(reference_of(numbers), contract, none).status(missing), Status::kFail);
+    EXPECT_EQ(against(reference_of(none), contract, numbers).status(missing), Status::kFail);
+  }
+}
+
+TEST(Drift, FromNullToNaNIsNone) {
+  std::string nulls = "x,c\n", nans = "x,c\n";
+  for (int i = 0; i < 600; ++i) {
+    nulls += (i % 3 == 0 ? "" : std::to_string(i % 7) + ".5") + ",1\n";
+    nans += (i % 3 == 0 ? "nan" : std::to_string(i % 7) + ".5") + ",1\n";
+  }
+  const Judged judged = against(reference_of(nulls), drift_contract("{stat: js}"), nans);
+  EXPECT_EQ(judged.of("x/drift.js.training").observed, 0);
+}
+
 /// A window of one column, as serving fills it, without a file.
 Profile window(const Suite& suite, std::size_t n, double mean, unsigned seed) {
   std::mt19937_64 random(seed);
@@ -515,8 +576,8 @@ TEST(Infinities, AreBeyondEveryBoundNoMultiplesAndNoWholeNumbers) {
   EXPECT_NE(judged.of("x/range").words.find("row 2"), std::string::npos)
       << judged.of("x/range").words;
   EXPECT_EQ(judged.of("x/multipleOf").observed, 2);
-  EXPECT_EQ(judged.of("x/range#2").observed, 0.2);  // only what is below
-  EXPECT_EQ(judged.of("x/domain").observed, 0.4);
+  EXPECT_EQ(judged.of("x/range#2").observed, 0.25);  // only what is below
+  EXPECT_EQ(judged.of("x/domain").observed, 0.5);
   EXPECT_EQ(judged.status("x/max"), Status::kFail);
   EXPECT_EQ(judged.status("x/min"), Status::kFail);
   const Judged finite = judge(contract, "x\n1\n1.0\nnan\n");
@@ -646,6 +707,14 @@ TEST(Infer, FailsATableOfAnotherStructure) {
   EXPECT_EQ(infer_and_judge(rows, "id,amount\n1,red\n").status("amount/type"), Status::kFail);
   EXPECT_EQ(infer_and_judge(rows, "id,amount\n1,\n2,3\n").status("amount/required"), Status::kFail);
   EXPECT_EQ(infer_and_judge(rows, "id,amount\n").status("rows"), Status::kFail);
+}
+
+TEST(Infer, SeesThatNaNIsMissing) {
+  std::string rows = "x,y\n";
+  for (int i = 0; i < 200; ++i) rows += (i % 4 == 0 ? "nan" : std::to_string(i) + ".5") + ",1\n";
+  const Judged judged = infer_and_judge(rows, rows);
+  EXPECT_EQ(judged.status("x/missing"), Status::kPass);
+  for (const Verdict& verdict : judged.all) EXPECT_NE(verdict.check, "x/required");
 }
 
 TEST(Infer, OnlyWarnsOfOtherValues) {

@@ -133,6 +133,7 @@ class Writer {
   std::string seen(const ColumnProfile& column) const {
     std::string text;
     if (column.nulls > 0) text += std::to_string(column.nulls) + " null, ";
+    if (column.nans > 0) text += std::to_string(column.nans) + " NaN, ";
     if (auto distinct = column.distinct_count())
       text += (is_exact(column) ? "" : "about ") + std::to_string(std::llround(*distinct)) +
               " different, ";
@@ -154,7 +155,7 @@ class Writer {
     line(8, "# " + seen(column));
     if (column.present() == 0) return line(8, "# its type is not known: every cell is null");
     line(8, std::string("logicalType: ") + logical_type(column.type));
-    if (column.nulls == 0) line(8, "required: true");
+    if (column.missing() == 0) line(8, "required: true");
     const bool unique = is_unique(column);
     Checks checks;
     if (unique)
@@ -187,9 +188,9 @@ class Writer {
 
   /// The share seen and three standard deviations of a binomial.
   void nullability(const ColumnProfile& column, Checks& checks) {
-    if (column.nulls == 0) return;
+    if (column.missing() == 0) return;
     const double n = static_cast<double>(column.rows);
-    const double share = static_cast<double>(column.nulls) / n;
+    const double share = static_cast<double>(column.missing()) / n;
     const double bound = std::min(1.0, share + 3 * std::sqrt(share * (1 - share) / n));
     checks.ours.push_back(
         "missing: {max_share: " + bound_text(std::min(1.0, rounded(bound, true))) + "}");
@@ -198,7 +199,7 @@ class Writer {
   static bool is_unique(const ColumnProfile& column) {
     const auto& uniqueness = column.uniqueness;
     return uniqueness && uniqueness->exact && uniqueness->n > 1 &&
-           uniqueness->distinct == uniqueness->n && column.nulls == 0;
+           uniqueness->distinct == uniqueness->n && column.missing() == 0;
   }
 
   static bool is_ordered(const ColumnProfile& column) {
@@ -213,7 +214,7 @@ class Writer {
         column.type == Type::kTimestamp || column.type == Type::kBool)
       return column.type == Type::kBool;
     const Frequent& values = *column.frequent;
-    const double n = static_cast<double>(column.present());
+    const double n = static_cast<double>(column.there());
     if (values.size() > kDomainMax || static_cast<double>(values.size()) >= kDomainShare * n)
       return false;
     if (static_cast<double>(values.last_new_row()) > kSettled * static_cast<double>(column.rows))

@@ -66,6 +66,9 @@ struct ColumnProfile {
   std::map<std::string, RuleCount> rules;  // by the rule's id
 
   std::int64_t present() const { return rows - nulls; }
+  /// NaN is how a missing number is kept where there is no null: in a request, by many programs.
+  std::int64_t missing() const { return nulls + nans; }
+  std::int64_t there() const { return rows - missing(); }
   std::int64_t finite() const { return present() - nans - infinite_low - infinite_high; }
   bool numeric() const { return type != table::Type::kText && type != table::Type::kOther; }
   /// Exact while `frequent` or `uniqueness` is, else from the sketch; nothing without any of them.

@@ -59,7 +59,7 @@ std::string most_frequent(const ColumnProfile& column) {
 Line line_of(const ColumnProfile& column) {
   Line line = {cut(column.name),
                table::to_string(column.type),
-               percent(column.nulls, column.rows),
+               percent(column.missing(), column.rows),
                distinct_text(column),
                "-",
                "-",
