@@ -63,6 +63,22 @@ void Outcomes::add(delivery::Metric metric, double answer, double outcome) {
   add_one(actual, outcome);
 }
 
+void Outcomes::add_classes(std::span<const float> probabilities, double outcome) {
+  ++labelled;
+  const bool finite = std::all_of(probabilities.begin(), probabilities.end(),
+                                  [](float p) { return std::isfinite(p); });
+  if (!finite || !std::isfinite(outcome)) {
+    ++not_finite;
+    return;
+  }
+  const bool is_class = outcome >= 0 && outcome == std::floor(outcome) &&
+                        outcome < static_cast<double>(probabilities.size());
+  const double p = is_class ? probabilities[static_cast<std::size_t>(outcome)] : 0;
+  add_one(loss, delivery::loss_of(delivery::Metric::kLogLoss, p, 1));
+  add_one(predicted, label_of(probabilities.data(), probabilities.size()));
+  add_one(actual, outcome);
+}
+
 void Outcomes::merge(const Outcomes& other) {
   rows += other.rows;
   labelled += other.labelled;
@@ -98,7 +114,7 @@ double label_of(const float* outputs, std::size_t width) {
   if (width > 1) return static_cast<double>(std::max_element(outputs, outputs + width) - outputs);
   const double one = outputs[0];
   if (!std::isfinite(one) || one == std::floor(one)) return one;
-  return one >= 0.5 ? 1 : 0;
+  return one > 0.5 ? 1 : 0;
 }
 
 Json to_json(const VersionFacts& facts) {

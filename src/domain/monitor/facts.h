@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,9 @@ struct Outcomes {
 
   /// One labelled row.
   void add(delivery::Metric metric, double answer, double outcome);
+  /// The logarithmic loss of one labelled row whose outputs are the probabilities of several
+  /// classes: of that which turned out true, the outcome. What is no class had none.
+  void add_classes(std::span<const float> probabilities, double outcome);
   void merge(const Outcomes& other);
 };
 
@@ -63,7 +67,7 @@ std::optional<double> relative_bias_of(const Outcomes& outcomes);
 
 /// The class that an answer means, where outcomes are classes: the place of the largest of several
 /// outputs; of one the number itself, or where it is no whole number, a probability, whether it is
-/// at least a half.
+/// more than a half: the class that was answered.
 double label_of(const float* outputs, std::size_t width);
 
 /// What is kept of them, for people and pages; profiles are kept on their own.

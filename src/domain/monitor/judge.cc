@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "domain/checks/drift.h"
+#include "domain/monitor/logged.h"
 
 namespace slipway::monitor {
 namespace {
@@ -83,19 +84,45 @@ Verdict insufficient(std::string check, std::int64_t n, std::string words) {
   return v;
 }
 
-/// `bad` of `n`, of which a share of `allowed` may be. Weights stand for what was not logged.
-Verdict judge_share(std::string check, const std::string& what, std::int64_t bad, std::int64_t n,
-                    double observed, double allowed, std::int64_t n_min) {
-  if (n < n_min)
-    return insufficient(std::move(check), n,
-                        counted(n, "answer") + ", " + std::to_string(n_min) + " are needed");
-  Verdict v = verdict(std::move(check), n);
-  v.observed = observed;
+/// Answers that have a fault, of all. Where only a share of the others is logged, `n` is what the
+/// logged ones stand for.
+struct Share {
+  std::int64_t bad = 0, logged = 0;
+  double bad_weight = 0, weight = 0;
+
+  bool is_sampled() const { return weight > static_cast<double>(logged) + 0.5; }
+  std::int64_t n() const { return std::llround(weight); }
+  double observed() const { return share(bad_weight, weight); }
+  /// The chance of so many bad ones where a share of `allowed` is bad: of the logged answers the
+  /// bad ones are more where they are logged more often than the others.
+  double chance(double allowed) const {
+    const double good_weight = weight - bad_weight;
+    const double good_kept = good_weight > 0 ? static_cast<double>(logged - bad) / good_weight : 1;
+    const double bad_kept = bad_weight > 0 ? static_cast<double>(bad) / bad_weight : 1;
+    const double bad_part = allowed * bad_kept, good_part = (1 - allowed) * good_kept;
+    return chance_of(bad, logged, share(bad_part, bad_part + good_part));
+  }
+  /// "25 of 1025 answers", "25 of about 1025 answers".
+  std::string words() const {
+    return std::to_string(std::llround(bad_weight)) + " of " + (is_sampled() ? "about " : "") +
+           counted(n(), "answer");
+  }
+};
+
+Verdict judge_share(std::string check, const std::string& what, const Share& seen, double allowed,
+                    std::int64_t n_min) {
+  if (seen.logged < n_min)
+    return insufficient(std::move(check), seen.logged,
+                        counted(seen.logged, "answer") + (seen.is_sampled() ? " logged" : "") +
+                            ", " + std::to_string(n_min) + " are needed");
+  Verdict v = verdict(std::move(check), seen.n());
+  v.observed = seen.observed();
   v.threshold = allowed;
-  v.words = std::to_string(bad) + " of " + counted(n, "answer") + " " + what + " (" +
-            percent(observed) + ", at most " + percent(allowed) + ")";
-  if (observed <= allowed) return v;
-  const bool clear = chance_of(bad, n, allowed) < kChance;
+  v.words = seen.words() + " " + what + " (" + percent(seen.observed()) + ", at most " +
+            percent(allowed) + ")";
+  if (seen.is_sampled()) v.words += "; " + std::to_string(seen.logged) + " of them are logged";
+  if (seen.observed() <= allowed) return v;
+  const bool clear = seen.chance(allowed) < kChance;
   v.status = clear ? Outcome::kFail : Outcome::kInsufficient;
   if (!clear) v.words += ": chance does so to so few";
   return v;
@@ -103,13 +130,16 @@ Verdict judge_share(std::string check, const std::string& what, std::int64_t bad
 
 Verdict judge_latency(const project::Requirement& r, const Answers& a, std::int64_t n_min) {
   return judge_share("requirement " + r.id,
-                     "took longer than " + shown(r.at_most.value_or(0)) + " ms", a.slow, a.timed,
-                     share(a.slow_weight, a.timed_weight), 1 - r.share, n_min);
+                     "took longer than " + shown(r.at_most.value_or(0)) + " ms",
+                     {a.slow, a.timed, a.slow_weight, a.timed_weight}, 1 - r.share, n_min);
+}
+
+Share failures_of(const Answers& a) {
+  return {a.failed, a.requests, a.failed_weight, a.answered_weight};
 }
 
 Verdict judge_errors(std::string check, const Answers& a, double allowed, std::int64_t n_min) {
-  return judge_share(std::move(check), "failed", a.failed, a.requests,
-                     share(a.failed_weight, a.answered_weight), allowed, n_min);
+  return judge_share(std::move(check), "failed", failures_of(a), allowed, n_min);
 }
 
 std::string how_many_labels(const Outcomes& o) {
@@ -197,16 +227,17 @@ Verdict judge_requirement(const Question& q, const VersionFacts& f) {
 Verdict missing_rate(const ColumnProfile& now, const ColumnProfile& reference) {
   Verdict v = verdict(now.name + "/missing_rate", now.rows);
   v.column = now.name;
-  const double here = share(static_cast<double>(now.nulls), static_cast<double>(now.rows));
+  const double here = share(static_cast<double>(now.missing()), static_cast<double>(now.rows));
   const double there =
-      share(static_cast<double>(reference.nulls), static_cast<double>(reference.rows));
+      share(static_cast<double>(reference.missing()), static_cast<double>(reference.rows));
   v.observed = here;
   v.threshold = there;
   v.dialect = "native: two proportions, pooled, p < 0.001 and 2 points more";
   v.words = percent(here) + " of its cells are missing, " + percent(there) + " in the reference";
   const double p =
-      checks::proportions(static_cast<double>(now.nulls), static_cast<double>(now.rows),
-                          static_cast<double>(reference.nulls), static_cast<double>(reference.rows))
+      checks::proportions(static_cast<double>(now.missing()), static_cast<double>(now.rows),
+                          static_cast<double>(reference.missing()),
+                          static_cast<double>(reference.rows))
           .p;
   if (here - there >= kMissingMin && p < kMissingP) v.status = Outcome::kFail;
   return v;
@@ -300,11 +331,11 @@ std::vector<Verdict> judge_columns(const Question& q, const VersionFacts& f) {
 std::vector<Verdict> tell(const Question& q, const VersionFacts& f) {
   std::vector<Verdict> told;
   if (f.answers.requests > 0) {
-    Verdict errors = verdict("errors", f.answers.requests);
-    errors.observed = share(f.answers.failed_weight, f.answers.answered_weight);
-    errors.words = std::to_string(f.answers.failed) + " of " +
-                   counted(f.answers.requests, "answer") + " failed, " +
-                   std::to_string(f.answers.refused) + " refused";
+    const Share failures = failures_of(f.answers);
+    Verdict errors = verdict("errors", failures.n());
+    errors.observed = failures.observed();
+    errors.words =
+        failures.words() + " failed, " + std::to_string(f.answers.refused) + " refused";
     told.push_back(std::move(errors));
   }
   if (q.requirement != nullptr && f.answers.rows > 0) told.push_back(judge_finite(f.answers));
@@ -361,6 +392,14 @@ bool lacks_reference(const Question& q, const std::vector<Verdict>& deciding) {
                       [](const Verdict& v) { return is_drift(v) && was_judged(v); });
 }
 
+/// Too few rows are another reason than no reference; the first column stands for all.
+std::string why_nothing_is_compared(const Question& q, const std::vector<Verdict>& deciding) {
+  for (const Verdict& v : deciding) {
+    if (is_drift(v) && v.status == Outcome::kInsufficient) return v.column + ": " + v.words;
+  }
+  return "there is nothing to compare with (against: " + q.spec->against + ")";
+}
+
 }  // namespace
 
 const char* to_string(Status status) {
@@ -389,7 +428,11 @@ Watch make_watch(const checks::Contract* declared, const project::MonitorSpec& s
   Watch watch;
   watch.reference_name = spec.against;
   watch.reference = spec.against.empty() ? nullptr : reference;
-  if (declared != nullptr) watch.contract = *declared;
+  if (declared != nullptr) watch.contract = as_logged(*declared, reference);
+  if (watch.reference != nullptr && spec.against == "training") {
+    watch.logged = std::make_shared<checks::Profile>(as_logged(*reference));
+    watch.reference = watch.logged.get();
+  }
   const auto speaks_of = [&](const checks::Property& property) {
     return std::any_of(property.quality.begin(), property.quality.end(), [&](const auto& quality) {
       const auto* drift = std::get_if<checks::DriftQuality>(&quality.what);
@@ -473,7 +516,7 @@ WindowVerdict judge(const Question& q, const VersionFacts& f) {
         counted(f.answers.rows, "row") + ", " + std::to_string(q.spec->min_rows) + " are needed";
   } else if (result.status != Status::kBad && lacks_reference(q, result.deciding)) {
     result.status = Status::kUndecided;
-    result.words = "there is nothing to compare with (against: " + q.spec->against + ")";
+    result.words = why_nothing_is_compared(q, result.deciding);
   }
   return result;
 }

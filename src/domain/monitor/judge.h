@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -40,6 +41,7 @@ struct Watch {
   checks::Suite suite;
   std::string reference_name;  // "training", "previous"; "" for none
   const checks::Profile* reference = nullptr;
+  std::shared_ptr<const checks::Profile> logged;  // the training data's, as logged (logged.h)
 };
 /// `declared`: null when the training data has no contract. `reference`: null when there is none
 /// yet; it has to outlive the watch. `columns`: those that requests carry, in the clear. A column

@@ -158,6 +158,52 @@ TEST(ErrorRate, OnServingIsThatOfRequests) {
   EXPECT_EQ(judge_by(requirement("error_rate", 0.05), facts).status, Status::kGood);
 }
 
+/// All failures are logged, and a share of the good answers.
+VersionFacts sampled(std::int64_t failed, std::int64_t good, double sample) {
+  VersionFacts facts;
+  Answers& a = facts.answers;
+  a.failed = failed;
+  a.requests = failed + std::llround(static_cast<double>(good) * sample);
+  a.failed_weight = static_cast<double>(failed);
+  a.answered_weight = static_cast<double>(failed + good);
+  a.rows = a.requests;
+  return facts;
+}
+
+TEST(ErrorRate, OfASampledLogIsThatOfAllRequests) {
+  const project::Requirement r = requirement("error_rate", 0.02);
+  EXPECT_EQ(judge_by(r, sampled(25, 1000, 1)).words,
+            "25 of 1025 answers failed (2.439 %, at most 2 %): chance does so to so few");
+  const WindowVerdict few = judge_by(r, sampled(25, 1000, 0.1));
+  EXPECT_EQ(few.status, Status::kUndecided) << "as without sampling";
+  EXPECT_EQ(few.words,
+            "25 of about 1025 answers failed (2.439 %, at most 2 %); 125 of them are logged: "
+            "chance does so to so few");
+  EXPECT_EQ(judge_by(r, sampled(45, 1000, 0.1)).status, Status::kBad);
+  EXPECT_EQ(judge_by(r, sampled(14, 1000, 0.1)).status, Status::kGood);
+  EXPECT_EQ(judge_by(r, sampled(0, 500, 0.1)).words, "50 answers logged, 100 are needed");
+}
+
+TEST(ErrorRate, OfASampledLogAlarmsNoOftenerThanAWholeOne) {
+  std::mt19937 random(17);
+  std::bernoulli_distribution fails(0.02), is_kept(0.1);
+  const project::Requirement r = requirement("error_rate", 0.02);
+  int alarms = 0;
+  for (int trial = 0; trial < 400; ++trial) {
+    VersionFacts facts;
+    Answers& a = facts.answers;
+    for (int i = 0; i < 1000; ++i) {
+      const bool failed = fails(random);
+      if (!failed && !is_kept(random)) continue;
+      ++a.requests, ++a.rows;
+      a.answered_weight += failed ? 1 : 10;
+      a.failed += failed, a.failed_weight += failed;
+    }
+    alarms += judge_by(r, facts).status == Status::kBad;
+  }
+  EXPECT_LE(alarms, 30) << "5 % of 400, and what chance adds";
+}
+
 TEST(Age, CountsFromTheVersionsMaking) {
   const project::Requirement r = requirement("model_age", 400 * 86400.0);
   EXPECT_EQ(judge_by(r, {}, spec(), 399 * 86400.0).status, Status::kGood);
@@ -256,6 +302,21 @@ TEST(Drift, NamesTheColumnThatMoved) {
 
 TEST(Drift, OfTooFewRowsIsUndecided) {
   EXPECT_EQ(judge_columns_of(reference(), nullptr, rows_of(99, 1.5, 3)).status, Status::kUndecided);
+}
+
+TEST(Drift, OfFewerRowsThanTheContractAsksForSaysSo) {
+  auto contract = checks::parse_contract(
+      "apiVersion: v3.1.0\nkind: DataContract\nid: t\nschema:\n  - name: t\n    properties:\n"
+      "      - name: a\n        quality: [{type: custom, engine: slipway, implementation: "
+      "{drift: {stat: js, min_rows: 200}}}]\n"
+      "      - name: b\n        quality: [{type: custom, engine: slipway, implementation: "
+      "{drift: {stat: js, min_rows: 200}}}]\n",
+      "c.yaml");
+  ASSERT_TRUE(contract.ok()) << contract.error().message;
+  const WindowVerdict verdict = judge_columns_of(reference(), &*contract, rows_of(150, 0, 2));
+  EXPECT_EQ(verdict.status, Status::kUndecided);
+  EXPECT_NE(verdict.words.find("200 rows are needed, 150 are there"), std::string::npos)
+      << verdict.words;
 }
 
 TEST(Drift, WithoutAReferenceIsUndecided) {

@@ -48,20 +48,27 @@ std::vector<table::Field> real_fields(const std::vector<std::string>& columns) {
   return fields;
 }
 
-/// The plan of a second pass: what the contract asks for, in bins of the first pass's quantiles.
-checks::Plan sharpened_plan(const checks::Plan& asked, const checks::Profile& profile) {
-  std::vector<std::string> columns;
-  for (const checks::ColumnProfile& column : profile.columns) columns.push_back(column.name);
-  checks::Plan plan = checks::with_bins(checks::full_plan(real_fields(columns)), profile);
+/// What the contract asks for, in the reference's bins, and all that bins of its own are told from.
+checks::Plan telling_plan(const checks::Plan& asked, const std::vector<std::string>& columns) {
+  checks::Plan plan = checks::full_plan(real_fields(columns));
   for (checks::ColumnPlan& column : plan.columns) {
     const checks::ColumnPlan* own = asked.find(column.column);
     if (own == nullptr) continue;
     column.rules = own->rules;
     column.order = own->order;
     column.unique = own->unique;
+    column.edges = own->edges;
   }
   plan.keys = asked.keys;
   return plan;
+}
+
+/// The plan of a second pass, which makes the reference of the next window: in bins of the first
+/// pass's quantiles.
+checks::Plan reference_plan(const checks::Profile& profile) {
+  std::vector<std::string> columns;
+  for (const checks::ColumnProfile& column : profile.columns) columns.push_back(column.name);
+  return checks::with_bins(checks::full_plan(real_fields(columns)), profile);
 }
 
 }  // namespace
@@ -83,6 +90,16 @@ struct Monitors::Monitor {
     return state && state->windows > 0 && requirement != nullptr &&
            wants_labels(*spec, requirement);
   }
+  /// Whether answers that come late do.
+  bool counts_late_answers() const {
+    return state && state->windows > 0 &&
+           !(requirement != nullptr && project::is_span_metric(requirement->metric));
+  }
+  std::optional<UnixMs> late_answers_look(std::optional<UnixMs> looked_ms, UnixMs now) const {
+    if (!counts_late_answers()) return std::nullopt;
+    if (!looked_ms || *looked_ms > now) return now;
+    return *looked_ms + late_answers_look_of(*spec).count();
+  }
   /// When to look for them again; nothing for those that they do not matter to.
   std::optional<UnixMs> late_look(std::optional<UnixMs> looked_ms, UnixMs now) const {
     if (!is_restated()) return std::nullopt;
@@ -97,15 +114,18 @@ struct Monitors::Basis {
   Watch watch;
   std::shared_ptr<const checks::Profile> reference;
   std::string reference_digest, contract_digest;
-  bool is_first = false;  // it has nothing to compare with yet, and makes the reference
 };
 
 /// One monitor's part of a scan.
 struct Monitors::Job {
   Monitor* monitor = nullptr;
+  Window window = {};
   std::optional<Gatherer> gatherer;
-  std::map<std::string, Basis> bases;             // by version
-  std::map<std::string, checks::Plan> sharpened;  // second pass of first references
+  std::map<std::string, Basis> bases;  // by version
+  /// Where the next window is compared with this one: by version, in bins of their own.
+  std::map<std::string, checks::Profile> references;
+
+  bool makes_references() const { return monitor->spec->against == "previous"; }
 };
 
 Monitors::Monitors(db::Pool& pool, std::filesystem::path predictions, std::filesystem::path labels,
@@ -268,8 +288,13 @@ Result<bool> Monitors::refresh(UnixMs now) {
   }
   next_due_ = monitor::next_due(progress);
   for (const Monitor& monitor : monitors_) {
-    const auto look = monitor.late_look(late_[monitor.key()].looked_ms, now);
-    if (look && (!next_due_ || *look < *next_due_)) next_due_ = *look;
+    Late& late = late_[monitor.key()];
+    // Not with every start: it reads what the log has of several windows.
+    if (!late.looked_for_answers_ms) late.looked_for_answers_ms = now;
+    for (const auto& look : {monitor.late_look(late.looked_ms, now),
+                             monitor.late_answers_look(late.looked_for_answers_ms, now)}) {
+      if (look && (!next_due_ || *look < *next_due_)) next_due_ = *look;
+    }
   }
   return closed;
 }
@@ -299,7 +324,8 @@ Result<const Training*> Monitors::training_of(const std::string& deployment,
 Result<bool> Monitors::judge(UnixMs now) {
   // Facts about a version may come after its first answers.
   std::erase_if(trainings_, [](const auto& known) { return !known.second.profile; });
-  const bool restated = TRY(look_for_late_labels(now));
+  const bool more_answers = TRY(look_for_late_answers(now));
+  const bool restated = TRY(look_for_late_labels(now)) || more_answers;
   // The window that was due first, and every other monitor of the deployment that has the same one.
   const Monitor* first = nullptr;
   for (const Monitor& monitor : monitors_) {
@@ -333,19 +359,17 @@ Result<> Monitors::find_reference(const Job& job, const std::string& version,
   if (spec.against != "previous") return {};
   const auto profile = TRY(pool_.read([&](db::Tx& tx) -> Result<std::optional<checks::Profile>> {
     basis.reference_digest =
-        TRY(previous_profile(tx, job.monitor->deployment->name, spec.name, version));
+        TRY(previous_profile(tx, job.monitor->deployment->name, spec.name, version,
+                             job.window.start_ms));
     return checks::find_profile(tx, basis.reference_digest);
   }));
   if (profile) basis.reference = std::make_shared<checks::Profile>(*profile);
-  basis.is_first = !profile;
   return {};
 }
 
 /// Which statistics are gathered of a version's columns; settles what they are judged by.
 Result<checks::Plan> Monitors::plan_of(Job& job, const serving::Layout& layout,
                                        const std::vector<std::string>& columns) {
-  const auto sharpened = job.sharpened.find(layout.version);
-  if (sharpened != job.sharpened.end()) return sharpened->second;
   Basis& basis = job.bases[layout.version];
   const Training& training =
       *TRY(training_of(job.monitor->deployment->name, layout.model, layout.version, columns));
@@ -353,8 +377,8 @@ Result<checks::Plan> Monitors::plan_of(Job& job, const serving::Layout& layout,
   const checks::Contract* contract = training.contract.get();
   basis.contract_digest = contract != nullptr ? contract->digest : "";
   basis.watch = make_watch(contract, *job.monitor->spec, basis.reference.get(), columns);
-  // Without a reference everything, so that the next window finds bins to be compared by.
-  return basis.is_first ? checks::full_plan(real_fields(columns)) : basis.watch.suite.plan;
+  const checks::Plan& asked = basis.watch.suite.plan;
+  return job.makes_references() ? telling_plan(asked, columns) : asked;
 }
 
 void Monitors::start_gathering(Job& job) {
@@ -375,22 +399,28 @@ void Monitors::start_gathering(Job& job) {
   job.gatherer.emplace(std::move(wanted));
 }
 
-/// Versions whose first window this is are gathered once more, in bins of their own quantiles.
-Result<> Monitors::gather_first_references(Job& job, const Window& window) {
-  const bool has_first = std::any_of(job.bases.begin(), job.bases.end(),
-                                     [](const auto& basis) { return basis.second.is_first; });
-  if (!has_first) return {};
+/// What the next window is compared with is gathered once more, in bins of its own quantiles: in
+/// those of the window before it all that has moved would lie in the outermost.
+Result<> Monitors::gather_references(Job& job, const Window& window) {
+  if (!job.makes_references() || job.bases.empty()) return {};
+  std::map<std::string, checks::Plan> plans;
   for (const VersionFacts& facts : job.gatherer->facts()) {
-    const auto basis = job.bases.find(facts.version);
-    if (basis == job.bases.end() || !facts.profile) continue;
-    const checks::Plan& asked = basis->second.watch.suite.plan;
-    job.sharpened[facts.version] =
-        basis->second.is_first ? sharpened_plan(asked, *facts.profile) : asked;
+    if (facts.profile) plans[facts.version] = reference_plan(*facts.profile);
   }
-  start_gathering(job);
-  const bool labelled = wants_labels(*job.monitor->spec, job.monitor->requirement);
-  return scan_window(predictions_, job.monitor->deployment->name, window, labelled,
-                     {&*job.gatherer});
+  Wanted wanted;
+  wanted.plan =
+      [&plans](const serving::Layout& layout,
+               const std::vector<std::string>&) -> Result<std::optional<checks::Plan>> {
+    const auto plan = plans.find(layout.version);
+    return plan == plans.end() ? std::nullopt : std::optional<checks::Plan>(plan->second);
+  };
+  Gatherer gatherer(std::move(wanted));
+  TRY(scan_window(predictions_, job.monitor->deployment->name, window, /*labelled=*/false,
+                  {&gatherer}));
+  for (VersionFacts& facts : gatherer.facts()) {
+    if (facts.profile) job.references[facts.version] = std::move(*facts.profile);
+  }
+  return {};
 }
 
 /// One scan for all jobs that look at answers.
@@ -398,6 +428,7 @@ Result<> Monitors::gather(const std::vector<std::unique_ptr<Job>>& jobs, const W
   std::vector<Gatherer*> gatherers;
   bool labelled = false;
   for (const auto& job : jobs) {
+    job->window = window;
     start_gathering(*job);
     if (is_timeless(job->monitor->requirement)) continue;
     gatherers.push_back(&*job->gatherer);
@@ -407,7 +438,7 @@ Result<> Monitors::gather(const std::vector<std::unique_ptr<Job>>& jobs, const W
   flush_log();
   TRY(scan_window(predictions_, jobs.front()->monitor->deployment->name, window, labelled,
                   gatherers));
-  for (const auto& job : jobs) TRY(gather_first_references(*job, window));
+  for (const auto& job : jobs) TRY(gather_references(*job, window));
   return {};
 }
 
@@ -554,6 +585,78 @@ Result<bool> Monitors::restate_window(Monitor& monitor, const Window& window, Un
   return recorded.changed;
 }
 
+// --- answers that come late ----------------------------------------------------------------------
+
+/// Of the windows that may still be judged anew, by their starts, as the log has them now. Files
+/// that have not grown are not read again.
+Result<std::map<UnixMs, std::int64_t>> Monitors::answers_before(const Monitor& monitor) {
+  constexpr int kAhead = 60;  // windows that a count holds for before the file is counted anew
+  const UnixMs span = span_of(*monitor.spec).count();
+  const UnixMs to = monitor.state->next_ms, from = to - kRestatedWindows * span;
+  const std::string& deployment = monitor.deployment->name;
+  const auto folder = predictions_root_ / serving::folder_of(deployment);
+  std::map<UnixMs, std::int64_t> counts;
+  for (const std::string& day : serving::days_in(folder)) {
+    for (const auto& file : serving::files_in(folder / day)) {
+      std::error_code gone;
+      const std::uintmax_t bytes = std::filesystem::file_size(file, gone);
+      if (gone) continue;
+      if (answers_.size() >= kSpansMax) answers_.clear();
+      KnownAnswers& known = answers_[{file.string(), span}];
+      const bool is_of_these = known.bytes == bytes && known.from_ms <= from && known.to_ms >= to &&
+                               (from - known.from_ms) % span == 0;
+      if (!is_of_these) {
+        const UnixMs until = to + kAhead * span;
+        known = {bytes, from, until,
+                 TRY(predictions_.count(deployment, file, from, until, span))};
+      }
+      for (const auto& [start, n] : known.by_start) {
+        if (start >= from && start < to) counts[start] += n;
+      }
+    }
+  }
+  return counts;
+}
+
+/// Also right before a window is judged: as with labels.
+Result<bool> Monitors::look_for_late_answers(UnixMs now) {
+  bool restated = false, is_flushed = false;
+  for (Monitor& monitor : monitors_) {
+    if (!monitor.counts_late_answers()) continue;
+    Late& late = late_[monitor.key()];
+    const bool is_time = *monitor.late_answers_look(late.looked_for_answers_ms, now) <= now;
+    if (!is_time && *monitor.due() > now) continue;
+    if (!is_flushed) flush_log();
+    is_flushed = true;
+    restated = TRY(restate_late_answers(monitor, now)) || restated;
+    late.looked_for_answers_ms = now;
+  }
+  return restated;
+}
+
+/// The windows of which the log has more answers than were judged.
+Result<bool> Monitors::restate_late_answers(Monitor& monitor, UnixMs now) {
+  const UnixMs span = span_of(*monitor.spec).count();
+  const UnixMs first = monitor.state->next_ms - kRestatedWindows * span;
+  Late& late = late_[monitor.key()];
+  std::erase_if(late.answers, [&](const auto& one) { return one.first < first; });
+  const std::map<UnixMs, std::int64_t> counts = TRY(answers_before(monitor));
+  bool restated = false;
+  for (const auto& [start, n] : counts) {
+    if (late.answers.contains(start) && late.answers[start] == n) continue;
+    WindowQuery query{monitor.deployment->name, monitor.spec->name, "", start + 1,
+                      static_cast<int>(Gatherer::kVersionsMax) + 1};
+    const auto rows = TRY(pool_.read([&](db::Tx& tx) { return windows(tx, query); }));
+    if (rows.empty()) continue;  // it lies before the monitor's first one
+    std::int64_t judged = 0;
+    for (const WindowRow& row : rows) judged += row.start_ms == start ? row.requests : 0;
+    if (n > judged)
+      restated = TRY(restate_window(monitor, window_from(start, Span(span)), now)) || restated;
+    late.answers[start] = n;
+  }
+  return restated;
+}
+
 // --- what a scan found ---------------------------------------------------------------------------
 
 Result<JudgedSpan> Monitors::judged(Job& job, const Window& window,
@@ -582,11 +685,13 @@ Result<JudgedSpan> Monitors::judged(Job& job, const Window& window,
     if (timeless && live->created_ms > 0)
       question.age_seconds = static_cast<double>(window.end_ms - live->created_ms) / 1000;
     VersionVerdict verdict;
+    verdict.verdict = monitor::judge(question, facts);
+    const auto reference = job.references.find(facts.version);
+    if (reference != job.references.end()) facts.profile = std::move(reference->second);
     if (facts.profile) {
       facts.profile->table = span.deployment + "/" + monitor.spec->name;
       facts.profile->made_ms = window.end_ms;
     }
-    verdict.verdict = monitor::judge(question, facts);
     if (basis != job.bases.end()) {
       verdict.reference = basis->second.reference_digest;
       verdict.contract = basis->second.contract_digest;

@@ -88,7 +88,7 @@ class Monitors {
   Result<> judge_together(const std::vector<Monitor*>& monitors, const Window& window, UnixMs now);
   Result<> gather(const std::vector<std::unique_ptr<Job>>& jobs, const Window& window);
   void start_gathering(Job& job);
-  Result<> gather_first_references(Job& job, const Window& window);
+  Result<> gather_references(Job& job, const Window& window);
   Result<checks::Plan> plan_of(Job& job, const serving::Layout& layout,
                                const std::vector<std::string>& columns);
   Result<> find_reference(const Job& job, const std::string& version, const Training& training,
@@ -96,6 +96,9 @@ class Monitors {
   Result<JudgedSpan> judged(Job& job, const Window& window, const std::optional<Live>& live);
   Result<bool> look_for_late_labels(UnixMs now);
   Result<bool> restate_late(Monitor& monitor, UnixMs now);
+  Result<bool> look_for_late_answers(UnixMs now);
+  Result<bool> restate_late_answers(Monitor& monitor, UnixMs now);
+  Result<std::map<UnixMs, std::int64_t>> answers_before(const Monitor& monitor);
   Result<bool> restate_window(Monitor& monitor, const Window& window, UnixMs now);
   using EventSpan = std::optional<serving::EventSpan>;
   Result<EventSpan> event_span(const std::string& deployment, const std::filesystem::path& file);
@@ -127,7 +130,8 @@ class Monitors {
   std::map<std::string, Training> trainings_;  // by deployment, model and version
   /// What was seen of labels, by deployment and monitor.
   struct Late {
-    std::optional<UnixMs> looked_ms;
+    std::optional<UnixMs> looked_ms, looked_for_answers_ms;
+    std::map<UnixMs, std::int64_t> answers;  // of a window that was judged anew, by its start
     std::map<UnixMs, std::uint64_t> bytes;  // of a window's answers, by its start
   };
   std::map<std::pair<std::string, std::string>, Late> late_;
@@ -137,6 +141,13 @@ class Monitors {
     EventSpan span;
   };
   std::map<std::string, KnownSpan> spans_;
+  /// How many answers of each window a file has, as long as it is as large; by the windows' length.
+  struct KnownAnswers {
+    std::uintmax_t bytes = 0;
+    UnixMs from_ms = 0, to_ms = 0;
+    std::map<UnixMs, std::int64_t> by_start;
+  };
+  std::map<std::pair<std::string, UnixMs>, KnownAnswers> answers_;
   std::optional<UnixMs> next_due_;
   std::int64_t seen_ = -1;  // newest event that was looked at; -1: the cursor says
   UnixMs last_turn_ms_ = 0;

@@ -150,9 +150,11 @@ std::vector<serving::PredictionId> forecast_a_day(World& world, UnixMs day, floa
 }
 
 /// "undecided, 24 rows"; "" when there is no such window.
-std::string window_of(World& world, const std::string& monitor, UnixMs start_ms) {
+std::string window_of(World& world, const std::string& monitor, UnixMs start_ms,
+                      const std::string& version = "1") {
   for (const WindowRow& row : world.windows(monitor)) {
-    if (row.start_ms == start_ms) return row.status + ", " + std::to_string(row.rows) + " rows";
+    if (row.start_ms == start_ms && row.version == version)
+      return row.status + ", " + std::to_string(row.rows) + " rows";
   }
   return "";
 }
@@ -174,6 +176,40 @@ TEST(Monitors, JudgeAnewForecastsThatLabelsComeLateFor) {
   EXPECT_EQ(world.incidents().size(), 1u);
   world.restart();
   EXPECT_EQ(world.turn_all(kMay1 + 11 * kDay + 13 * kHour), 0);
+}
+
+TEST(Monitors, JudgeWhatANightlyBatchIsAboutOnceItHasCome) {
+  World world(project_with(std::string(kHealth) + kPrevious));
+  for (int day = 0; day < 6; ++day) {
+    const UnixMs night = kMay1 + (day + 1) * kDay + 2 * kHour;
+    for (UnixMs at = night - 2 * kHour; at < night; at += kHour) world.turn_all(at);
+    for (int hour = 0; hour < 24; ++hour)
+      world.forecast(night, kMay1 + day * kDay + hour * kHour, "1",
+                     {(day >= 4 ? 100.0F : 0.0F) + static_cast<float>(hour), 0.1F}, 100);
+    for (UnixMs at = night + 1; at < night + 22 * kHour; at += 6 * kHour) world.turn_all(at);
+  }
+  for (int day = 0; day < 5; ++day)
+    EXPECT_EQ(window_of(world, "health", kMay1 + day * kDay), "good, 24 rows") << day;
+  EXPECT_EQ(window_of(world, "health", kMay1 + kDay, ""), "undecided, 0 rows");
+  EXPECT_EQ(window_of(world, "drift", kMay1 + 2 * kDay), "good, 24 rows");
+  EXPECT_EQ(window_of(world, "drift", kMay1 + 4 * kDay), "warn, 24 rows") << "against the third";
+  world.restart();
+  EXPECT_EQ(world.turn_all(kMay1 + 7 * kDay - kHour), 0);
+}
+
+TEST(Monitors, JudgeAnewWhatMoreAnswersComeFor) {
+  World world(project_with(kHealth));
+  for (int day = 0; day < 2; ++day) live_a_day(world, kMay1 + day * kDay, true);
+  world.turn_all(kMay1 + 2 * kDay + kHour);
+  EXPECT_EQ(window_of(world, "health", kMay1 + kDay), "good, 24 rows");
+  for (int i = 0; i < 10; ++i)
+    world.forecast(kMay1 + 2 * kDay + 2 * kHour, kMay1 + kDay + i * kHour, "1", {1, 0.1F}, NAN);
+  world.turn_all(kMay1 + 3 * kDay + kHour);
+  EXPECT_EQ(window_of(world, "health", kMay1 + kDay), "bad, 34 rows");
+  const auto restated = world.logged("window.restated");
+  ASSERT_EQ(restated.size(), 1u);
+  EXPECT_EQ(restated[0].event.data.find("requests_before")->as_int64(), 24);
+  EXPECT_EQ(world.turn_all(kMay1 + 3 * kDay + 20 * kHour), 0) << "once";
 }
 
 TEST(Monitors, DoNotPassOverWhatWasForecastForLater) {
@@ -388,6 +424,24 @@ TEST(Monitors, CompareWithTheWindowBefore) {
   world.turn_all(kMay1 + 5 * kDay);
   EXPECT_EQ(world.statuses("drift").substr(0, 4), "ugww");
   EXPECT_EQ(world.windows("drift")[2].columns, "[\"a\"]");
+}
+
+TEST(Monitors, SeeWhatMovesAfterAShiftAsWellAsTheShift) {
+  World world(project_with(kPrevious));
+  std::mt19937 random(4);
+  std::uniform_real_distribution<float> unit(0, 10);
+  // From the third day on all lies far above the first day's values; what moves on the fifth moves
+  // within it.
+  for (int day = 0; day < 6; ++day) {
+    if (day == 1) world.turn_all(kMay1 + day * kDay);
+    for (int i = 0; i < 400; ++i) {
+      const float a = (day >= 2 ? 1000.0F : 0.0F) + unit(random) * (day >= 4 ? 0.5F : 1.0F);
+      world.answer(kMay1 + day * kDay + i * kMinute, "1", {a, unit(random)}, 1);
+    }
+  }
+  world.turn_all(kMay1 + 7 * kDay);
+  EXPECT_EQ(world.statuses("drift").substr(0, 6), "ugwgwg");
+  EXPECT_EQ(world.windows("drift")[4].columns, "[\"a\"]");
 }
 
 TEST(Monitors, AskForTheTrainingDataUntilThereIsSome) {
@@ -692,9 +746,41 @@ TEST(Facts, OfPartsMergeToThatOfTheWhole) {
 TEST(Labels, OfClassesAreReadFromProbabilities) {
   const float three[] = {0.2F, 0.5F, 0.3F}, half = 0.5F, low = 0.49F, two = 2;
   EXPECT_EQ(label_of(three, 3), 1);
-  EXPECT_EQ(label_of(&half, 1), 1);
+  EXPECT_EQ(label_of(&half, 1), 0) << "as the server answers";
   EXPECT_EQ(label_of(&low, 1), 0);
   EXPECT_EQ(label_of(&two, 1), 2);
+}
+
+TEST(LogLoss, OfSeveralClassesIsThatOfTheOneThatTurnedOutTrue) {
+  const float three[] = {0.2F, 0.5F, 0.3F}, gone[] = {0.2F, NAN, 0.3F};
+  Outcomes outcomes;
+  for (const double label : {0, 1, 2}) outcomes.add_classes(three, label);
+  EXPECT_NEAR(*value_of(delivery::Metric::kLogLoss, outcomes),
+              -(std::log(0.2) + std::log(0.5) + std::log(0.3)) / 3, 1e-6);
+  outcomes.add_classes(gone, 0);
+  EXPECT_EQ(outcomes.not_finite, 1);
+  Outcomes unknown;
+  for (const double label : {3.0, -1.0, 0.5}) unknown.add_classes(three, label);
+  EXPECT_NEAR(*value_of(delivery::Metric::kLogLoss, unknown), -std::log(1e-15), 1e-6);
+}
+
+TEST(LogLoss, OfSeveralClassesIsGatheredFromTheirProbabilities) {
+  Wanted wanted;
+  wanted.metric = delivery::Metric::kLogLoss;
+  Gatherer gatherer(std::move(wanted));
+  serving::Layout layout;
+  layout.model = "m";
+  layout.version = "1";
+  for (std::size_t i = 0; i < 3; ++i) layout.outputs.push_back(serving::probability_name(i));
+  serving::Prediction prediction;
+  prediction.status = 200;
+  prediction.rows = 1;
+  prediction.outputs = {0.1F, 0.2F, 0.7F};
+  serving::Label label;
+  label.value = 2;
+  ASSERT_TRUE(gatherer.add(prediction, layout, {&label}).ok());
+  EXPECT_NEAR(*value_of(delivery::Metric::kLogLoss, gatherer.facts().front().outcomes),
+              -std::log(0.7), 1e-6);
 }
 
 }  // namespace

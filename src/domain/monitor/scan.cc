@@ -202,6 +202,10 @@ void Gatherer::add_rows(Version& version, const Prediction& p, const Layout& lay
     if (!wanted_.metric) continue;
     ++facts.outcomes.rows;
     if (row >= labels.size() || labels[row] == nullptr) continue;
+    if (width > 1 && wanted_.metric == delivery::Metric::kLogLoss) {
+      facts.outcomes.add_classes({outputs, width}, labels[row]->value);
+      continue;
+    }
     const double answer = !finite   ? std::nan("")
                           : classes ? label_of(outputs, width)
                                     : static_cast<double>(outputs[0]);

@@ -307,21 +307,25 @@ namespace {
 Result<> update_window(db::Tx& tx, const WindowRow& r) {
   TRY(tx.run(
       "update monitor_windows set status = ?, requests = ?, rows = ?, labelled = ?, "
-      "words = ?, columns = ?, verdicts = ?, facts = ? where id = ?",
-      r.status, r.requests, r.rows, r.labelled, r.words, r.columns, r.verdicts, r.facts, r.id));
+      "words = ?, columns = ?, verdicts = ?, facts = ?, profile = ? where id = ?",
+      r.status, r.requests, r.rows, r.labelled, r.words, r.columns, r.verdicts, r.facts, r.profile,
+      r.id));
   return {};
 }
 
-/// One version's part of a window with more labels than before; nothing when it has not. Returns
-/// the event.
+/// One version's part of a window with more labels or answers than before. Returns the event.
 Result<std::int64_t> restate_window(db::Tx& tx, const JudgedSpan& judged,
                                     const VersionVerdict& found, const WindowRow& before,
                                     UnixMs now_ms) {
   WindowRow row = row_of(judged, found, now_ms);
   row.profile = before.profile;
+  if (found.facts.profile)
+    row.profile =
+        TRY(checks::put_profile(tx, *found.facts.profile, {kind::kWindow, row.id}, now_ms));
   Json data = event_data(row, found.verdict.columns);
   data.set("was", before.status);
   data.set("labelled_before", before.labelled);
+  data.set("requests_before", before.requests);
   const std::int64_t seq = TRY(graph::append_event(
       tx, {"window.restated", {kind::kWindow, row.id}, kActor, before.event_seq, std::move(data)},
       now_ms));
@@ -330,8 +334,10 @@ Result<std::int64_t> restate_window(db::Tx& tx, const JudgedSpan& judged,
   return seq;
 }
 
-/// More labels, or as many that say something else: of several for a row the last one counts.
+/// More answers or labels, or as many labels that say something else: of several for a row the last
+/// one counts.
 bool is_news(const WindowRow& now, const WindowRow& before) {
+  if (now.requests > before.requests) return true;
   if (now.labelled != before.labelled) return now.labelled > before.labelled;
   return now.labelled > 0 && now.facts != before.facts;
 }
@@ -347,6 +353,21 @@ Result<bool> is_outdone(db::Tx& tx, const WindowRow& window) {
 
 }  // namespace
 
+namespace {
+
+/// The part of a window that nobody was answered in, once answers of it have come.
+Result<> tell_of_late_answers(db::Tx& tx, const JudgedSpan& judged) {
+  std::int64_t requests = 0;
+  for (const VersionVerdict& found : judged.versions) requests += found.facts.answers.requests;
+  TRY(tx.run("update monitor_windows set words = ? where id = ?",
+             "nobody was answered when it was judged; " + std::to_string(requests) +
+                 " answers came later, and are judged by version",
+             window_id(judged, "")));
+  return {};
+}
+
+}  // namespace
+
 Result<Recorded> restate(db::Tx& tx, const JudgedSpan& judged, UnixMs now_ms) {
   Recorded recorded;
   const auto state = TRY(find_monitor(tx, judged.deployment, judged.spec->name));
@@ -354,13 +375,19 @@ Result<Recorded> restate(db::Tx& tx, const JudgedSpan& judged, UnixMs now_ms) {
   const std::string live = live_version(judged, *state);
   for (const VersionVerdict& found : judged.versions) {
     const auto before = TRY(find_window(tx, window_id(judged, found.facts.version)));
-    if (!before || !is_news(row_of(judged, found, now_ms), *before)) continue;
-    const std::int64_t seq = TRY(restate_window(tx, judged, found, *before, now_ms));
+    if (before && !is_news(row_of(judged, found, now_ms), *before)) continue;
+    std::int64_t seq = 0;
+    if (before) {
+      seq = TRY(restate_window(tx, judged, found, *before, now_ms));
+    } else {
+      seq = TRY(put_window(tx, judged, found, now_ms)).value().event_seq;
+      TRY(tell_of_late_answers(tx, judged));
+    }
     recorded.changed = true;
-    recorded.windows.push_back(before->id);
-    const WindowRow now = TRY(find_window(tx, before->id)).value();
-    const bool decides =
-        now.version == live && now.status != before->status && !TRY(is_outdone(tx, now));
+    recorded.windows.push_back(window_id(judged, found.facts.version));
+    const WindowRow now = TRY(find_window(tx, recorded.windows.back())).value();
+    const bool decides = now.version == live && (!before || now.status != before->status) &&
+                         !TRY(is_outdone(tx, now));
     if (decides) TRY(decide_incident(tx, judged, live, &now, seq, recorded, now_ms));
   }
   return recorded;
@@ -442,15 +469,17 @@ Result<std::vector<WindowRow>> windows(db::Tx& tx, const WindowQuery& query) {
 }
 
 Result<std::string> previous_profile(db::Tx& tx, const std::string& deployment,
-                                     const std::string& monitor, const std::string& version) {
+                                     const std::string& monitor, const std::string& version,
+                                     UnixMs before_ms) {
   auto own = TRY(tx.one<std::string>(
       "select profile from monitor_windows where deployment = ? and monitor = ? and version = ? "
-      "and profile <> '' order by start_ms desc limit 1",
-      deployment, monitor, version));
+      "and start_ms < ? and profile <> '' order by start_ms desc limit 1",
+      deployment, monitor, version, before_ms));
   if (own) return *own;
-  return TRY(tx.one<std::string>("select profile from monitor_windows where deployment = ? and "
-                                 "monitor = ? and profile <> '' order by start_ms desc limit 1",
-                                 deployment, monitor))
+  return TRY(tx.one<std::string>(
+                 "select profile from monitor_windows where deployment = ? and monitor = ? and "
+                 "start_ms < ? and profile <> '' order by start_ms desc limit 1",
+                 deployment, monitor, before_ms))
       .value_or("");
 }
 

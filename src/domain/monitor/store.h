@@ -69,9 +69,10 @@ struct Recorded {
 /// answered only the first is kept.
 Result<Recorded> record(db::Tx& tx, const JudgedSpan& judged, UnixMs now_ms);
 
-/// What labels that came after a window was judged change of it: of each version with more of them,
-/// or with corrected ones, the row, its nodes, and an event "window.restated"; with fewer, or the
-/// same, nothing is changed.
+/// What labels and answers that came after a window was judged change of it: of each version with
+/// more of them, or with corrected labels, the row, its nodes, and an event "window.restated"; with
+/// fewer, or the same, nothing is changed. A version that nobody knew of gets its row, with the
+/// event "window.judged".
 /// Where that makes another status of the newest window that says anything of the live version,
 /// what follows for its incident too. The windows in a row are those of the corrected history,
 /// whenever they were corrected.
@@ -95,9 +96,11 @@ struct WindowQuery {
 };
 /// The latest first.
 Result<std::vector<WindowRow>> windows(db::Tx& tx, const WindowQuery& query);
-/// The newest profile of a window of this monitor and version, else of any version; its digest.
+/// The newest profile of a window of this monitor and version that began before `before_ms`, else
+/// of any version; its digest.
 Result<std::string> previous_profile(db::Tx& tx, const std::string& deployment,
-                                     const std::string& monitor, const std::string& version);
+                                     const std::string& monitor, const std::string& version,
+                                     UnixMs before_ms);
 
 // --- incidents ----------------------------------------------------------------------------------
 

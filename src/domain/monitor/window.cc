@@ -44,6 +44,10 @@ Span late_look_of(const project::MonitorSpec& spec) {
   return std::max<Span>(span_of(spec) / kLooksPerWindow, std::chrono::minutes(1));
 }
 
+Span late_answers_look_of(const project::MonitorSpec& spec) {
+  return std::max<Span>(late_look_of(spec), std::chrono::hours(1));
+}
+
 std::optional<UnixMs> next_due(const std::vector<Progress>& monitors) {
   std::optional<UnixMs> first;
   for (const Progress& monitor : monitors) {

@@ -41,10 +41,12 @@ Window window_from(UnixMs start_ms, Span span);
 /// From when on it can be judged.
 UnixMs due_ms(const project::MonitorSpec& spec, const Window& window);
 
-/// Windows that labels may still change after they were judged: so many before the next one.
+/// Windows that labels and answers may still change once they were judged: so many before the next.
 inline constexpr int kRestatedWindows = 4;
 /// How often late labels are looked for.
 Span late_look_of(const project::MonitorSpec& spec);
+/// How often answers are that came after their window was judged: files that grow are read anew.
+Span late_answers_look_of(const project::MonitorSpec& spec);
 
 /// How far a monitor has come.
 struct Progress {

@@ -133,6 +133,25 @@ Result<std::optional<EventSpan>> Predictions::event_span(const std::string& depl
   return span;
 }
 
+Result<std::map<UnixMs, std::int64_t>> Predictions::count(const std::string& deployment,
+                                                          const std::filesystem::path& file,
+                                                          UnixMs from_ms, UnixMs to_ms,
+                                                          UnixMs span_ms) const {
+  std::map<UnixMs, std::int64_t> counts;
+  if (TRY(lies_outside(file, from_ms, to_ms))) return counts;
+  ScanEnd end;
+  TRY(read_file(
+      file, deployment,
+      [&](const Prediction& prediction, const Layout&) {
+        const UnixMs at = prediction.event_time_ms;
+        if (at >= from_ms && at < to_ms && prediction.role != Role::kShadow)
+          ++counts[from_ms + (at - from_ms) / span_ms * span_ms];
+        return true;
+      },
+      end));
+  return counts;
+}
+
 Result<int> Predictions::expire(const std::string& deployment, const std::string& day) const {
   int gone = 0;
   for (const auto& root : {root_, labels_root_}) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -64,6 +65,12 @@ class Predictions {
   /// which does not say.
   Result<std::optional<EventSpan>> event_span(const std::string& deployment,
                                               const std::filesystem::path& file) const;
+
+  /// How many requests one file has of each span of time that begins `span_ms` after the one before
+  /// it, from `from_ms` up to `to_ms`, by their beginnings. Shadow answers are none.
+  Result<std::map<UnixMs, std::int64_t>> count(const std::string& deployment,
+                                               const std::filesystem::path& file, UnixMs from_ms,
+                                               UnixMs to_ms, UnixMs span_ms) const;
 
   /// Removes the predictions and labels of whole days before `day` ("2011-05-01"). Returns how many
   /// days went.
