@@ -161,6 +161,37 @@ void look_for_slips(const project::ProjectFile& file, const std::vector<std::str
   }
 }
 
+/// Columns whose drift the contract judges from more rows on than a monitor asks for.
+void compare_rows(const Declared& declared, const project::ContractBinding& binding,
+                  const checks::Contract& contract, project::Remarks& remarks) {
+  for (const project::DeploymentSpec& deployment : declared.file.deployments) {
+    for (const project::MonitorSpec& monitor : deployment.monitors) {
+      if (monitor.against.empty() || !monitor.requirement.empty()) continue;
+      std::int64_t most = 0;
+      std::string column;
+      for (const checks::Property& property : contract.properties) {
+        for (const checks::Quality& quality : property.quality) {
+          const auto* drift = std::get_if<checks::DriftQuality>(&quality.what);
+          const bool is_more = drift != nullptr && drift->against == monitor.against &&
+                               drift->rows_min > std::max(most, monitor.min_rows);
+          if (!is_more) continue;
+          most = drift->rows_min;
+          column = property.name;
+        }
+      }
+      if (most == 0) continue;
+      remarks.warnings.push_back(
+          yaml::error_at(project::kProjectFile, monitor.at,
+                         "the monitor " + monitor.name + " of " + deployment.name + " asks for " +
+                             std::to_string(monitor.min_rows) + " rows, and the drift of '" +
+                             column + "' in " + binding.file + " for " + std::to_string(most) +
+                             " (its min_rows, 200 unless told): in windows with fewer that is "
+                             "undecided; make the two numbers one")
+              .message);
+    }
+  }
+}
+
 }  // namespace
 
 project::Remarks remarks_on(const Declared& declared) {
@@ -173,6 +204,7 @@ project::Remarks remarks_on(const Declared& declared) {
     const auto contract = checks::parse_contract(text->second, binding.file);
     if (!contract.ok()) continue;
     for (const checks::Property& property : contract->properties) columns.push_back(property.name);
+    compare_rows(declared, binding, *contract, remarks);
     if (checks::can_fail(checks::compile(*contract))) continue;
     remarks.warnings.push_back(
         yaml::error_at(project::kProjectFile, binding.file_at,

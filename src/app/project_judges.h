@@ -20,7 +20,8 @@ std::vector<std::string> judge_draft(const project::Draft& draft);
 std::vector<std::string> faults_of(const project::Draft& draft,
                                    const project::Workspace& workspace);
 
-/// What is no fault, and is hardly meant: contracts in which nothing can fail. Warnings.
+/// What is no fault, and is hardly meant: contracts in which nothing can fail, or whose drift wants
+/// more rows than a monitor waits for. Warnings.
 project::Remarks remarks_on(const project::Declared& declared);
 
 /// Variables that notifications take their addresses and secrets from, and that `variable` does not

@@ -138,6 +138,26 @@ TEST(RemarksOn, NameColumnsOfTheLogThatAreMisspelt) {
   EXPECT_NE(warnings_with("cnnt: drop").find("did you mean"), std::string::npos);
 }
 
+TEST(RemarksOn, SayThatAContractsDriftWantsMoreRowsThanAMonitorWaitsFor) {
+  const auto with_drift = [](const std::string& more) {
+    return "apiVersion: v3.1.0\nkind: DataContract\nid: hour\nversion: 1.0.0\nstatus: active\n"
+           "schema: [{name: hour, properties: [{name: cnt, quality: [{type: custom, "
+           "engine: slipway, implementation: {drift: {stat: js" +
+           more + "}}}]}]}]\n";
+  };
+  const auto warnings = [](const std::string& contract) {
+    return remarks_on(declared(project::kSketch, contract)).warnings;
+  };
+  EXPECT_TRUE(warnings(with_drift(", min_rows: 100")).empty());
+  EXPECT_TRUE(warnings(with_drift(", vs: last_year")).empty()) << "no monitor's reference";
+  const std::vector<std::string> found = warnings(with_drift(""));
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_NE(found[0].find("asks for 100 rows, and the drift of 'cnt' in contracts/hour.odcs.yaml "
+                          "for 200"),
+            std::string::npos)
+      << found[0];
+}
+
 TEST(UnsetVariables, AreNamedWithWhatTheyWereFor) {
   const auto file = project::parse_project(
       "version: 1\nproject: rides\nnotify:\n"

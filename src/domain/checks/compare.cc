@@ -331,7 +331,7 @@ Result<> proportion_drift(const Cells& cells, DriftResult& result) {
 Result<Cells> cells_of(const ColumnProfile& reference, const ColumnProfile& current, bool coarse) {
   if (reference.bins && is_a_number(current)) return numeric_cells(reference, current, coarse);
   if (reference.there() == 0 || current.there() == 0) return cells_of_presence(reference, current);
-  if (is_a_number(reference) != is_a_number(current)) {
+  if (reference.numeric() != current.numeric()) {
     return invalid(std::string("the reference has values of type ") + to_string(reference.type) +
                    " here, the table of type " + to_string(current.type) +
                    ": declare the column's logicalType, and make the reference by the contract "
@@ -340,10 +340,6 @@ Result<Cells> cells_of(const ColumnProfile& reference, const ColumnProfile& curr
   if (reference.frequent && current.frequent && !reference.frequent->abandoned() &&
       !current.frequent->abandoned())
     return category_cells(reference, current);
-  if (reference.numeric() != current.numeric()) {
-    return invalid("column '" + reference.name + "' is " + table::to_string(reference.type) +
-                   " in the reference and " + table::to_string(current.type) + " here");
-  }
   return invalid("the reference has neither bins nor values of column '" + reference.name + "'");
 }
 
