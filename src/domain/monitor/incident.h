@@ -15,7 +15,8 @@
 // for nor against. A row of bad windows goes on over them, but not over a time longer than
 // `persist` windows: what was bad before that is another matter, unless an incident is open that
 // the version has opened itself. It closes when
-//   - its remedy, a version whose run it asked for, has been promoted and had a good window,
+//   - its remedy, a version whose run it asked for, has been promoted and had a good window, also
+//     where yet another version was live by the time that this window was judged,
 //   - or two windows in a row are good again (remedy "none"; "replacement" where a version that it
 //     did not ask for has become live meanwhile),
 //   - or a person closes it.
@@ -55,6 +56,7 @@ struct Situation {
 struct Step {
   enum class Kind { kNone, kOpen, kUnresolved, kClose } kind = Kind::kNone;
   std::string remedy;          // of kClose: "promotion", "replacement", "none"
+  std::string version;         // of kClose: whose window says so
   bool remedy_failed = false;  // of kUnresolved: the version that was promoted did not help
   std::string reason;
   int bad_windows = 0;  // of the live version in a row, that made it so: the newest ones

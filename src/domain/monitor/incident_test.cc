@@ -29,6 +29,15 @@ class Life {
     }
     return step;
   }
+  /// One window of two versions; `status` '\0' where there is none of the live one.
+  Step judge_two(char of_other, const std::string& other, char status, const std::string& live) {
+    ++week_;
+    s_.live = live;
+    s_.windows.push_back({week_ * 100, (week_ + 1) * 100, other, status_of(of_other)});
+    if (status != '\0')
+      s_.windows.push_back({week_ * 100, (week_ + 1) * 100, live, status_of(status)});
+    return next_step(s_);
+  }
   /// The kinds of what follows, a letter each: '.' none, 'O' open, 'U' unresolved, 'C' close.
   std::string judge_all(const std::string& statuses, const std::string& version = "1") {
     std::string kinds;
@@ -160,6 +169,48 @@ TEST(Incident, ClosesWithTheFirstGoodWindowOfItsRemedy) {
   const Step step = life.judge('g', "2");
   EXPECT_EQ(step.kind, Kind::kClose);
   EXPECT_EQ(step.remedy, "promotion");
+}
+
+TEST(Incident, AGoodWindowOfItsRemedyEndsItThoughAnotherVersionIsLiveByThen) {
+  struct Case {
+    const char* what;
+    const char* remedy;  // the window's status of version 2, which it asked for
+    const char* other;   // of the one that is live, "" where it has no window
+    const char* live;
+    Kind kind;
+  };
+  const Case cases[] = {
+      {"good, and the live one has no window", "g", "", "3", Kind::kClose},
+      {"good, and the live one is undecided", "g", "u", "3", Kind::kClose},
+      {"good, and the live one has a first bad window", "g", "b", "3", Kind::kClose},
+      {"a warning", "w", "u", "3", Kind::kClose},
+      {"live itself", "g", "", "2", Kind::kClose},
+      {"bad", "b", "g", "3", Kind::kNone},
+      {"undecided", "u", "g", "3", Kind::kNone},
+      {"taken back: the first one is live again", "g", "b", "1", Kind::kUnresolved},
+  };
+  for (const Case& c : cases) {
+    Life life;
+    life.judge_all("bb");
+    life.hear(RemedyNews::kPromoted, "2");
+    const Step step = life.judge_two(*c.remedy, "2", *c.other, c.live);
+    EXPECT_EQ(step.kind, c.kind) << c.what;
+    if (c.kind != Kind::kClose) continue;
+    EXPECT_EQ(step.remedy, "promotion") << c.what;
+    EXPECT_EQ(step.version, "2") << c.what;
+  }
+}
+
+TEST(Incident, AGoodWindowBeforeItsRemedyWasPromotedIsNone) {
+  Life life;
+  life.judge_all("bb");
+  life.pass(2);
+  life.hear(RemedyNews::kPromoted, "2");
+  life.pass(-2);
+  EXPECT_EQ(life.judge_two('g', "2", 'u', "3").kind, Kind::kNone);
+  const Step second = life.judge_two('g', "2", 'u', "3");
+  EXPECT_EQ(second.kind, Kind::kClose) << "answers may be about the past: two in a row are enough";
+  EXPECT_EQ(second.remedy, "promotion");
 }
 
 TEST(Incident, IsUnresolvedWhenTheRemedyDoesNotHelp) {

@@ -308,12 +308,18 @@ Result<bool> was_taken(db::Tx& tx, const std::string& incident, std::int64_t cau
 Result<> decide_incident(db::Tx& tx, const JudgedSpan& judged, const std::string& live,
                          const WindowRow* row, std::int64_t cause_seq, Recorded& recorded,
                          UnixMs now_ms) {
-  if (row == nullptr) return {};
   const auto history = TRY(history_of(tx, judged));
   // One that was judged before the last incident was closed is part of that one's story.
   if (history.empty() || history.back().start_ms != judged.window.start_ms) return {};
   std::optional<Incident> open = TRY(open_incident(tx, judged.deployment, judged.spec->name));
   const Step step = next_step(situation_of(judged, live, history, open));
+  std::optional<WindowRow> of_other;
+  if (step.kind == Step::Kind::kClose && (row == nullptr || row->version != step.version)) {
+    of_other = TRY(find_window(tx, window_id(judged, step.version)));
+    if (of_other && row != nullptr) cause_seq = of_other->event_seq;
+    row = of_other ? &*of_other : nullptr;
+  }
+  if (row == nullptr) return {};
   recorded.step = step.kind;
   if (open) recorded.incident = open->id;
   switch (step.kind) {

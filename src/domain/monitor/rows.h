@@ -25,6 +25,8 @@ Result<> decide_incident(db::Tx& tx, const JudgedSpan& judged, const std::string
                          const WindowRow* row, std::int64_t cause_seq, Recorded& recorded,
                          UnixMs now_ms);
 
+/// Of what a span says about one version.
+std::string window_id(const JudgedSpan& judged, const std::string& version);
 std::string json_list(const std::vector<std::string>& texts);
 Result<std::vector<std::string>> read_list(const std::string& json);
 

@@ -9,6 +9,12 @@
 #include "io/wire/codec.h"
 
 namespace slipway::monitor {
+
+std::string window_id(const JudgedSpan& judged, const std::string& version) {
+  return judged.deployment + "/" + judged.spec->name + "/" + (version.empty() ? "-" : version) +
+         "/" + std::to_string(judged.window.start_ms);
+}
+
 namespace {
 
 using graph::NodeRef;
@@ -44,11 +50,6 @@ MonitorState value_of(StateRow row) {
 
 Json none() {
   return Json(Json::Object{});
-}
-
-std::string window_id(const JudgedSpan& judged, const std::string& version) {
-  return judged.deployment + "/" + judged.spec->name + "/" + (version.empty() ? "-" : version) +
-         "/" + std::to_string(judged.window.start_ms);
 }
 
 NodeRef check_node(const std::string& window, const std::string& check) {
@@ -342,6 +343,12 @@ bool is_news(const WindowRow& now, const WindowRow& before) {
   return now.labelled > 0 && now.facts != before.facts;
 }
 
+/// Whether it is about a version that an incident which is open has asked for.
+Result<bool> is_remedy(db::Tx& tx, const WindowRow& window) {
+  const auto open = TRY(open_incident(tx, window.deployment, window.monitor));
+  return open && open->state.remedy_version == window.version;
+}
+
 /// Whether a later window has something to say of this version.
 Result<bool> is_outdone(db::Tx& tx, const WindowRow& window) {
   return TRY(tx.one<std::int64_t>(
@@ -386,9 +393,11 @@ Result<Recorded> restate(db::Tx& tx, const JudgedSpan& judged, UnixMs now_ms) {
     recorded.changed = true;
     recorded.windows.push_back(window_id(judged, found.facts.version));
     const WindowRow now = TRY(find_window(tx, recorded.windows.back())).value();
-    const bool decides = now.version == live && (!before || now.status != before->status) &&
-                         !TRY(is_outdone(tx, now));
-    if (decides) TRY(decide_incident(tx, judged, live, &now, seq, recorded, now_ms));
+    const bool is_live = now.version == live;
+    const bool is_changed = !before || now.status != before->status;
+    const bool is_asked = is_live || TRY(is_remedy(tx, now));
+    if (!is_asked || !is_changed || TRY(is_outdone(tx, now))) continue;
+    TRY(decide_incident(tx, judged, live, is_live ? &now : nullptr, seq, recorded, now_ms));
   }
   return recorded;
 }

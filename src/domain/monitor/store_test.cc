@@ -77,6 +77,30 @@ class StoreTest : public db::OnEachEngine {
     return types;
   }
 
+  /// News of a rollout; version 2 is what the incident asked for. Whether it was any to it.
+  bool hear(const std::string& incident, const std::string& type, std::int64_t version,
+            const std::string& where = "bikes") {
+    return must([&](db::Tx& tx) -> Result<bool> {
+      const Json none(Json::Object{});
+      const std::string name = "m/" + std::to_string(version);
+      TRY(graph::put_edge(
+          tx, {{kind::kModelVersion, name}, relation::kProducedBy, {kind::kRun, "r" + name}, none},
+          1));
+      if (version == 2)
+        TRY(graph::put_edge(
+            tx, {{kind::kRun, "r" + name}, relation::kCausedBy, {kind::kIncident, incident}, none},
+            1));
+      Json data(Json::Object{{"rollout", "x"}, {"model", "m"}, {"version", version}});
+      const std::int64_t seq = TRY(graph::append_event(
+          tx, {type, {kind::kDeployment, where}, "slipway", 0, std::move(data)}, kNow + 1));
+      const auto logged = TRY(graph::events_after(tx, seq - 1, 1));
+      const bool taken = TRY(take_news(tx, logged.front(), kNow + 1));
+      // The same news again is none.
+      if (TRY(take_news(tx, logged.front(), kNow + 1))) return internal("it was taken twice");
+      return taken;
+    });
+  }
+
   Incident newest() {
     return pool_->read([](db::Tx& tx) { return incidents(tx, "bikes", false, 10); })->front();
   }
@@ -135,30 +159,8 @@ TEST_P(StoreTest, AnIncidentIsOpenOnceAndReadsBack) {
 TEST_P(StoreTest, AnIncidentFollowsItsRemedy) {
   record_day(0, Status::kBad);
   const std::string id = record_day(1, Status::kBad).incident;
-  const Json none(Json::Object{});
   const auto tell = [&](const std::string& type, std::int64_t version, const std::string& where) {
-    return must([&](db::Tx& tx) -> Result<bool> {
-      const std::string name = "m/" + std::to_string(version);
-      TRY(graph::put_edge(
-          tx, {{kind::kModelVersion, name}, relation::kProducedBy, {kind::kRun, "r" + name}, none},
-          1));
-      if (version == 2)
-        TRY(graph::put_edge(
-            tx, {{kind::kRun, "r" + name}, relation::kCausedBy, {kind::kIncident, id}, none}, 1));
-      const std::int64_t seq = TRY(graph::append_event(
-          tx,
-          {type,
-           {kind::kDeployment, where},
-           "slipway",
-           0,
-           Json(Json::Object{{"rollout", "x"}, {"model", "m"}, {"version", version}})},
-          kNow + 1));
-      const auto logged = TRY(graph::events_after(tx, seq - 1, 1));
-      const bool taken = TRY(take_news(tx, logged.front(), kNow + 1));
-      // The same news again is none.
-      if (TRY(take_news(tx, logged.front(), kNow + 1))) return internal("it was taken twice");
-      return taken;
-    });
+    return hear(id, type, version, where);
   };
   EXPECT_FALSE(tell("rollout.requested", 3, "bikes")) << "nobody asked for that one";
   EXPECT_FALSE(tell("rollout.requested", 2, "elsewhere"));
@@ -191,6 +193,36 @@ TEST_P(StoreTest, AnIncidentFollowsItsRemedy) {
                             return edge.relation == relation::kRemediedBy && edge.cause.id == "m/2";
                           }),
             1);
+}
+
+TEST_P(StoreTest, AnIncidentEndsWithItsRemedyThatIsLiveNoMore) {
+  for (const bool is_restated : {false, true}) {
+    const int day = is_restated ? 10 : 0;
+    if (is_restated)
+      must_do([](db::Tx& tx) { return move_monitor(tx, "bikes", "quality", 10 * kDay, kNow); });
+    record_day(day, Status::kBad);
+    const std::string id = record_day(day + 1, Status::kBad).incident;
+    EXPECT_TRUE(hear(id, "rollout.promoted", 2));
+    // Meanwhile somebody has made version 3 live, which this window says nothing of.
+    const auto span = [&](Status status) {
+      JudgedSpan one = judged(day + 2, {found("2", status)}, "3");
+      one.window.end_ms = kNow + kDay;
+      return one;
+    };
+    const JudgedSpan first = span(is_restated ? Status::kUndecided : Status::kGood);
+    Recorded last = must([&](db::Tx& tx) { return record(tx, first, kNow + kDay); });
+    if (is_restated) {
+      EXPECT_EQ(last.step, Step::Kind::kNone);
+      JudgedSpan labelled = span(Status::kGood);
+      labelled.versions.front().facts.outcomes.labelled += 10;
+      last = must([&](db::Tx& tx) { return restate(tx, labelled, kNow + kDay); });
+    }
+    EXPECT_EQ(last.step, Step::Kind::kClose) << is_restated;
+    EXPECT_EQ(last.incident, id);
+    EXPECT_EQ(newest().id, id);
+    EXPECT_EQ(newest().remedy, "promotion");
+    EXPECT_EQ(newest().reason, "version 2, which it asked for, had a good window");
+  }
 }
 
 TEST_P(StoreTest, AnIncidentMayBeClosedByHandAndOpensAnew) {
