@@ -145,6 +145,7 @@ Result<Json> json_with_triggers(db::Tx& tx, const std::optional<project::Applied
                                 const monitor::Incident& incident) {
   Json json = json_of(incident);
   json.set("remedy_candidate", TRY(monitor::remedy_on_its_way(tx, incident)));
+  json.set("remedy_undecided", TRY(monitor::undecided_remedy(tx, incident)));
   if (!incident.open || !applied) return json;
   Json::Array cooling = TRY(cooling_of(tx, applied->declared.file, incident));
   if (!cooling.empty()) json.set("cooling", std::move(cooling));

@@ -90,7 +90,7 @@ export interface Monitor {
 }
 export interface Incident {
   id: string; deployment: string; monitor: string; requirement: string; model: string; version: string; open: boolean; columns: string[]; words: string;
-  remedy_under_way: boolean; remedy_version: string; remedy_candidate: string; failed_remedies: number; remedy: string; reason: string; closed_by: string;
+  remedy_under_way: boolean; remedy_version: string; remedy_candidate: string; remedy_undecided?: string; failed_remedies: number; remedy: string; reason: string; closed_by: string;
   opened_ms: number; closed_ms: number; opened_seq: number;
 }
 export interface IncidentDetail extends Incident {

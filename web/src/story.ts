@@ -59,6 +59,7 @@ const tellers: Record<string, (e: LoopEvent) => Told | undefined> = {
   "incident.unresolved": (e) => ["bad", "The incident goes on", paths.incident(idOf(e))],
   "incident.remedy_started": (e) => ["wait", `Version ${textOf(e.data.remedy_version)} is to remedy it`, paths.incident(idOf(e))],
   "incident.remedy_promoted": (e) => ["good", `Version ${textOf(e.data.remedy_version)}, its remedy, serves`, paths.incident(idOf(e))],
+  "incident.remedy_undecided": (e) => ["wait", `Version ${textOf(e.data.remedy_version)}, its remedy, waits for a person`, paths.incident(idOf(e))],
   "incident.remedy_failed": (e) => ["bad", `Version ${textOf(e.data.remedy_version)} did not remedy it`, paths.incident(idOf(e))],
   "incident.closed": (e) => ["good", `Incident closed, remedy: ${textOf(e.data.remedy) || "none"}`, paths.incident(idOf(e))],
   "trigger.fired": (e) => ["live", `Trigger ${idOf(e)} fired, pipeline ${textOf(e.data.pipeline)}`, e.data.firing ? paths.lineage(`firing:${textOf(e.data.firing)}`) : undefined],

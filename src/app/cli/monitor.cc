@@ -153,6 +153,11 @@ std::string incident_text(const Json& incident) {
   if (is_set(incident, "remedy_under_way"))
     text += candidate.empty() ? "  a remedy is under way\n"
                               : "  version " + candidate + ", which it asked for, is on its way\n";
+  if (const std::string undecided = text_at(incident, "remedy_undecided"); !undecided.empty())
+    text += "  version " + undecided +
+            ", which it asked for, is undecided and paused: a person decides (`slipway promote`, "
+            "`slipway resume` or `slipway rollback`, each with the deployment " +
+            text_at(incident, "deployment") + ")\n";
   if (const std::string remedy = text_at(incident, "remedy_version");
       is_set(incident, "open") && !remedy.empty())
     text += "  version " + remedy +

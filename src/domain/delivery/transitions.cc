@@ -143,6 +143,7 @@ Json evidence_of(const Action& action) {
   for (const GuardEvidence& g : action.evidence) guards.push_back(to_json(g));
   Json evidence(Json::Object{{"guards", std::move(guards)}});
   if (action.quarantine) evidence.set("quarantined", true);
+  if (action.kind == Kind::kPause) evidence.set("undecided", true);
   return evidence;
 }
 

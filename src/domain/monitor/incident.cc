@@ -143,6 +143,9 @@ OpenIncident after(OpenIncident incident, RemedyNews news, const std::string& ve
       incident.remedy_version = version;
       incident.promoted_ms = time_ms;
       break;
+    case RemedyNews::kUndecided:
+      incident.remedy_under_way = false;
+      break;
     case RemedyNews::kFailed:
       incident.remedy_under_way = false;
       ++incident.failed_remedies;

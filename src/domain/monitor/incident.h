@@ -64,7 +64,9 @@ struct Step {
 Step next_step(const Situation& situation);
 
 /// What became of a rollout whose candidate an incident asked for.
-enum class RemedyNews { kStarted, kPromoted, kFailed };
+/// `kUndecided`: its guards have not decided in time, and it waits for a person. So it is none that
+/// is under way: whatever is bad meanwhile is said again, until somebody lets it go on.
+enum class RemedyNews { kStarted, kPromoted, kUndecided, kFailed };
 /// The incident after it.
 OpenIncident after(OpenIncident incident, RemedyNews news, const std::string& version,
                    UnixMs time_ms);

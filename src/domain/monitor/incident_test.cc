@@ -223,6 +223,17 @@ TEST(Incident, IsUnresolvedWhenTheRemedyDoesNotHelp) {
   EXPECT_TRUE(step.remedy_failed);
 }
 
+TEST(Incident, IsUnresolvedWhileItsRemedyWaitsForAPerson) {
+  Life life;
+  life.judge_all("bb");
+  life.hear(RemedyNews::kStarted, "2");
+  EXPECT_EQ(life.judge_all("bu"), "..");
+  life.hear(RemedyNews::kUndecided, "2");
+  EXPECT_EQ(life.judge_all("bub"), "U.U") << "it has not failed: an undecided window says nothing";
+  life.hear(RemedyNews::kStarted, "2");
+  EXPECT_EQ(life.judge_all("b"), ".");
+}
+
 TEST(Incident, AsksAgainAfterAFailedRemedyEvenWhenNothingCanBeDecided) {
   Life life;
   life.judge_all("bb");

@@ -18,6 +18,8 @@ namespace relation = graph::relation;
 constexpr char kActor[] = "slipway";
 constexpr int kHistory = 400;      // windows that a decision looks back on
 constexpr int kCausesMax = 5'000;  // nodes behind a version, on the way to an incident
+constexpr char kWaitsForPerson[] =
+    ", which it asked for, is undecided and paused: a person decides";
 constexpr std::size_t kWordMax = 256, kReasonMax = 4'096;
 
 struct IncidentRow {
@@ -341,9 +343,12 @@ Result<> decide_incident(db::Tx& tx, const JudgedSpan& judged, const std::string
         open->state = after(open->state, RemedyNews::kFailed, open->state.remedy_version, now_ms);
       std::vector<std::string> evidence;
       if (row->status == "bad") evidence.push_back(row->id);
+      const std::string undecided = TRY(undecided_remedy(tx, *open));
+      const std::string reason =
+          step.reason + (undecided.empty() ? "" : "; version " + undecided + kWaitsForPerson);
       return change_incident(
           tx, *open,
-          {"unresolved", step.reason, kActor, cause_seq, std::move(evidence), std::move(data)},
+          {"unresolved", reason, kActor, cause_seq, std::move(evidence), std::move(data)},
           now_ms);
     }
     case Step::Kind::kClose:
@@ -451,7 +456,10 @@ struct KnownNews {
   RemedyNews news;
 };
 constexpr KnownNews kKnownNews[] = {{"rollout.requested", RemedyNews::kStarted},
+                                    {"rollout.resumed", RemedyNews::kStarted},
+                                    {"rollout.promotion_asked", RemedyNews::kStarted},
                                     {"rollout.promoted", RemedyNews::kPromoted},
+                                    {"rollout.paused", RemedyNews::kUndecided},
                                     {"rollout.rolled_back", RemedyNews::kFailed},
                                     {"rollout.stopped", RemedyNews::kFailed},
                                     {"rollout.superseded", RemedyNews::kFailed},
@@ -489,16 +497,34 @@ Result<std::vector<Incident>> that_asked_for(db::Tx& tx, const NodeRef& node) {
   return all;
 }
 
+/// A pause by hand, and what a person lets go on that was under way all the while, change nothing.
+bool is_no_change(const Incident& incident, const graph::Event& event, RemedyNews news) {
+  const Json* undecided = event.data.find("undecided");
+  if (news == RemedyNews::kUndecided)
+    return undecided == nullptr || !undecided->is_bool() || !undecided->as_bool();
+  return news == RemedyNews::kStarted && event.type != "rollout.requested" &&
+         incident.state.remedy_under_way;
+}
+
 const char* action_of(RemedyNews news) {
   switch (news) {
     case RemedyNews::kStarted:
       return "remedy_started";
     case RemedyNews::kPromoted:
       return "remedy_promoted";
+    case RemedyNews::kUndecided:
+      return "remedy_undecided";
     case RemedyNews::kFailed:
       return "remedy_failed";
   }
   return "";
+}
+
+/// The version that one of the incident's own events is about.
+Result<std::string> remedy_of_event(db::Tx& tx, std::int64_t seq) {
+  const auto events = TRY(graph::events_after(tx, seq - 1, 1));
+  const bool is_it = !events.empty() && events.front().seq == seq;
+  return is_it ? text_of(events.front().event.data, "remedy_version") : std::string();
 }
 
 }  // namespace
@@ -519,8 +545,15 @@ Result<bool> take_news(db::Tx& tx, const graph::LoggedEvent& logged, UnixMs now_
   bool taken = false;
   for (Incident& incident : TRY(that_asked_for(tx, node))) {
     const bool elsewhere = !of_run && logged.event.subject.id != incident.deployment;
-    if (elsewhere || TRY(was_taken(tx, incident.id, logged.seq))) continue;
+    if (elsewhere || is_no_change(incident, logged.event, *news) ||
+        TRY(was_taken(tx, incident.id, logged.seq)))
+      continue;
+    // A newer one takes the place of one that is undecided.
+    const std::string on_its_way = TRY(remedy_on_its_way(tx, incident));
+    const bool is_another = *news == RemedyNews::kFailed && !version.empty() &&
+                            !on_its_way.empty() && on_its_way != version;
     incident.state = after(incident.state, *news, version, logged.time_ms);
+    if (is_another) incident.state.remedy_under_way = true;
     Json more(Json::Object{{"remedy_version", version}});
     if (of_run) more.set("run", logged.event.subject.id);
     if (!of_run) more.set("rollout", text_of(data, "rollout"));
@@ -540,10 +573,16 @@ Result<std::string> remedy_on_its_way(db::Tx& tx, const Incident& incident) {
       "select event_seq from incident_changes where incident = ? and action = ? order by number "
       "desc limit 1",
       incident.id, std::string(action_of(RemedyNews::kStarted))));
-  if (!started) return std::string();
-  const auto events = TRY(graph::events_after(tx, *started - 1, 1));
-  const bool is_it = !events.empty() && events.front().seq == *started;
-  return is_it ? text_of(events.front().event.data, "remedy_version") : std::string();
+  return started ? TRY(remedy_of_event(tx, *started)) : std::string();
+}
+
+Result<std::string> undecided_remedy(db::Tx& tx, const Incident& incident) {
+  if (!incident.open || incident.state.remedy_under_way) return std::string();
+  const auto newest = TRY(tx.one<std::int64_t>(
+      "select event_seq from incident_changes where incident = ? and number = (select max(number) "
+      "from incident_changes where incident = ? and action like 'remedy%') and action = ?",
+      incident.id, incident.id, std::string(action_of(RemedyNews::kUndecided))));
+  return newest ? TRY(remedy_of_event(tx, *newest)) : std::string();
 }
 
 }  // namespace slipway::monitor

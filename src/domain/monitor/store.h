@@ -122,6 +122,9 @@ Result<std::optional<Incident>> open_incident(db::Tx& tx, const std::string& dep
                                               const std::string& monitor);
 /// The version of the remedy that is under way; "" when none is, or nobody knows which.
 Result<std::string> remedy_on_its_way(db::Tx& tx, const Incident& incident);
+/// The version of the newest remedy, where its rollout is paused because it was undecided and a
+/// person has to decide; else "".
+Result<std::string> undecided_remedy(db::Tx& tx, const Incident& incident);
 /// Newest first; `open_only` leaves closed ones out.
 Result<std::vector<Incident>> incidents(db::Tx& tx, const std::string& deployment, bool open_only,
                                         int limit);

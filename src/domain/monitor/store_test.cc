@@ -77,20 +77,21 @@ class StoreTest : public db::OnEachEngine {
     return types;
   }
 
-  /// News of a rollout; version 2 is what the incident asked for. Whether it was any to it.
+  /// News of a rollout; versions 2 and 4 are what the incident asked for. Whether it was any to it.
   bool hear(const std::string& incident, const std::string& type, std::int64_t version,
-            const std::string& where = "bikes") {
+            const std::string& where = "bikes", bool is_undecided = false) {
     return must([&](db::Tx& tx) -> Result<bool> {
       const Json none(Json::Object{});
       const std::string name = "m/" + std::to_string(version);
       TRY(graph::put_edge(
           tx, {{kind::kModelVersion, name}, relation::kProducedBy, {kind::kRun, "r" + name}, none},
           1));
-      if (version == 2)
+      if (version == 2 || version == 4)
         TRY(graph::put_edge(
             tx, {{kind::kRun, "r" + name}, relation::kCausedBy, {kind::kIncident, incident}, none},
             1));
       Json data(Json::Object{{"rollout", "x"}, {"model", "m"}, {"version", version}});
+      if (is_undecided) data.set("undecided", true);
       const std::int64_t seq = TRY(graph::append_event(
           tx, {type, {kind::kDeployment, where}, "slipway", 0, std::move(data)}, kNow + 1));
       const auto logged = TRY(graph::events_after(tx, seq - 1, 1));
@@ -223,6 +224,41 @@ TEST_P(StoreTest, AnIncidentEndsWithItsRemedyThatIsLiveNoMore) {
     EXPECT_EQ(newest().remedy, "promotion");
     EXPECT_EQ(newest().reason, "version 2, which it asked for, had a good window");
   }
+}
+
+TEST_P(StoreTest, ARemedyThatIsUndecidedWaitsForAPersonAndIsNotUnderWay) {
+  record_day(0, Status::kBad);
+  const std::string id = record_day(1, Status::kBad).incident;
+  const auto undecided = [&] {
+    const Incident incident = newest();
+    return must([&](db::Tx& tx) { return undecided_remedy(tx, incident); });
+  };
+  EXPECT_TRUE(hear(id, "rollout.requested", 2));
+  EXPECT_FALSE(hear(id, "rollout.paused", 2)) << "by hand: whoever did knows of it";
+  EXPECT_FALSE(hear(id, "rollout.resumed", 2)) << "it was under way all the while";
+  EXPECT_EQ(record_day(2, Status::kBad).step, Step::Kind::kNone);
+  EXPECT_TRUE(hear(id, "rollout.paused", 2, "bikes", /*is_undecided=*/true));
+  EXPECT_FALSE(newest().state.remedy_under_way);
+  EXPECT_EQ(undecided(), "2");
+  EXPECT_EQ(record_day(3, Status::kBad).step, Step::Kind::kUnresolved);
+  EXPECT_EQ(undecided(), "2") << "still";
+  const auto changes = *pool_->read([&](db::Tx& tx) { return changes_of(tx, id); });
+  EXPECT_EQ(changes.back().reason,
+            "4 bad windows in a row of version 1; version 2, which it asked for, is undecided and "
+            "paused: a person decides");
+  for (const char* by_hand : {"rollout.resumed", "rollout.promotion_asked"}) {
+    EXPECT_TRUE(hear(id, by_hand, 2)) << by_hand;
+    EXPECT_TRUE(newest().state.remedy_under_way) << by_hand;
+    EXPECT_EQ(undecided(), "");
+    EXPECT_TRUE(hear(id, "rollout.paused", 2, "bikes", /*is_undecided=*/true));
+  }
+  // A newer one that it asked for takes its place.
+  EXPECT_TRUE(hear(id, "rollout.requested", 4));
+  EXPECT_TRUE(hear(id, "rollout.rolled_back", 2));
+  EXPECT_TRUE(newest().state.remedy_under_way) << "version 4 is on its way";
+  EXPECT_EQ(newest().state.failed_remedies, 1);
+  EXPECT_TRUE(hear(id, "rollout.rolled_back", 4));
+  EXPECT_FALSE(newest().state.remedy_under_way);
 }
 
 TEST_P(StoreTest, AnIncidentMayBeClosedByHandAndOpensAnew) {

@@ -20,6 +20,7 @@ const std::vector<Word>& table() {
       {"incident", {"incident.opened", "incident.unresolved", "incident.closed"}},
       {"rollback", {"rollout.rolled_back", "deployment.rolled_back"}},
       {"promotion", {"rollout.promoted"}},
+      {"rollout_paused", {"rollout.paused"}},
       {"run_failed", {"pipeline_run.failed", "pipeline_run.timed_out"}}};
   return kTable;
 }

@@ -13,8 +13,8 @@
 // structured JSON, signed as the Standard Webhooks specification 1.0 says.
 namespace slipway::notify {
 
-/// Whether one of `words` ("incident", "rollback", "promotion", "run_failed": as slipway.yaml has
-/// them) stands for such an event.
+/// Whether one of `words` ("incident", "rollback", "promotion", "rollout_paused", "run_failed": as
+/// slipway.yaml has them) stands for such an event.
 bool is_wanted(const std::vector<std::string>& words, std::string_view event_type);
 /// Every type of event that any word stands for.
 const std::vector<std::string>& told_types();

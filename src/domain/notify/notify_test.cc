@@ -14,7 +14,9 @@ TEST(Notify, KnowsWhatEachWordStandsFor) {
   EXPECT_TRUE(is_wanted({"promotion", "rollback"}, "rollout.rolled_back"));
   EXPECT_FALSE(is_wanted({"promotion"}, "rollout.rolled_back"));
   EXPECT_FALSE(is_wanted({}, "incident.opened"));
-  EXPECT_FALSE(is_wanted({"incident", "rollback", "promotion", "run_failed"}, "gate.judged"));
+  EXPECT_TRUE(is_wanted({"rollout_paused"}, "rollout.paused"));
+  EXPECT_FALSE(is_wanted({"incident", "rollback", "promotion", "rollout_paused", "run_failed"},
+                         "gate.judged"));
 }
 
 TEST(Notify, SendsACloudEvent) {

@@ -255,7 +255,7 @@ const Keys<Notification>& notification_keys() {
       {"on",
        [](Reader& r, const Node& n, Notification& w) {
          static const std::vector<std::string> known = {"incident", "rollback", "promotion",
-                                                        "run_failed"};
+                                                        "rollout_paused", "run_failed"};
          r.list(n, "kinds of events", [&](const Node& item) {
            std::string kind;
            if (r.choice(item, known, kind)) w.on.push_back(kind);

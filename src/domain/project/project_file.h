@@ -184,7 +184,8 @@ struct DeploymentSpec {
 struct Notification {
   std::string webhook;  // as written: "${env:NAME}" is resolved where it is used, never stored
   std::string secret;   // likewise; signs the body
-  std::vector<std::string> on;  // "incident", "rollback", "promotion", "run_failed"
+  // "incident", "rollback", "promotion", "rollout_paused", "run_failed"
+  std::vector<std::string> on;
   yaml::Position at;
 };
 

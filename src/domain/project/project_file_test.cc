@@ -299,8 +299,8 @@ const Bad kBad[] = {
     {"NotifyUrl", with_head("notify: [{webhook: \"ftp://x\", on: [incidents]}]\n"),
      "slipway.yaml:3:20: found a text, expected an http or https URL or ${env:NAME} for "
      "\"webhook\"\n"
-     "slipway.yaml:3:36: found the text \"incidents\", expected incident, rollback, promotion or "
-     "run_failed for \"on\"; did you mean \"incident\"?"},
+     "slipway.yaml:3:36: found the text \"incidents\", expected incident, rollback, promotion, "
+     "rollout_paused or run_failed for \"on\"; did you mean \"incident\"?"},
 };
 
 INSTANTIATE_TEST_SUITE_P(Each, BadFile, testing::ValuesIn(kBad),

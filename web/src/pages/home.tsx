@@ -95,6 +95,7 @@ export function remedyOf(incident: Incident): string {
   const failed = incident.failed_remedies ? `${plural(incident.failed_remedies, "remedy", "remedies")} failed` : "";
   // One that was promoted and did not help yet may be followed by another.
   const now = incident.remedy_under_way ? (incident.remedy_candidate ? `version ${incident.remedy_candidate} is on its way` : "under way")
+    : incident.remedy_undecided ? `version ${incident.remedy_undecided} is undecided and paused: a person decides`
     : incident.remedy_version ? `version ${incident.remedy_version} serves, and has to show in a good window that it helps` : "";
   if (now) return failed && !incident.remedy_under_way ? `${now}; before it ${failed}` : now;
   return failed ? `${failed}, none under way` : "none yet";
