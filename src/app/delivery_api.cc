@@ -328,7 +328,7 @@ Result<bool> roll_back(db::Tx& tx, const DeliveryWorld& world, const std::string
     TRY(delivery::ask_rollback(tx, name, actor, request.reason, now));
     return false;
   }
-  TRY(delivery::restore_previous(tx, name, actor, request.reason, now));
+  TRY(delivery::restore_previous(tx, name, actor, request.reason, now, request.force));
   const auto restored = TRY(delivery::find_deployment(tx, name));
   const auto project = TRY(world.project.get(tx));
   const project::DeploymentSpec* spec =

@@ -39,7 +39,7 @@ Result<std::vector<registry::Hold>> holds_of_deployments(db::Tx& tx, const std::
 struct DeliveryRequest {
   std::string actor, reason;
   std::int64_t version = 0;
-  bool force = false;           // deploy: though it is in quarantine
+  bool force = false;           // deploy, rollback: though it is in quarantine
   std::string deployment = {};  // release: there alone
 };
 WIRE(DeliveryRequest, actor, reason, version, force, deployment)

@@ -39,6 +39,17 @@ Result<> keep(db::Tx& tx, Rollout& r, const char* action, const char* event,
   return {};
 }
 
+/// The previous version, tried again meanwhile, and gone back from.
+Error tried_before(const Deployment& d) {
+  const std::string version = std::to_string(d.previous);
+  return {Code::kConflict,
+          d.model + "/" + version + ", the version before the live one, is in quarantine: " +
+              d.name + " went back from it before. Release it (`slipway deploy " + d.name +
+              " --release " + version + "`), force it (`slipway rollback " + d.name +
+              " --force`), or deploy another (`slipway deploy " + d.name + " --version N`)",
+          "quarantined"};
+}
+
 }  // namespace
 
 Result<> freeze(db::Tx& tx, const std::string& deployment, const std::string& actor,
@@ -121,10 +132,11 @@ Result<> ask_promotion(db::Tx& tx, const std::string& deployment, const std::str
 }
 
 Result<> restore_previous(db::Tx& tx, const std::string& deployment, const std::string& actor,
-                          const std::string& reason, UnixMs now_ms) {
+                          const std::string& reason, UnixMs now_ms, bool force) {
   TRY(check_person(actor, reason));
   Deployment d = TRY(rows::get_deployment(tx, deployment));
   if (d.previous == 0) return conflict(deployment + " has no previous version to go back to");
+  if (!force && TRY(is_quarantined(tx, deployment, d.previous))) return tried_before(d);
   auto active = TRY(active_rollout(tx, deployment));
   if (active && active->phase == Phase::kPromoting)
     return conflict("a promotion of " + deployment + " is still settling: try again");
@@ -135,6 +147,8 @@ Result<> restore_previous(db::Tx& tx, const std::string& deployment, const std::
   d.updated_ms = now_ms;
   d.step_id = TRY(step_at(tx, deployment, d.stable, now_ms)).value_or("");
   TRY(rows::update_deployment(tx, d));
+  TRY(tx.run("delete from deployment_quarantine where deployment = ? and version = ?", d.name,
+             d.stable));
   TRY(
       tx.run("insert into deployment_quarantine (deployment, version, rollout, reason, since_ms) "
              "values (?, ?, '', ?, ?) on conflict (deployment, version) do nothing",

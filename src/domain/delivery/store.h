@@ -190,9 +190,10 @@ Result<> ask_rollback(db::Tx& tx, const std::string& deployment, const std::stri
 Result<> ask_promotion(db::Tx& tx, const std::string& deployment, const std::string& actor,
                        const std::string& reason, UnixMs now_ms);
 /// The previous version is stable again, the present one goes into quarantine, and an active
-/// rollout is asked to end. kConflict without a previous one.
+/// rollout is asked to end. kConflict without a previous one; with the tag "quarantined" where the
+/// deployment has gone back from that one too, unless `force`, which takes it out of quarantine.
 Result<> restore_previous(db::Tx& tx, const std::string& deployment, const std::string& actor,
-                          const std::string& reason, UnixMs now_ms);
+                          const std::string& reason, UnixMs now_ms, bool force = false);
 
 /// Whether the deployment went back from it, so that it may not serve by itself there. Of another
 /// deployment of the model that says nothing: others ask there.

@@ -646,6 +646,37 @@ TEST_P(DeliveryStore, ThePreviousVersionComesBackByOneCommand) {
             Code::kConflict);
 }
 
+TEST_P(DeliveryStore, APreviousVersionInQuarantineComesBackOnlyByForce) {
+  go_live();
+  start_shadow();
+  write([](db::Tx& tx, Journey& j) -> Result<> {
+    TRY(ask_promotion(tx, "bikes", "ann", "", j.now));
+    TRY(j.decide());
+    TRY(j.decide(settled()));
+    TRY(j.request(1));
+    TRY(ask_rollback(tx, "bikes", "ann", "no better than before", j.now));
+    TRY(j.decide());
+    TRY(j.decide(settled()));
+    EXPECT_TRUE(TRY(is_quarantined(tx, "bikes", 1)));
+    return {};
+  });
+  EXPECT_EQ(deployment().stable, 2);
+  EXPECT_EQ(deployment().previous, 1);
+  std::string tag;
+  EXPECT_EQ(
+      code_of([](db::Tx& tx) { return restore_previous(tx, "bikes", "ann", "", kStart); }, &tag),
+      Code::kConflict);
+  EXPECT_EQ(tag, "quarantined");
+  EXPECT_EQ(deployment().stable, 2);
+  write([](db::Tx& tx, Journey& j) -> Result<> {
+    TRY(restore_previous(tx, "bikes", "ann", "still the better one", j.now, /*force=*/true));
+    EXPECT_FALSE(TRY(is_quarantined(tx, "bikes", 1))) << "it serves";
+    EXPECT_TRUE(TRY(is_quarantined(tx, "bikes", 2)));
+    return {};
+  });
+  EXPECT_EQ(deployment().stable, 1);
+}
+
 TEST_P(DeliveryStore, CountsOfAllSourcesAddUpAndSayingThemTwiceChangesNothing) {
   go_live();
   start_shadow();
