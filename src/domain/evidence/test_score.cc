@@ -26,13 +26,35 @@ std::string counted(std::size_t count, const char* one, const char* many) {
   return std::to_string(count) + " " + (count == 1 ? one : many);
 }
 
+/// One that is undecided has shown nothing.
+bool is_judged(const Window& window) {
+  return window.status == "good" || window.status == "warn" || window.status == "bad";
+}
+
+/// Those that were judged.
 template <class Holds>
 std::vector<const Window*> windows_where(const ScoreFacts& facts, Holds holds) {
   std::vector<const Window*> found;
   for (const Window& window : facts.windows) {
-    if (holds(window)) found.push_back(&window);
+    if (is_judged(window) && holds(window)) found.push_back(&window);
   }
   return found;
+}
+
+template <class Holds>
+std::size_t undecided_where(const ScoreFacts& facts, Holds holds) {
+  return static_cast<std::size_t>(
+      std::count_if(facts.windows.begin(), facts.windows.end(),
+                    [&](const Window& w) { return !is_judged(w) && holds(w); }));
+}
+
+/// "1 window, and 4 undecided ones that count for nothing"
+std::string counted_windows(std::size_t judged, std::size_t undecided) {
+  return counted(judged, "window", "windows") +
+         (undecided == 0 ? ""
+                         : ", and " + counted(undecided, "undecided one that counts",
+                                              "undecided ones that count") +
+                               " for nothing");
 }
 
 std::vector<std::string> newest(const std::vector<const Window*>& windows) {
@@ -72,11 +94,13 @@ bool is_fresh(const ScoreFacts& facts, const Window& last) {
 
 Finding schema(const ScoreFacts& facts) {
   const ScoreFacts::Gate* contract = gate(facts, "contract");
-  const auto windows = windows_where(facts, [](const Window& w) { return w.has_contract; });
+  const auto has_contract = [](const Window& w) { return w.has_contract; };
+  const auto windows = windows_where(facts, has_contract);
+  const std::size_t undecided = undecided_where(facts, has_contract);
   if (contract != nullptr && !windows.empty()) {
-    Finding finding{Points::kFull, "the contract was judged on its training data and on " +
-                                       counted(windows.size(), "window", "windows") +
-                                       " of requests"};
+    Finding finding{Points::kFull,
+                    "the contract was judged on its training data and on requests: " +
+                        counted_windows(windows.size(), undecided)};
     finding.links = newest(windows);
     finding.links.push_back(contract->link);
     return finding;
@@ -85,7 +109,8 @@ Finding schema(const ScoreFacts& facts) {
     const std::string watchers =
         watchers_where(facts, [](const Watcher& w) { return w.metric.empty(); });
     return {Points::kNone,
-            "judged on its training data, on no window of requests yet",
+            "judged on its training data, on no window of requests yet" +
+                (undecided == 0 ? "" : ": " + counted_windows(0, undecided)),
             {contract->link},
             watchers.empty() ? "" : "a window of " + watchers + kAwait};
   }
@@ -168,6 +193,14 @@ Finding watched(const ScoreFacts& facts, const Watch& watch) {
   const auto windows = windows_where(facts, watch.holds);
   const std::string watchers = watchers_where(facts, watch.fits);
   const std::string how = watchers.empty() ? "" : "a window of " + watchers + kAwait;
+  const std::size_t undecided = undecided_where(facts, watch.holds);
+  if (windows.empty() && undecided > 0) {
+    return {Points::kNone,
+            "nothing could be judged: " + counted(undecided, "window was", "windows were") +
+                " undecided",
+            {},
+            how};
+  }
   if (windows.empty()) {
     return {Points::kNone,
             watchers.empty() ? watch.lacking : "no window of " + watchers + " was judged yet",
@@ -178,7 +211,7 @@ Finding watched(const ScoreFacts& facts, const Watch& watch) {
     return {Points::kNone, "its last window is of " + to_iso8601(windows.back()->end_ms),
             newest(windows), how};
   }
-  return {Points::kFull, std::string(watch.what) + counted(windows.size(), "window", "windows"),
+  return {Points::kFull, std::string(watch.what) + counted_windows(windows.size(), undecided),
           newest(windows)};
 }
 

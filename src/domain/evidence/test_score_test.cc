@@ -16,6 +16,7 @@ ScoreFacts::Window window(int weeks_ago, const std::string& metric = "") {
   ScoreFacts::Window one;
   one.link = "window:w" + std::to_string(weeks_ago);
   one.metric = metric;
+  one.status = "good";
   one.end_ms = kNow - weeks_ago * kWeek;
   one.start_ms = one.end_ms - kWeek;
   return one;
@@ -87,6 +88,29 @@ TEST(TestScoreTest, TheSchemaCountsWhereTrainingAndServingAreJudged) {
   known.gates[0].status = "waived";
   known.checks_by_hand.clear();
   EXPECT_EQ(points(known, "D1"), Points::kNone);
+}
+
+TEST(TestScoreTest, OnlyWindowsThatWereJudgedCount) {
+  ScoreFacts known = facts();
+  known.gates = {{"contract", "pass", "verdict:r/contract"}};
+  known.windows = {window(2), window(1)};
+  for (ScoreFacts::Window& one : known.windows) {
+    one.has_contract = one.has_reference = true;
+    one.status = "undecided";
+  }
+  for (const char* test : {"D1", "N2", "N3"})
+    EXPECT_EQ(points(known, test), Points::kNone) << test;
+  EXPECT_EQ(probe(score_of(known), "N2").why, "nothing could be judged: 2 windows were undecided");
+  for (const char* judged : {"good", "warn", "bad"}) {
+    known.windows[1].status = judged;
+    for (const char* test : {"D1", "N2", "N3"}) {
+      EXPECT_EQ(points(known, test), Points::kFull) << test << " " << judged;
+      EXPECT_TRUE(probe(score_of(known), test)
+                      .why.ends_with(
+                          ": 1 window, and 1 undecided one that counts for nothing"))
+          << probe(score_of(known), test).why;
+    }
+  }
 }
 
 TEST(TestScoreTest, AFailingTestScoresAndAWaivedOneDoesNot) {
