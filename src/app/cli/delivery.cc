@@ -468,8 +468,8 @@ std::vector<Command> delivery_commands() {
                  .positional = "NAME",
                  .positional_max = 1,
                  .positional_help = "a deployment; the only one when there is one",
-                 .flags = with_place({{"--force", "", "though the previous version was rolled back before"},
-                                      reason}),
+                 .flags = with_place(
+                     {{"--force", "", "though the previous version was rolled back before"}, reason}),
                  .examples = {"slipway rollback bikes --reason 'wrong data'"},
                  .run = runs("rollback")});
   all.push_back(

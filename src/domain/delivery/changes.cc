@@ -35,7 +35,8 @@ Result<std::int64_t> record(db::Tx& tx, Rollout& r, const Change& change, UnixMs
   const std::int64_t seq =
       TRY(tell(tx, change.event, r.deployment, change.actor, cause, std::move(data), now_ms));
   r.phase = change.to;
-  r.reason = change.reason;
+  // That the old route is gone is no reason why it is live or was taken back: that one stays.
+  if (change.event != "rollout.settled") r.reason = change.reason;
   r.last_seq = seq;
   r.revision += 1;
   if (is_over(r.phase)) r.ended_ms = now_ms;

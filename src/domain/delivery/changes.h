@@ -19,7 +19,8 @@ struct Change {
 };
 
 /// Moves `rollout` to its next revision, with whatever else the caller has changed in it, and fills
-/// in phase, reason, last_seq and, at its end, ended_ms. The event's seq.
+/// in phase, reason (but when it settles: then why it was promoted or taken back stays), last_seq
+/// and, at its end, ended_ms. The event's seq.
 Result<std::int64_t> record(db::Tx& tx, Rollout& rollout, const Change& change, UnixMs now_ms);
 
 /// The node of its newest change.

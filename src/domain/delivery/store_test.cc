@@ -677,6 +677,32 @@ TEST_P(DeliveryStore, APreviousVersionInQuarantineComesBackOnlyByForce) {
   EXPECT_EQ(deployment().stable, 1);
 }
 
+TEST_P(DeliveryStore, WhatIsOverSaysWhyItWasPromotedOrTakenBack) {
+  const auto newest_reason = [&] {
+    return (*pool_->read([](db::Tx& tx) { return rollouts_of(tx, "bikes", 1); })).front().reason;
+  };
+  Observed faulty;
+  faulty.candidate_fault = "not servable yet: flavour sklearn";
+  write([&](db::Tx&, Journey& j) -> Result<> {
+    for (const Step& one : through_gates(1, 0)) TRY(one(j));
+    EXPECT_EQ(TRY(j.decide(faulty)).phase, Phase::kAborting);
+    TRY(j.decide(settled()));
+    return {};
+  });
+  EXPECT_EQ(newest_reason(), "the candidate failed: not servable yet: flavour sklearn");
+  const auto all = *pool_->read([](db::Tx& tx) { return routes(tx); });
+  EXPECT_EQ(all.front().unserved,
+            "version 1 of model rides was rolled back, the candidate failed: not servable yet: "
+            "flavour sklearn; `slipway gates show bikes` says what they found");
+  write([&](db::Tx& tx, Journey& j) -> Result<> {
+    for (const Step& one : through_gates(2, 0)) TRY(one(j));
+    TRY(j.decide(settled()));
+    EXPECT_EQ(TRY(rollouts_of(tx, "bikes", 1)).front().phase, Phase::kLive);
+    return {};
+  });
+  EXPECT_EQ(newest_reason().find("older route"), std::string::npos) << newest_reason();
+}
+
 TEST_P(DeliveryStore, CountsOfAllSourcesAddUpAndSayingThemTwiceChangesNothing) {
   go_live();
   start_shadow();

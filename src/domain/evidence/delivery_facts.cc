@@ -107,7 +107,11 @@ class Reader {
       end(release, event, "live");
     }
     if (type == "rollout.stopped") end(release, event, "stopped");
-    if (type == "rollout.rolled_back") end(release, event, "rolled_back");
+    if (type == "rollout.rolled_back") {
+      // Promoted, but it could not answer: it was never live.
+      release.live_ms = 0;
+      end(release, event, "rolled_back");
+    }
     if (type == "rollout.superseded") end(release, event, "superseded");
   }
 

@@ -210,6 +210,22 @@ TEST_P(DeliveryFactsTest, AReleaseIsFollowedBackToItsIncident) {
   EXPECT_EQ(found.repairs[0].opened_ms, 100);
 }
 
+TEST_P(DeliveryFactsTest, APromotedVersionThatNeverCouldServeIsNoPromotion) {
+  edge({"rollout_step", "r2/1"}, "of", {"deployment", "bikes"});
+  event("rollout.requested", 2, 600);
+  event("rollout.promoted", 2, 900);
+  event("rollout.rolled_back", 2, 910);
+  event("rollout.settled", 2, 920);
+  const DeliveryFacts found = facts();
+  ASSERT_EQ(found.releases.size(), 1u);
+  EXPECT_EQ(found.releases[0].end, "rolled_back");
+  EXPECT_EQ(found.releases[0].live_ms, 0);
+  const DeliveryReport report = summarize(found, 0, 1000, 100);
+  EXPECT_EQ(report.promotions, 0);
+  EXPECT_EQ(report.changes_failed, 0);
+  EXPECT_EQ(report.rolled_back, 1);
+}
+
 TEST_P(DeliveryFactsTest, AVersionOfAScriptBeginsWithItsAttemptOrRun) {
   edge({"rollout_step", "r2/1"}, "of", {"deployment", "bikes"});
   node({"attempt", "at"}, Json(Json::Object{}), 100);
