@@ -112,7 +112,7 @@ PUT_TOGETHER = {
     "alert": "received", "commit": "received", "data": "received", "message": "received", "person": "received",
     "tick": "received",
     "declaration": "added changed removed",
-    "incident": "opened unresolved remedy_started remedy_promoted remedy_failed closed",
+    "incident": "opened unresolved remedy_started remedy_promoted remedy_undecided remedy_failed closed",
     "pipeline_run": "requested attempt_started retry_wait succeeded failed cancel_asked cancelled timed_out skipped",
     "trigger": "fired waits buffered ignored counted listening unreachable",
 }

@@ -396,6 +396,24 @@ def test_a_step_that_nobody_decides_pauses_once(loops):
     assert counts(loop, before, "rollout.paused") == {"rollout.paused": 1}
 
 
+def test_a_remedy_that_nobody_decides_is_told_once(loops):
+    loop = loops()
+    before = loop.newest_seq()
+    loop.truth += 10
+    for _ in range(2):
+        loop.live_a_day()
+    for _ in range(3):
+        loop.day += DAY / 24
+        loop.phase(loop.turn_clock)
+
+    def wait():
+        loop.day += 60 * DAY
+        loop.phase(loop.turn_clock)
+    dies_at(loop, "event.incident.remedy_undecided", wait)
+    assert counts(loop, before, "incident.remedy_started", "rollout.paused", "incident.remedy_undecided") == {
+        "incident.remedy_started": 1, "rollout.paused": 1, "incident.remedy_undecided": 1}
+
+
 def test_a_wish_for_what_was_rolled_back_is_refused_once(loops):
     loop = loops()
     loop.go_and_come_back(2)
