@@ -439,7 +439,7 @@ TEST_F(DeployedTest, ATimeThatIsNoneIsTheCallersMistake) {
   deploy(1);
   EXPECT_EQ(error_of(infer("bikes-live", body("0", R"("event_time":"noon")"))),
             "400 found 'noon' as event_time, expected a time such as 2026-01-31T10:30:00Z or "
-            "milliseconds since 1970");
+            "milliseconds since 1970, of the years 1970 to 9999");
   EXPECT_EQ(infer("bikes-live", body("0", R"("event_time":1304208000000)")).status, 200);
   // Where nobody deployed anything it is a parameter like any other.
   EXPECT_EQ(infer("three", R"({"parameters":{"event_time":"noon"},)" + std::string(kRow).substr(1))
