@@ -30,7 +30,7 @@ MonitorPart::MonitorPart(const MonitorWorld& world)
                const std::string& version, const std::vector<std::string>& columns) {
              return training_data(training, declared, model, version, columns, now_);
            },
-           world.damages}),
+           world.damages, [&log = world.log] { return log.late(); }}),
       errand_(world.wake) {}
 
 Result<bool> MonitorPart::turn(UnixMs now) {

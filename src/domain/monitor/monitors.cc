@@ -114,6 +114,7 @@ struct Monitors::Basis {
   Watch watch;
   std::shared_ptr<const checks::Profile> reference;
   std::string reference_digest, contract_digest;
+  bool tells_bins = false;  // what is gathered tells bins of its own
 };
 
 /// One monitor's part of a scan.
@@ -126,7 +127,28 @@ struct Monitors::Job {
   std::map<std::string, checks::Profile> references;
 
   bool makes_references() const { return monitor->spec->against == "previous"; }
+  /// Small moves add up, so that bins are made anew now and then whatever has moved.
+  bool is_in_turn() const {
+    constexpr UnixMs kTurn = 8;
+    return window.start_ms / (window.end_ms - window.start_ms) % kTurn == 0;
+  }
 };
+
+namespace {
+
+/// Whether a column lies otherwise in the reference's bins than the reference did: they are bad ones
+/// to tell the next window from this one by.
+bool has_moved(const checks::Profile& reference, const checks::Profile& now) {
+  constexpr double kMoved = 0.1, kByChance = 1e-3;
+  return std::any_of(now.columns.begin(), now.columns.end(), [&](const auto& column) {
+    const checks::ColumnProfile* before = reference.find(column.name);
+    if (before == nullptr) return true;
+    const auto drift = checks::drift_of(checks::Measure::kJensenShannon, *before, column);
+    return !drift.ok() || (drift->score >= kMoved && drift->noise_p < kByChance);
+  });
+}
+
+}  // namespace
 
 Monitors::Monitors(db::Pool& pool, std::filesystem::path predictions, std::filesystem::path labels,
                    Surroundings surroundings)
@@ -378,7 +400,8 @@ Result<checks::Plan> Monitors::plan_of(Job& job, const serving::Layout& layout,
   basis.contract_digest = contract != nullptr ? contract->digest : "";
   basis.watch = make_watch(contract, *job.monitor->spec, basis.reference.get(), columns);
   const checks::Plan& asked = basis.watch.suite.plan;
-  return job.makes_references() ? telling_plan(asked, columns) : asked;
+  basis.tells_bins = job.makes_references() && (!basis.reference || job.is_in_turn());
+  return basis.tells_bins ? telling_plan(asked, columns) : asked;
 }
 
 void Monitors::start_gathering(Job& job) {
@@ -399,14 +422,34 @@ void Monitors::start_gathering(Job& job) {
   job.gatherer.emplace(std::move(wanted));
 }
 
-/// What the next window is compared with is gathered once more, in bins of its own quantiles: in
-/// those of the window before it all that has moved would lie in the outermost.
+/// What the next window is compared with is gathered once more where something has moved, in bins
+/// of its own quantiles: in those of the window before it all that has moved would lie in the
+/// outermost.
 Result<> Monitors::gather_references(Job& job, const Window& window) {
-  if (!job.makes_references() || job.bases.empty()) return {};
-  std::map<std::string, checks::Plan> plans;
+  if (!job.makes_references()) return {};
+  std::map<std::string, checks::Plan> plans, telling;
   for (const VersionFacts& facts : job.gatherer->facts()) {
-    if (facts.profile) plans[facts.version] = reference_plan(*facts.profile);
+    const auto basis = job.bases.find(facts.version);
+    if (!facts.profile || basis == job.bases.end()) continue;
+    if (basis->second.tells_bins) {
+      plans[facts.version] = reference_plan(*facts.profile);
+    } else if (has_moved(*basis->second.reference, *facts.profile)) {
+      std::vector<std::string> columns;
+      for (const auto& column : facts.profile->columns) columns.push_back(column.name);
+      telling[facts.version] = checks::full_plan(real_fields(columns));
+    }
   }
+  for (auto& [version, profile] : TRY(gather_again(job, window, telling)))
+    plans[version] = reference_plan(profile);
+  job.references = TRY(gather_again(job, window, plans));
+  return {};
+}
+
+/// By version, those that have a plan.
+Result<std::map<std::string, checks::Profile>> Monitors::gather_again(
+    const Job& job, const Window& window, const std::map<std::string, checks::Plan>& plans) {
+  std::map<std::string, checks::Profile> profiles;
+  if (plans.empty()) return profiles;
   Wanted wanted;
   wanted.plan =
       [&plans](const serving::Layout& layout,
@@ -418,9 +461,9 @@ Result<> Monitors::gather_references(Job& job, const Window& window) {
   TRY(scan_window(predictions_, job.monitor->deployment->name, window, /*labelled=*/false,
                   {&gatherer}));
   for (VersionFacts& facts : gatherer.facts()) {
-    if (facts.profile) job.references[facts.version] = std::move(*facts.profile);
+    if (facts.profile) profiles[facts.version] = std::move(*facts.profile);
   }
-  return {};
+  return profiles;
 }
 
 /// One scan for all jobs that look at answers.
@@ -618,18 +661,23 @@ Result<std::map<UnixMs, std::int64_t>> Monitors::answers_before(const Monitor& m
   return counts;
 }
 
-/// Also right before a window is judged: as with labels.
+/// Only where some came since the last look, or nobody knows: it reads what the log has of several
+/// windows.
 Result<bool> Monitors::look_for_late_answers(UnixMs now) {
   bool restated = false, is_flushed = false;
+  std::optional<std::int64_t> came;
+  if (surroundings_.late_answers) came = surroundings_.late_answers();
   for (Monitor& monitor : monitors_) {
     if (!monitor.counts_late_answers()) continue;
     Late& late = late_[monitor.key()];
     const bool is_time = *monitor.late_answers_look(late.looked_for_answers_ms, now) <= now;
     if (!is_time && *monitor.due() > now) continue;
+    late.looked_for_answers_ms = now;
+    if (came && late.came == came) continue;
     if (!is_flushed) flush_log();
     is_flushed = true;
     restated = TRY(restate_late_answers(monitor, now)) || restated;
-    late.looked_for_answers_ms = now;
+    late.came = came;
   }
   return restated;
 }

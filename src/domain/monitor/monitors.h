@@ -47,6 +47,8 @@ struct Surroundings {
       training;
   /// Where it is told what the logs have lost. A window is judged on what is there.
   blob::Damages* damages = nullptr;
+  /// How many answers came so far about times whose windows may have been judged; not set: unknown.
+  std::function<std::int64_t()> late_answers = {};
 };
 
 /// One thread at a time.
@@ -89,6 +91,8 @@ class Monitors {
   Result<> gather(const std::vector<std::unique_ptr<Job>>& jobs, const Window& window);
   void start_gathering(Job& job);
   Result<> gather_references(Job& job, const Window& window);
+  Result<std::map<std::string, checks::Profile>> gather_again(
+      const Job& job, const Window& window, const std::map<std::string, checks::Plan>& plans);
   Result<checks::Plan> plan_of(Job& job, const serving::Layout& layout,
                                const std::vector<std::string>& columns);
   Result<> find_reference(const Job& job, const std::string& version, const Training& training,
@@ -131,6 +135,7 @@ class Monitors {
   /// What was seen of labels, by deployment and monitor.
   struct Late {
     std::optional<UnixMs> looked_ms, looked_for_answers_ms;
+    std::optional<std::int64_t> came;  // late answers, at the last look for them
     std::map<UnixMs, std::int64_t> answers;  // of a window that was judged anew, by its start
     std::map<UnixMs, std::uint64_t> bytes;  // of a window's answers, by its start
   };

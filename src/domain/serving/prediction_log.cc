@@ -143,6 +143,8 @@ void PredictionLog::Stream::count(const PredictionView& p) {
   if (p.role == Role::kShadow) return;
   answered_.fetch_add(1, std::memory_order_relaxed);
   if (p.status >= kErrorStatus) failed_.fetch_add(1, std::memory_order_relaxed);
+  if (time_of(p.uuid) - p.event_time_ms > kLateMs)
+    log_.late_.fetch_add(1, std::memory_order_relaxed);
 }
 
 std::uint32_t PredictionLog::Stream::Pending::kind_of(const std::shared_ptr<const Layout>& layout,

@@ -129,6 +129,10 @@ class PredictionLog {
   static constexpr std::chrono::milliseconds kPauseMax{10};
   /// Requests since the start.
   std::uint64_t lost() const { return lost_; }
+  /// Those that were answered later than kLateMs after what they are about, since the start:
+  /// windows may have been judged without them.
+  std::int64_t late() const { return late_.load(std::memory_order_relaxed); }
+  static constexpr UnixMs kLateMs = 60'000;
   std::map<std::string, std::uint64_t> lost_by_deployment() const {
     return losses_.with([](const auto& losses) { return losses; });
   }
@@ -143,6 +147,7 @@ class PredictionLog {
   Counter& logged_counter_;
   Counter& lost_counter_;
   std::atomic<std::uint64_t> lost_{0};
+  std::atomic<std::int64_t> late_{0};
   Guarded<std::map<std::string, std::uint64_t>> losses_;
   Guarded<std::map<std::string, std::shared_ptr<Stream>>> streams_;
   Guarded<std::vector<std::shared_ptr<Stream>>> retired_;  // with other rules, until written

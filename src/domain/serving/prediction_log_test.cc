@@ -181,6 +181,23 @@ TEST_F(PredictionLogTest, CountsWhatWasAnsweredKeptOrNot) {
   EXPECT_EQ(stream->failed(), 1u);
 }
 
+TEST_F(PredictionLogTest, CountsWhatIsAboutATimeLongBefore) {
+  auto log = open();
+  const auto stream = log->stream("bikes");
+  const auto about = [&](UnixMs event_time_ms, Role role) {
+    Prediction one = make(kMay1, 1, role);
+    one.event_time_ms = event_time_ms;
+    stream->log(one, layout());
+    return log->late();
+  };
+  EXPECT_EQ(about(kMay1, Role::kLive), 0);
+  EXPECT_EQ(about(kMay1 - PredictionLog::kLateMs, Role::kLive), 0);
+  EXPECT_EQ(about(kMay1 + 3'600'000, Role::kLive), 0);
+  EXPECT_EQ(about(kMay1 - PredictionLog::kLateMs - 1, Role::kLive), 1);
+  EXPECT_EQ(about(kMay1 - 86'400'000, Role::kShadow), 1);
+  EXPECT_EQ(about(kMay1 - 86'400'000, Role::kCanary), 2);
+}
+
 TEST_F(PredictionLogTest, AnAnswerIsFoundByItsIdAsItWas) {
   auto log = open();
   Prediction p = make(kMay1);
