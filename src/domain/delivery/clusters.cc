@@ -35,6 +35,10 @@ class Spread {
     return std::max((same_cluster - kByChance) / (1 - kByChance), 1 / n);
   }
   double callers() const { return answers() <= 0 ? 0 : 1 / same_caller(); }
+  int clusters() const {
+    return static_cast<int>(
+        std::count_if(answers_.begin(), answers_.end(), [](double n) { return n > 0; }));
+  }
   bool is_known() const { return callers() >= kCallersMin; }
   /// Of the sum. Precondition: is_known().
   double variance() const {
@@ -73,10 +77,14 @@ Spread answered_by_candidate(const CountedPart& part) {
   return spread;
 }
 
-/// How many answers one caller has. Of independent answers the estimate is off by an eighth or so.
+/// How many answers one caller has, by how many clusters anybody is in: of independent answers the
+/// estimate is off by a little. 1 where every cluster has some: callers are hundreds.
 double answers_each(const Spread& spread) {
   constexpr double kByChance = 1.4;
-  const double each = spread.answers() * spread.same_caller();
+  const double empty = 1 - spread.clusters() / static_cast<double>(kClusters);
+  if (empty <= 0 || spread.answers() <= 0) return 1;
+  const double callers = -static_cast<double>(kClusters) * std::log(empty);
+  const double each = spread.answers() / std::max(callers, 1.0);
   return each < kByChance ? 1 : each;
 }
 

@@ -31,11 +31,12 @@
 //
 // How many callers: the chance s that two answers are to the same one (Simpson, Nature 1949), from
 // the chance s' that they are in the same of k clusters, s' = s + (1 - s) / k; 1 / s callers who
-// had the same number each would be as alike, n s answers go to one.
+// had the same number each would be as alike.
 //
 // Evidence that nothing is wrong shrinks by more. What never happened shows no design effect, and
 // yet the next caller may be one for whom nothing works: it is weighed as if one such caller had
-// been there, with as many answers a as others have,
+// been there, with as many answers a as others have (n by the number of callers, which fill
+// k (1 - exp(-callers / k)) clusters; 1 where all k are filled: callers are hundreds),
 //
 //   [V + (1 - p)^2 a^2] / [X + (1 - p)^2 a]
 //
