@@ -286,10 +286,6 @@ Result<std::unique_ptr<GateSubject>> open_subject(const GateWorld& world, const 
   return std::unique_ptr<GateSubject>();
 }
 
-}  // namespace
-
-namespace {
-
 /// What ended badly where the version was made; "" when nothing did.
 Result<std::string> made_badly(const GateWorld& world, const delivery::Rollout& rollout) {
   return world.pool.read([&](db::Tx& tx) -> Result<std::string> {

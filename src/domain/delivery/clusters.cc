@@ -26,15 +26,14 @@ class Spread {
     residuals_[cluster] += sum - expected * answers;
   }
   double answers() const { return std::accumulate(answers_.begin(), answers_.end(), 0.0); }
-  /// That two answers are to the same caller; those to one count as two of it.
-  double same_caller() const {
+  double callers() const {
     const double n = answers();
-    if (n <= 0) return 1;
+    if (n <= 0) return 0;
     constexpr double kByChance = 1.0 / kClusters;
     const double same_cluster = squares(answers_) / (n * n);
-    return std::max((same_cluster - kByChance) / (1 - kByChance), 1 / n);
+    const double same_caller = std::max((same_cluster - kByChance) / (1 - kByChance), 1 / n);
+    return 1 / same_caller;
   }
-  double callers() const { return answers() <= 0 ? 0 : 1 / same_caller(); }
   int clusters() const {
     return static_cast<int>(
         std::count_if(answers_.begin(), answers_.end(), [](double n) { return n > 0; }));
@@ -42,16 +41,11 @@ class Spread {
   bool is_known() const { return callers() >= kCallersMin; }
   /// Of the sum. Precondition: is_known().
   double variance() const {
-    const double n = answers();
-    double sum = 0;
-    int clusters = 0;
-    for (std::size_t i = 0; i < kClusters; ++i) {
-      if (answers_[i] <= 0) continue;
-      const double left_out = residuals_[i] / (1 - answers_[i] / n);
-      sum += left_out * left_out;
-      ++clusters;
-    }
-    return sum * (clusters - 1) / clusters;
+    const double n = answers(), m = clusters();
+    Values left_out{};  // what the sum moves by without each cluster; an empty one adds nothing
+    for (std::size_t i = 0; i < kClusters; ++i)
+      left_out[i] = residuals_[i] / (1 - answers_[i] / n);
+    return (m - 1) / m * squares(left_out);
   }
   /// Of a sum of events that would have the variance `independent`, from few callers or many; at
   /// most `most` times that.

@@ -63,12 +63,17 @@ checks::Plan telling_plan(const checks::Plan& asked, const std::vector<std::stri
   return plan;
 }
 
+/// All that bins are told from, of the columns of a profile.
+checks::Plan full_plan_of(const checks::Profile& profile) {
+  std::vector<std::string> columns;
+  for (const checks::ColumnProfile& column : profile.columns) columns.push_back(column.name);
+  return checks::full_plan(real_fields(columns));
+}
+
 /// The plan of a second pass, which makes the reference of the next window: in bins of the first
 /// pass's quantiles.
 checks::Plan reference_plan(const checks::Profile& profile) {
-  std::vector<std::string> columns;
-  for (const checks::ColumnProfile& column : profile.columns) columns.push_back(column.name);
-  return checks::with_bins(checks::full_plan(real_fields(columns)), profile);
+  return checks::with_bins(full_plan_of(profile), profile);
 }
 
 }  // namespace
@@ -434,9 +439,7 @@ Result<> Monitors::gather_references(Job& job, const Window& window) {
     if (basis->second.tells_bins) {
       plans[facts.version] = reference_plan(*facts.profile);
     } else if (has_moved(*basis->second.reference, *facts.profile)) {
-      std::vector<std::string> columns;
-      for (const auto& column : facts.profile->columns) columns.push_back(column.name);
-      telling[facts.version] = checks::full_plan(real_fields(columns));
+      telling[facts.version] = full_plan_of(*facts.profile);
     }
   }
   for (auto& [version, profile] : TRY(gather_again(job, window, telling)))
