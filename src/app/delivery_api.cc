@@ -151,8 +151,9 @@ Result<std::string> fault_of(db::Tx& tx, const DeliveryWorld& world, const Files
   if (!held || answers) return std::string();
   if (!held->stable) return held->route.unserved;
   return "version " + std::to_string(d.stable) +
-         " is not loaded, or can't be (the server's log says why); version " +
-         held->stable->version + " still answers";
+         " is still being loaded, or can't be (then the server's log says why); until it is, "
+         "version " +
+         held->stable->version + " answers";
 }
 
 bool does_answer(const DeliveryWorld& world, const delivery::Deployment& d) {

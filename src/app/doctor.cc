@@ -14,6 +14,7 @@
 #include "app/workspace.h"
 #include "base/text.h"
 #include "domain/artifacts/recorded_blobs.h"
+#include "domain/data/config.h"
 #include "domain/flows/cron.h"
 #include "domain/project/project_file.h"
 #include "io/git/git.h"
@@ -276,7 +277,9 @@ class Doctor {
     look_at_triggers(root);
     const fs::path dvc = root / ".dvc";
     if (!fs::is_directory(dvc, ignored)) return;
-    const fs::path cache = dvc / "cache";
+    const Result<data::Config> config = data::read_config(dvc);
+    if (!config.ok()) return add(problem("data cache", config.error().message, ""));
+    const fs::path& cache = config->cache_folder;
     if (!fs::exists(cache, ignored))
       return add(ok("data cache", cache.string() + " (nothing is there yet)"));
     if (::access(cache.c_str(), R_OK | W_OK | X_OK) != 0)

@@ -48,6 +48,10 @@ Result<evidence::DeliveryReport> delivery_report(db::Tx& tx, const ReportSpan& s
   const LogTimes times = TRY(log_times(tx));
   UnixMs from = times.first;
   if (span.from) from = *span.from;
+  if (from > times.last && span.from) {
+    return wrong_span("since", to_iso8601(from),
+                      ("not after the newest event, of " + to_iso8601(times.last)).c_str());
+  }
   if (span.since) from = std::max(times.first, times.last - span.since->count());
   // The span ends after the newest event, which is part of it.
   return evidence::summarize(TRY(evidence::delivery_facts(tx)), from, times.last + 1,

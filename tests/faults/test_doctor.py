@@ -67,6 +67,16 @@ def test_none_there_is_told_and_none_is_made(tmp_path):
     assert not (tmp_path / "none").exists()
 
 
+def test_the_data_cache_is_looked_at_where_it_is_told_to_be(state):
+    project = state.parent
+    (project / ".dvc").mkdir()
+    (project / ".dvc" / "config").write_text("[cache]\n    dir = ../elsewhere\n")
+    (project / "elsewhere").mkdir()
+    assert doctor(state)["data cache"]["found"] == str(project / "elsewhere")
+    (project / ".dvc" / "config").write_text("[cache\n")
+    assert problems(doctor(state)) == {"data cache"}
+
+
 def test_files_that_went_are_found(state):
     (state / "artifacts" / "0" / "a" / "b.txt").unlink()
     findings = doctor(state)

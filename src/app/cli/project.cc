@@ -115,10 +115,13 @@ int report_refusal(const Error& error, const Surroundings& surroundings) {
 }  // namespace
 
 int run_init(const Arguments& arguments, const Surroundings& surroundings) {
+  std::error_code ignored;
+  const bool had_data = std::filesystem::exists(surroundings.folder / ".dvc", ignored);
   if (int code = init_data(arguments, surroundings); code != kDone) return code;
   const auto extent = arguments.on("minimal") ? project::Extent::kMinimal : project::Extent::kWhole;
   Result<std::vector<std::string>> made = project::lay_out(surroundings.folder, extent);
   if (!made.ok()) return report(made.error(), surroundings);
+  if (!had_data) made->insert(made->begin(), ".dvc");
   if (surroundings.json) {
     wire::Json::Array list;
     for (const std::string& path : *made) list.emplace_back(path);

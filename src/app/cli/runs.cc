@@ -121,11 +121,37 @@ Result<Json> wish_of(const Arguments& arguments, const Surroundings& surrounding
   return wish;
 }
 
+/// Files of the work tree that are not as the commit has them, which a run does not see.
+Json::Array uncommitted(const std::filesystem::path& folder) {
+  Json::Array files;
+  const Result<git::Outcome> listed =
+      git::run(folder, {"diff", "--name-only", "--no-renames", "-z", "HEAD", "--"});
+  if (!listed.ok() || listed->status != 0) return files;  // no git, no commit: the server says so
+  for (std::string_view path : split(listed->out, '\0'))
+    if (!path.empty()) files.emplace_back(std::string(path));
+  return files;
+}
+
+void warn_of(const Json::Array& files, const std::string& commit, std::ostream& err) {
+  constexpr std::size_t kShort = 8;
+  const std::size_t more = files.size() - 1;
+  err << "warning: " << files.front().as_string();
+  if (more > 0) err << " and " << more << (more == 1 ? " more file" : " more files");
+  err << (more > 0 ? " differ" : " differs") << " from commit " << commit.substr(0, kShort)
+      << ", at which the run works; commit what it shall see\n";
+}
+
 int run_pipeline(const Arguments& arguments, const Surroundings& surroundings) {
   Result<Json> wish = wish_of(arguments, surroundings);
   if (!wish.ok()) return report(wish.error(), surroundings);
   Result<Json> run = ask_server(state_folder(arguments, surroundings), "/runs", *wish);
   if (!run.ok()) return report_refusal(run.error(), surroundings);
+  if (flag(arguments, "commit").empty()) {
+    const Json::Array files = uncommitted(surroundings.folder);
+    if (!files.empty() && !surroundings.json)
+      warn_of(files, text(*wish, "commit"), surroundings.err);
+    run->set("uncommitted", files);
+  }
   return show(run, surroundings, [](const Json& json, std::ostream& out) {
     out << "asked for run " << text(json, "id") << "; `slipway logs " << text(json, "id")
         << "` shows what it prints\n";

@@ -308,6 +308,11 @@ Result<std::string> format_of(const Arguments& arguments) {
     if (format == known) return format;
     if (format.empty() && output.ends_with(std::string(".") + known)) return std::string(known);
   }
+  const std::string ending = std::filesystem::path(output).extension().string();
+  if (format.empty() && !ending.empty() && ending != ".txt") {
+    return usage("found -o " + output + ", expected a file that ends in .csv, .json or .parquet, " +
+                 "or --format for what is to be written into it");
+  }
   if (format.empty()) return std::string("csv");
   return usage("found --format " + format + ", expected csv, json or parquet");
 }

@@ -121,8 +121,18 @@ Error not_finite() {
 
 Result<UnixMs> read_event_time(std::string_view text) {
   constexpr UnixMs kEnd = 253'402'300'800'000;  // of the year 9999
+  // As milliseconds a time of 1970 to 1973, as seconds one of 2001 to 2286.
+  constexpr std::int64_t kSecondsFirst = 1'000'000'000, kSecondsEnd = 10'000'000'000;
   const std::string_view trimmed = trim(text);
   const std::optional<std::int64_t> number = to_int64(trimmed);
+  if (number && *number >= kSecondsFirst && *number < kSecondsEnd) {
+    return Error{Code::kInvalid,
+                 "found " + std::string(trimmed) + " as event_time, which is " +
+                     to_iso8601(*number) + " in milliseconds since 1970; expected milliseconds (" +
+                     std::string(trimmed) + "000 for " + to_iso8601(*number * 1000) +
+                     "), or a time as text",
+                 "bad_request"};
+  }
   const std::optional<UnixMs> ms = number ? number : parse_iso8601(trimmed);
   if (ms && *ms >= 0 && *ms < kEnd) return *ms;
   return Error{Code::kInvalid,

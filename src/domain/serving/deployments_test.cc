@@ -343,6 +343,10 @@ TEST(EventTime, IsWrittenAsATextOrInMilliseconds) {
   EXPECT_EQ(*read_event_time("1970-01-01T00:00:00Z"), 0);
   EXPECT_NE(read_event_time("-5").error().message.find("of the years 1970 to 9999"),
             std::string::npos);
+  EXPECT_EQ(read_event_time("1304208000").error().message,
+            "found 1304208000 as event_time, which is 1970-01-16T02:16:48.000Z in milliseconds "
+            "since 1970; expected milliseconds (1304208000000 for 2011-05-01T00:00:00.000Z), or a "
+            "time as text");
   for (const char* wrong : {"", "yesterday", "-1", "-5", "2011-05-01T00:00:00", "1e12",
                             "99999999999999999", "9999999999999999999999"}) {
     EXPECT_EQ(read_event_time(wrong).error().tag, "bad_request") << wrong;

@@ -207,7 +207,8 @@ def test_from_elsewhere_every_command_that_looks_says_the_same(circle, tmp_path)
             assert (done.returncode, done.stdout) == (0, here), (command, done.stderr)
     assert not list(tmp_path.iterdir())  # nobody who looks elsewhere makes a state
     for command in (["runs", "none"], ["incidents", "none"], ["monitors", "bike"], ["explain", "models:/none/1"],
-                    ["score", "none"], ["report", "--since", "x"], ["models", "history", "none", "--limit", "0"]):
+                    ["score", "none"], ["report", "--since", "x"], ["report", "--since", "2031-01-01"],
+                    ["models", "history", "none", "--limit", "0"]):
         here = subprocess.run([SLIPWAY, *command], cwd=circle.root, env=circle.env, capture_output=True, text=True, timeout=60)
         done = subprocess.run([SLIPWAY, *command], cwd=tmp_path, env=away, capture_output=True, text=True, timeout=60)
         assert (done.returncode, done.stderr) == (here.returncode, here.stderr) and here.returncode != 0, command

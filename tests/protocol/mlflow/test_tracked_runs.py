@@ -162,6 +162,8 @@ def test_an_export_is_what_the_client_sees(place, tmp_path):
     listed = json.loads(place.run("runs", "export", "--experiment", "export", "--format", "json", "--filter",
                                   "params.plain = 'x'"))
     assert len(listed) == 1 and listed[0]["params"] == AWKWARD and listed[0]["metrics"]["auc"] == 0.1 + 0.2
+    assert "expected a file that ends in .csv" in place.run("runs", "export", "--experiment", "export", "-o",
+                                                            str(tmp_path / "runs.xlsx"), code=2)
     target = tmp_path / "runs.parquet"
     assert place.json("runs", "export", "--experiment", "export", "-o", str(target))["format"] == "parquet"
     table = pyarrow.parquet.read_table(target).to_pylist()

@@ -297,12 +297,27 @@ def test_a_person_runs_and_cancels(project):
         project.slipway("cancel", run["id"], code=1)
         assert not [line for line in subprocess.run(["pgrep", "-f", "sleep 60; cp in.txt"], capture_output=True,
                                                     text=True).stdout.split() if line]
+        assert "uncommitted" in run and run["uncommitted"] == []
         project.slipway("run", "nothing", code=3)
         project.slipway("run", "copy", "nonsense", code=2)
         project.slipway("run", "copy", "notes=x", code=2)
         project.slipway("run", "copy", "foo.yaml:x=3", code=2)
         assert len(project.runs()) == 1, "what nothing is called so starts nothing"
         assert server.get(API + "/runs/" + run["id"])["attempts_made"][0]["state"] == "cancelled"
+
+
+def test_who_asks_for_a_run_is_told_of_what_it_will_not_see(project):
+    project.apply("  {}\n")
+    with Server(project):
+        project.write("in.txt", "not committed")
+        done = subprocess.run([SLIPWAY, "run", "copy"], cwd=project.root, env=project.env, capture_output=True, text=True,
+                              timeout=60)
+        head = project.git("rev-parse", "HEAD")[:8]
+        assert done.returncode == 0 and done.stderr == (
+            f"warning: in.txt differs from commit {head}, at which the run works; commit what it shall see\n")
+        ended(project, 1)
+        assert project.json("run", "copy")["uncommitted"] == ["in.txt"]
+        assert project.json("run", "copy", "--commit", "HEAD").get("uncommitted") is None
 
 
 def test_without_a_server_nobody_runs(project):
