@@ -156,6 +156,11 @@ class Side:
     def median(self, of: Callable[[Round], float]) -> float:
         return statistics.median(map(of, self.rounds))
 
+    def times(self, other: Side, of: Callable[[Round], float]) -> float:
+        """How many times as much as the other side's round beside it, the middle: what slows the machine down for a while
+        slows both of a pair, while the middles of the two sides may come from different times."""
+        return statistics.median(of(ours) / of(theirs) for ours, theirs in zip(self.rounds, other.rounds, strict=True))
+
     @property
     def requests(self) -> int:
         return sum(r.requests for r in self.rounds)
@@ -224,14 +229,14 @@ def log_line(bench: Bench, server: Server, body: pathlib.Path) -> Line:
                if w["rows"] > 500]
     dropped = lost(server) - lost_before
     plain_us = free.median(Round.cpu_us)
-    logged_us = logged.median(Round.cpu_us)
+    logged_us = plain_us * logged.times(free, Round.cpu_us)
     cost = 1 - plain_us / (logged_us + watching_us)
-    loop_us = logged.median(lambda r: r.cpu_us(is_loop))
+    rest_us = logged.median(lambda r: r.cpu_us(lambda name: not is_loop(name)))
     return Line("prediction log at 100 % and drift of 28 columns", f"< {100 * LOG_COST_MAX:.0f} % of one-row throughput",
                 f"{logged_us + watching_us:.2f} us, without {plain_us:.2f} us", cost < LOG_COST_MAX and dropped == 0,
                 share(cost), cpu_pair(sum(r.spent.of() for r in logged.rounds), sum(r.spent.of() for r in free.rounds)),
-                [f"CPU of all threads for one request, on one core, middle of {len(logged.rounds)} rounds each: answering "
-                 f"{loop_us:.2f} us, writing the log and the rest {logged_us - loop_us:.2f} us, the window's profile and drift "
+                [f"CPU of all threads for one request, on one core, middle of {len(logged.rounds)} pairs of rounds: answering "
+                 f"{logged_us - rest_us:.2f} us, writing the log and the rest {rest_us:.2f} us, the window's profile and drift "
                  f"{watching_us:.2f} us",
                  "without: the same model in the same server without a deployment (no log, no ids, no counters)",
                  describe(logged), describe(free),
@@ -253,7 +258,8 @@ def shadow_line(bench: Bench, server: Server, body: pathlib.Path) -> Line:
     dropped_before = measure.metric_values(server.url).get("slipway_shadow_dropped_total", 0)
     take_turns(bench, alone, tried)
     dropped = measure.metric_values(server.url).get("slipway_shadow_dropped_total", 0) - dropped_before
-    alone_us, tried_us = (side.median(lambda r: r.cpu_us(is_loop)) for side in (alone, tried))
+    alone_us = alone.median(lambda r: r.cpu_us(is_loop))
+    tried_us = alone_us * tried.times(alone, lambda r: r.cpu_us(is_loop))
     shadow_us = tried.median(lambda r: r.cpu_us(lambda name: name == "serving-shadow"))
     cost = 1 - alone_us / tried_us
     sampled = SHADOW_PERCENT / 100 * tried.requests

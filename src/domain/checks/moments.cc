@@ -25,6 +25,21 @@ void Moments::add(std::span<const double> values, double sum) {
   merge(chunk);
 }
 
+void Moments::add(double value) {
+  const double before = static_cast<double>(n++);
+  const double after = before + 1;
+  const double d = value - mean;
+  const double part = d / after;
+  const double part2 = part * part;
+  const double term = d * part * before;
+  mean += part;
+  m4 += term * part2 * (after * after - 3 * after + 3) + 6 * part2 * m2 - 4 * part * m3;
+  m3 += term * part * (after - 2) - 3 * part * m2;
+  m2 += term;
+  min = std::min(min, value);
+  max = std::max(max, value);
+}
+
 void Moments::merge(const Moments& other) {
   if (other.n == 0) return;
   if (n == 0) {

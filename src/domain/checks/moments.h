@@ -19,6 +19,8 @@ struct Moments {
   void add(std::span<const double> values);
   /// The same where sum_of() the values is known.
   void add(std::span<const double> values, double sum);
+  /// One value: the update of Welford to the fourth order, without what a list needs.
+  void add(double value);
   void merge(const Moments& other);
 
   double sum() const { return mean * static_cast<double>(n); }

@@ -52,9 +52,9 @@ double by_text(float cell) {
 constexpr double kRound = 0x1.8p52;  // added and taken away: the nearest whole number
 constexpr double kDoubt = 1e-6;      // more than what rounding does to the numbers below
 
-// Eight cells side by side. Vectors are passed by reference: how they are passed by value depends
-// on the processor that is compiled for.
-constexpr std::size_t kLanes = 8;
+// Four cells side by side: the comparisons of eight become scalar ones. Vectors are passed by
+// reference: how they are passed by value depends on the processor that is compiled for.
+constexpr std::size_t kLanes = 4;
 using Doubles = double __attribute__((vector_size(kLanes * sizeof(double))));
 using Longs = std::int64_t __attribute__((vector_size(kLanes * sizeof(double))));
 

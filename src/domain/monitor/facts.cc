@@ -9,10 +9,6 @@ namespace {
 using checks::Moments;
 using wire::Json;
 
-void add_one(Moments& moments, double value) {
-  moments.add({&value, 1});
-}
-
 /// The earlier of two times, of which 0 is none.
 UnixMs earlier(UnixMs a, UnixMs b) {
   if (a == 0 || b == 0) return std::max(a, b);
@@ -58,9 +54,9 @@ void Outcomes::add(delivery::Metric metric, double answer, double outcome) {
     ++not_finite;
     return;
   }
-  add_one(loss, delivery::loss_of(metric, answer, outcome));
-  add_one(predicted, answer);
-  add_one(actual, outcome);
+  loss.add(delivery::loss_of(metric, answer, outcome));
+  predicted.add(answer);
+  actual.add(outcome);
 }
 
 void Outcomes::add_classes(std::span<const float> probabilities, double outcome) {
@@ -74,9 +70,9 @@ void Outcomes::add_classes(std::span<const float> probabilities, double outcome)
   const bool is_class = outcome >= 0 && outcome == std::floor(outcome) &&
                         outcome < static_cast<double>(probabilities.size());
   const double p = is_class ? probabilities[static_cast<std::size_t>(outcome)] : 0;
-  add_one(loss, delivery::loss_of(delivery::Metric::kLogLoss, p, 1));
-  add_one(predicted, label_of(probabilities.data(), probabilities.size()));
-  add_one(actual, outcome);
+  loss.add(delivery::loss_of(delivery::Metric::kLogLoss, p, 1));
+  predicted.add(label_of(probabilities.data(), probabilities.size()));
+  actual.add(outcome);
 }
 
 void Outcomes::merge(const Outcomes& other) {

@@ -80,10 +80,6 @@ std::vector<std::string> columns_of(const Layout& layout, serving::Keep keep) {
   return names;
 }
 
-void add_one(checks::Moments& moments, double value) {
-  moments.add({&value, 1});
-}
-
 }  // namespace
 
 std::vector<std::string> clear_columns(const Layout& layout) {
@@ -174,7 +170,7 @@ void Gatherer::count(Version& version, const Prediction& p) const {
   }
   ++a.timed;
   a.timed_weight += weight;
-  add_one(a.latency_us, p.latency_us);
+  a.latency_us.add(p.latency_us);
   if (!wanted_.slow_us || p.latency_us <= *wanted_.slow_us) return;
   ++a.slow;
   a.slow_weight += weight;
@@ -198,7 +194,7 @@ void Gatherer::add_rows(Version& version, const Prediction& p, const Layout& lay
     const bool finite =
         std::all_of(outputs, outputs + width, [](float value) { return std::isfinite(value); });
     if (!finite) ++facts.answers.rows_not_finite;
-    if (std::isfinite(outputs[0])) add_one(facts.answers.outputs, outputs[0]);
+    if (std::isfinite(outputs[0])) facts.answers.outputs.add(outputs[0]);
     if (!wanted_.metric) continue;
     ++facts.outcomes.rows;
     if (row >= labels.size() || labels[row] == nullptr) continue;
