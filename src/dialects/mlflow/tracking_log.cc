@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "dialects/mlflow/errors.h"
 #include "dialects/mlflow/limits.h"
+#include "dialects/mlflow/plain_batch.h"
 #include "dialects/mlflow/request.h"
 #include "dialects/mlflow/tracking_messages.h"
 #include "dialects/mlflow/tracking_routes.h"
@@ -208,7 +209,7 @@ std::function<Result<>(db::Tx&)> then_log(std::vector<registry::ModelMetric> poi
       [points = std::move(points)](db::Tx& tx) { return registry::log_model_metrics(tx, points); };
 }
 
-Result<tracking::Batch> to_batch(LogBatch& call) {
+tracking::Batch to_batch(LogBatch& call) {
   tracking::Batch batch;
   batch.with = then_log(points_of_models(call.run_id, call.metrics));
   batch.metrics.reserve(call.metrics.size());
@@ -220,6 +221,19 @@ Result<tracking::Batch> to_batch(LogBatch& call) {
     batch.params.push_back({std::move(param.key), std::move(param.value)});
   }
   batch.tags = to_tags(std::move(call.tags));
+  return batch;
+}
+
+Result<BatchOfRun> read_batch(const Request& request) {
+  TRY(check_content_type(request));
+  if (auto plain = read_plain_batch(request.body)) return std::move(*plain);
+  LogBatch call = TRY(read_body<LogBatch>(request, kLogBatch, is_complete));
+  TRY(check_members_present(call));
+  tracking::Batch batch = to_batch(call);
+  return BatchOfRun{std::move(call.run_id), std::move(batch)};
+}
+
+Result<> check_each(tracking::Batch& batch) {
   for (std::size_t i = 0; i < batch.metrics.size(); ++i) {
     const tracking::Metric& metric = batch.metrics[i];
     if (is_plain_name(metric.key) && metric.timestamp_ms >= 0) continue;
@@ -231,7 +245,7 @@ Result<tracking::Batch> to_batch(LogBatch& call) {
   for (std::size_t i = 0; i < batch.tags.size(); ++i) {
     TRY(check_tag(batch.tags[i], item("tags", i)));
   }
-  return batch;
+  return {};
 }
 
 /// The tag that holds the run's name renames the run; an empty one is passed over.
@@ -245,14 +259,13 @@ void take_name(tracking::Batch& batch) {
 }
 
 Result<> log_batch(Tracking& tracking, const Request& request, Reply& reply) {
-  LogBatch call = TRY(read_body<LogBatch>(request, kLogBatch, is_complete));
-  TRY(check_members_present(call));
-  TRY(check_run_id(call.run_id));
-  tracking::Batch batch = TRY(to_batch(call));
+  auto [run_id, batch] = TRY(read_batch(request));
+  TRY(check_run_id(run_id));
+  TRY(check_each(batch));
   TRY(check_sizes(batch));
   TRY(check_keys_unique(batch.params));
   take_name(batch);
-  tracking.log(std::move(call.run_id), std::move(batch), then_empty(reply));
+  tracking.log(std::move(run_id), std::move(batch), then_empty(reply));
   return {};
 }
 
