@@ -290,6 +290,7 @@ def test_a_person_runs_and_cancels(project):
     project.apply("  {}\n")
     with Server(project) as server:
         run = project.json("run", "copy", "note=by hand")
+        assert run["uncommitted"] == []
         eventually(lambda: "Running stage" in project.slipway("logs", run["id"]))
         project.slipway("cancel", run["id"])
         run, = ended(project, 1)
@@ -297,7 +298,6 @@ def test_a_person_runs_and_cancels(project):
         project.slipway("cancel", run["id"], code=1)
         assert not [line for line in subprocess.run(["pgrep", "-f", "sleep 60; cp in.txt"], capture_output=True,
                                                     text=True).stdout.split() if line]
-        assert "uncommitted" in run and run["uncommitted"] == []
         project.slipway("run", "nothing", code=3)
         project.slipway("run", "copy", "nonsense", code=2)
         project.slipway("run", "copy", "notes=x", code=2)
