@@ -123,6 +123,30 @@ class Doctor {
       return add(problem("server", who + " can't write: " + message_of(*answer),
                          "what stands there; it goes on by itself once that is mended"));
     add(ok("server", who));
+    look_at_deployments();
+  }
+
+  /// As the server that runs has them: nobody else knows what it has loaded.
+  void look_at_deployments() {
+    const Result<std::string> secret = StateFolder::existing(request_.state).secret();
+    if (!secret.ok()) return;
+    const auto answer =
+        ask_owner(owner_.url, *secret, "/deployments", std::nullopt, kPatience);
+    if (!answer.ok()) return add(problem("deployments", answer.error().message, ""));
+    const wire::Json* list = answer->find("deployments");
+    if (list == nullptr || !list->is_array() || list->as_array().empty()) return;
+    std::size_t faults = 0;
+    for (const wire::Json& deployment : list->as_array()) {
+      const wire::Json* fault = deployment.find("fault");
+      if (fault == nullptr || !fault->is_string() || fault->as_string().empty()) continue;
+      ++faults;
+      const std::string name = deployment.find("name")->as_string();
+      add(problem("deployment " + name, fault->as_string(),
+                  "`slipway deployments " + name + "` shows what became of its versions"));
+    }
+    if (faults == 0)
+      add(ok("deployments", "the " + std::to_string(list->as_array().size()) +
+                                " of the project serve what they should"));
   }
 
   void look_at_catalogue() {

@@ -428,6 +428,7 @@ void RolloutPart::take_failure(const Outcome& outcome, const Error& error, UnixM
     delivery::DeploymentRoute closed = closed_route(route.deployment, route.model);
     closed.salt = route.salt;
     closed.revision = route.revision;
+    closed.is_down = true;
     closed.unserved = "version " + std::to_string(route.stable) + " of model " + route.model +
                       " can't be loaded: " + error.message + "; `slipway deploy " +
                       route.deployment + " --version N` brings another one";

@@ -211,7 +211,7 @@ class Deployed {
   Result<Response> answer(std::string_view body, Format format) {
     const Frame frame = TRY(read_frame(body, format));
     assignment_ = TRY(deployments_.assign(deployment_, facts_.key));
-    auto cells = fit_version(frame, *assignment_.version);
+    auto cells = fit_assigned(frame);
     if (!cells.ok()) cells = fit_stable(frame, cells.error());
     const std::string id = assignment_.id.text();
     auto scored = deployments_.answer(assignment_, TRY(std::move(cells)), frame.rows, facts_,
@@ -225,6 +225,17 @@ class Deployed {
   }
 
  private:
+  /// A candidate with other columns is asked for what the stable version reads: who sends rows
+  /// without names means its order.
+  Result<std::vector<float>> fit_assigned(const Frame& frame) {
+    if (serving::reads_as_stable(assignment_)) {
+      auto cells = fit_version(frame, *deployment_->stable);
+      assignment_.as_stable = cells.ok();
+      if (cells.ok()) return cells;
+    }
+    return fit_version(frame, *assignment_.version);
+  }
+
   /// The rows as sent, or filled up where they have only keys.
   Result<std::vector<float>> fit_version(const Frame& frame,
                                          const serving::LoadedVersion& version) {

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "dialects/oip/json_scanner.h"
+#include "domain/serving/translation.h"
 #include "io/wire/json.h"
 
 namespace slipway::oip {
@@ -178,7 +179,7 @@ class Fitter {
     TRY(check_outputs());
     const auto& inputs = request_.inputs;
     if (inputs.size() == 1 && inputs[0].name == kMatrix) return take_matrix();
-    const std::vector<std::string> columns = column_names_of(version_);
+    const std::vector<std::string> columns = serving::column_names_of(version_);
     const bool by_column = std::any_of(inputs.begin(), inputs.end(), [&](const InputTensor& input) {
       return input.name != kMatrix && holds(columns, input.name);
     });
@@ -489,21 +490,11 @@ std::vector<TensorFace> outputs_of(const serving::LoadedVersion& version) {
   return outputs;
 }
 
-std::vector<std::string> column_names_of(const serving::LoadedVersion& version) {
-  const auto& traits = version.engine->traits();
-  if (!traits.feature_names.empty()) return traits.feature_names;
-  std::vector<std::string> names;
-  const auto& schema = version.mlmodel.inputs;
-  if (!schema || !schema->named() || schema->columns.size() != traits.features) return names;
-  for (const engine::Column& column : schema->columns) names.push_back(column.name);
-  return names;
-}
-
 std::vector<engine::Column> columns_of(const serving::LoadedVersion& version) {
   const auto& schema = version.mlmodel.inputs;
   const std::vector<engine::Column> declared =
       schema ? schema->columns : std::vector<engine::Column>();
-  const std::vector<std::string> names = column_names_of(version);
+  const std::vector<std::string> names = serving::column_names_of(version);
   if (names.empty())
     return declared.size() == version.engine->traits().features ? declared
                                                                 : std::vector<engine::Column>();

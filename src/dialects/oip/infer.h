@@ -23,9 +23,6 @@ struct TensorFace {
 /// probabilities.
 std::vector<TensorFace> inputs_of(const serving::LoadedVersion& version);
 std::vector<TensorFace> outputs_of(const serving::LoadedVersion& version);
-/// The names under which each column may be sent as a tensor of its own; empty when the columns
-/// have no names.
-std::vector<std::string> column_names_of(const serving::LoadedVersion& version);
 /// The columns of the matrix in its order, as far as the model's files tell: names may be empty,
 /// and the type is that of the signature, kOther where it says none. Empty when nothing is known.
 std::vector<engine::Column> columns_of(const serving::LoadedVersion& version);

@@ -272,11 +272,22 @@ class Inference {
         serving::request_facts({said(infer_.slipway_key, serving::kKeyHeader),
                                 said(infer_.event_time, serving::kEventTimeHeader), infer_.id}));
     assignment_ = TRY(assign(services_, deployment_, address_.version, facts_.key));
-    auto fitted = fit(*assignment_.version);
+    auto fitted = fit_assigned();
     if (!fitted.ok()) fitted = fit_stable(fitted.error());
     batch_ = TRY(std::move(fitted));
     version_ = assignment_.version;
     return {};
+  }
+
+  /// A candidate with other columns is asked for what the stable version reads: who sends rows
+  /// without names means its order.
+  Result<Batch> fit_assigned() {
+    if (serving::reads_as_stable(assignment_)) {
+      auto fitted = fit(*deployment_->stable);
+      assignment_.as_stable = fitted.ok();
+      if (fitted.ok()) return fitted;
+    }
+    return fit(*assignment_.version);
   }
 
   /// The rows as sent, or filled up where they have only keys.
@@ -638,7 +649,10 @@ void mount(http::Router& router, Serving& serving, Deployments& deployments) {
   v2.add({Method::kGet, "/health/live", http::kPublic, Place::kInline},
          [](Request&) { return health("live", true); });
   v2.add({Method::kGet, "/health/ready", http::kPublic, Place::kInline},
-         [&serving](Request&) { return health("ready", serving.started()); });
+         [services](Request&) {
+           return health("ready",
+                         services.serving.started() && !services.deployments.is_any_down());
+         });
   v2.add({Method::kGet, "/models", kRead, Place::kInline},
          [services](Request&) { return model_list(services); });
   for (const char* path : {"/repository/index", "/repository/{repository}/index"}) {

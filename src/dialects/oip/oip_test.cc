@@ -108,6 +108,14 @@ TEST_F(OipTest, HealthIsToldWithABody) {
   EXPECT_EQ(get("/v2/health/live").body, "{\"live\":true}");
   ASSERT_TRUE(serving::find_now(serving_, "regressor", "").ok());
   EXPECT_EQ(get("/v2/health/ready").body, "{\"ready\":true}");
+  delivery::DeploymentRoute down;  // its version should serve, and can't be loaded
+  down.deployment = "live";
+  down.model = "regressor";
+  down.is_down = true;
+  down.revision = 1;
+  ASSERT_TRUE(deployed_.apply(down).ok());
+  EXPECT_EQ(get("/v2/health/ready").body, "{\"ready\":false}");
+  EXPECT_EQ(get("/v2/health/ready").status, 400);
 }
 
 TEST_F(OipTest, ServerMetadataNamesWhatIsImplemented) {

@@ -49,7 +49,8 @@ struct AnswerCounts {
 inline constexpr std::size_t kClusters = 128;
 
 struct StepCounts : AnswerCounts {
-  std::int64_t dropped = 0;  // sampled for shadow, but not scored: its queue was full
+  std::int64_t dropped = 0;  // sampled for shadow, but not scored: its queue was full, or a column
+                             // is wanted that nobody sent
   /// The same answers by clusters of callers: kClusters of them, or none where it isn't known who
   /// asked.
   std::vector<AnswerCounts> clusters;

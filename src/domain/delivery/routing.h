@@ -43,6 +43,7 @@ struct DeploymentRoute {
   double slow_ms = 0;         // slower answers are counted as such; 0: nothing is slow
   std::int64_t revision = 0;  // of the deployment: a higher one replaces a lower one
   std::string unserved = {};  // why nothing is served though a version came, for people; ""
+  bool is_down = false;       // a version should serve, and can't be loaded
   std::string elsewhere = {};  // which server serves instead of this one, for people; ""
 
   bool operator==(const DeploymentRoute&) const = default;

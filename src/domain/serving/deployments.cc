@@ -230,6 +230,10 @@ void Deployments::finish_apply(delivery::DeploymentRoute route, LogRules rules, 
   next->candidate_layout = layout_of(candidate);
   next->stable_text = text_of(route, stable, delivery::Role::kStable);
   next->candidate_text = text_of(route, candidate, delivery::Role::kCandidate);
+  if (stable && candidate) {
+    next->to_candidate = Translation(*stable, *candidate);
+    next->to_stable = Translation(*candidate, *stable);
+  }
   next->stable = std::move(stable);
   next->candidate = std::move(candidate);
   next->stream = log_.stream(route.deployment, rules);
@@ -317,6 +321,12 @@ std::vector<Deployment> Deployments::all() const {
   return list;
 }
 
+bool Deployments::is_any_down() const {
+  const std::vector<Deployment> list = all();
+  return std::any_of(list.begin(), list.end(),
+                     [](const Deployment& deployed) { return deployed->route.is_down; });
+}
+
 Result<std::shared_ptr<const features::Lookup>> Deployments::lookup(
     const Deployed& deployed) const {
   const std::string& view = deployed.route.features;
@@ -398,9 +408,14 @@ Try score(const Loaded& version, const std::vector<float>& cells, std::size_t ro
   return tried;
 }
 
-/// Whether the cells made for another version are as many as this one takes.
-bool takes(const Loaded& version, const std::vector<float>& cells, std::size_t rows) {
-  return version && cells.size() == rows * version->engine->traits().features;
+/// The rows of a request in the columns of one version, and which of these were looked up.
+struct Cells {
+  std::vector<float> values;
+  std::vector<bool> looked_up;
+};
+
+Cells translated(const Translation& translation, const Cells& cells, std::size_t rows) {
+  return {translation.cells(cells.values, rows), translation.flags(cells.looked_up)};
 }
 
 delivery::ArmCounts counted(const delivery::DeploymentRoute& route, const Loaded& version,
@@ -437,16 +452,25 @@ Result<Scored> Deployments::answer(const Assignment& assignment, std::vector<flo
                                    std::size_t rows, const RequestFacts& facts, UnixMs now_ms) {
   const Deployed& deployed = *assignment.deployment;
   const bool candidate = assignment.role == delivery::Role::kCandidate;
-  PredictionView record = record_of(assignment, facts, now_ms, cells, rows);
-  Try tried = score(assignment.version, cells, rows, clock_);
+  Cells sent{std::move(cells), facts.looked_up};
+  // What the stable version would be asked, where a candidate with other columns is.
+  std::optional<Cells> other;
+  if (candidate && assignment.as_stable) {
+    other = std::move(sent);
+    sent = translated(deployed.to_candidate, *other, rows);
+  }
+  PredictionView record = record_of(assignment, facts, now_ms, sent.values, rows);
+  Try tried = score(assignment.version, sent.values, rows, clock_);
   Scored scored{assignment.version, {}, false};
   // What neither version can answer says nothing of either: where keys stick, all such requests of
   // one caller would stand against the version that its key has drawn.
   const bool is_drawn = deployed.route.mode == delivery::Mode::kCanary && !assignment.chosen;
-  const Loaded& other = candidate ? deployed.stable : deployed.candidate;
+  const Translation& to_other = candidate ? deployed.to_stable : deployed.to_candidate;
   std::optional<Try> by_other;
-  if (is_drawn && !tried.finite && takes(other, cells, rows))
-    by_other = score(other, cells, rows, clock_);
+  if (is_drawn && !tried.finite && (other || to_other.is_possible())) {
+    if (!other) other = translated(to_other, sent, rows);
+    by_other = score(candidate ? deployed.stable : deployed.candidate, other->values, rows, clock_);
+  }
   const bool is_nobodys = by_other && !by_other->finite;
   // An answer without rows shows nothing of a version either.
   if (deployed.counter && !assignment.chosen && !is_nobodys && rows > 0) {
@@ -463,8 +487,10 @@ Result<Scored> Deployments::answer(const Assignment& assignment, std::vector<flo
     failed.status = 500;
     failed.error = kNotFinite;
     failed.latency_us = microseconds(tried.ns);
-    log(deployed, deployed.candidate_layout, failed, facts.looked_up);
+    log(deployed, deployed.candidate_layout, failed, sent.looked_up);
     errors_.add();
+    sent = std::move(*other);
+    record.cells = sent.values;
     tried = std::move(*by_other);
     scored = {deployed.stable, {}, true};
   }
@@ -479,12 +505,12 @@ Result<Scored> Deployments::answer(const Assignment& assignment, std::vector<flo
     errors_.add();
   }
   log(deployed, by_candidate ? deployed.candidate_layout : deployed.stable_layout, record,
-      facts.looked_up);
+      sent.looked_up);
   if (!tried.finite) return not_finite();
   answers_.add();
   scored.values = std::move(tried.values);
   if (assignment.shadowed && !by_candidate && rows > 0) {
-    cast_shadow(assignment, std::move(cells), rows, scored, tried.ns,
+    cast_shadow(assignment, std::move(sent.values), rows, scored, tried.ns,
                 facts.event_time_ms.value_or(now_ms), facts);
   }
   return scored;
@@ -568,7 +594,13 @@ void Deployments::score_shadows(std::deque<Shadow> jobs) {
       hand_over();
       counter = job.deployment->counter;
     }
-    counts.add(score_shadow(job), job.cluster);
+    if (job.deployment->to_candidate.is_possible()) {
+      counts.add(score_shadow(job), job.cluster);
+    } else {
+      // It has a column that the stable version has not: nobody sent or looked it up.
+      shadow_dropped_.add();
+      ++counts.dropped;
+    }
     ++scored;
   }
   hand_over();
@@ -577,11 +609,9 @@ void Deployments::score_shadows(std::deque<Shadow> jobs) {
 delivery::AnswerCounts Deployments::score_shadow(Shadow& job) {
   const Deployed& deployed = *job.deployment;
   const Loaded& candidate = deployed.candidate;
-  if (!takes(candidate, job.cells, job.rows)) {
-    shadow_dropped_.add();  // it takes other columns: what the caller sent does not say them
-    return {};
-  }
-  Try tried = score(candidate, job.cells, job.rows, clock_);
+  const Cells cells =
+      translated(deployed.to_candidate, {std::move(job.cells), std::move(job.looked_up)}, job.rows);
+  Try tried = score(candidate, cells.values, job.rows, clock_);
   delivery::AnswerCounts counts;
   counts.candidate = counted(deployed.route, candidate, tried);
   delivery::PairCounts& pairs = counts.pairs;
@@ -610,7 +640,7 @@ delivery::AnswerCounts Deployments::score_shadow(Shadow& job) {
   record.role = Role::kShadow;
   record.latency_us = microseconds(tried.ns);
   record.rows = static_cast<std::uint32_t>(job.rows);
-  record.cells = job.cells;
+  record.cells = cells.values;
   record.looked_up = job.entity.get();
   if (tried.finite) {
     record.outputs = tried.values;
@@ -618,7 +648,7 @@ delivery::AnswerCounts Deployments::score_shadow(Shadow& job) {
     record.status = 500;
     record.error = kNotFinite;
   }
-  log(deployed, deployed.candidate_layout, record, job.looked_up);
+  log(deployed, deployed.candidate_layout, record, cells.looked_up);
   return counts;
 }
 

@@ -23,6 +23,7 @@
 #include "domain/features/service.h"
 #include "domain/serving/prediction_log.h"
 #include "domain/serving/serving.h"
+#include "domain/serving/translation.h"
 
 // The data plane of deployments: which version answers a request, what is counted and kept of the
 // answer, and the candidate's score in the shadow of it.
@@ -56,6 +57,7 @@ class StepCounter {
 struct Deployed {
   delivery::DeploymentRoute route;
   Loaded stable, candidate;  // candidate: null without one
+  Translation to_candidate, to_stable;  // from the cells of the other; impossible without one
   std::shared_ptr<const Layout> stable_layout, candidate_layout;
   std::shared_ptr<PredictionLog::Stream> stream;
   std::shared_ptr<StepCounter> counter;  // null without a rollout
@@ -77,6 +79,9 @@ struct Assignment {
   /// The caller named the version: the answer is kept, but no trial is drawn from it, and no other
   /// version stands in for it.
   bool chosen = false;
+  /// The cells are those of the stable version: a candidate is asked for the same rows, in its own
+  /// columns.
+  bool as_stable = false;
   std::uint64_t key_hash = 0;
   std::size_t cluster = 0;  // of callers, while a candidate is tried
 };
@@ -86,7 +91,7 @@ struct RequestFacts {
   std::string key;           // sticky; "" for none
   std::string client_id;     // "" for none
   std::optional<UnixMs> event_time_ms = {};  // nothing: now
-  /// Which columns of the version that answers were looked up, when any was.
+  /// Which columns were looked up, in the order of the cells, when any was.
   std::vector<bool> looked_up = {};
   std::shared_ptr<const LookedUp> entity = {};  // whose, and by which view; null: nothing was
 };
@@ -136,6 +141,8 @@ class Deployments {
   /// serve: which one is meant?
   Result<Deployment> find_one(std::string_view name) const;
   std::vector<Deployment> all() const;
+  /// Whether a version that should serve can't be loaded.
+  bool is_any_down() const;
   /// In order of name; those that serve `model` when it is given.
   std::vector<std::string> names(std::string_view model = {}) const;
 

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/ids.h"
+#include "domain/serving/request_facts.h"
 #include "domain/serving/serving_testing.h"
 
 namespace slipway::serving {
@@ -22,9 +23,10 @@ class DeploymentsTest : public testing::Test {
     std::filesystem::remove_all(folder_);
   }
 
-  std::int64_t add(const std::string& low, const std::string& high) {
+  std::int64_t add(const std::string& low, const std::string& high,
+                   const std::vector<std::string>& columns = {"x", "y"}) {
     const auto folder = folder_ / ("model" + std::to_string(++models_));
-    write_stump(folder, low, high);
+    write_stump(folder, low, high, columns);
     return std::stoll(source_.add("bikes", folder));
   }
   delivery::DeploymentRoute route(std::int64_t stable, std::int64_t candidate = 0,
@@ -226,6 +228,72 @@ TEST_F(DeploymentsTest, ACanaryThatIsNotFiniteIsReplacedByTheStableVersionAndCou
   EXPECT_TRUE(kept[0].prediction.outputs.empty());
   EXPECT_EQ(kept[1].prediction.role, Role::kLive);
   EXPECT_EQ(kept[1].prediction.outputs, std::vector<float>{1});
+}
+
+// The candidate splits by x too, which is its second column: by places it would take y for it.
+TEST_F(DeploymentsTest, AShadowWithOtherColumnsScoresTheSameRowsByTheirNames) {
+  for (const std::vector<std::string>& columns :
+       {std::vector<std::string>{"y", "x"}, std::vector<std::string>{"x"}}) {
+    const std::int64_t one = add("1", "2"), two = add("1", "2", columns);
+    delivery::DeploymentRoute trial = route(one, two, delivery::Mode::kShadow, 100);
+    trial.rollout = "rollout-" + std::to_string(two);
+    ASSERT_TRUE(apply(trial).ok());
+    const Assignment assignment = assign();
+    ASSERT_TRUE(ask(assignment, 20).ok());
+    const delivery::StepCounts counted = counts();
+    EXPECT_EQ(counted.pairs.pairs, 1);
+    EXPECT_EQ(counted.pairs.differences.mean, 0);
+    EXPECT_EQ(counted.dropped, 0);
+    const std::vector<Answer> kept = logged(assignment.id);
+    ASSERT_EQ(kept.size(), 2u);
+    EXPECT_EQ(kept[1].prediction.role, Role::kShadow);
+    EXPECT_EQ(kept[1].prediction.outputs, std::vector<float>{2});
+    const auto in_order = columns.size() == 2 ? std::vector<float>{0, 20} : std::vector<float>{20};
+    EXPECT_EQ(kept[1].prediction.cells, in_order);
+    EXPECT_EQ(kept[1].layout.columns.size(), columns.size());
+  }
+}
+
+TEST_F(DeploymentsTest, AShadowThatNeedsAColumnThatNobodySentIsCountedAsDropped) {
+  const std::int64_t one = add("1", "2"), two = add("1", "2", {"x", "y", "z"});
+  ASSERT_TRUE(apply(route(one, two, delivery::Mode::kShadow, 100)).ok());
+  ASSERT_TRUE(ask(assign(), 20).ok());
+  EXPECT_EQ(counts().dropped, 1);
+  EXPECT_EQ(counts().pairs.pairs, 0);
+}
+
+TEST_F(DeploymentsTest, TheStableVersionStandsInForACandidateWithOtherColumns) {
+  for (const std::vector<std::string>& columns :
+       {std::vector<std::string>{"y", "x"}, std::vector<std::string>{"x"}}) {
+    const std::int64_t one = add("1", "2"), two = add("NaN", "NaN", columns);
+    ASSERT_TRUE(apply(route(one, two, delivery::Mode::kCanary, 100)).ok());
+    Assignment assignment = assign();
+    ASSERT_TRUE(reads_as_stable(assignment));
+    assignment.as_stable = true;
+    const Result<Scored> scored = ask(assignment, 20);
+    ASSERT_TRUE(scored.ok()) << scored.error().message;
+    EXPECT_TRUE(scored->fell_back);
+    EXPECT_EQ(scored->values, std::vector<float>{2}) << "of x, not of y";
+    const std::vector<Answer> kept = logged(assignment.id);
+    ASSERT_EQ(kept.size(), 2u);
+    const auto in_order = columns.size() == 2 ? std::vector<float>{0, 20} : std::vector<float>{20};
+    EXPECT_EQ(kept[0].prediction.cells, in_order) << "as the candidate was asked";
+    EXPECT_EQ(kept[1].prediction.cells, (std::vector<float>{20, 0})) << "as the stable version was";
+    EXPECT_EQ(kept[1].layout.columns[0].name, "x");
+  }
+}
+
+// Read for the candidate itself, which has all columns of the stable version and more.
+TEST_F(DeploymentsTest, TheStableVersionStandsInForACandidateThatReadMore) {
+  const std::int64_t one = add("1", "2"), two = add("NaN", "NaN", {"z", "y", "x"});
+  ASSERT_TRUE(apply(route(one, two, delivery::Mode::kCanary, 100)).ok());
+  const Assignment assignment = assign();
+  EXPECT_FALSE(reads_as_stable(assignment));
+  const Result<Scored> scored =
+      deployments_->answer(assignment, {7, 0, 20}, 1, {"", "mine"}, clock_.now_ms());
+  ASSERT_TRUE(scored.ok()) << scored.error().message;
+  EXPECT_TRUE(scored->fell_back);
+  EXPECT_EQ(scored->values, std::vector<float>{2});
 }
 
 TEST_F(DeploymentsTest, WhatNeitherVersionCanAnswerCountsForNeither) {

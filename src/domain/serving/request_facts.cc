@@ -16,6 +16,12 @@ Result<RequestFacts> request_facts(const Said& said) {
   return facts;
 }
 
+bool reads_as_stable(const Assignment& assignment) {
+  const Translation& translation = assignment.deployment->to_candidate;
+  return assignment.role == delivery::Role::kCandidate && !assignment.chosen &&
+         translation.is_possible() && !translation.is_same();
+}
+
 const std::string& route_text(const Assignment& assignment, bool fell_back) {
   const bool candidate = assignment.role == delivery::Role::kCandidate && !fell_back;
   return candidate ? assignment.deployment->candidate_text : assignment.deployment->stable_text;

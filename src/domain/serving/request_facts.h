@@ -25,6 +25,9 @@ struct Said {
 /// kInvalid, tag "bad_request", for what is no time, or a key that is too long.
 Result<RequestFacts> request_facts(const Said& said);
 
+/// Whether a candidate on trial is to be asked for what the stable version reads, column by column.
+bool reads_as_stable(const Assignment& assignment);
+
 /// Who answered; valid as long as the assignment's deployment.
 const std::string& route_text(const Assignment& assignment, bool fell_back);
 

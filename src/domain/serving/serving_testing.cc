@@ -1,25 +1,32 @@
 #include "domain/serving/serving_testing.h"
 
+#include <algorithm>
 #include <fstream>
 
 #include "base/file.h"
 #include "base/function_testing.h"
 #include "base/ids.h"
+#include "base/text.h"
 
 namespace slipway::serving {
 namespace {
 
-/// One split: `low` below 10 in the first of two columns, else `high`.
-std::string stump(const std::string& low, const std::string& high) {
-  return R"({"version":[2,1,0],"learner":{"attributes":{},"feature_names":["x","y"],"feature_types":["float","float"],)"
+/// One split: `low` where x is below 10, else `high`.
+std::string stump(const std::string& low, const std::string& high,
+                  const std::vector<std::string>& columns) {
+  const auto place = std::find(columns.begin(), columns.end(), "x") - columns.begin();
+  const std::string x = std::to_string(place), width = std::to_string(columns.size());
+  const std::vector<std::string> types(columns.size(), "float");
+  return R"({"version":[2,1,0],"learner":{"attributes":{},"feature_names":[")" + join(columns, R"(",")") +
+         R"("],"feature_types":[")" + join(types, R"(",")") + R"("],)"
          R"("gradient_booster":{"name":"gbtree","model":{"gbtree_model_param":{"num_parallel_tree":"1","num_trees":"1"},)"
-         R"("tree_info":[0],"iteration_indptr":[0,1],"trees":[{"tree_param":{"num_deleted":"0","num_feature":"2","num_nodes":"3","size_leaf_vector":"1"},)"
-         R"("id":0,"left_children":[1,-1,-1],"right_children":[2,-1,-1],"parents":[2147483647,0,0],"split_indices":[0,0,0],)"
+         R"("tree_info":[0],"iteration_indptr":[0,1],"trees":[{"tree_param":{"num_deleted":"0","num_feature":")" + width + R"(","num_nodes":"3","size_leaf_vector":"1"},)"
+         R"("id":0,"left_children":[1,-1,-1],"right_children":[2,-1,-1],"parents":[2147483647,0,0],"split_indices":[)" + x + R"(,0,0],)"
          R"("split_type":[0,0,0],"default_left":[0,0,0],"loss_changes":[0,0,0],"sum_hessian":[1,1,1],"categories":[],)"
          R"("categories_nodes":[],"categories_segments":[],"categories_sizes":[],"base_weights":[0,0,0],)"
          R"("split_conditions":[10,)" +
          low + "," + high +
-         R"(]}]}},"learner_model_param":{"base_score":"0","boost_from_average":"0","num_class":"0","num_feature":"2","num_target":"1"},)"
+         R"(]}]}},"learner_model_param":{"base_score":"0","boost_from_average":"0","num_class":"0","num_feature":")" + width + R"(","num_target":"1"},)"
          R"("objective":{"name":"reg:squarederror","reg_loss_param":{"scale_pos_weight":"1"}}}})";
 }
 
@@ -32,11 +39,11 @@ PredictionLogOptions log_in(const std::filesystem::path& folder) {
 }  // namespace
 
 void write_stump(const std::filesystem::path& folder, const std::string& low,
-                 const std::string& high) {
+                 const std::string& high, const std::vector<std::string>& columns) {
   std::filesystem::create_directories(folder);
   std::ofstream(folder / "MLmodel") << "flavors:\n  xgboost:\n    data: model.json\n"
                                        "    model_class: xgboost.core.Booster\n";
-  std::ofstream(folder / "model.json") << stump(low, high);
+  std::ofstream(folder / "model.json") << stump(low, high, columns);
 }
 
 DeployedForTest::DeployedForTest(Serving& serving, const Clock& clock, Metrics& metrics,

@@ -40,10 +40,10 @@ class FolderSource final : public ModelSource {
   Guarded<State> state_;
 };
 
-/// Makes `folder` a model of the columns x and y: `low` where x is below 10, else `high`; "NaN" is
-/// a number too.
+/// Makes `folder` a model of `columns`, of which one is x: `low` where x is below 10, else `high`;
+/// "NaN" is a number too.
 void write_stump(const std::filesystem::path& folder, const std::string& low,
-                 const std::string& high);
+                 const std::string& high, const std::vector<std::string>& columns = {"x", "y"});
 
 /// Deployments that log into a folder of their own, gone with them. `serving` must outlive it.
 class DeployedForTest {
