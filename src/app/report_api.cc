@@ -48,9 +48,10 @@ Result<evidence::DeliveryReport> delivery_report(db::Tx& tx, const ReportSpan& s
   const LogTimes times = TRY(log_times(tx));
   UnixMs from = times.first;
   if (span.from) from = *span.from;
-  if (from > times.last && span.from) {
-    return wrong_span("since", to_iso8601(from),
-                      ("not after the newest event, of " + to_iso8601(times.last)).c_str());
+  if (span.from && times.last > 0 && from > times.last) {
+    return invalid("found since " + to_iso8601(from) +
+                   ", expected a time that is not after the newest event, which is of " +
+                   to_iso8601(times.last));
   }
   if (span.since) from = std::max(times.first, times.last - span.since->count());
   // The span ends after the newest event, which is part of it.
