@@ -373,6 +373,7 @@ std::optional<Result<>> Gate::judge(const Rule* rule, Request& request, bool may
     std::optional<Result<>> judged = judge_thing(who, thing, may_wait);
     if (!judged || !judged->ok()) return judged;
   }
+  if (rule->tells_changes) who.experiments = sight_of(who, Kind::kExperiment, rule->level);
   return Result<>();
 }
 
@@ -477,14 +478,17 @@ std::string Gate::model_of(const std::string& name) const {
   return deployment == nullptr ? asked : deployment->route.model;
 }
 
+/// Null: all of the kind.
+std::shared_ptr<const http::Sight> Gate::sight_of(const Principal& who, Kind kind,
+                                                  Level level) const {
+  access::Rights::Reach reach = world_.people.reach(who.name, kind, level);
+  if (reach.all_but && reach.names.empty()) return nullptr;
+  return std::make_shared<const http::Sight>(http::Sight{reach.all_but, std::move(reach.names)});
+}
+
 void Gate::limit_sight(Principal& who) const {
-  const auto sight = [&](Kind kind) -> std::shared_ptr<const http::Sight> {
-    access::Rights::Reach reach = world_.people.reach(who.name, kind, Level::kRead);
-    if (reach.all_but && reach.names.empty()) return nullptr;
-    return std::make_shared<const http::Sight>(http::Sight{reach.all_but, std::move(reach.names)});
-  };
-  who.experiments = sight(Kind::kExperiment);
-  who.models = sight(Kind::kModel);
+  who.experiments = sight_of(who, Kind::kExperiment, Level::kRead);
+  who.models = sight_of(who, Kind::kModel, Level::kRead);
 }
 
 }  // namespace slipway::app

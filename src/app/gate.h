@@ -102,6 +102,8 @@ class Gate {
   bool has_everywhere(const http::Principal& who, access::Level level) const;
   bool may(const http::Principal& who, access::Kind kind, const std::string& of,
            access::Level level) const;
+  std::shared_ptr<const http::Sight> sight_of(const http::Principal& who, access::Kind kind,
+                                              access::Level level) const;
   void limit_sight(http::Principal& who) const;
 
   const GateWorldOfAccess world_;

@@ -355,6 +355,7 @@ struct Row {
   Level level;
   Result<Things> (*things)(const Request& request, Level level) = nullptr;
   Result<> (*narrow)(Request& request, const Rule::MayRead& may_read) = nullptr;
+  bool tells_changes = false;
 };
 
 // Below /api/2.0/mlflow, as below /ajax-api/2.0/mlflow.
@@ -473,7 +474,7 @@ constexpr Row kPeople3[] = {
 
 // Below /api/3.0/mlflow.
 constexpr Row kTraces[] = {
-    {"POST /traces", On::kThings, kEdit, new_trace},
+    {"POST /traces", On::kThings, kEdit, new_trace, nullptr, /*tells_changes=*/true},
     {"GET /traces/get", On::kThings, kRead, traces_named},
     {"GET /traces/batchGet", On::kThings, kRead, traces_named},
     {"POST /traces/batchGetInfos", On::kThings, kRead, traces_named},
@@ -528,7 +529,7 @@ constexpr Row kRoot[] = {
     // Made of the calls above, each of which is judged by itself.
     {"GET /graphql", On::kSomebody, kRead},
     {"POST /graphql", On::kSomebody, kRead},
-    {"POST /v1/traces", On::kThings, kEdit, spans},
+    {"POST /v1/traces", On::kThings, kEdit, spans, nullptr, /*tells_changes=*/true},
     {"POST /api/2.0mlflow/experiments/search-datasets", On::kSearch, kRead, nullptr,
      experiments_listed},
     {"POST /deployments/{name}/invocations", On::kAsk, kRead, deployment},
@@ -543,7 +544,7 @@ void add(access::Rules& rules, const Row (&rows)[n], std::string_view below) {
     const std::size_t slash = route.find('/');
     rules.push_back({std::string(route.substr(0, slash)) + std::string(below) +
                          std::string(route.substr(slash)),
-                     row.on, row.level, row.things, row.narrow});
+                     row.on, row.level, row.things, row.narrow, row.tells_changes});
   }
 }
 

@@ -1,5 +1,6 @@
 #include "dialects/mlflow/traces.h"
 
+#include <algorithm>
 #include <memory>
 
 #include "base/ids.h"
@@ -160,6 +161,16 @@ std::string artifact_location(const tracking::Experiment& experiment, const std:
   return root + "traces/" + id + "/artifacts" + query;
 }
 
+/// Of a route that tells which experiments its caller may change.
+traces::MayChange may_change(const Request& request) {
+  return [changes = request.principal.experiments](std::int64_t experiment) {
+    if (changes == nullptr) return true;
+    const bool named = std::ranges::find(changes->names, std::to_string(experiment)) !=
+                       changes->names.end();
+    return named != changes->all_but;
+  };
+}
+
 class Traces {
  public:
   Traces(db::Pool& pool, tracking::Tracking& tracking, const Clock& clock)
@@ -184,7 +195,7 @@ class Traces {
       }
     }
     const Trace kept = TRY(pool_.write([&](db::Tx& tx) -> Result<Trace> {
-      TRY(traces::put_trace(tx, trace));
+      TRY(traces::put_trace(tx, trace, may_change(request)));
       return traces::find_trace(tx, trace.id);
     }));
     return json_response(wrapped("trace", wrapped("trace_info", to_message(kept))));
@@ -452,11 +463,12 @@ class Traces {
       batch.new_tags = {{kArtifactLocationTag, artifact_location(experiment, batch.trace_id)}};
       batch.tags.push_back({kSpansLocationTag, kSpansHere});
     }
+    const traces::MayChange may = may_change(request);
     const bool has_run = !run.empty() && tracking_.run_info(run).ok();
     const std::int64_t over = TRY(pool_.write([&](db::Tx& tx) -> Result<std::int64_t> {
       std::int64_t refused = 0;
       for (const traces::SpanBatch& batch : spans.batches) {
-        refused += TRY(traces::put_spans(tx, batch));
+        refused += TRY(traces::put_spans(tx, batch, may));
       }
       if (has_run) TRY(traces::link_to_run(tx, spans.complete, run));
       return refused;

@@ -50,6 +50,9 @@ struct Rule {
   /// Of kSearch: takes the experiments out of the request that may not be read.
   using MayRead = std::function<bool(const std::string& experiment)>;
   Result<> (*narrow)(http::Request& request, const MayRead& may_read) = nullptr;
+  /// Of kThings: the handler is told which experiments its caller may change, because only the
+  /// write itself finds out which ones the ids of the request lie in.
+  bool tells_changes = false;
 };
 using Rules = std::vector<Rule>;
 

@@ -29,6 +29,16 @@ Result<std::optional<Row>> find_row(db::Tx& tx, const std::string& id) {
   return tx.one<Row>(kSql, id);
 }
 
+/// As find_row(), for one that is to be changed: no other transaction moves it meanwhile.
+Result<std::optional<Row>> find_row_to_change(db::Tx& tx, const std::string& id,
+                                              const MayChange& may_change) {
+  // Locks the row where others write at the same time.
+  TRY(tx.run("update traces set experiment = experiment where id = ?", id));
+  auto row = TRY(find_row(tx, id));
+  if (row && !may_change(row->experiment)) return denied("Permission denied");
+  return row;
+}
+
 Error no_trace(const std::string& id) {
   return missing("Trace with ID '" + id + "' not found.");
 }
@@ -129,8 +139,8 @@ void take_in(Row& row, const SpanBatch& batch) {
   if (!row.response_preview) row.response_preview = batch.response_preview;
 }
 
-Result<std::int64_t> trace_for(db::Tx& tx, const SpanBatch& batch) {
-  auto row = TRY(find_row(tx, batch.trace_id));
+Result<std::int64_t> trace_for(db::Tx& tx, const SpanBatch& batch, const MayChange& may_change) {
+  auto row = TRY(find_row_to_change(tx, batch.trace_id, may_change));
   if (row) {
     take_in(*row, batch);
     TRY(tx.run(
@@ -209,8 +219,8 @@ std::optional<State> to_state(std::string_view text) {
   return std::nullopt;
 }
 
-Result<> put_trace(db::Tx& tx, const Trace& trace) {
-  const auto row = TRY(find_row(tx, trace.id));
+Result<> put_trace(db::Tx& tx, const Trace& trace, const MayChange& may_change) {
+  const auto row = TRY(find_row_to_change(tx, trace.id, may_change));
   std::int64_t seq = 0;
   if (row) {
     seq = row->seq;
@@ -230,8 +240,8 @@ Result<> put_trace(db::Tx& tx, const Trace& trace) {
   return {};
 }
 
-Result<std::int64_t> put_spans(db::Tx& tx, const SpanBatch& batch) {
-  const std::int64_t trace = TRY(trace_for(tx, batch));
+Result<std::int64_t> put_spans(db::Tx& tx, const SpanBatch& batch, const MayChange& may_change) {
+  const std::int64_t trace = TRY(trace_for(tx, batch, may_change));
   const auto count =
       TRY(tx.one<std::int64_t>("select count(*) from trace_spans where trace = ?", trace));
   std::int64_t room = kSpansOfTraceMax - count.value_or(0), refused = 0;

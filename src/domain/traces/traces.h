@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -79,11 +80,17 @@ struct SpanBatch {
 inline constexpr std::int64_t kSpansOfTraceMax = 100'000;
 inline constexpr std::int64_t kAssessmentsMax = 10'000;  // of one trace
 
-/// What the maker of a trace says about the whole of it; it may have spans already.
-Result<> put_trace(db::Tx& tx, const Trace& trace);
-/// Spans that are there already are replaced. What the trace's maker said stays. Returns how many
-/// were not taken because the trace would have more than kSpansOfTraceMax.
-Result<std::int64_t> put_spans(db::Tx& tx, const SpanBatch& batch);
+/// Whether the caller may change what is in an experiment. A trace's id is its maker's choice: the
+/// one that is meant may be somebody else's.
+using MayChange = std::function<bool(std::int64_t experiment)>;
+
+/// What the maker of a trace says about the whole of it; it may have spans already. It is moved to
+/// the experiment that is said. kDenied when it is in one that may not be changed.
+Result<> put_trace(db::Tx& tx, const Trace& trace, const MayChange& may_change);
+/// Spans that are there already are replaced. What the trace's maker said stays, and the trace
+/// where it is; kDenied when that is an experiment that may not be changed. Returns how many were
+/// not taken because the trace would have more than kSpansOfTraceMax.
+Result<std::int64_t> put_spans(db::Tx& tx, const SpanBatch& batch, const MayChange& may_change);
 /// kMissing.
 Result<Trace> find_trace(db::Tx& tx, const std::string& id);
 /// Those that are there, in the order asked for, each once.

@@ -8,6 +8,8 @@
 namespace slipway::traces {
 namespace {
 
+const MayChange kAll = [](std::int64_t) { return true; };
+
 class TracesTest : public db::OnEachEngine {
  protected:
   void SetUp() override {
@@ -39,10 +41,10 @@ class TracesTest : public db::OnEachEngine {
     trace.state = State::kOk;
     trace.tags = std::move(tags);
     trace.metadata = std::move(metadata);
-    did([&](db::Tx& tx) { return put_trace(tx, trace); });
+    did([&](db::Tx& tx) { return put_trace(tx, trace, kAll); });
   }
   std::int64_t spans(const SpanBatch& batch) {
-    return *write([&](db::Tx& tx) { return put_spans(tx, batch); });
+    return *write([&](db::Tx& tx) { return put_spans(tx, batch, kAll); });
   }
   static SpanBatch batch(const std::string& id, std::vector<std::string> names, UnixMs start,
                          std::optional<UnixMs> end = {}) {
@@ -104,6 +106,33 @@ TEST_P(TracesTest, ASpanThatComesAgainReplacesItself) {
   spans(batch("t", {"a", "b"}, 5));
   spans(batch("t", {"a"}, 5));
   EXPECT_EQ(pool_->read([](db::Tx& tx) { return span_contents(tx, "t"); })->size(), 2u);
+}
+
+TEST_P(TracesTest, AnIdOfSomebodyElsesTraceTakesNothingAndAddsNothing) {
+  put("t", 1, {{"k", "v"}}, {}, 2);
+  spans(batch("t", {"a"}, 5));
+  const MayChange only_1 = [](std::int64_t experiment) { return experiment == 1; };
+  Trace mine;
+  mine.id = "t";
+  mine.experiment_id = 1;
+  mine.tags = {{"k", "mine"}};
+  auto taken = pool_->write([&](db::Tx& tx) { return put_trace(tx, mine, only_1); });
+  EXPECT_EQ(taken.error().code, Code::kDenied);
+  const SpanBatch more = batch("t", {"a", "b"}, 1);
+  auto added = pool_->write([&](db::Tx& tx) { return put_spans(tx, more, only_1); });
+  EXPECT_EQ(added.error().code, Code::kDenied);
+  EXPECT_EQ(find("t").experiment_id, 2);
+  EXPECT_EQ(find("t").request_ms, 1);
+  EXPECT_EQ(find("t").tags, (Tags{{"k", "v"}}));
+  EXPECT_EQ(pool_->read([](db::Tx& tx) { return span_contents(tx, "t"); })->size(), 1u);
+}
+
+TEST_P(TracesTest, SpansMoveNoTraceAndItsMakerDoes) {
+  put("t", 1, {}, {}, 2);
+  spans(batch("t", {"a"}, 5));
+  EXPECT_EQ(find("t").experiment_id, 2);
+  put("t", 1);
+  EXPECT_EQ(find("t").experiment_id, 1);
 }
 
 TEST_P(TracesTest, AreFoundInTheOrderAskedFor) {

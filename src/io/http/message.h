@@ -69,7 +69,7 @@ struct Principal {
   std::string attempt = {};  // id of the attempt whose token was sent, else ""
   std::string scope = {};    // what the token that was sent is good for; "" for everything
   std::string session = {};  // the key of the token or session that was sent, else ""
-  /// For searches, filled by the router's guard; null: everything.
+  /// What a search finds or a write by ids changes, filled by the router's guard; null: everything.
   std::shared_ptr<const Sight> experiments = nullptr, models = nullptr;
 };
 

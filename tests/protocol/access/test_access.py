@@ -585,3 +585,52 @@ def test_every_route_has_a_rule(tmp_path):
         _, said = process.communicate(timeout=40)
         assert process.returncode == 0 and "slipway: state in" in said
         assert [line for line in said.splitlines() if "has no rule of access" in line] == []
+
+
+def otlp(trace, span, name="added"):
+    """One span as JSON."""
+    return {"resourceSpans": [{"scopeSpans": [{"spans": [{
+        "traceId": trace, "spanId": span, "name": name, "startTimeUnixNano": "1000000000", "endTimeUnixNano": "2000000000"}]}]}]}
+
+
+def test_nobody_takes_a_trace_or_adds_to_it_by_its_id(site):
+    ben = fresh("ben")
+    site.add(ben)
+    theirs, mine = new_experiment(site), new_experiment(site, basic(ben))
+    ids = itertools.count(int.from_bytes(os.urandom(15), "big") << 8)
+
+    def start(trace, experiment, who, **more):
+        location = {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": experiment}}
+        info = {"trace_id": trace, "trace_location": location, "request_time": "2026-01-01T00:00:00Z", "state": "OK", **more}
+        return site.call("POST", "/api/3.0/mlflow/traces", {"trace": {"trace_info": info}}, who=who)
+
+    def send(number, experiment, who, span="0000000000000001", **more):
+        return site.call("POST", "/v1/traces", otlp(f"{number:032x}", span, **more), who=who,
+                         headers={"x-mlflow-experiment-id": experiment})
+
+    def found(trace, who=basic("root")):
+        return site.ask("GET", "/api/3.0/mlflow/traces/get", who=who, trace_id=trace, allow_partial="true")["trace"]
+
+    # One that its maker told of, and one of which there are spans alone.
+    for begin in (lambda number: start(f"tr-{number:032x}", theirs, basic("root"), tags={"of": "root"}),
+                  lambda number: send(number, theirs, basic("root"), name="first")):
+        number = next(ids)
+        trace = f"tr-{number:032x}"
+        assert begin(number)[0] == 200
+        before = found(trace)
+        status, answer, _ = start(trace, mine, basic(ben), tags={"of": "ben"})
+        assert (status, answer["error_code"]) == (403, "PERMISSION_DENIED"), answer
+        assert send(number, mine, basic(ben))[0] == 403
+        assert send(number, mine, basic(ben), span="0000000000000002")[0] == 403
+        assert found(trace) == before
+        # Who may edit where it is adds spans to it by whatever experiment, and may move it.
+        site.grant(ben, "edit", experiment=theirs)
+        assert send(number, mine, basic(ben), span="0000000000000003")[0] == 200
+        assert found(trace)["trace_info"]["trace_location"]["mlflow_experiment"]["experiment_id"] == theirs
+        assert start(trace, mine, basic(ben))[0] == 200
+        assert found(trace)["trace_info"]["trace_location"]["mlflow_experiment"]["experiment_id"] == mine
+        site.grant(ben, "read", experiment=theirs)
+    # A new one is its maker's.
+    number = next(ids)
+    assert send(number, mine, basic(ben))[0] == 200
+    assert start(f"tr-{number:032x}", mine, basic(ben))[0] == 200
