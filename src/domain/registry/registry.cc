@@ -287,8 +287,11 @@ Result<Origin> find_origin(db::Tx& tx, const NewVersion& version) {
     LoggedModel model = TRY(find_origin_model(tx, reference.logged_model_id));
     origin.location = model.location;
     if (origin.run_id.empty()) origin.run_id = model.run_id;
-  } else if (origin.run_id.empty() && !origin.logged_model_id.empty()) {
-    origin.run_id = TRY(find_origin_model(tx, origin.logged_model_id)).run_id;
+  }
+  // Checked whatever else is said of the origin: a version names no model that is not there.
+  if (!origin.logged_model_id.empty()) {
+    const LoggedModel model = TRY(find_origin_model(tx, origin.logged_model_id));
+    if (origin.run_id.empty()) origin.run_id = model.run_id;
   }
   return origin;
 }

@@ -551,6 +551,22 @@ TEST_P(RegistryTest, ADeletedLoggedModelIsMissingUnlessAskedFor) {
   EXPECT_EQ(logged({.experiment_ids = {"1"}}), Names{});
 }
 
+TEST_P(RegistryTest, AVersionNamesNoLoggedModelThatIsNotThereWhateverItsRun) {
+  ASSERT_TRUE(create("m").ok());
+  LoggedModel model = *log_model({.experiment_id = "1", .name = "xgb"});
+  const auto publish_of = [&](const std::string& id) {
+    return publish(
+        {.model = "m", .source = "s3://b/m", .run_id = "some-run", .logged_model_id = id});
+  };
+  ASSERT_TRUE(publish_of(model.id).ok());
+  EXPECT_EQ(publish_of("m-none").error().code, Code::kMissing);
+  EXPECT_EQ(publish_of("m-none").error().message, "Logged model with ID 'm-none' not found.");
+  ASSERT_TRUE(
+      wait_for([&](Done<> done) { logged_->remove("ann", model.id, std::move(done)); }).ok());
+  EXPECT_EQ(publish_of(model.id).error().message,
+            "Logged model with ID '" + model.id + "' not found.");
+}
+
 TEST_P(RegistryTest, LoggedModelsAreSearchedByMetricsOnDatasets) {
   LoggedModel one = *log_model({.experiment_id = "1", .name = "one", .params = {{"p", "x"}}});
   LoggedModel two = *log_model({.experiment_id = "1", .name = "two", .tags = {{"t", "y"}}});
