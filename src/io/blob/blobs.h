@@ -100,7 +100,7 @@ class Blobs {
   /// gives the same answer. kInvalid unless `parts` are 1 to n, all there, with their ETags.
   virtual Result<Stored> join_parts(const std::string& key, const std::string& upload,
                                     const std::vector<Part>& parts) = 0;
-  /// Forgets an upload with its parts; one that is unknown is fine.
+  /// Forgets an upload of that key with its parts; one that is unknown is fine.
   virtual Result<> drop_parts(const std::string& key, const std::string& upload) = 0;
 
   /// An address for that use; nothing where the store is not one that clients can reach.

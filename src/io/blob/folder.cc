@@ -506,8 +506,8 @@ class FolderBlobs final : public Blobs {
                             const std::vector<Part>& parts) override {
     return uploads_.join(key, upload, parts);
   }
-  Result<> drop_parts(const std::string&, const std::string& upload) override {
-    uploads_.drop(upload);
+  Result<> drop_parts(const std::string& key, const std::string& upload) override {
+    uploads_.drop(key, upload);
     return {};
   }
   Result<std::optional<std::string>> direct_url(const DirectUse&) override {

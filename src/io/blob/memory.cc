@@ -210,8 +210,11 @@ class MemoryBlobs final : public Blobs {
       return stored;
     });
   }
-  Result<> drop_parts(const std::string&, const std::string& upload) override {
-    content_->with([&](Content& content) { content.uploads.erase(upload); });
+  Result<> drop_parts(const std::string& key, const std::string& upload) override {
+    content_->with([&](Content& content) {
+      auto found = content.uploads.find(upload);
+      if (found != content.uploads.end() && found->second.key == key) content.uploads.erase(found);
+    });
     return {};
   }
   std::string identity() const override { return "memory"; }

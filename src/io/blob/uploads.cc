@@ -267,9 +267,9 @@ Result<Stored> Uploads::join(const std::string& key, const std::string& upload,
   return stored;
 }
 
-void Uploads::drop(const std::string& upload) {
+void Uploads::drop(const std::string& key, const std::string& upload) {
   std::shared_ptr<Upload> found = find(upload);
-  if (found == nullptr) return;
+  if (found == nullptr || found->key() != key) return;
   found->drop();
   std::lock_guard lock(mutex_);
   open_.erase(upload);

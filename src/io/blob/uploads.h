@@ -35,7 +35,8 @@ class Uploads {
   Result<std::unique_ptr<Writer>> create_part(const std::string& upload, int number);
   Result<Stored> join(const std::string& key, const std::string& upload,
                       const std::vector<Part>& parts);
-  void drop(const std::string& upload);
+  /// Under another key than it was begun with, it is as unknown.
+  void drop(const std::string& key, const std::string& upload);
 
  private:
   class Upload;

@@ -88,6 +88,16 @@ TEST_P(AnyUploads, ThatAreDroppedAreUnknown) {
   EXPECT_EQ(blobs_->create_part("nobody's", 1).error().code, Code::kMissing);
 }
 
+TEST_P(AnyUploads, AreDroppedByTheKeyTheyWereBegunWithOnly) {
+  const std::string upload = *blobs_->begin_parts("x");
+  ASSERT_TRUE(put_part(*blobs_, upload, 1, "1").ok());
+  EXPECT_TRUE(blobs_->drop_parts("y", upload).ok());
+  EXPECT_TRUE(blobs_->drop_parts("", upload).ok());
+  ASSERT_TRUE(put_part(*blobs_, upload, 2, "2").ok());
+  ASSERT_TRUE(blobs_->join_parts("x", upload, {{1, ""}, {2, ""}}).ok());
+  EXPECT_EQ(*get(*blobs_, "x"), "12");
+}
+
 TEST_P(AnyUploads, HaveNumbersInBounds) {
   const std::string upload = *blobs_->begin_parts("x");
   for (const int number : {0, -1, kPartsMax + 1}) {
