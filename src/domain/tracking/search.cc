@@ -47,15 +47,18 @@ Result<db::Operand> to_whole(const db::Operand& operand) {
   return db::Operand(*whole);
 }
 
-Result<> append_whole_list(Sql& sql, const Column& column, const Condition& condition) {
+Result<> append_whole_list(Sql& sql, db::Engine engine, const Column& column,
+                           const Condition& condition) {
   const auto* list = std::get_if<std::vector<std::string>>(&condition.value);
   if (list == nullptr || list->empty()) return invalid("a list of whole numbers is missing");
-  sql.add(column.sql).add(condition.op == Op::kIn ? " in (" : " not in (");
-  for (std::size_t i = 0; i < list->size(); ++i) {
-    std::optional<std::int64_t> whole = to_int64((*list)[i]);
-    if (!whole) return invalid("'" + (*list)[i] + "' is not a whole number");
-    sql.add(i == 0 ? "?" : ", ?").bind(*whole);
+  db::Listed listed{condition.op == Op::kIn, {}};
+  for (const std::string& text : *list) {
+    std::optional<std::int64_t> whole = to_int64(text);
+    if (!whole) return invalid("'" + text + "' is not a whole number");
+    listed.values.push_back(std::to_string(*whole));
   }
+  sql.add("(1 = 1");
+  db::append_listed(sql, engine, column.sql, listed, /*whole=*/true);
   sql.add(")");
   return {};
 }
@@ -64,7 +67,7 @@ Result<> append_attribute(Sql& sql, db::Engine engine, std::span<const Column> c
                           const Condition& condition) {
   Column column = TRY(find_column(columns, condition.key));
   if (column.type == kWhole && (condition.op == Op::kIn || condition.op == Op::kNotIn)) {
-    return append_whole_list(sql, column, condition);
+    return append_whole_list(sql, engine, column, condition);
   }
   const bool number = column.type != kText;
   if (number && (condition.op == Op::kLike || condition.op == Op::kILike)) {

@@ -92,6 +92,12 @@ TEST_P(SearchTest, ConditionsHoldOfWhatARunHas) {
     std::string found;
   };
   const std::vector<std::string> names = {"a", "d"};
+  // Beyond what a statement has places for.
+  std::vector<std::string> many = names;
+  for (int i = 0; i < 40'000; ++i) many.push_back("x'" + std::to_string(i));
+  many.push_back(std::string("d\0", 2));
+  std::vector<std::string> tags(many);
+  tags.insert(tags.end(), {"2", "3"});
   const Row rows[] = {
       {{Field::kMetric, "m", Op::kGreater, 1.0}, "b"},
       {{Field::kMetric, "m", Op::kGreaterOrEqual, 1.0}, "ba"},
@@ -112,6 +118,10 @@ TEST_P(SearchTest, ConditionsHoldOfWhatARunHas) {
       {{Field::kTag, "t", Op::kIn, std::vector<std::string>{"2", "3"}}, "db"},
       {{Field::kAttribute, "run_name", Op::kIn, names}, "da"},
       {{Field::kAttribute, "run_name", Op::kNotIn, names}, "cb"},
+      {{Field::kAttribute, "run_name", Op::kIn, many}, "da"},
+      {{Field::kAttribute, "run_name", Op::kNotIn, many}, "cb"},
+      {{Field::kTag, "t", Op::kIn, tags}, "db"},
+      {{Field::kTag, "t", Op::kNotIn, tags}, "ca"},
       {{Field::kAttribute, "run_name", Op::kUnequal, std::string("a")}, "dcb"},
       {{Field::kAttribute, "status", Op::kEqual, std::string("FINISHED")}, "d"},
       {{Field::kAttribute, "user_id", Op::kILike, std::string("BOB")}, "db"},
@@ -309,6 +319,10 @@ TEST_P(SearchTest, ExperimentsAreFoundByNameTagAndTime) {
   EXPECT_EQ(found({{Field::kAttribute, "experiment_id", Op::kIn,
                     std::vector<std::string>{std::to_string(one), "77"}}}),
             "One ");
+  std::vector<std::string> many = {std::to_string(one)};
+  for (int i = 1000; i < 41'000; ++i) many.push_back(std::to_string(i));
+  EXPECT_EQ(found({{Field::kAttribute, "experiment_id", Op::kIn, many}}), "One ");
+  EXPECT_EQ(found({{Field::kAttribute, "experiment_id", Op::kNotIn, many}}), "Default ");
   EXPECT_EQ(found({{Field::kAttribute, "experiment_id", Op::kEqual, std::string("x")}}), "invalid");
   EXPECT_EQ(found({{Field::kMetric, "m", Op::kEqual, 1.0}}), "invalid");
   EXPECT_EQ(found({{Field::kAttribute, "creation_time", Op::kGreater, clock_.now_ms()}}), "");

@@ -21,11 +21,39 @@ Error wrong_operand(std::string_view column, Op op) {
                   " has an operand of another kind");
 }
 
-Result<> append_list(Sql& sql, std::string_view column, Op op, const Operand& operand) {
+/// A statement has at most 32,766 placeholders, a filter at most 500 lists: longer ones are one
+/// value each.
+constexpr std::size_t kPlaceholdersMax = 50;
+
+/// `column [not] in (` what a JSON array holds `)`.
+void append_array(Sql& sql, Engine engine, std::string_view column, bool inside,
+                  wire::Json::Array values, bool whole) {
+  sql.add(column).add(inside ? " in (" : " not in (");
+  if (engine == Engine::kSqlite) {
+    sql.add(std::string("select cast(value as ") + (whole ? "integer" : "text") +
+            ") from json_each(?))");
+  } else {
+    sql.add(std::string("select cast(value as ") + (whole ? "bigint" : "text") +
+            ") from json_array_elements_text(cast(? as json)) as listed (value))");
+  }
+  sql.bind(Value(wire::dump(wire::Json(std::move(values)))));
+}
+
+Result<> append_list(Sql& sql, Engine engine, std::string_view column, Op op,
+                     const Operand& operand) {
   const auto* list = std::get_if<std::vector<std::string>>(&operand);
   if (list == nullptr) return wrong_operand(column, op);
   if (list->empty()) {
     sql.add(op == Op::kIn ? "1 = 0" : "1 = 1");
+    return {};
+  }
+  if (list->size() > kPlaceholdersMax) {
+    wire::Json::Array values;
+    for (const std::string& value : *list) {
+      // No text that is kept has a NUL, and not every engine reads one.
+      if (value.find('\0') == std::string::npos) values.emplace_back(value);
+    }
+    append_array(sql, engine, column, op == Op::kIn, std::move(values), /*whole=*/false);
     return {};
   }
   sql.add(column).add(op == Op::kIn ? " in (" : " not in (");
@@ -47,7 +75,7 @@ const char* to_string(Op op) {
 
 Result<> append_comparison(Sql& sql, Engine engine, std::string_view column, Op op,
                            const Operand& operand) {
-  if (op == Op::kIn || op == Op::kNotIn) return append_list(sql, column, op, operand);
+  if (op == Op::kIn || op == Op::kNotIn) return append_list(sql, engine, column, op, operand);
   if (op == Op::kIsNull || op == Op::kIsNotNull) {
     sql.add(column).add(op == Op::kIsNull ? " is null" : " is not null");
     return {};
@@ -70,17 +98,9 @@ Result<> append_comparison(Sql& sql, Engine engine, std::string_view column, Op 
 
 void append_listed(Sql& sql, Engine engine, std::string_view column, const Listed& listed,
                    bool whole) {
-  const std::string type = whole ? "bigint" : "text";
-  const std::string as_type = whole ? "integer" : "text";
-  sql.add(" and ").add(column).add(listed.inside ? " in (" : " not in (");
-  if (engine == Engine::kSqlite) {
-    sql.add("select cast(value as " + as_type + ") from json_each(?))");
-  } else {
-    sql.add("select cast(value as " + type +
-            ") from json_array_elements_text(cast(? as json)) as listed (value))");
-  }
   wire::Json::Array values(listed.values.begin(), listed.values.end());
-  sql.bind(Value(wire::dump(wire::Json(std::move(values)))));
+  sql.add(" and ");
+  append_array(sql, engine, column, listed.inside, std::move(values), whole);
 }
 
 Result<> append_whole_comparison(Sql& sql, Engine engine, std::string_view column, Op op,
