@@ -1,5 +1,7 @@
 #include "dialects/mlflow/errors.h"
 
+#include "base/log.h"
+#include "io/blob/store_fault.h"
 #include "io/http/tags.h"
 
 namespace slipway::mlflow {
@@ -23,6 +25,7 @@ struct Row {
 constexpr Row kTable[] = {
     {Code::kInvalid, "bad_request", "BAD_REQUEST", 400, kInvalid},
     {Code::kInvalid, "attribute", "INVALID_PARAMETER_VALUE", 400, kNoAttribute},
+    {Code::kInvalid, "feature_disabled", "FEATURE_DISABLED", 500, "FEATURE_DISABLED"},
     {Code::kInvalid, "", "INVALID_PARAMETER_VALUE", 400, kInvalid},
     {Code::kMissing, "endpoint", "ENDPOINT_NOT_FOUND", 404, kNotFound},
     {Code::kMissing, "", "RESOURCE_DOES_NOT_EXIST", 404, kNotFound},
@@ -75,12 +78,18 @@ std::string quote(const wire::Json& json) {
   return text;
 }
 
+std::string public_words(const Error& error) {
+  if (error.tag != blob::kStoreFault) return error.message;
+  log_warning("the artifact store failed", {{"why", error.message}});
+  return "The artifact store cannot be used at the moment; the server's log says why.";
+}
+
 }  // namespace
 
 http::Response render_error(const Error& error) {
   const Row& row = row_of(error);
   std::string body = "{\"error_code\": \"" + std::string(row.name) + "\", \"message\": ";
-  wire::append_quoted(body, error.message, /*ascii=*/true);
+  wire::append_quoted(body, public_words(error), /*ascii=*/true);
   return http::Response::json(body + classification_of(row.error_class) + "}", row.status);
 }
 
@@ -99,6 +108,10 @@ Error invalid_value(std::string_view path, std::string_view value, std::string_v
   return invalid("Invalid value " + quote(wire::Json(value)) + " for parameter '" +
                  std::string(path) + "' supplied" +
                  (why.empty() ? std::string(".") : ": " + std::string(why)));
+}
+
+Error feature_disabled(std::string message) {
+  return {Code::kInvalid, std::move(message), "feature_disabled"};
 }
 
 Error not_implemented(std::string_view what) {

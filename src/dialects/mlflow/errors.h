@@ -29,6 +29,7 @@
 //   kUnavailable                   TEMPORARILY_UNAVAILABLE   503  (408 with http::kSlowSender)
 //   kInternal                      INTERNAL_ERROR            500
 //   any       "not_implemented"    NOT_IMPLEMENTED           501
+//   kInvalid  "feature_disabled"   FEATURE_DISABLED          500
 namespace slipway::mlflow {
 
 /// For Router::group.
@@ -41,6 +42,8 @@ Error missing_parameter(std::string_view name);
 Error invalid_parameter(std::string_view name, const wire::Json& json);
 /// "Invalid value "a//b" for parameter 'key' supplied: " + `why`, without the hint at the API docs.
 Error invalid_value(std::string_view path, std::string_view value, std::string_view why);
+/// MLflow's word for a call that asks for what its server was not told to do.
+Error feature_disabled(std::string message);
 /// 501 that names the endpoint.
 Error not_implemented(std::string_view what);
 

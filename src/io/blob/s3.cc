@@ -176,8 +176,8 @@ class Multipart {
                                                   .query = {{"uploads", ""}},
                                                   .repeat = Repeat::kIfRefused}));
     if (!is_success(begun)) return shared.bucket.refused(begun, "an upload of '" + key + "'");
-    const s3::Element root = TRY(s3::parse_xml(begun.body));
-    std::string id(root.text_of("UploadId"));
+    const Result<s3::Element> root = s3::parse_xml(begun.body);
+    std::string id(root.ok() ? root->text_of("UploadId") : std::string_view());
     if (id.empty()) return unavailable("S3 began an upload of '" + key + "' without a name");
     return id;
   }

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "io/blob/store_fault.h"
 
 namespace slipway::blob::s3 {
 namespace {
@@ -28,6 +29,14 @@ bool says_expired(const http::Response& response) {
   if (response.body.empty()) return true;  // it may be: of a HEAD or a stream there are no words
   const std::optional<Fault> fault = parse_fault(response.body);
   return fault && (fault->code == "ExpiredToken" || fault->code == "TokenRefreshRequired");
+}
+
+/// Faults that another request would not meet; of all others the store itself is to blame, or what
+/// answers in its place.
+bool is_of_what_was_asked(std::string_view code) {
+  constexpr std::string_view kCodes[] = {"EntityTooLarge",  "EntityTooSmall",   "InvalidPart",
+                                         "InvalidPartOrder", "KeyTooLongError", "InvalidRange"};
+  return std::ranges::find(kCodes, code) != std::end(kCodes);
 }
 
 const http::Response& head_of(const http::Response& answer) {
@@ -126,7 +135,8 @@ Result<Answer> Bucket::repeatedly(const Ask& ask, Send send) {
       }
     } else if (last || ask.repeat != Repeat::kHarmless ||
                answer.error().code != Code::kUnavailable) {
-      return answer;
+      if (answer.error().code != Code::kUnavailable) return answer;
+      return with_tag(answer.error(), kStoreFault);
     }
     log_debug("a request to S3 is tried again",
               {{"key", ask.key}, {"why", answer.ok() ? std::to_string(head_of(*answer).status)
@@ -146,20 +156,18 @@ Result<std::unique_ptr<http::Incoming>> Bucket::open(const Ask& ask) {
 }
 
 Error Bucket::refused(const http::Response& response, const std::string& what) const {
-  std::string words = "S3 at " + place_.host + " answered " + std::to_string(response.status) +
-                      " to " + what;
+  std::string answered = "answered " + std::to_string(response.status) + " to " + what;
   const std::optional<Fault> fault = parse_fault(response.body);
-  if (fault) words += ": " + fault->code + (fault->message.empty() ? "" : ", " + fault->message);
+  if (fault) answered += ": " + fault->code + (fault->message.empty() ? "" : ", " + fault->message);
+  const std::string words = "S3 " + answered;
   const int status = response.status;
   if (status == 404) return missing(words);
-  if (status == 401 || status == 403) {
-    return Error{Code::kUnavailable, words + " (check the credentials of this server for bucket " +
-                                         place_.bucket + ")",
-                 "denied"};
-  }
   if (status == 409 || status == 412) return conflict(words);
-  if (is_passing(status) || status < 400 || status >= 500) return unavailable(words);
-  return invalid(words);
+  if (is_passing(status)) return unavailable(words);
+  if (fault && is_of_what_was_asked(fault->code)) return invalid(words);
+  std::string where = "S3 at " + place_.host + ", bucket " + place_.bucket + ", " + answered;
+  if (status == 401 || status == 403) where += " (check the credentials of this server)";
+  return with_tag(unavailable(std::move(where)), kStoreFault);
 }
 
 }  // namespace slipway::blob::s3

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/guarded.h"
+#include "base/text.h"
 #include "io/http/format.h"
 #include "io/http/guard.h"
 
@@ -46,6 +47,11 @@ struct Libcurl {
   decltype(&curl_slist_append) slist_append;
   decltype(&curl_slist_free_all) slist_free_all;
 };
+
+bool is_http(std::string_view url) {
+  const std::string start = to_lower(url.substr(0, 8));
+  return start.starts_with("http://") || start.starts_with("https://");
+}
 
 template <class Function>
 bool find(void* library, const char* name, Function& function) {
@@ -385,7 +391,9 @@ class Transfer {
       return denied(what + ": " + receiver_.not_public + " is no address of the public internet");
     }
     const std::string why = why_[0] != '\0' ? why_.data() : curl_.easy_strerror(code);
-    const bool wrong = code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL;
+    // An answer that is no HTTP/1 is said to be of an unsupported protocol as well.
+    const bool wrong = code == CURLE_URL_MALFORMAT ||
+                       (code == CURLE_UNSUPPORTED_PROTOCOL && !is_http(request_.url));
     if (wrong) return invalid(what + ": " + why);
     const Error failed = unavailable(what + ": " + why);
     return code == CURLE_OPERATION_TIMEDOUT ? with_tag(failed, "timeout") : failed;

@@ -269,6 +269,15 @@ def hang_up(handler):
     return True
 
 
+def says(*pieces):
+    """Answers with these bytes, whatever is asked."""
+    def say(handler):
+        handler.wfile.write(b"".join(pieces))
+        handler.hang_up()
+        return True
+    return say
+
+
 def done_and_hang_up(handler):
     """Does what is asked, and the answer never comes."""
     handler.answer = lambda *_, **__: handler.hang_up()

@@ -264,6 +264,29 @@ def test_a_bucket_that_stays_busy_is_told_to_the_client(store, bucket):
     store.put("d/x", b"1")
 
 
+def http_answer(status, body=b""):
+    return s3.says(b"HTTP/1.1 %d Odd\r\nContent-Length: %d\r\n\r\n" % (status, len(body)), body)
+
+
+@pytest.mark.parametrize("other", [
+    s3.says(b"\x00\xff nothing of the kind\n"), s3.says(b"<html>hello</html>"), s3.says(b"HTTP/9.9 hm\r\n\r\n"),
+    http_answer(400), http_answer(400, b"<html>Bad Request</html>"), http_answer(418, b"short and stout"), http_answer(405),
+    http_answer(403), http_answer(301), http_answer(400, b"<Error><Code>AuthorizationHeaderMalformed</Code></Error>"),
+    http_answer(451, b"<Error><Code>"),
+], ids=range(11))
+def test_what_is_no_s3_is_unavailable_and_the_client_is_not_told_where(store, bucket, other):
+    store.put("d/x", b"1")
+    for method, body in (("GET", None), ("PUT", b"2"), ("DELETE", None), ("PUT", bytes(2 * PART))):
+        bucket.state.bad_days(*[other] * 50)
+        status, _, text = store.ask(method, f"{PROXY}/d/x", body)
+        answer = json.loads(text)
+        assert (status, answer["error_code"]) == (503, "TEMPORARILY_UNAVAILABLE"), (method, answer)
+        for secret in (s3.SECRET, s3.BUCKET, "127.0.0.1", str(bucket.port), "some/prefix"):
+            assert secret not in answer["message"], answer
+    bucket.state.bad_days()
+    assert store.get("d/x")[2] == b"1"
+
+
 @pytest.mark.parametrize("bad_at", range(6))
 @pytest.mark.parametrize("how", ["slow_down", "hang_up", "done_and_hang_up"])
 def test_an_upload_in_parts_survives_a_fault_of_any_request(store, bucket, bad_at, how):
