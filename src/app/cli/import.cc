@@ -40,6 +40,10 @@ Result<ImportRequest> request_of(const Arguments& arguments, const Surroundings&
     return usage("`slipway import` knows stores of mlflow: found '" + arguments.positional.front() +
                  "', expected `slipway import mlflow SOURCE`");
   }
+  if (arguments.positional.size() < 2) {
+    return usage("SOURCE is missing: name the store as `slipway import mlflow sqlite:///mlflow.db`, "
+                 "postgresql://USER@HOST/DB, or a folder (mlruns)");
+  }
   ImportRequest request;
   request.source = arguments.positional[1];
   request.target.state = state_folder(arguments, surroundings);
@@ -82,7 +86,7 @@ std::vector<Command> import_commands() {
       {.name = "import",
        .summary = "take over what MLflow kept: experiments, runs, models, with their ids",
        .positional = "mlflow SOURCE",
-       .positional_min = 2,
+       .positional_min = 1,
        .positional_max = 2,
        .positional_help = "sqlite:///mlflow.db, postgresql://USER@HOST/DB, or a folder (mlruns); "
                           "after a kill the same command goes on",

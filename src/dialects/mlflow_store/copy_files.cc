@@ -1,7 +1,9 @@
 #include "dialects/mlflow_store/copy_files.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "base/failpoint.h"
@@ -49,32 +51,52 @@ class Copier {
     const std::string folder = std::to_string(experiment) + "/";
     for (const std::string& id : TRY(world_.store.run_ids(experiment))) {
       const std::string key = folder + id + "/artifacts";
-      if (!of_runs_.contains(id) || was_copied(done_runs_, id, key)) continue;
+      if (!of_runs_.contains(id)) continue;
+      const SetPlace set = [&](db::Tx& tx, const std::string& location) {
+        return tracking::move_files(tx, id, location);
+      };
+      if (TRY(was_copied(done_runs_, id, key, {"run", id, ""}, set))) continue;
       const auto run = TRY(world_.store.run(experiment, id, [](Trouble) {}));
       if (!run) continue;
-      TRY(copy_one(run->run.info.artifact_uri, key, {"run", id, ""}, kRunFiles,
-                   [&](db::Tx& tx, const std::string& location) {
-                     return tracking::move_files(tx, id, location);
-                   }));
+      TRY(copy_one(run->run.info.artifact_uri, key, {"run", id, ""}, kRunFiles, set));
     }
     for (const std::string& id : TRY(world_.store.logged_model_ids(experiment))) {
       const std::string key = folder + "models/" + id + "/artifacts";
-      if (!of_models_.contains(id) || was_copied(done_models_, id, key)) continue;
+      if (!of_models_.contains(id)) continue;
+      const SetPlace set = [&](db::Tx& tx, const std::string& location) {
+        return registry::move_logged_model_files(tx, id, location);
+      };
+      if (TRY(was_copied(done_models_, id, key, {"logged_model", id, ""}, set))) continue;
       const auto model = TRY(world_.store.logged_model(experiment, id, [](Trouble) {}));
       if (!model) continue;
-      TRY(copy_one(model->location, key, {"logged_model", id, ""}, kModelFiles,
-                   [&](db::Tx& tx, const std::string& location) {
-                     return registry::move_logged_model_files(tx, id, location);
-                   }));
+      TRY(copy_one(model->location, key, {"logged_model", id, ""}, kModelFiles, set));
     }
     return {};
   }
 
-  /// By an earlier call, whose moves count as well.
-  bool was_copied(const imports::Items& done, const std::string& id, const std::string& key) {
+  /// By an earlier call, whose moves count as well; what came to its folder since is copied now.
+  Result<bool> was_copied(const imports::Items& done, const std::string& id,
+                          const std::string& key, const Trouble& about, const SetPlace& set) {
     auto item = done.find(id);
     if (item == done.end()) return false;
-    moved_[normal_place(item->second.key)] = new_place(item->second.key, key);
+    const std::string& old = item->second.key;
+    const std::string place = new_place(old, key);
+    moved_[normal_place(old)] = place;
+    const auto folder = local_folder(old, world_.places);
+    if (!folder) return true;
+    // First whether it is here still: else nothing of it is to come again.
+    bool is_here = false;
+    prepare_ = [&, place]() -> Result<bool> {
+      if (is_here) return true;
+      const Result<> set_again =
+          world_.pool.write([&](db::Tx& tx) -> Result<> { return set(tx, place); });
+      if (!set_again.ok() && set_again.error().code != Code::kMissing) return set_again.error();
+      is_here = set_again.ok();
+      return is_here;
+    };
+    const Result<bool> walked = copy_folder(*folder, key_of(place).value_or(key), about);
+    prepare_ = nullptr;
+    if (!walked.ok()) return walked.error();
     return true;
   }
   /// What was behind the old server keeps its address.
@@ -97,7 +119,6 @@ class Copier {
 
   Result<> copy_version(const std::string& model, const registry::Version& version) {
     const std::string id = model + "/" + std::to_string(version.number);
-    if (done_versions_.contains(id)) return {};
     const SetPlace set = [&](db::Tx& tx, const std::string& location) {
       return registry::move_version_files(tx, model, version.number, location);
     };
@@ -106,9 +127,11 @@ class Copier {
          end = place.rfind('/', end - 1)) {
       auto moved = moved_.find(place.substr(0, end));
       if (moved == moved_.end()) continue;
+      if (done_versions_.contains(id)) return {};
       return settle(id, kVersionFiles, version.location, moved->second + place.substr(end), set);
     }
     const std::string key = "versions/" + std::to_string(version.number) + "/" + model;
+    if (TRY(was_copied(done_versions_, id, key, {"version", id, ""}, set))) return {};
     return copy_one(version.location, key, {"version", id, ""}, kVersionFiles, set);
   }
 
@@ -147,10 +170,12 @@ class Copier {
 
   Result<> settle(const std::string& id, const char* kind, const std::string& old,
                   const std::string& location, const SetPlace& set) {
-    TRY(world_.pool.write([&](db::Tx& tx) -> Result<> {
+    const Result<> settled = world_.pool.write([&](db::Tx& tx) -> Result<> {
       TRY(set(tx, location));
       return imports::put_item(tx, world_.import, kind, id, {.whole = true, .key = old});
-    }));
+    });
+    // It was removed here since it came: nobody looks for its files.
+    if (!settled.ok() && settled.error().code != Code::kMissing) return settled.error();
     failpoint("import.files");
     return {};
   }
@@ -161,7 +186,7 @@ class Copier {
     Result<Folder> folder = Folder::open(path);
     // Without files there may be none; or it is on another machine.
     if (!folder.ok() && folder.error().code == Code::kMissing) {
-      ++missing_;
+      if (!prepare_) ++missing_;
       return false;
     }
     if (!folder.ok()) {
@@ -195,6 +220,7 @@ class Copier {
              file.ok() ? "it went while it was read" : file.error().message});
       return false;
     }
+    if (prepare_) return copy_new(**file, key, about.id + "/" + shown(below));
     // Renamed into place when it was whole, so one of that length is that file.
     const off_t length = lseek((*file)->get(), 0, SEEK_END);
     if (length < 0 || lseek((*file)->get(), 0, SEEK_SET) < 0)
@@ -203,6 +229,47 @@ class Copier {
     if (there && !there->is_folder && there->bytes == static_cast<std::uint64_t>(length))
       return true;
     return copy_bytes(**file, key);
+  }
+
+  /// Of a folder that was copied before. What has not been touched since the import began was
+  /// there then, and what became of it here is nobody's loss.
+  Result<bool> copy_new(const Fd& file, const std::string& key, const std::string& id) {
+    struct stat now {};
+    if (fstat(file.get(), &now) != 0) return system_error("cannot read " + id, errno);
+    constexpr std::int64_t kMsOfSecond = 1000, kNsOfMs = 1'000'000;
+    const UnixMs touched_ms = now.st_ctim.tv_sec * kMsOfSecond + now.st_ctim.tv_nsec / kNsOfMs;
+    if (touched_ms < world_.began_ms) return true;
+    const auto there = TRY(world_.blobs.find(key));
+    if (there && TRY(is_same(file, *there, key))) return true;
+    if (!TRY(prepare_())) return true;
+    if (!there) return copy_bytes(file, key);
+    tell_({"file", id,
+           "it is another one than that which came before, here or at the source; the one here "
+           "stays"});
+    return true;
+  }
+
+  Result<bool> is_same(const Fd& file, const blob::Entry& there, const std::string& key) {
+    const off_t length = lseek(file.get(), 0, SEEK_END);
+    if (length < 0 || lseek(file.get(), 0, SEEK_SET) < 0)
+      return system_error("cannot read a file of " + shown(key), errno);
+    if (there.is_folder || there.bytes != static_cast<std::uint64_t>(length)) return false;
+    const std::unique_ptr<blob::Reader> reader = TRY(world_.blobs.open(key));
+    std::vector<char> here(1 << 16), source(1 << 16);
+    while (const std::size_t got = TRY(reader->read(here))) {
+      std::size_t at = 0;
+      while (at < got) {
+        const ssize_t more = ::read(file.get(), source.data() + at, got - at);
+        if (more < 0 && errno == EINTR) continue;
+        if (more < 0) return system_error("cannot read a file of " + shown(key), errno);
+        if (more == 0) return false;
+        at += static_cast<std::size_t>(more);
+      }
+      if (!std::equal(here.begin(), here.begin() + static_cast<std::ptrdiff_t>(got),
+                      source.begin()))
+        return false;
+    }
+    return true;
   }
 
   Result<bool> copy_bytes(const Fd& file, const std::string& key) {
@@ -230,6 +297,8 @@ class Copier {
   imports::Items done_runs_, done_models_, done_versions_, done_experiments_;
   std::map<std::string, std::string> moved_;  // old place (normal_place) -> new location
   std::int64_t elsewhere_ = 0, missing_ = 0;
+  /// While a folder that was copied before is read again: whether something may be put there.
+  std::function<Result<bool>()> prepare_;
 };
 
 }  // namespace

@@ -2,13 +2,16 @@
 
 #include <algorithm>
 #include <set>
+#include <span>
 
 #include "base/failpoint.h"
 #include "base/text.h"
 #include "dialects/mlflow_store/copy_files.h"
 #include "dialects/mlflow_store/places.h"
+#include "dialects/mlflow_store/print.h"
 #include "dialects/mlflow_store/words.h"
 #include "domain/imports/imports.h"
+#include "domain/registry/names.h"
 
 namespace slipway::mlflow_store {
 namespace {
@@ -24,6 +27,8 @@ constexpr char kModelItem[] = "model";
 constexpr std::size_t kRunsAtOnce = 200;        // in one transaction
 constexpr std::size_t kPointsAtOnce = 100'000;  // of them
 constexpr std::size_t kModelsAtOnce = 200;
+constexpr std::size_t kPrintsAtOnce = 1000;
+constexpr char kChangedMeanwhile[] = "changed while it came";
 /// A run with more than so many points outside of chunks of their own is put in order at its end.
 constexpr std::int64_t kPointsUnsettledMax = 16'000;
 
@@ -33,10 +38,26 @@ struct RunPart {
   std::string id;
   std::vector<tracking::Metric> points;
   Item place;
+  Print print;  // of the run without its points
+  PointsPrint points_print;
+  std::vector<std::string> changed = {};  // parts that came from two states of the source
   bool settle = false;
   // What the transaction found; it may run again.
   bool taken = false;
+  std::string refused = {};  // why the catalogue does not take it
 };
+
+struct LoggedModelPart {
+  registry::LoggedModel model;
+  std::string print;
+};
+
+/// An error about one thing, which the others do not mind; what the machine, a disk or another
+/// program is to blame for ends an import.
+bool is_of_one(const Error& error) {
+  return error.code == Code::kInvalid || error.code == Code::kMissing ||
+         error.code == Code::kConflict;
+}
 
 class Importer {
  public:
@@ -60,8 +81,10 @@ class Importer {
     TRY(bring_models());
     TRY(pool_.write([](db::Tx& tx) { return tracking::count_adopted(tx); }));
     if (options_.copy_files) TRY(copy());
+    TRY(put_prints());
     report_.left = TRY(store_.left_behind());
     note_files();
+    note_what_went();
     report_.took = since(began);
     TRY(pool_.write([&](db::Tx& tx) {
       return imports::end(tx, import_, wire::dump(to_json(report_)), clock_.now_ms());
@@ -92,6 +115,7 @@ class Importer {
       return imports::begin(tx, report_.source, clock_.now_ms());
     }));
     import_ = import.id;
+    began_ms_ = import.began_ms;
     TRY(pool_.read([&](db::Tx& tx) -> Result<> {
       experiments_ = TRY(imports::items(tx, import_, kExperimentItem));
       runs_ = TRY(imports::items(tx, import_, kRunItem));
@@ -105,19 +129,31 @@ class Importer {
 
   // --- texts that a catalogue can't hold --------------------------------------------------------
 
-  bool keeps(const char* kind, const std::string& id, const char* what, std::string_view text,
-             std::size_t bytes_max = kValueBytesMax) {
+  /// A text of a thing that is told by `what`; `name` is what of it may be shown.
+  bool keeps(const char* kind, const std::string& id, const std::string& what,
+             std::string_view text, std::size_t bytes_max, std::string_view name) {
     if (is_storable(text, bytes_max)) return true;
     tell({kind, shown(id),
-          std::string(what) + " '" + shown(text) + "' is no UTF-8, holds a NUL, or has more than " +
+          what + " '" + shown(name) + "' is no UTF-8, holds a NUL, or has more than " +
               std::to_string(bytes_max) + " bytes; it was left out"});
+    return false;
+  }
+  bool keeps(const char* kind, const std::string& id, const char* what, std::string_view text,
+             std::size_t bytes_max = kValueBytesMax) {
+    return keeps(kind, id, what, text, bytes_max, text);
+  }
+  bool keeps_filled(const char* kind, const std::string& id, const std::string& what,
+                    std::string_view text) {
+    if (!text.empty()) return keeps(kind, id, what.c_str(), text, kKeyBytesMax);
+    tell({kind, shown(id), what + " has no name; it was left out"});
     return false;
   }
   template <class Pairs>
   void drop_unkept(const char* kind, const std::string& id, const char* what, Pairs& pairs) {
     std::erase_if(pairs, [&](const auto& pair) {
-      return pair.key.empty() || !keeps(kind, id, what, pair.key, kKeyBytesMax) ||
-             !keeps(kind, id, what, pair.value);
+      return !keeps_filled(kind, id, what, pair.key) ||
+             !keeps(kind, id, std::string("the value of ") + what, pair.value, kValueBytesMax,
+                    pair.key);
     });
   }
   bool keeps_run(const tracking::Run& run) {
@@ -139,18 +175,86 @@ class Importer {
     });
     for (auto* links : {&run.models_used, &run.models_made}) {
       std::erase_if(*links, [&](const tracking::ModelLink& link) {
-        return !keeps(kRunItem, run.info.id, "the model", link.model_id, kKeyBytesMax);
+        return !keeps_filled(kRunItem, run.info.id, "a model that it used or made",
+                             link.model_id);
       });
+    }
+  }
+
+  // --- one thing among many ---------------------------------------------------------------------
+
+  /// Nothing, and told, when the error is of this thing alone.
+  template <class T>
+  Result<std::optional<T>> unless_odd(const char* kind, const std::string& id, Result<T> made) {
+    if (made.ok()) return std::optional<T>(std::move(*made));
+    if (!is_of_one(made.error())) return made.error();
+    tell({kind, shown(id), made.error().message + "; it was left out"});
+    return std::optional<T>();
+  }
+
+  /// Of one that came before: tells what was changed at its source since.
+  Result<> compare(const char* kind, const std::string& id, const Item& item, const Print& now) {
+    if (item.print.empty()) return keep_print(kind, id, item, now);
+    tell_changes(kind, id, now.changes_since(Print::of_text(item.print)));
+    return {};
+  }
+  void tell_changes(const char* kind, const std::string& id,
+                    const std::vector<std::string>& changes) {
+    if (changes.empty()) return;
+    tell({kind, shown(id),
+          "it changed at the source since it came (" + join(changes, "; ") +
+              "); here it is as it came, and what is new there was not brought"});
+    has_changes_ = true;
+  }
+
+  /// It came when nobody kept what it was.
+  Result<> keep_print(const char* kind, const std::string& id, Item item, const Print& now) {
+    item.print = now.text();
+    prints_.push_back({kind, id, std::move(item)});
+    ++without_print_;
+    return prints_.size() < kPrintsAtOnce ? Result<>() : put_prints();
+  }
+  Result<> put_prints() {
+    if (prints_.empty()) return {};
+    TRY(pool_.write([&](db::Tx& tx) -> Result<> {
+      for (const auto& one : prints_)
+        TRY(imports::put_item(tx, import_, one.kind, one.id, one.item));
+      return {};
+    }));
+    prints_.clear();
+    return {};
+  }
+
+  void note_what_went() {
+    const auto here = std::count_if(runs_.begin(), runs_.end(),
+                                    [](const auto& one) { return one.second.whole; });
+    if (here > report_.known) {
+      report_.notes.push_back(std::to_string(here - report_.known) +
+                              " runs that came before are not at the source any more, or not in "
+                              "an experiment that came; they stay here");
+    }
+    if (has_changes_) {
+      report_.notes.push_back(
+          "what goes on at the source after it came is told, and not brought; into a fresh state "
+          "(--state) all comes as it is now");
+    }
+    if (without_print_ > 0) {
+      report_.notes.push_back(std::to_string(without_print_) +
+                              " things came when it was not kept what they were; whether they "
+                              "changed at the source until now is not known");
     }
   }
 
   // --- experiments ------------------------------------------------------------------------------
 
-  static const char* why_not(Adoption adoption) {
+  static std::string why_not(Adoption adoption, std::size_t runs) {
+    const std::string left = "it and its " + std::to_string(runs) + " runs were left out ";
     return adoption == Adoption::kIdTaken
-               ? "another experiment has its id here; it and its runs were left out"
-               : "an experiment with another id has its name here; it and its runs were left out "
-                 "(rename the one here, and import again)";
+               ? "another experiment has its id here; " + left +
+                     "(import into a fresh state, or send them to the running server with "
+                     "`slipway sync`, which goes by name)"
+               : "an experiment with another id has its name here; " + left +
+                     "(rename the one here, and import again)";
   }
 
   Result<> bring_experiments() {
@@ -161,24 +265,35 @@ class Importer {
         if (one.name.empty()) tell({kExperimentItem, id, "it has no name"});
         continue;
       }
+      const Print print = print_of(one);
       drop_unkept(kExperimentItem, id, "the tag", one.tags);
       places_.emplace(one.id, one.artifact_location);
-      if (!experiments_.contains(id) && !TRY(bring(one))) continue;
+      const std::size_t runs = TRY(store_.run_ids(one.id)).size();
+      auto item = experiments_.find(id);
+      if (item != experiments_.end()) {
+        TRY(compare(kExperimentItem, id, item->second, print));
+      } else if (!TRY(bring(one, print, runs))) {
+        continue;
+      }
       carried_.push_back(one.id);
-      runs_in_all_ += static_cast<std::int64_t>(TRY(store_.run_ids(one.id)).size());
+      runs_in_all_ += static_cast<std::int64_t>(runs);
     }
     return {};
   }
 
-  Result<bool> bring(const tracking::Experiment& one) {
+  Result<bool> bring(const tracking::Experiment& one, const Print& print, std::size_t runs) {
     const std::string id = std::to_string(one.id);
-    const Adoption adoption = TRY(pool_.write([&](db::Tx& tx) -> Result<Adoption> {
+    Result<Adoption> adopted = pool_.write([&](db::Tx& tx) -> Result<Adoption> {
       const UnixMs now = clock_.now_ms();
       const Adoption found = TRY(tracking::adopt_experiment(tx, one, actor(), now));
       if (found == Adoption::kMade || found == Adoption::kJoined)
-        TRY(imports::put_item(tx, import_, kExperimentItem, id, {.whole = true}));
+        TRY(imports::put_item(tx, import_, kExperimentItem, id,
+                              {.whole = true, .print = print.text()}));
       return found;
-    }));
+    });
+    const std::optional<Adoption> adoption =
+        TRY(unless_odd(kExperimentItem, id, std::move(adopted)));
+    if (!adoption) return false;
     failpoint("import.experiment");
     if (adoption == Adoption::kMade) report_.made.experiments += 1;
     if (adoption == Adoption::kJoined) {
@@ -187,21 +302,32 @@ class Importer {
           "whose name, place and tags stay");
     }
     if (adoption == Adoption::kMade || adoption == Adoption::kJoined) return true;
-    tell({kExperimentItem, id, why_not(adoption)});
+    tell({kExperimentItem, id, why_not(*adoption, runs)});
     return false;
   }
 
   // --- logged models ----------------------------------------------------------------------------
 
   Result<> bring_logged_models() {
-    std::vector<registry::LoggedModel> waiting;
+    std::vector<LoggedModelPart> waiting;
     for (std::int64_t experiment : carried_) {
       for (const std::string& id : TRY(store_.logged_model_ids(experiment))) {
-        if (logged_models_.contains(id)) continue;
-        std::optional<registry::LoggedModel> model =
-            TRY(store_.logged_model(experiment, id, teller()));
-        if (!model || !keeps_logged_model(*model)) continue;
-        waiting.push_back(std::move(*model));
+        if (!is_logged_model_id(id)) {
+          tell({kLoggedModelItem, shown(id), "its id is no id of a logged model"});
+          continue;
+        }
+        auto model = TRY(unless_odd(kLoggedModelItem, id,
+                                    store_.logged_model(experiment, id, teller())));
+        if (!model || !*model) continue;
+        registry::LoggedModel& one = **model;
+        const Print print = print_of(one);
+        if (!keeps_logged_model(one)) continue;
+        auto item = logged_models_.find(id);
+        if (item != logged_models_.end()) {
+          TRY(compare(kLoggedModelItem, id, item->second, print));
+          continue;
+        }
+        waiting.push_back({std::move(one), print.text()});
         if (waiting.size() >= kModelsAtOnce) TRY(bring(waiting));
       }
     }
@@ -209,10 +335,6 @@ class Importer {
   }
 
   bool keeps_logged_model(registry::LoggedModel& model) {
-    if (!is_logged_model_id(model.id)) {
-      tell({kLoggedModelItem, shown(model.id), "its id is no id of a logged model"});
-      return false;
-    }
     for (const std::string* text : {&model.name, &model.type, &model.location, &model.run_id})
       if (!keeps(kLoggedModelItem, model.id, "a text of it,", *text)) return false;
     drop_unkept(kLoggedModelItem, model.id, "the tag", model.tags);
@@ -226,27 +348,41 @@ class Importer {
     return true;
   }
 
-  Result<> bring(std::vector<registry::LoggedModel>& waiting) {
+  Result<> bring(std::vector<LoggedModelPart>& waiting) {
     if (waiting.empty()) return {};
+    const Result<> together = bring_together(waiting);
+    if (!together.ok()) {
+      if (!is_of_one(together.error())) return together.error();
+      for (const LoggedModelPart& one : waiting)  // which of them it is
+        TRY(unless_odd(kLoggedModelItem, one.model.id, counted(bring_together({&one, 1}))));
+    }
+    waiting.clear();
+    show();
+    return {};
+  }
+  static Result<bool> counted(Result<> done) {
+    if (!done.ok()) return done.error();
+    return true;
+  }
+
+  Result<> bring_together(std::span<const LoggedModelPart> parts) {
     const auto taken = TRY(pool_.write([&](db::Tx& tx) -> Result<std::set<std::string>> {
       std::set<std::string> others;
-      for (const registry::LoggedModel& model : waiting) {
-        const bool made =
-            TRY(registry::adopt_logged_model(tx, options_.actor, model, clock_.now_ms()));
-        if (!made) {
-          others.insert(model.id);
+      for (const LoggedModelPart& part : parts) {
+        const std::string& id = part.model.id;
+        if (!TRY(registry::adopt_logged_model(tx, options_.actor, part.model, clock_.now_ms()))) {
+          others.insert(id);
           continue;
         }
-        TRY(imports::put_item(tx, import_, kLoggedModelItem, model.id, {.whole = true}));
+        TRY(imports::put_item(tx, import_, kLoggedModelItem, id,
+                              {.whole = true, .print = part.print}));
       }
       return others;
     }));
     failpoint("import.logged_models");
     for (const std::string& id : taken)
       tell({kLoggedModelItem, id, "another logged model has its id here"});
-    report_.made.logged_models += static_cast<std::int64_t>(waiting.size() - taken.size());
-    waiting.clear();
-    show();
+    report_.made.logged_models += static_cast<std::int64_t>(parts.size() - taken.size());
     return {};
   }
 
@@ -257,10 +393,6 @@ class Importer {
     for (std::int64_t experiment : carried_) {
       for (const std::string& id : TRY(store_.run_ids(experiment))) {
         auto item = runs_.find(id);
-        if (item != runs_.end() && item->second.whole) {
-          ++report_.known;
-          continue;
-        }
         TRY(bring_run(experiment, id, item == runs_.end() ? nullptr : &item->second));
       }
     }
@@ -269,50 +401,113 @@ class Importer {
     return {};
   }
 
-  /// `item`: how far it is, of a run that is here in part.
+  /// `item`: how far it is, of a run that is here, whole or in part. That is read again too: what
+  /// could not come, or has changed, is told each time.
   Result<> bring_run(std::int64_t experiment, const std::string& id, const Item* item) {
     if (!is_run_id(id) && !is_logged_model_id(id)) {
       tell({kRunItem, shown(id), "its id is no id of a run"});
       return {};
     }
+    if (item != nullptr && item->whole) ++report_.known;
+    auto read = TRY(unless_odd(kRunItem, id, store_.run(experiment, id, teller())));
+    if (!read || !*read) return {};
     RunPart part;
     part.id = id;
-    if (item == nullptr) {
-      part.begins = TRY(store_.run(experiment, id, teller()));
-      if (!part.begins || !keeps_run(part.begins->run)) return {};
-      tidy(part.begins->run);
-    }
+    part.print = print_of(**read);
+    if (!keeps_run((*read)->run)) return {};
+    tidy((*read)->run);
+    if (item != nullptr && item->whole) return look_again(experiment, id, *item, part.print);
+    if (item == nullptr) part.begins = std::move(*read);
     part.settle = item != nullptr;
-    const PointPlace from = item == nullptr ? PointPlace() : PointPlace{item->key, item->number};
     parts_.push_back(std::move(part));
     taken_ = false;
-    std::string unkept;  // the key that was told of last
-    TRY(store_.points(
-        experiment, id, from,
-        [&](const std::string& key, const tracking::Metric& point, PointPlace next) -> Result<> {
-          if (taken_ || key == unkept) return {};
-          if (key.empty() || !keeps(kRunItem, id, "the metric", key, kKeyBytesMax)) {
-            unkept = key;
-            return {};
-          }
-          return take(id, key, point, std::move(next));
-        },
-        teller()));
+    std::vector<std::string> changes;
+    bool passing = item != nullptr && item->number > 0;  // what is here already
+    const bool was_begun = passing;
+    TRY(each_point(experiment, id,
+                   [&](const std::string& key, const tracking::Metric& point, PointPlace next,
+                       const PointsPrint& so_far) -> Result<> {
+                     if (taken_) return {};
+                     if (!passing) return take(id, key, point, std::move(next), so_far);
+                     if (next.key != item->key || next.number != item->number) return {};
+                     passing = false;
+                     changes = changes_of(parts_.back().print, so_far, *item);
+                     parts_.back().changed = changes;
+                     return {};
+                   },
+                   [&](const PointsPrint& all) {
+                     if (!taken_) parts_.back().points_print = all;
+                   }));
+    if (was_begun && passing) {  // its place is not there any more
+      parts_.pop_back();
+      tell_changes(kRunItem, id, {std::string(kPointsPart)});
+      return {};
+    }
+    tell_changes(kRunItem, id, changes);
     if (taken_) return {};
     parts_.back().place.whole = true;
     return parts_.size() >= kRunsAtOnce ? flush() : Result<>();
   }
 
+  static std::vector<std::string> changes_of(Print print, const PointsPrint& points,
+                                             const Item& item) {
+    if (item.print.empty()) return {};
+    print.set(kPointsPart, points.text());
+    return print.changes_since(Print::of_text(item.print));
+  }
+
+  Result<> look_again(std::int64_t experiment, const std::string& id, const Item& item,
+                      Print print) {
+    const auto pass = [](const std::string&, const tracking::Metric&, const PointPlace&,
+                         const PointsPrint&) { return Result<>(); };
+    TRY(each_point(experiment, id, pass, [&](const PointsPrint& all) {
+      print.set(kPointsPart, all.text());
+    }));
+    show();
+    return compare(kRunItem, id, item, print);
+  }
+
+  /// Those that can be kept; `so_far` counts the others too.
+  template <class Take, class End>
+  Result<> each_point(std::int64_t experiment, const std::string& id, const Take& take,
+                      const End& end) {
+    PointsPrint so_far;
+    std::string unkept;  // the key that was told of last
+    bool told_of_empty = false;
+    const Result<> read = store_.points(
+        experiment, id, {},
+        [&](const std::string& key, const tracking::Metric& point, PointPlace next) -> Result<> {
+          so_far.add(key, point);
+          if (key.empty()) {
+            if (!told_of_empty) keeps_filled(kRunItem, id, "a metric", key);
+            told_of_empty = true;
+            return {};
+          }
+          if (key == unkept) return {};
+          if (!keeps(kRunItem, id, "the metric", key, kKeyBytesMax)) {
+            unkept = key;
+            return {};
+          }
+          return take(key, point, std::move(next), so_far);
+        },
+        teller());
+    end(so_far);
+    return read;
+  }
+
   Result<> take(const std::string& id, const std::string& key, const tracking::Metric& point,
-                PointPlace next) {
+                PointPlace next, const PointsPrint& so_far) {
     RunPart& part = parts_.back();
+    part.points_print = so_far;
     part.points.push_back({key, point.value, point.timestamp_ms, point.step});
     part.place.key = std::move(next.key);
     part.place.number = next.number;
     if (++points_waiting_ < kPointsAtOnce) return {};
+    RunPart rest;
+    rest.print = part.print;
+    rest.changed = part.changed;
     TRY(flush());
     if (taken_) return {};
-    RunPart rest;
     rest.id = id;
     rest.settle = true;
     parts_.push_back(std::move(rest));
@@ -328,17 +523,28 @@ class Importer {
       additions.push_back(tracking::to_additions(part.points));
       part.settle |= unsettled(additions.back()) > kPointsUnsettledMax;
     }
-    TRY(pool_.write([&](db::Tx& tx) -> Result<> {
-      for (std::size_t i = 0; i < parts_.size(); ++i) TRY(write(tx, parts_[i], additions[i]));
-      return {};
-    }));
+    const Result<> together = write_parts(0, parts_.size(), additions);
+    if (!together.ok() && !is_of_one(together.error())) return together.error();
+    for (std::size_t i = 0; !together.ok() && i < parts_.size(); ++i) {  // which of them it is
+      const Result<> alone = write_parts(i, i + 1, additions);
+      if (!alone.ok() && !is_of_one(alone.error())) return alone.error();
+      if (!alone.ok()) parts_[i].refused = alone.error().message;
+    }
     failpoint("import.runs");
     for (RunPart& part : parts_) count(part);
-    taken_ = parts_.back().taken;
+    taken_ = parts_.back().taken || !parts_.back().refused.empty();
     parts_.clear();
     points_waiting_ = 0;
     show();
     return {};
+  }
+
+  Result<> write_parts(std::size_t from, std::size_t to,
+                       const std::vector<std::vector<tracking::Addition>>& additions) {
+    return pool_.write([&](db::Tx& tx) -> Result<> {
+      for (std::size_t i = from; i < to; ++i) TRY(write(tx, parts_[i], additions[i]));
+      return {};
+    });
   }
 
   static std::int64_t unsettled(const std::vector<tracking::Addition>& additions) {
@@ -357,12 +563,22 @@ class Importer {
     }
     if (!additions.empty()) TRY(tracking::adopt_points(tx, part.id, additions));
     if (part.settle && part.place.whole) TRY(tracking::settle_points(tx, part.id));
-    return imports::put_item(tx, import_, kRunItem, part.id, part.place);
+    Item item = part.place;
+    Print print = part.print;
+    print.set(kPointsPart, part.points_print.text());
+    for (const std::string& one : part.changed) print.set(one, kChangedMeanwhile);  // like nothing
+    item.print = print.text();
+    return imports::put_item(tx, import_, kRunItem, part.id, item);
   }
 
   void count(const RunPart& part) {
     if (part.taken) {
       tell({kRunItem, part.id, "another run has its id here"});
+      return;
+    }
+    if (!part.refused.empty()) {
+      tell({kRunItem, part.id,
+            part.refused + (part.begins ? "; it was left out" : "; the rest of it was left out")});
       return;
     }
     Counts& made = report_.made;
@@ -379,38 +595,57 @@ class Importer {
 
   Result<> bring_models() {
     for (const std::string& name : TRY(store_.model_names(teller()))) {
-      if (models_.contains(name)) continue;
-      std::optional<Store::RegisteredModel> found = TRY(store_.model(name, teller()));
-      if (!found || !keeps_model(*found)) continue;
-      const bool made = TRY(pool_.write([&](db::Tx& tx) -> Result<bool> {
-        if (!TRY(registry::adopt_model(tx, options_.actor, found->model, found->versions,
-                                       clock_.now_ms())))
-          return false;
-        TRY(imports::put_item(tx, import_, kModelItem, name, {.whole = true}));
-        return true;
-      }));
-      failpoint("import.model");
-      if (!made) {
-        tell({kModelItem, name,
-              "a model has its name here; it and its versions were left out (rename the one here, "
-              "and import again)"});
-        continue;
+      if (!keeps(kModelItem, name, "its name", name, kKeyBytesMax)) continue;
+      auto found = TRY(unless_odd(kModelItem, name, store_.model(name, teller())));
+      if (!found || !*found) continue;
+      Store::RegisteredModel& model = **found;
+      const Print print = print_of(model);
+      if (!keeps_model(model)) continue;
+      auto item = models_.find(name);
+      if (item != models_.end()) {
+        TRY(compare(kModelItem, name, item->second, print));
+      } else {
+        TRY(bring(name, model, print));
       }
-      report_.made.models += 1;
-      report_.made.aliases += static_cast<std::int64_t>(found->model.aliases.size());
-      for (const registry::AdoptedVersion& version : found->versions)
-        report_.made.versions += version.deleted ? 0 : 1;
-      show();
     }
+    return {};
+  }
+
+  Result<> bring(const std::string& name, const Store::RegisteredModel& found, const Print& print) {
+    const std::optional<bool> made = TRY(unless_odd(
+        kModelItem, name, pool_.write([&](db::Tx& tx) -> Result<bool> {
+          if (!TRY(registry::adopt_model(tx, options_.actor, found.model, found.versions,
+                                         clock_.now_ms())))
+            return false;
+          TRY(imports::put_item(tx, import_, kModelItem, name,
+                                {.whole = true, .print = print.text()}));
+          return true;
+        })));
+    if (!made) return {};
+    failpoint("import.model");
+    if (!*made) {
+      tell({kModelItem, name,
+            "a model has its name here; it and its versions were left out (rename the one here, "
+            "and import again)"});
+      return {};
+    }
+    report_.made.models += 1;
+    report_.made.aliases += static_cast<std::int64_t>(found.model.aliases.size());
+    for (const registry::AdoptedVersion& version : found.versions)
+      report_.made.versions += version.deleted ? 0 : 1;
+    show();
     return {};
   }
 
   bool keeps_model(Store::RegisteredModel& found) {
     registry::Model& model = found.model;
-    if (model.name.empty() ||
-        !keeps(kModelItem, model.name, "its name", model.name, kKeyBytesMax) ||
-        !keeps(kModelItem, model.name, "its description", model.description))
+    if (const Result<> fits = registry::check_model_name(model.name); !fits.ok()) {
+      tell({kModelItem, shown(model.name),
+            fits.error().message + "; it and its " + std::to_string(found.versions.size()) +
+                " versions were left out (rename it at the source, and import again)"});
       return false;
+    }
+    if (!keeps(kModelItem, model.name, "its description", model.description)) return false;
     drop_unkept(kModelItem, model.name, "the tag", model.tags);
     std::set<std::int64_t> numbers;
     std::erase_if(found.versions, [&](registry::AdoptedVersion& one) {
@@ -431,7 +666,11 @@ class Importer {
       const bool is_there = std::any_of(
           found.versions.begin(), found.versions.end(),
           [&](const auto& one) { return one.version.number == alias.number && !one.deleted; });
-      const bool kept = keeps(kModelItem, model.name, "the alias", alias.alias, kKeyBytesMax);
+      const Result<> fits = registry::check_alias(alias.alias, /*to_set=*/false);
+      const bool kept = fits.ok();
+      if (!kept)
+        tell({"alias", model.name + "@" + shown(alias.alias),
+              fits.error().message + " It was left out"});
       if (kept && !is_there) {
         tell({"alias", model.name + "@" + alias.alias,
               "it names version " + std::to_string(alias.number) + ", which is not there"});
@@ -444,7 +683,8 @@ class Importer {
   // --- files ------------------------------------------------------------------------------------
 
   Result<> copy() {
-    CopyWorld world{store_, pool_, *blobs_, import_, {options_.here, options_.artifacts_from}};
+    CopyWorld world{store_, pool_,     *blobs_,
+                    import_, began_ms_, {options_.here, options_.artifacts_from}};
     return copy_files(
         world, carried_, report_.made, teller(),
         [this](std::string note) { report_.notes.push_back(std::move(note)); }, [this] { show(); });
@@ -478,6 +718,7 @@ class Importer {
   const std::function<void(const Progress&)>& progress_;
   Report report_;
   std::int64_t import_ = 0;
+  UnixMs began_ms_ = 0;
   Items experiments_, runs_, logged_models_, models_;
   std::map<std::int64_t, std::string> places_;  // of experiments
   std::vector<std::int64_t> carried_;           // experiments whose runs come
@@ -485,6 +726,14 @@ class Importer {
   std::vector<RunPart> parts_;
   std::size_t points_waiting_ = 0;
   bool taken_ = false;
+  struct PrintedItem {
+    const char* kind;
+    std::string id;
+    Item item;
+  };
+  std::vector<PrintedItem> prints_;  // to be kept
+  std::int64_t without_print_ = 0;
+  bool has_changes_ = false;
 };
 
 wire::Json counts_json(const Counts& made) {

@@ -17,7 +17,8 @@
 // Brings a store of MLflow's into the catalogue. Ids, names, numbers and times stay as they are.
 // What is here already is never changed: what clashes with it is left out and told. Each thing is
 // noted as here in the transaction that makes it (domain/imports), so an import that was killed
-// goes on where it was when it is asked for again.
+// goes on where it was when it is asked for again. Asked again, it reads what is here from before
+// too: what could not come, or was changed at the source since, is told each time.
 namespace slipway::mlflow_store {
 
 struct ImportOptions {
@@ -51,8 +52,8 @@ struct Report {
   std::chrono::milliseconds points_took{0};  // of the runs and their points
 
   static constexpr std::size_t kTroublesMax = 10'000;
-  /// All that was asked for is here.
-  bool is_whole() const { return troubles.empty(); }
+  /// All of the source is here, as it is there now.
+  bool is_whole() const { return troubles.empty() && left.empty(); }
 };
 wire::Json to_json(const Report& report);
 std::string to_text(const Report& report);

@@ -7,6 +7,7 @@
 #include "dialects/mlflow_store/files.h"
 #include "dialects/mlflow_store/metric_line.h"
 #include "dialects/mlflow_store/places.h"
+#include "dialects/mlflow_store/print.h"
 #include "dialects/mlflow_store/revisions.h"
 #include "dialects/mlflow_store/words.h"
 #include "io/db/db_testing.h"
@@ -102,6 +103,56 @@ TEST(Words, IdsAreNumbersAndHexDigits) {
   EXPECT_TRUE(is_run_id("f46113ef04d94ef2bb256718276ddfc0"));
   EXPECT_FALSE(is_run_id("f46113ef04d94ef2bb256718276ddfc0/.."));
   EXPECT_FALSE(is_logged_model_id("../x"));
+}
+
+tracking::AdoptedRun some_run() {
+  tracking::AdoptedRun adopted;
+  adopted.run.info.id = "f46113ef04d94ef2bb256718276ddfc0";
+  adopted.run.info.name = "night";
+  adopted.run.params = {{"lr", "0.1"}};
+  adopted.run.tags = {{"a", "b"}};
+  return adopted;
+}
+
+TEST(Prints, TellWhichPartOfARunChanged) {
+  const Print before = Print::of_text(print_of(some_run()).text());
+  EXPECT_TRUE(print_of(some_run()).changes_since(before).empty());
+  tracking::AdoptedRun now = some_run();
+  now.run.params.push_back({"depth", "3"});
+  now.run.info.end_ms = 7;
+  EXPECT_EQ(print_of(now).changes_since(before),
+            (std::vector<std::string>{"its name, status, times or place", "its params"}));
+  // The same bytes, cut otherwise, are another thing.
+  now = some_run();
+  now.run.tags = {{"ab", ""}};
+  EXPECT_EQ(print_of(now).changes_since(before), std::vector<std::string>{"its tags"});
+}
+
+TEST(Prints, TellANewVersionAndAMovedAlias) {
+  Store::RegisteredModel model;
+  model.versions.resize(1);
+  model.versions[0].version.number = 1;
+  model.model.aliases = {{"champion", 1}};
+  const Print before = print_of(model);
+  model.versions.push_back(model.versions[0]);
+  model.versions[1].version.number = 2;
+  model.model.aliases[0].number = 2;
+  EXPECT_EQ(print_of(model).changes_since(before),
+            (std::vector<std::string>{"its aliases", "its versions"}));
+}
+
+TEST(Prints, OfPointsMindNoOrderAndEveryPoint) {
+  const auto print = [](std::vector<tracking::Metric> points) {
+    PointsPrint all;
+    for (const tracking::Metric& point : points) all.add(point.key, point);
+    return all.text();
+  };
+  const tracking::Metric a{"loss", 0.5, 1, 1}, b{"loss", 0.25, 2, 2}, nan{"loss", NAN, 3, 3};
+  EXPECT_EQ(print({a, b, nan}), print({nan, b, a}));
+  EXPECT_NE(print({a, b}), print({a, b, b}));
+  EXPECT_NE(print({a}), print({b}));
+  EXPECT_NE(print({a}), print({{"loss", 0.5, 1, 2}}));
+  EXPECT_NE(print({a}), print({{"acc", 0.5, 1, 1}}));
 }
 
 class Files : public testing::Test {

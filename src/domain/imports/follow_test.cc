@@ -91,6 +91,22 @@ TEST_P(FollowTest, WhatWasBroughtLastIsKept) {
                   }).ok());
 }
 
+TEST_P(FollowTest, AnItemIsKeptAsItWasPutLastWithWhatItWas) {
+  const auto pool = open(migrations());
+  const auto kept = pool->write([&](db::Tx& tx) -> Result<Items> {
+    const Import import = TRY(begin(tx, "sqlite:///old.db", 1));
+    TRY(put_item(tx, import.id, "run", "a", {.key = "loss", .number = 9, .print = "tags=1\n"}));
+    TRY(put_item(tx, import.id, "run", "b", {.whole = true}));
+    TRY(put_item(tx, import.id, "run", "a", {.whole = true, .print = "tags=1\npoints=2\n"}));
+    return items(tx, import.id, "run");
+  });
+  ASSERT_TRUE(kept.ok());
+  EXPECT_TRUE(kept->at("a").whole);
+  EXPECT_EQ(kept->at("a").print, "tags=1\npoints=2\n");
+  EXPECT_EQ(kept->at("a").number, 0);
+  EXPECT_EQ(kept->at("b").print, "");
+}
+
 TEST_P(FollowTest, ASeriesIsMovedOnByWhoKnowsHowFarItIs) {
   const auto pool = open(migrations());
   const auto move = [&](const Trail& was, const Trail& now) {

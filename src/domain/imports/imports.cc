@@ -22,12 +22,17 @@ create table import_items (
   primary key (import, kind, ident)) without rowid;
 )sql";
 
+constexpr char kPrints[] = R"sql(
+alter table import_items add column print text not null default '';
+)sql";
+
 #define IMPORT_COLUMNS "select id, source, began_ms, ended_ms, report from imports "
 
 }  // namespace
 
 std::vector<db::Migration> migrations() {
-  return {db::portable("imports/0001_imports", kTables), follow_migration()};
+  return {db::portable("imports/0001_imports", kTables), follow_migration(),
+          db::portable("imports/0003_prints", kPrints)};
 }
 
 Result<Import> begin(db::Tx& tx, const std::string& source, UnixMs now_ms) {
@@ -52,22 +57,22 @@ Result<std::vector<Import>> all(db::Tx& tx) {
 Result<> put_item(db::Tx& tx, std::int64_t import, const char* kind, const std::string& ident,
                   const Item& item) {
   TRY(
-      tx.run("insert into import_items (import, kind, ident, whole, place_key, place_number) "
-             "values (?, ?, ?, ?, ?, ?) on conflict (import, kind, ident) do update set "
+      tx.run("insert into import_items (import, kind, ident, whole, place_key, place_number, "
+             "print) values (?, ?, ?, ?, ?, ?, ?) on conflict (import, kind, ident) do update set "
              "whole = excluded.whole, place_key = excluded.place_key, "
-             "place_number = excluded.place_number",
-             import, kind, ident, item.whole, item.key, item.number));
+             "place_number = excluded.place_number, print = excluded.print",
+             import, kind, ident, item.whole, item.key, item.number, item.print));
   return {};
 }
 
 Result<Items> items(db::Tx& tx, std::int64_t import, const char* kind) {
   Items found;
   TRY(
-      tx.query("select ident, whole, place_key, place_number from import_items "
+      tx.query("select ident, whole, place_key, place_number, print from import_items "
                "where import = ? and kind = ?",
                {db::Value(import), db::Value(kind)}, [&](const db::Columns& row) -> Result<> {
                  found[std::string(row.text(0))] = {row.int64(1) != 0, std::string(row.text(2)),
-                                                    row.int64(3)};
+                                                    row.int64(3), std::string(row.text(4))};
                  return {};
                }));
   return found;

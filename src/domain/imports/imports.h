@@ -37,6 +37,8 @@ struct Item {
   bool whole = false;
   std::string key = {};
   std::int64_t number = 0;
+  /// What it was at its source, in its importer's words; empty where that was not kept.
+  std::string print = {};
 };
 using Items = std::unordered_map<std::string, Item>;  // by identity
 

@@ -235,6 +235,9 @@ def test_what_is_here_already_is_left_alone_and_told(stores, tmp_path):
     assert status == 3
     report = json.loads(out)
     assert {(t["kind"], t["id"]) for t in report["not_carried"]} == {("experiment", "1"), ("model", "rides")}
+    left = sum(run["experiment_id"] == "1" for run in store.read["runs"].values())
+    why = next(t["why"] for t in report["not_carried"] if t["kind"] == "experiment")
+    assert f"its {left} runs" in why and "slipway sync" in why and "rename" not in why
     assert any("experiment 0" in note for note in report["notes"])
     ours = read_by_server(tmp_path / "state", 2)
     assert ours["experiments"]["1"]["name"] == "mine" and ours["models"]["rides"]["description"] == "mine"
@@ -267,6 +270,117 @@ def test_a_broken_store_is_an_error_and_not_a_crash(stores, tmp_path):
     (tmp_path / "mlruns" / "1" / "meta.yaml").write_text("name: [&a [*a")
     status, out = slipway("import", "mlflow", tmp_path / "mlruns", "--state", tmp_path / "state-folder")
     assert status == 3 and json.loads(out)["not_carried"][0]["kind"] == "experiment"
+
+
+def troubles(report):
+    return {(t["kind"], t["id"]): t["why"] for t in report["not_carried"]}
+
+
+def client(uri, code, *arguments):
+    """Runs as a user's script: `c` is a client of the store."""
+    return run(python(3), "-c", "import mlflow, sys; from mlflow.entities import *; c = mlflow.MlflowClient(sys.argv[1], sys.argv[1]); "
+               + code, uri, *arguments, env={**os.environ, "MLFLOW_TRACKING_URI": uri, "MLFLOW_ALLOW_FILE_STORE": "true"}).strip()
+
+
+@pytest.mark.parametrize("kind", ["database", "folder"])
+def test_what_changed_at_the_source_since_it_came_is_told_each_time(tmp_path, kind):
+    path = tmp_path / ("mlflow.db" if kind == "database" else "mlruns")
+    uri = f"sqlite:///{path}" if kind == "database" else str(path)
+    ids = client(uri, f"e = c.create_experiment('e', {str(tmp_path / 'files')!r}); "
+                 "open_, same, gone = [c.create_run(e).info.run_id for _ in range(3)]; c.log_metric(open_, 'loss', 1.0, 1, 1); "
+                 "c.log_text(open_, 'old', 'notes.txt'); c.create_registered_model('m'); c.create_model_version('m', 'file:///nowhere/x', open_); "
+                 "c.set_registered_model_alias('m', 'champion', '1'); l = c.create_logged_model(e, 'forest', same); "
+                 "print(e, open_, same, gone, l.model_id)")
+    experiment, open_, same, gone, logged = ids.split()
+    state = tmp_path / "state"
+    imported(path, state, "--copy-artifacts")
+    assert imported(path, state, "--copy-artifacts")["runs_known"] == 3
+    client(uri, "e, r, gone, l = sys.argv[2:]; c.log_metric(r, 'loss', 0.5, 2, 2); c.log_metric(r, 'acc', 0.5, 2, 2); c.log_param(r, 'p', '1'); "
+           "c.set_tag(r, 't', '1'); c.log_text(r, 'new', 'new.txt'); c.log_text(r, 'changed', 'notes.txt'); c.set_terminated(r); "
+           "c.create_model_version('m', 'file:///nowhere/x', r); c.set_registered_model_alias('m', 'champion', '2'); "
+           "c.set_registered_model_tag('m', 'k', 'v'); c.set_experiment_tag(e, 'k', 'v'); c.delete_run(gone); "
+           "c.set_logged_model_tags(l, {'k': 'v'})", experiment, open_, gone, logged)
+    for copied in (1, 0):
+        status, out = slipway("import", "mlflow", path, "--state", state, "--copy-artifacts")
+        report = json.loads(out)
+        told = troubles(report)
+        assert status == 3
+        assert set(told) == {("run", open_), ("run", gone), ("model", "m"), ("experiment", experiment), ("logged_model", logged),
+                             ("file", f"{open_}/notes.txt")}
+        for part in ("status", "params", "tags", "points of its metrics"):
+            assert part in told["run", open_]
+        assert "versions" in told["model", "m"] and "aliases" in told["model", "m"] and "tags" in told["model", "m"]
+        assert report["made"]["files"] == copied  # what is new in a folder that was copied comes
+    ours = read_by_server(state, 3)
+    assert ours["runs"][open_]["status"] == "RUNNING" and ours["runs"][gone]["lifecycle_stage"] == "active"
+    # All of it comes into a fresh state.
+    imported(path, tmp_path / "fresh", "--copy-artifacts")
+
+
+def test_what_changed_between_the_parts_of_a_long_run_is_told(tmp_path):
+    path = tmp_path / "mlflow.db"
+    run_id = client(f"sqlite:///{path}", f"print(c.create_run(c.create_experiment('e', {str(tmp_path / 'files')!r})).info.run_id)")
+    insert = "insert into metrics (key, value, timestamp, run_uuid, step, is_nan) values (?, ?, ?, ?, ?, 0)"
+    with sqlite3.connect(path) as db:
+        db.executemany(insert, (("k", i, i, run_id, i) for i in range(250_000)))
+    status, _ = slipway("import", "mlflow", path, "--state", tmp_path / "state", SLIPWAY_FAILPOINT="import.runs:2")
+    assert status == -signal.SIGKILL
+    with sqlite3.connect(path) as db:
+        db.execute(insert, ("a, which is before what came", 1, 1, run_id, 1))
+    for _ in range(2):
+        status, out = slipway("import", "mlflow", path, "--state", tmp_path / "state")
+        assert status == 3 and "points of its metrics" in troubles(json.loads(out))["run", run_id], out
+
+
+def test_one_odd_row_is_a_line_of_the_report_and_the_rest_comes(tmp_path):
+    path = tmp_path / "mlflow.db"
+    long = "l" * 257
+    ids = client(f"sqlite:///{path}",
+                 f"e = c.create_experiment('e', {str(tmp_path / 'files')!r}); a, b = sorted(c.create_run(e).info.run_id for _ in range(2)); "
+                 "c.log_param(a, 'secret', 'value'); c.log_param(a, 'p', '1'); c.log_metric(a, 'bad', 1.0); l = c.create_logged_model(e, 'forest', a); "
+                 "c.set_logged_model_tags(l.model_id, {'k': 'v'}); "
+                 "[c.create_registered_model(n) for n in ('aa', 'nul', 'z')]; c.create_model_version('aa', 'file:///nowhere/x', a); "
+                 "c.create_model_version('z', 'file:///nowhere/x', b); print(a, b, l.model_id)")
+    first, second, logged = ids.split()
+    with sqlite3.connect(path) as db:
+        db.execute("pragma foreign_keys = off")
+        db.execute("update registered_models set name = 'a' || char(0) || 'b' where name = 'nul'")
+        db.execute("insert into registered_models (name, creation_time, last_updated_time) values (?, 1, 1)", [long])
+        db.execute("update params set value = 'a' || char(0) || 'b' where key = 'secret'")
+        db.execute("update metrics set key = 'b' || char(0) || 'd' where key = 'bad'")
+        db.execute("insert into inputs (input_uuid, source_type, source_id, destination_type, destination_id, step) "
+                   "values ('i', 'RUN_OUTPUT', ?, 'MODEL_OUTPUT', '', 0)", [first])
+        db.execute("insert into logged_model_tags (model_id, experiment_id, tag_key, tag_value) select model_id, experiment_id, '', 'v' "
+                   "from logged_models")
+    reports = []
+    for place in ("import.model", None, None):
+        environment = {"SLIPWAY_FAILPOINT": place} if place else {}
+        status, out = slipway("import", "mlflow", path, "--state", tmp_path / "state", **environment)
+        assert status == (-signal.SIGKILL if place else 3), out
+        if not place:
+            reports.append(json.loads(out)["not_carried"])
+    assert reports[0] == reports[1]  # what could not come is told each time
+    assert {(t["kind"], t["id"]) for t in reports[0]} == {("run", first), ("logged_model", logged), ("model", "a?b"),
+                                                          ("model", "l" * 120 + "...")}
+    of_run = [t["why"] for t in reports[0] if t["kind"] == "run"]
+    assert len(of_run) == 3 and any("'secret'" in why for why in of_run) and not any("a?b" in why for why in of_run)
+    ours = read_by_server(tmp_path / "state", 3)
+    assert set(ours["runs"]) == {first, second} and set(ours["models"]) == {"aa", "z"} and logged in ours["logged_models"]
+    assert ours["runs"][first]["params"] == {"p": "1"} and len(ours["versions"]) == 2
+
+
+def test_traces_that_have_no_place_here_are_an_exit_code_too(stores, tmp_path):
+    other = tmp_path / "other.db"
+    shutil.copy(stores(3, "database").path, other)
+    with sqlite3.connect(other) as db:
+        db.execute("insert into trace_info (request_id, experiment_id, timestamp_ms, status) values ('tr-1', 0, 1, 'OK')")
+    status, out = slipway("import", "mlflow", other, "--state", tmp_path / "state")
+    assert status == 3 and json.loads(out)["left_behind"] == [{"what": "traces", "count": 1}]
+
+
+def test_a_source_that_is_not_named_is_asked_for(tmp_path):
+    status, out = slipway("import", "mlflow", "--state", tmp_path / "state")
+    assert status == 2 and "SOURCE is missing" in json.loads(out)["error"]
 
 
 def test_a_server_that_runs_keeps_its_state(stores, tmp_path):
