@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "dialects/mlflow/artifact_path.h"
 #include "dialects/mlflow/limits.h"
+#include "dialects/mlflow/registry_messages.h"
 #include "dialects/mlflow_store/words.h"
 #include "domain/registry/adopt.h"
 #include "domain/registry/logged_models.h"
@@ -329,7 +330,8 @@ registry::LoggedModel more_of(registry::LoggedModel there, const registry::Logge
 
 Result<SyncAnswer> follow_model(db::Tx& tx, const SyncLoggedModel& from, bool writes,
                                 const std::string& actor, UnixMs now_ms) {
-  const auto known = TRY(imports::followed(tx, imports::kFollowedModel, from.model_id));
+  auto known = TRY(imports::followed(tx, imports::kFollowedModel, from.model_id));
+  if (known) known->head.tags.erase(mlflow::kModelVersionsTag);
   const auto here = TRY(registry::find_logged_model(tx, from.model_id));
   const tracking::Experiment experiment = TRY(live_experiment(tx, from.experiment_id));
   TRY(check_maker(tx, from.run_id, experiment.id));
@@ -345,9 +347,11 @@ Result<SyncAnswer> follow_model(db::Tx& tx, const SyncLoggedModel& from, bool wr
                    "a logged model with this id is on the server, which was not brought into this "
                    "experiment by a sync; it was left as it is");
   }
+  Pairs tags_here = to_map(here->tags);
+  tags_here.erase(mlflow::kModelVersionsTag);
   const imports::Merge merge = imports::merge(
       known->head, head,
-      {here->name, registry::to_string(here->status), std::nullopt, to_map(here->tags)});
+      {here->name, registry::to_string(here->status), std::nullopt, std::move(tags_here)});
   SyncAnswer answer;
   answer.kept = merge.kept;
   answer.location = here->location;
@@ -364,9 +368,12 @@ Result<SyncAnswer> follow_model(db::Tx& tx, const SyncLoggedModel& from, bool wr
   return answer;
 }
 
-Result<SyncAnswer> take_model(const SyncWorld& world, const SyncLoggedModel& model,
+Result<SyncAnswer> take_model(const SyncWorld& world, const SyncLoggedModel& sent,
                               const tracking::Actor& actor) {
-  TRY(check(model));
+  TRY(check(sent));
+  SyncLoggedModel model = sent;
+  // Which versions are made of it is said by the registry that they are in: this one for itself.
+  std::erase_if(model.tags, [](const auto& tag) { return tag.key == mlflow::kModelVersionsTag; });
   return look_then_write(world, [&](db::Tx& tx, bool writes) {
     return follow_model(tx, model, writes, actor.name, world.clock.now_ms());
   });

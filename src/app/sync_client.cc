@@ -18,6 +18,7 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "dialects/mlflow/artifact_path.h"
+#include "dialects/mlflow/registry_messages.h"
 #include "dialects/mlflow_store/files.h"
 #include "dialects/mlflow_store/places.h"
 #include "dialects/mlflow_store/words.h"
@@ -305,7 +306,9 @@ class Syncer {
     sent.run_id = model.run_id;
     sent.created_ms = model.created_ms;
     sent.updated_ms = model.updated_ms;
-    for (const registry::Tag& tag : model.tags) sent.tags.push_back({tag.key, tag.value});
+    // Which versions it is here says nothing of the server, which counts its own and says so there.
+    for (const registry::Tag& tag : model.tags)
+      if (tag.key != mlflow::kModelVersionsTag) sent.tags.push_back({tag.key, tag.value});
     for (const registry::Tag& param : model.params) sent.params.push_back({param.key, param.value});
     for (const registry::ModelMetric& one : model.metrics) {
       sent.metrics.push_back({one.run_id, one.key, one.value, one.timestamp_ms, one.step,

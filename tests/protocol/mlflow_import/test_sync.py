@@ -268,6 +268,25 @@ def test_runs_that_are_somebody_elses_or_deleted_are_left_alone(server, tmp_path
         assert other.stop() == 0
 
 
+def test_a_logged_model_is_tied_to_the_servers_numbers_of_its_versions_alone(server, tmp_path):
+    script(url(server), "import mlflow; c = mlflow.MlflowClient(); c.create_registered_model('cars'); "
+           "m = c.create_logged_model('0', 'theirs').model_id; c.create_model_version('cars', 'models:/' + m, model_id=m)")
+    store = f"sqlite:///{tmp_path}/mlflow.db"
+    logged, versions = script(store, "import mlflow; c = mlflow.MlflowClient(); e = c.create_experiment('e', 'FILES'); "
+                              "m = c.create_logged_model(e, 'mine'); c.finalize_logged_model(m.model_id, 'READY'); c.create_registered_model('cars'); "
+                              "c.create_model_version('cars', 'models:/' + m.model_id, model_id=m.model_id); "
+                              # as mlflow.register_model does
+                              "c.set_logged_model_tags(m.model_id, {'mlflow.modelVersions': '[{\"name\": \"cars\", \"version\": 1}]'}); "
+                              "print(m.model_id, c.get_logged_model(m.model_id).tags['mlflow.modelVersions'])"
+                              .replace("FILES", str(tmp_path / "files"))).strip().split(" ", 1)
+    assert json.loads(versions) == [{"name": "cars", "version": 1}]
+    for made in (1, 0):
+        status, report = sync(store, server)
+        assert status == 0 and report["sent"]["versions"] == made, report
+        tag = script(url(server), "import mlflow, sys; print(mlflow.MlflowClient().get_logged_model(sys.argv[1]).tags['mlflow.modelVersions'])", logged)
+        assert [(one["name"], int(one["version"])) for one in json.loads(tag)] == [("cars", 2)]
+
+
 def test_two_machines_sync_into_one_experiment(server, tmp_path):
     reads = []
     for machine in ("a", "b"):
