@@ -114,6 +114,21 @@ Evidence split_evidence(const Guard& guard, const Counted& now, const Effects& e
   return e;
 }
 
+/// Of a guard without a margin, whatever it counts.
+bool leans(const Guard& guard, bool paired, const Counted& now, const Effects& effects,
+           const Evidence& e, double log_enough) {
+  if (guard.margin || !guard.critical) return false;
+  Leaning leaning{now.candidate.events, e.log_e_harmful, e.log_e_harmful, kNoEvidence};
+  if (std::isfinite(burst_of(guard.measure)))
+    leaning.one_by_one =
+        log_e_above(paired ? 0.5 : now.share(), static_cast<double>(now.events()),
+                    static_cast<double>(now.candidate.events));
+  const Effective candidate(now.candidate, effects.seen), stable(now.stable, effects.seen);
+  leaning.little = paired ? log_e_below(kLittle, candidate.trials, candidate.events)
+                          : log_e_within(candidate, stable, kLittle);
+  return leans_to_harm(leaning, log_enough);
+}
+
 /// Of the pairs where only one did badly, half are the candidate's if both are equally good. Its
 /// rate of those bounds the difference of rates from above.
 Evidence paired_evidence(const Guard& guard, const Counted& now, const Effects& effects) {
@@ -186,6 +201,12 @@ const char* noun_of(Measure measure) {
   return "";
 }
 
+std::string compared(const Trials& candidate, const Trials& stable, const std::string& noun) {
+  return std::to_string(candidate.events) + " of " + std::to_string(candidate.trials) +
+         " answers of the candidate " + noun + ", " + std::to_string(stable.events) + " of " +
+         std::to_string(stable.trials) + " of the stable version";
+}
+
 std::string figures(const GuardEvidence& g) {
   if (!g.has_data) return "no answers to compare";
   if (g.measure == Measure::kScoreMean)
@@ -195,14 +216,11 @@ std::string figures(const GuardEvidence& g) {
   if (g.measure == Measure::kLabelFlips)
     return std::to_string(g.candidate.events) + " of " + std::to_string(g.candidate.trials) +
            " pairs " + noun;
-  const std::string by_candidate =
-      std::to_string(g.candidate.events) + " of " + std::to_string(g.candidate.trials);
   if (g.paired)
-    return by_candidate + " pairs " + noun + " by the candidate only, " +
-           std::to_string(g.stable.events) + " by the stable version only";
-  return by_candidate + " answers of the candidate " + noun + ", " +
-         std::to_string(g.stable.events) + " of " + std::to_string(g.stable.trials) +
-         " of the stable version";
+    return std::to_string(g.candidate.events) + " of " + std::to_string(g.candidate.trials) +
+           " pairs " + noun + " by the candidate only, " + std::to_string(g.stable.events) +
+           " by the stable version only";
+  return compared(g.candidate, g.stable, noun);
 }
 
 /// Whom it is from, where that makes a difference.
@@ -229,7 +247,8 @@ std::string in_words(const GuardEvidence& g) {
                                                             : g.log_e.log_e_harmful;
   std::string finding = to_string(g.finding);
   std::replace(finding.begin(), finding.end(), '_', '-');
-  return g.guard + ": " + finding + ", " + figures(g) + of_callers(g) + " (E " +
+  const char* leaning = g.leans ? "; that leans to harm, more answers have to tell" : "";
+  return g.guard + ": " + finding + ", " + figures(g) + leaning + of_callers(g) + " (E " +
          e_value(decisive) + ", " + e_value(g.log_enough) + " is enough)";
 }
 
@@ -295,15 +314,26 @@ GuardEvidence weigh(const Guard& guard, const project::RolloutStep& step, const 
                   ? flip_evidence(guard, now.candidate, effects)
               : g.paired ? paired_evidence(guard, now, effects)
                          : split_evidence(guard, now, effects, canary_parts);
+    g.leans = leans(guard, g.paired, now, effects, g.log_e, g.log_enough);
   }
   g.share = Counted{g.candidate, g.stable}.share();
   g.stable_misses = stable_misses(guard, counts, alpha);
   g.has_data = g.candidate.trials > 0 && g.stable.trials > 0;
   g.finding = g.has_data ? decide(g.log_e, alpha) : Finding::kUndecided;
   const bool good = g.finding == Finding::kSuperior || g.finding == Finding::kNonInferior;
-  g.clear = g.has_data && (g.has_margin ? good : g.finding != Finding::kHarmful);
+  g.leans = g.leans && g.finding == Finding::kUndecided;
+  g.clear = g.has_data && (g.has_margin ? good : g.finding != Finding::kHarmful && !g.leans);
   g.words = in_words(g);
   return g;
+}
+
+bool leans_to_harm(const Leaning& leaning, double log_enough) {
+  if (leaning.events < 2 || leaning.little >= log_enough) return false;
+  return std::max(leaning.weighed, leaning.one_by_one) >= std::log(kLeaning);
+}
+
+std::string failures_in_words(const Trials& candidate, const Trials& stable) {
+  return compared(candidate, stable, noun_of(Measure::kErrors));
 }
 
 std::int64_t needed_answers(const Guard& guard, const project::RolloutStep& step,

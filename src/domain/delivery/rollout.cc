@@ -114,9 +114,12 @@ std::string of_step(const RolloutSnapshot& s) {
 /// What a step still has to wait for before it is judged.
 std::string unripe(const RolloutSnapshot& s) {
   const RolloutStep& step = step_of(s);
-  const std::int64_t answers = counts_of(s, s.step).candidate.requests;
-  if (answers < step.min_requests)
-    return std::to_string(answers) + " of " + std::to_string(step.min_requests) + " answers";
+  const ArmCounts& candidate = counts_of(s, s.step).candidate;
+  const std::string failed =
+      candidate.errors > 0 ? ", " + std::to_string(candidate.errors) + " failed" : "";
+  if (candidate.requests < step.min_requests)
+    return std::to_string(candidate.requests) + " of " + std::to_string(step.min_requests) +
+           " answers" + failed;
   const project::Span passed = since(s.step_started_ms, s.now_ms);
   if (passed < step.min_time) return roughly(passed) + " of " + project::to_text(step.min_time);
   return {};
@@ -136,11 +139,24 @@ std::string hindrance(const RolloutSnapshot& s, const std::vector<GuardEvidence>
   return {};
 }
 
+/// What failed from step `first` to this one, for a reason that ends well; "" when nothing did.
+std::string although(const RolloutSnapshot& s, int first) {
+  ArmCounts candidate, stable;
+  for (int i = first; i <= s.step; ++i) {
+    candidate.merge(counts_of(s, i).candidate);
+    stable.merge(counts_of(s, i).stable);
+  }
+  if (candidate.errors == 0) return {};
+  return "; " + failures_in_words({candidate.requests, candidate.errors},
+                                  {stable.requests, stable.errors});
+}
+
 Action go_on(const RolloutSnapshot& s, std::vector<GuardEvidence> all) {
   const int next = s.step + 1;
   if (next == static_cast<int>(s.plan.steps.size()))
-    return action(Kind::kPromote, "every step is passed", std::move(all));
-  Action result = action(Kind::kAdvance, of_step(s) + " is passed", std::move(all));
+    return action(Kind::kPromote, "every step is passed" + although(s, 0), std::move(all));
+  Action result =
+      action(Kind::kAdvance, of_step(s) + " is passed" + although(s, s.step), std::move(all));
   result.step = next;
   return result;
 }
@@ -298,6 +314,7 @@ Json to_json(const GuardEvidence& g) {
                            {"critical", g.critical},
                            {"paired", g.paired},
                            {"finding", to_string(g.finding)},
+                           {"leans", g.leans},
                            {"clear", g.clear},
                            {"stable_misses", g.stable_misses},
                            {"log_e_harmful", finite(g.log_e.log_e_harmful)},

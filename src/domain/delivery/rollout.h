@@ -82,6 +82,7 @@ struct GuardEvidence {
   double unseen_effect = 1;  // the same, for evidence that nothing is wrong
   bool has_data = false;
   bool stable_misses = false;  // the stable version is shown to miss the guard's requirement itself
+  bool leans = false;          // undecided, but rather harm than not, and the guard is critical
   bool clear = false;          // the candidate may go on, as far as this guard sees
   std::int64_t needed =
       0;  // candidate answers until it is shown within its margin; 0: none, or unknown
@@ -119,8 +120,8 @@ const char* to_string(Action::Kind kind);
 ///     deployment: on to the next step, after the last one promote;
 ///  4. after max_wait: harm on any guard: back; else pause, undecided. Not while frozen.
 /// A guard with a margin is clear when the candidate is shown to be non-inferior in this very step;
-/// one without a margin when both versions have answered and no harm is shown. No data is never
-/// clear. One that is being promoted and can't be loaded goes back too. Harm counts from this step
+/// one without a margin when both versions have answered and no harm is shown; a critical one
+/// not while what happened leans to harm either (guards.h). No data is never clear. One that is being promoted and can't be loaded goes back too. Harm counts from this step
 /// alone, and from all canary steps together, half each.
 Action next_action(const RolloutSnapshot& snapshot);
 

@@ -520,6 +520,71 @@ TEST(Weigh, ACandidateThatFailsForOneOfManyCallersIsHarmful) {
   EXPECT_EQ(weigh(guard, project::RolloutStep(), counts, {}, 0.05).finding, Finding::kHarmful);
 }
 
+TEST(LeansToHarm, WhereEitherEvidenceIsAboveABoundAndItIsNotLittle) {
+  const double enough = std::log(80);
+  const struct {
+    const char* what;
+    Leaning leaning;
+    bool leans;
+  } cases[] = {
+      {"nothing happened", {0, 0, 0, 0}, false},
+      {"one event of the candidate", {1, std::log(5), std::log(5), 0}, false},
+      {"a few by chance", {3, std::log(3.9), std::log(3.9), 0}, false},
+      {"independent answers that fail", {6, std::log(20), std::log(20), 0}, true},
+      {"one of a few callers", {48, std::log(2.19), std::log(1e9), 0}, true},
+      {"earlier steps lean, this one does not", {2, std::log(9), std::log(1), 0}, true},
+      {"the stable version fails more", {50, std::log(0.01), std::log(0.01), 0}, false},
+      {"a burst long ago", {10, std::log(2), std::log(186), std::log(80)}, false},
+      {"a burst, not long enough ago", {10, std::log(2), std::log(186), std::log(79)}, true},
+  };
+  for (const auto& one : cases)
+    EXPECT_EQ(leans_to_harm(one.leaning, enough), one.leans) << one.what;
+}
+
+/// A canary of 50 % without a margin: `callers` with as many answers each, the first half of them
+/// the candidate's, which fails for the first.
+RolloutSnapshot failing_for_one(std::size_t callers, int answers_each, int fail) {
+  RolloutSnapshot s = canarying();
+  s.plan.steps = {s.plan.steps[1]};
+  s.plan.guards = {{"error_rate", Measure::kErrors, {}, true, 0}};
+  s.step = 0;
+  StepCounts counts;
+  for (std::size_t caller = 0; caller < callers; ++caller) {
+    for (int i = 0; i < answers_each; ++i) {
+      AnswerCounts answer;
+      ArmCounts& arm = caller * 2 < callers ? answer.candidate : answer.stable;
+      arm.requests = 1;
+      arm.errors = caller == 0 && i < fail;
+      counts.add(answer, caller * 3 % kClusters);
+    }
+  }
+  s.counts = {counts};
+  return s;
+}
+
+TEST(NextAction, WaitsWhereACriticalGuardLeansToHarm) {
+  check({
+      {"one of five callers", failing_for_one(5, 49, 48), Kind::kWait, "leans to harm"},
+      {"one of forty", failing_for_one(40, 30, 30), Kind::kWait, "30 of 600 answers"},
+      {"more answers of the same find harm", failing_for_one(5, 400, 400), Kind::kRollBack,
+       "harmful"},
+      {"for long",
+       with(failing_for_one(5, 49, 48), [](auto& s) { s.now_ms = 28 * kDay; }), Kind::kPause,
+       "leans to harm"},
+      {"a guard that is not critical lets it pass, and says what failed",
+       with(failing_for_one(5, 49, 48), [](auto& s) { s.plan.guards[0].critical = false; }),
+       Kind::kPromote, "; 48 of 147 answers of the candidate failed, 0 of 98 of the stable"},
+      {"one failure", failing_for_one(40, 30, 1), Kind::kPromote, "; 1 of 600 answers"},
+      {"a burst that many answers outweigh", failing_for_one(120, 3'000, 9), Kind::kPromote,
+       "; 9 of 180000 answers"},
+      {"none", failing_for_one(40, 30, 0), Kind::kPromote, "every step is passed"},
+      {"what failed is told while it waits",
+       with(failing_for_one(40, 30, 3), [](auto& s) { s.plan.steps[0].min_requests = 1'000; }),
+       Kind::kWait, "600 of 1000 answers, 3 failed"},
+  });
+  EXPECT_EQ(next_action(failing_for_one(40, 30, 0)).reason, "every step is passed");
+}
+
 TEST(Weigh, ScoresArePairedInShadow) {
   const Guard guard{"score_mean", Measure::kScoreMean, 0.2, true, 0};
   project::RolloutStep step;
@@ -609,6 +674,19 @@ TEST(Simulation, CallersWhoStayAndComeInBurstsAreNotTakenForHarm) {
   }
   EXPECT_LE(back, 1);
   EXPECT_GE(back_unknown, 3) << "the scenario is none that clusters are needed for";
+}
+
+TEST(Simulation, AHealthyCandidateWithoutAMarginIsHardlyDelayed) {
+  for (const bool sticky : {false, true}) {
+    simulation::Scenario scenario = simulation::healthy_rollout();
+    if (sticky) scenario = simulation::of_callers(scenario);
+    scenario.plan.guards[0].margin.reset();
+    scenario.look_every = 500;
+    int promoted = 0;
+    for (std::uint64_t seed = 1; seed <= 12; ++seed)
+      promoted += simulation::Rollout(scenario, seed).run().last == Kind::kPromote;
+    EXPECT_GE(promoted, 11) << sticky;
+  }
 }
 
 TEST(Simulation, HarmToCallersWhoStayIsFound) {
