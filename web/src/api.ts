@@ -58,7 +58,7 @@ export interface Gate { gate: string; status: string; words: string }
 export interface Guard {
   guard: string; measure: string; critical: boolean; paired: boolean; finding: string; clear: boolean; words: string;
   log_e_harmful: number | null; log_e_non_inferior: number | null; log_enough: number | null;
-  candidate_answers: number; candidate_events: number; stable_answers: number; stable_events: number; needed: number; difference: number;
+  candidate_answers: number; candidate_events: number; stable_answers: number; stable_events: number; needed: number; callers_needed?: number; callers_came?: number; difference: number;
 }
 export interface Step { kind: string; percent: number; min_requests: number; min_time_ms: number; max_wait_ms: number }
 export interface Transition { number: number; action: string; from_phase: string; to_phase: string; reason: string; actor: string; event_seq: number; time_ms: number }

@@ -50,7 +50,7 @@ export function Guards(props: { of: Rollout }) {
         <thead><tr><th scope="col">Guard</th><th scope="col">Finding</th><th scope="col" class="number">Candidate</th><th scope="col" class="number">Stable</th><th scope="col">Evidence</th></tr></thead>
         <tbody><For each={props.of.guards}>{(g) => (
           <tr><th scope="row">{g.guard}<Show when={g.critical}> <span class="tag">critical</span></Show></th>
-            <td><State of={g.finding} /><Show when={g.needed > g.candidate_answers}><br /><span class="quiet">{plural(g.needed, "answer")} needed</span></Show></td>
+            <td><State of={g.finding} /><Show when={g.needed > g.candidate_answers}><br /><span class="quiet">{plural(g.needed, "answer")} needed</span></Show><Show when={g.callers_needed}><br /><span class="quiet">about {plural(g.callers_needed!, "caller")} needed, {number(g.callers_came ?? 0)} came</span></Show></td>
             <td class="number">{count(g.candidate_events, g.candidate_answers)}</td><td class="number">{count(g.stable_events, g.stable_answers)}</td>
             <td title={g.words}><Evidence guard={g} margin={margin(g.guard)} /></td></tr>
         )}</For></tbody>

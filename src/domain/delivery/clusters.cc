@@ -167,6 +167,12 @@ double paired_unseen_effect(const CountedPart& part, double seen) {
   return with_unseen(kOfEach * real(part.whole.events()), kOfEach, part, seen);
 }
 
+double callers_that_count(const CountedPart& part) {
+  const Spread spread = answered_by_candidate(part);
+  const double each = answers_each(spread);
+  return each > 1 ? spread.answers() / each : 0;
+}
+
 double callers_of_candidate(const CountedPart& part) {
   return answered_by_candidate(part).callers();
 }

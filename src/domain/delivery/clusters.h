@@ -69,6 +69,11 @@ double paired_design_effect(const CountedPart& part, double most = kBurstMax);
 /// For evidence that nothing is wrong; `seen` is the design effect of the part. Not below it.
 double unseen_effect(const CountedPart& part, double seen);
 double paired_unseen_effect(const CountedPart& part, double seen);
+/// How many callers that evidence comes from, while it is they who count for it; 0 where answers
+/// do: from kCallersMany on, and where callers are unknown.
+double callers_that_count(const CountedPart& part);
+/// So many leave hardly a cluster empty: k log k.
+inline constexpr double kCallersMany = 620;
 /// How many callers the candidate has answered, or as alike: not more than answers; 0: unknown.
 double callers_of_candidate(const CountedPart& part);
 

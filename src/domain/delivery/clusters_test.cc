@@ -145,6 +145,17 @@ TEST(Callers, AreCountedByHowOftenTwoAnswersAreToTheSame) {
   EXPECT_EQ(callers_of_candidate({}), 0);
 }
 
+TEST(CallersThatCount, AreThoseWhoCameUntilTheyAreManyOrAskOnce) {
+  std::mt19937_64 random(5);
+  const Counted answer{{1, 0}, {4, 0}};
+  for (const int each : {5, 300})
+    EXPECT_NEAR(callers_that_count(asked(random, 4, each, answer)), 4, 0.2) << each;
+  EXPECT_NEAR(callers_that_count(asked(random, 60, 50, answer)), 60, 20);
+  EXPECT_EQ(callers_that_count(asked(random, 2'000, 5, answer)), 0);
+  EXPECT_EQ(callers_that_count(asked(random, 100, 1, answer)), 0);
+  EXPECT_EQ(callers_that_count({{{100, 10}, {100, 5}}, {}}), 0) << "nobody is known";
+}
+
 TEST(UnseenEffect, OfIndependentAnswersIsNone) {
   std::mt19937_64 random(5);
   for (const int answers : {5, 50, 500, 50'000}) {

@@ -234,6 +234,10 @@ std::string of_callers(const GuardEvidence& g) {
   if (g.design_effect >= kWorthSaying)
     words = "; callers have many each, which weigh as one for every " + rounded(g.design_effect);
   const bool wants_more = g.has_margin && g.finding == Finding::kUndecided;
+  if (wants_more && g.callers_needed > 0)
+    return words + "; that all is well is shown by callers: about " +
+           std::to_string(g.callers_needed) + " of the candidate are needed at this margin, " +
+           std::to_string(g.callers_came) + (g.callers_came == 1 ? " has" : " have") + " come";
   if (wants_more && g.unseen_effect >= kWorthSaying && g.unseen_effect > g.design_effect)
     words += "; that all is well is shown by callers, as many as of " + rounded(g.callers) +
              " were answered";
@@ -336,19 +340,32 @@ std::string failures_in_words(const Trials& candidate, const Trials& stable) {
   return compared(candidate, stable, noun_of(Measure::kErrors));
 }
 
-std::int64_t needed_answers(const Guard& guard, const project::RolloutStep& step,
-                            const StepCounts& counts, double alpha) {
-  if (!guard.margin) return 0;
-  if (guard.measure == Measure::kScoreMean)
-    return mean_answers_needed(mean_of(step, counts), *mean_margin(guard, counts), alpha);
-  if (step.kind == StepKind::kShadow) {
-    const CountedPart part = paired_part(guard.measure, counts);
-    return times(pairs_needed(*guard.margin, alpha, rate(part.whole.candidate)),
-                 effects_of(guard, true, part).unseen);
+void add_need(const Guard& guard, const project::RolloutStep& step, const StepCounts& counts,
+              double alpha, GuardEvidence& g) {
+  if (!guard.margin) return;
+  if (guard.measure == Measure::kScoreMean) {
+    g.needed = mean_answers_needed(mean_of(step, counts), *mean_margin(guard, counts), alpha);
+    return;
   }
-  const CountedPart part = split_part(guard.measure, counts);
-  return times(answers_needed(*guard.margin, alpha, step.percent / 100, rate(part.whole.stable)),
-               effects_of(guard, false, part).unseen);
+  const bool paired = step.kind == StepKind::kShadow;
+  const CountedPart part =
+      paired ? paired_part(guard.measure, counts) : split_part(guard.measure, counts);
+  const std::int64_t independent =
+      paired ? pairs_needed(*guard.margin, alpha, rate(part.whole.candidate))
+             : answers_needed(*guard.margin, alpha, step.percent / 100, rate(part.whole.stable));
+  const double effect = effects_of(guard, paired, part).unseen;
+  g.needed = times(independent, effect);
+  const double came = callers_that_count(part);
+  if (came <= 0) return;
+  // More answers of the same callers weigh no more: they would have to be others.
+  const double each = static_cast<double>(part.whole.candidate.trials) / came;
+  const double callers =
+      std::min(static_cast<double>(independent) * effect / each, kCallersMany * effect / each);
+  if (callers <= came) return;
+  g.needed = 0;
+  g.callers_came = std::llround(came);
+  g.callers_needed = std::max(static_cast<std::int64_t>(std::ceil(callers)), g.callers_came + 1);
+  g.words = in_words(g);
 }
 
 }  // namespace slipway::delivery

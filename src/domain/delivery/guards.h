@@ -29,9 +29,9 @@ bool leans_to_harm(const Leaning& leaning, double log_enough);
 /// "48 of 98 answers of the candidate failed, 0 of 147 of the stable version".
 std::string failures_in_words(const Trials& candidate, const Trials& stable);
 
-/// Candidate answers until the guard is clear, if both versions go on as they did; 0: none needed,
-/// or not to be known.
-std::int64_t needed_answers(const Guard& guard, const project::RolloutStep& step,
-                            const StepCounts& counts, double alpha);
+/// What is missing until the guard is clear, if both versions go on as they did: `needed` answers,
+/// or, where more answers to the same callers can't show it, `callers_needed`, which `words` say.
+void add_need(const Guard& guard, const project::RolloutStep& step, const StepCounts& counts,
+              double alpha, GuardEvidence& evidence);
 
 }  // namespace slipway::delivery

@@ -93,7 +93,7 @@ void fill_needed(const RolloutSnapshot& s, std::vector<GuardEvidence>& all) {
   for (GuardEvidence& g : all) {
     for (const Guard& guard : s.plan.guards) {
       if (guard.name == g.guard && !g.clear)
-        g.needed = needed_answers(guard, step_of(s), counts_of(s, s.step), s.plan.alpha());
+        add_need(guard, step_of(s), counts_of(s, s.step), s.plan.alpha(), g);
     }
   }
 }
@@ -204,10 +204,10 @@ Action decide_step(const RolloutSnapshot& s) {
   if (why.empty()) return go_on(s, std::move(all));
   if (!late) return action(Kind::kWait, why, std::move(all));
   fill_needed(s, all);
-  return action(
-      Kind::kPause,
-      "undecided after " + project::to_text(step_of(s).max_wait) + " of " + of_step(s) + ": " + why,
-      std::move(all));
+  return action(Kind::kPause,
+                "undecided after " + project::to_text(step_of(s).max_wait) + " of " + of_step(s) +
+                    ": " + (wait_for.empty() ? hindrance(s, all) : wait_for),
+                std::move(all));
 }
 
 Action decide_gates(const RolloutSnapshot& s) {
@@ -331,6 +331,8 @@ Json to_json(const GuardEvidence& g) {
                            {"design_effect", g.design_effect},
                            {"unseen_effect", g.unseen_effect},
                            {"needed", g.needed},
+                           {"callers_needed", g.callers_needed},
+                           {"callers_came", g.callers_came},
                            {"words", g.words}});
 }
 

@@ -85,7 +85,8 @@ struct GuardEvidence {
   bool leans = false;          // undecided, but rather harm than not, and the guard is critical
   bool clear = false;          // the candidate may go on, as far as this guard sees
   std::int64_t needed =
-      0;  // candidate answers until it is shown within its margin; 0: none, or unknown
+      0;  // candidate answers until it is shown within its margin; 0: none, unknown, or callers
+  std::int64_t callers_needed = 0, callers_came = 0;  // where callers count, not their answers
   std::string words;
 };
 wire::Json to_json(const GuardEvidence& evidence);

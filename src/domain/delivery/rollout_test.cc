@@ -81,6 +81,27 @@ RolloutSnapshot canarying() {
   return s;
 }
 
+/// A canary of 50 % without a margin: `callers` with as many answers each, the first half of them
+/// the candidate's, which fails for the first.
+RolloutSnapshot failing_for_one(std::size_t callers, int answers_each, int fail) {
+  RolloutSnapshot s = canarying();
+  s.plan.steps = {s.plan.steps[1]};
+  s.plan.guards = {{"error_rate", Measure::kErrors, {}, true, 0}};
+  s.step = 0;
+  StepCounts counts;
+  for (std::size_t caller = 0; caller < callers; ++caller) {
+    for (int i = 0; i < answers_each; ++i) {
+      AnswerCounts answer;
+      ArmCounts& arm = caller * 2 < callers ? answer.candidate : answer.stable;
+      arm.requests = 1;
+      arm.errors = caller == 0 && i < fail;
+      counts.add(answer, caller * 3 % kClusters);
+    }
+  }
+  s.counts = {counts};
+  return s;
+}
+
 RolloutSnapshot in_phase(Phase phase) {
   RolloutSnapshot s = shadowing();
   s.phase = phase;
@@ -426,6 +447,29 @@ TEST(NextAction, DependsOnNothingButTheSnapshot) {
   EXPECT_EQ(first.evidence[0].log_e.log_e_harmful, second.evidence[0].log_e.log_e_harmful);
 }
 
+TEST(WeighGuards, SaysHowManyCallersAreNeededWhereMoreAnswersOfTheSameShowNothing) {
+  std::int64_t before = 0;
+  for (const int each : {15, 60, 750}) {
+    RolloutSnapshot s = failing_for_one(8, each, 0);
+    s.plan.guards[0].margin = 0.05;
+    const auto guards = weigh_guards(s);
+    ASSERT_EQ(guards.size(), 1u);
+    const GuardEvidence& g = guards[0];
+    EXPECT_EQ(g.needed, 0) << each;
+    EXPECT_EQ(g.callers_came, 4) << each;
+    EXPECT_NEAR(static_cast<double>(g.callers_needed),
+                static_cast<double>(answers_needed(0.05, 0.05, 0.5, 0)), 2);
+    if (before > 0) EXPECT_EQ(g.callers_needed, before) << "however often they ask";
+    before = g.callers_needed;
+    EXPECT_NE(g.words.find("about " + std::to_string(g.callers_needed) +
+                           " of the candidate are needed at this margin, 4 have come"),
+              std::string::npos)
+        << g.words;
+    s.now_ms = 28 * kDay;
+    EXPECT_NE(next_action(s).reason.find("are needed at this margin"), std::string::npos);
+  }
+}
+
 TEST(WeighGuards, SaysHowManyAnswersAreNeeded) {
   RolloutSnapshot s = shadowing();
   s.counts = {shadow_counts(10)};
@@ -539,27 +583,6 @@ TEST(LeansToHarm, WhereEitherEvidenceIsAboveABoundAndItIsNotLittle) {
   };
   for (const auto& one : cases)
     EXPECT_EQ(leans_to_harm(one.leaning, enough), one.leans) << one.what;
-}
-
-/// A canary of 50 % without a margin: `callers` with as many answers each, the first half of them
-/// the candidate's, which fails for the first.
-RolloutSnapshot failing_for_one(std::size_t callers, int answers_each, int fail) {
-  RolloutSnapshot s = canarying();
-  s.plan.steps = {s.plan.steps[1]};
-  s.plan.guards = {{"error_rate", Measure::kErrors, {}, true, 0}};
-  s.step = 0;
-  StepCounts counts;
-  for (std::size_t caller = 0; caller < callers; ++caller) {
-    for (int i = 0; i < answers_each; ++i) {
-      AnswerCounts answer;
-      ArmCounts& arm = caller * 2 < callers ? answer.candidate : answer.stable;
-      arm.requests = 1;
-      arm.errors = caller == 0 && i < fail;
-      counts.add(answer, caller * 3 % kClusters);
-    }
-  }
-  s.counts = {counts};
-  return s;
 }
 
 TEST(NextAction, WaitsWhereACriticalGuardLeansToHarm) {

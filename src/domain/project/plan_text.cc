@@ -42,7 +42,13 @@ std::string text_of(const RolloutPlan& rollout) {
   text += rollout.traffic ? to_text(*rollout.traffic) + " (" + rollout.traffic_from + ")"
                           : "traffic unknown";
   text += ", alpha " + canonical_number(rollout.alpha) + " a guard and step\n";
-  for (const StepPlan& step : rollout.steps) text += text_of(step);
+  bool promises = false;
+  for (const StepPlan& step : rollout.steps) {
+    text += text_of(step);
+    for (const GuardNeed& guard : step.guards) promises = promises || guard.answers;
+  }
+  if (promises)
+    text += "  within a margin: answers to as many callers; more to the same slipway_key add little\n";
   return text;
 }
 
