@@ -694,6 +694,8 @@ class Syncer {
           if (is_read_otherwise(below))
             return not_sent("the protocol of artifacts would take its name for another, which it "
                             "is with %XX decoded");
+          if (below.find('#') != std::string::npos)
+            return not_sent("the protocol of artifacts takes no '#' in a path");
           if (!mlflow_store::is_storable(below, mlflow_store::kKeyBytesMax) ||
               !blob::check_key(below).ok()) {
             return not_sent("its path can't be one on a server");

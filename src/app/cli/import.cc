@@ -41,8 +41,9 @@ Result<ImportRequest> request_of(const Arguments& arguments, const Surroundings&
                  "', expected `slipway import mlflow SOURCE`");
   }
   if (arguments.positional.size() < 2) {
-    return usage("SOURCE is missing: name the store as `slipway import mlflow sqlite:///mlflow.db`, "
-                 "postgresql://USER@HOST/DB, or a folder (mlruns)");
+    return usage(
+        "SOURCE is missing: expected `slipway import mlflow SOURCE`, with sqlite:///mlflow.db, "
+        "postgresql://USER@HOST/DB, or a folder (mlruns)");
   }
   ImportRequest request;
   request.source = arguments.positional[1];

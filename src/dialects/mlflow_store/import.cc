@@ -424,7 +424,8 @@ class Importer {
     std::vector<std::string> changes;
     bool passing = item != nullptr && item->number > 0;  // what is here already
     const bool was_begun = passing;
-    TRY(each_point(experiment, id,
+    const Result<> read_points =
+        each_point(experiment, id,
                    [&](const std::string& key, const tracking::Metric& point, PointPlace next,
                        const PointsPrint& so_far) -> Result<> {
                      if (taken_) return {};
@@ -437,7 +438,16 @@ class Importer {
                    },
                    [&](const PointsPrint& all) {
                      if (!taken_) parts_.back().points_print = all;
-                   }));
+                   });
+    if (!read_points.ok()) {
+      if (!is_of_one(read_points.error())) return read_points.error();
+      if (!taken_) {
+        points_waiting_ -= parts_.back().points.size();
+        parts_.pop_back();
+      }
+      tell({kRunItem, id, read_points.error().message + "; what was not read yet was left out"});
+      return {};
+    }
     if (was_begun && passing) {  // its place is not there any more
       parts_.pop_back();
       tell_changes(kRunItem, id, {std::string(kPointsPart)});
@@ -460,9 +470,11 @@ class Importer {
                       Print print) {
     const auto pass = [](const std::string&, const tracking::Metric&, const PointPlace&,
                          const PointsPrint&) { return Result<>(); };
-    TRY(each_point(experiment, id, pass, [&](const PointsPrint& all) {
-      print.set(kPointsPart, all.text());
-    }));
+    const auto read = TRY(unless_odd(
+        kRunItem, id, counted(each_point(experiment, id, pass, [&](const PointsPrint& all) {
+          print.set(kPointsPart, all.text());
+        }))));
+    if (!read) return {};
     show();
     return compare(kRunItem, id, item, print);
   }

@@ -36,7 +36,8 @@ class Digest {
   template <class Pairs>
   Digest& add_pairs(const Pairs& pairs) {
     add(static_cast<std::int64_t>(pairs.size()));
-    for (const auto& pair : pairs) add(std::string_view(pair.key)).add(std::string_view(pair.value));
+    for (const auto& pair : pairs)
+      add(std::string_view(pair.key)).add(std::string_view(pair.value));
     return *this;
   }
   std::string text() {

@@ -15,7 +15,9 @@ namespace slipway::mlflow_store {
 /// Digests by the part's name, as people read it: "its params".
 class Print {
  public:
-  void set(std::string_view part, std::string digest) { parts_[std::string(part)] = std::move(digest); }
+  void set(std::string_view part, std::string digest) {
+    parts_[std::string(part)] = std::move(digest);
+  }
   /// As a catalogue keeps it; never empty.
   std::string text() const;
   /// Nothing that is known for a text that is no print.

@@ -350,13 +350,17 @@ def not_sent(report):
 
 
 def test_a_name_that_would_be_read_as_another_is_told_and_not_sent(server, logged):
-    uri, ids, _ = logged
+    uri, ids, folders = logged
     status, report = sync(uri, server)
     assert status == 3 and set(not_sent(report)) == {f"{id}/a%20b.txt" for id in ids}
     for id, name in zip(ids, ("first", "second")):
         assert files_of(server, id) == {text: f"{name} {text}" for text in ("a b.txt", "big.txt", "sub/deep.txt", "percent%.txt")}
     status, report = sync(uri, server)
     assert report["sent"] == NOTHING and set(not_sent(report)) == {f"{id}/a%20b.txt" for id in ids}
+    (folders[0] / "no#1.txt").write_text("what no server takes")
+    (folders[0] / "new.txt").write_text("new")
+    status, report = sync(uri, server)
+    assert status == 3 and report["sent"]["files"] == 1 and "no '#' in a path" in not_sent(report)[f"{ids[0]}/no#1.txt"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="another user is needed who may not read")
