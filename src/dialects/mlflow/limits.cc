@@ -121,6 +121,17 @@ bool names_a_host(std::string_view location, std::string_view scheme) {
   return scheme == "mlflow-artifacts" && location.substr(scheme.size()).starts_with("://");
 }
 
+/// file://HOST/x is no file of this machine; file://localhost/x is.
+Result<> check_file_host(std::string_view location) {
+  constexpr std::string_view kStart = "file://";
+  if (to_lower(location.substr(0, kStart.size())) != kStart) return {};
+  const std::string_view rest = location.substr(kStart.size());
+  const std::string host = to_lower(rest.substr(0, rest.find('/')));
+  if (host.empty() || host == "localhost") return {};
+  return invalid("'artifact_location' names the host '" + host.substr(0, 100) +
+                 "': write a folder of the server's own machine as 'file:///folder'.");
+}
+
 }  // namespace
 
 std::string normal_path(std::string_view path) {
@@ -202,6 +213,7 @@ Result<> check_artifact_location(std::string_view location) {
     return invalid("Invalid query string");
   }
   TRY(check_names_no_host(location, "artifact_location"));
+  TRY(check_file_host(location));
   if (location.starts_with("runs:")) {
     return invalid("Artifact location cannot be a runs:/ URI. Given: '" + std::string(location) +
                    "'");

@@ -73,14 +73,16 @@ TEST(ExperimentId, IsAWholeNumber) {
 
 TEST(ArtifactLocation, LeadsNoServerAstray) {
   for (const char* good : {"s3://b/p", "s3://b/p?region=x", "file:///srv/x", "/srv/x", "relative/x",
-                           "mlflow-artifacts:/x", "gs://b/p;v"}) {
+                           "mlflow-artifacts:/x", "gs://b/p;v", "file:/srv/x",
+                           "File://LocalHost/x"}) {
     EXPECT_TRUE(check_artifact_location(good).ok()) << good;
   }
   const std::string too_long = "s3://b/" + std::string(2048, 'x');
   for (const char* bad :
        {"s3://b/x#fragment", "/srv/x;params", "s3://b/x?a=../..", "s3://b/x?a=%2e%2e",
         "s3://b/x?a=%252e%252e", "http://h/x", "HTTPS://h/x", "ftp://h/x", "hdfs://h/x",
-        "mlflow-artifacts://h/x", "runs:/r/x", too_long.c_str()}) {
+        "mlflow-artifacts://h/x", "file://h/x", "FILE://h", "file://h:1/x", "runs:/r/x",
+        too_long.c_str()}) {
     EXPECT_FALSE(check_artifact_location(bad).ok()) << bad;
   }
 }

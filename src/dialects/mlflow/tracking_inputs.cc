@@ -123,8 +123,9 @@ Result<> log_inputs(Tracking& tracking, const Request& request, Reply& reply) {
 Result<> log_outputs(Tracking& tracking, const Request& request, Reply& reply) {
   LogOutputs call = TRY(read_request<LogOutputs>(request, kLogOutputs));
   TRY(check_batch_size(call.models.size(), kDatasetsMax, "models"));
-  tracking.log_outputs(std::move(call.run_id), TRY(to_links(std::move(call.models))),
-                       then_empty(reply));
+  // First: where it is refused, the reply must still be there to say so.
+  std::vector<tracking::ModelLink> links = TRY(to_links(std::move(call.models)));
+  tracking.log_outputs(std::move(call.run_id), std::move(links), then_empty(reply));
   return {};
 }
 

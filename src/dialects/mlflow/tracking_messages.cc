@@ -131,7 +131,8 @@ RunInfoMessage to_message(tracking::RunInfo info) {
   message.user_id = std::move(info.user_id);
   message.status = to_string(info.status);
   message.start_time = info.start_ms;
-  message.end_time = info.end_ms;
+  // As MLflow, which takes 0 for no end.
+  if (info.end_ms.value_or(0) != 0) message.end_time = info.end_ms;
   message.artifact_uri = std::move(info.artifact_uri);
   message.lifecycle_stage = stage_of(info.deleted);
   message.run_id = std::move(info.id);

@@ -156,6 +156,8 @@ def test_runs(pair, made):
     post(pair, "runs/update", {"run_id": "{r}", "status": 4})
     post(pair, "runs/update", {"run_id": "{r}", "run_name": "two"})
     post(pair, "runs/update", {"run_id": "{r}", "run_name": ""})
+    post(pair, "runs/update", {"run_id": "{r}", "end_time": 0})
+    get(pair, "runs/get", run_id="{r}")
     post(pair, "runs/update", {"run_uuid": "{r}", "status": "KILLED", "end_time": "10"})
     get(pair, "runs/get", run_id="{r}")
     post(pair, "runs/update", {"status": "FINISHED"})
@@ -293,9 +295,13 @@ def test_inputs_and_outputs(pair, made):
     post(pair, "runs/outputs", {"run_id": "{r}"})
     post(pair, "runs/outputs", {"run_id": "{r}", "models": []})
     post(pair, "runs/outputs", {"run_id": "{r}", "models": "m"})
+    post(pair, "runs/outputs", {"run_id": "no such run", "models": [{"model_id": "m-2"}]})
     get(pair, "runs/get", run_id="{r}")
     pair.differ("a dataset without a name is none", (*INVALID, "datasets[0].dataset.name"), "POST", "runs/log-inputs",
                 {"run_id": "{r}", "datasets": [{}]})
+    for model in ({"step": 1}, {}, {"model_id": ""}, {"model_id": None}):
+        pair.differ("a model without an id is none", (*INVALID, "models[0].model_id"), "POST", "runs/outputs",
+                    {"run_id": "{r}", "models": [model]})
 
 
 def test_the_record_of_models_of_older_clients(pair, made):
