@@ -1,5 +1,6 @@
 #include "dialects/mlflow/api.h"
 
+#include "base/text.h"
 #include "dialects/mlflow/errors.h"
 
 namespace slipway::mlflow {
@@ -11,9 +12,38 @@ using http::Reply;
 using http::Request;
 using http::Route;
 
+namespace {
+
+constexpr std::string_view kWorkspaceHeader = "X-MLFLOW-WORKSPACE";
+
+Result<> check_workspace(const Request& request) {
+  if (trim(request.headers.get(kWorkspaceHeader)).empty()) return {};
+  return feature_disabled(
+      "Workspace APIs are not available: workspaces are not enabled on this server");
+}
+
+}  // namespace
+
+Calls::Calls(http::Router& router, const std::string& prefix)
+    : group_(router.group(prefix, render_error)) {}
+
+void Calls::add(Route route, http::Handler handler) {
+  group_.add(std::move(route),
+             [handler = std::move(handler)](Request& request) -> Result<http::Response> {
+               TRY(check_workspace(request));
+               return handler(request);
+             });
+}
+
+void Calls::add_late(Route route, http::LateHandler handler) {
+  group_.add_late(std::move(route), [handler = std::move(handler)](Request request, Reply reply) {
+    if (Result<> may = check_workspace(request); !may.ok()) return reply.finish(may.error());
+    handler(std::move(request), std::move(reply));
+  });
+}
+
 Api::Api(http::Router& router, const std::string& version, const std::string& root)
-    : api_(router.group("/api/" + version + root, render_error)),
-      ajax_(router.group("/ajax-api/" + version + root, render_error)) {}
+    : api_(router, "/api/" + version + root), ajax_(router, "/ajax-api/" + version + root) {}
 
 void Api::read(Method method, const std::string& path, Permission permission,
                http::Handler handler) {

@@ -12,6 +12,18 @@
 // Routes that MLflow serves twice, under /api and /ajax-api, and how their answers are made.
 namespace slipway::mlflow {
 
+/// Routes of MLflow's below one prefix. A call that names a workspace is refused as by a server
+/// that has none: what is meant for one tenant is not done for all.
+class Calls {
+ public:
+  Calls(http::Router& router, const std::string& prefix);
+  void add(http::Route route, http::Handler handler);
+  void add_late(http::Route route, http::LateHandler handler);
+
+ private:
+  http::Router::Group group_;
+};
+
 /// Adds routes under /api/VERSION/mlflow and /ajax-api/VERSION/mlflow; VERSION is "2.0" or "3.0".
 class Api {
  public:
@@ -34,7 +46,7 @@ class Api {
 
  private:
   void add_write(const http::Route& route, Write write);
-  http::Router::Group api_, ajax_;
+  Calls api_, ajax_;
 };
 
 /// The same for functions of one service, which must outlive the router: reads are called as

@@ -273,7 +273,7 @@ Result<std::string> root_of(const std::string& location) {
   return key;
 }
 
-void mount_parts(http::Router::Group& group, Blobs& blobs, const std::string& prefix) {
+void mount_parts(Calls& group, Blobs& blobs, const std::string& prefix) {
   group.add({Method::kPost, "/mpu/create/{path*}", kWrites, Place::kBlocking},
             [&blobs, prefix](Request& request) { return create_parts(blobs, prefix, request); });
   group.add({Method::kPost, "/mpu/complete/{path*}", kWrites, Place::kBlocking},

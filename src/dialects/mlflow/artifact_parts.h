@@ -19,7 +19,7 @@ namespace slipway::mlflow {
 
 /// Adds /mpu/create, /mpu/complete, /mpu/abort, /mpu/part and /presigned to the group of the proxy,
 /// whose routes begin with `prefix`.
-void mount_parts(http::Router::Group& group, blob::Blobs& blobs, const std::string& prefix);
+void mount_parts(Calls& group, blob::Blobs& blobs, const std::string& prefix);
 /// Adds /artifacts/presigned-upload-url and /artifacts/presigned-download-url.
 void mount_presigned(Api& api, blob::Blobs& blobs, registry::LoggedModels& models,
                      tracking::Tracking& tracking);

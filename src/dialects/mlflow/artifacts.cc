@@ -83,7 +83,7 @@ Result<Response> list(Blobs& blobs, const Request& request) {
 
 void mount_proxy(http::Router& router, Blobs& blobs, const MayRemove& may_remove,
                  const std::string& prefix) {
-  http::Router::Group group = router.group(prefix + "/2.0/mlflow-artifacts", render_error);
+  Calls group(router, prefix + "/2.0/mlflow-artifacts");
   const auto add = [&](Method method, const char* path, http::Permission permission, auto* call) {
     group.add({method, path, permission, Place::kBlocking},
               [&blobs, call](Request& request) { return call(blobs, request); });
@@ -200,7 +200,7 @@ void mount_artifacts(http::Router& router, Blobs& blobs, Registry& registry, Log
   mount_presigned(api, blobs, models, tracking);
 
   // A little more is read, so that what is too large is told in MLflow's words.
-  router.group("/ajax-api/2.0/mlflow", render_error)
+  Calls(router, "/ajax-api/2.0/mlflow")
       .add({.method = Method::kPost,
             .pattern = "/upload-artifact",
             .permission = kWrites,
@@ -210,7 +210,7 @@ void mount_artifacts(http::Router& router, Blobs& blobs, Registry& registry, Log
              return take_from_page(blobs, tracking, request);
            });
 
-  http::Router::Group root = router.group("", render_error);
+  Calls root(router, "");
   root.add({Method::kGet, "/get-artifact", kReads, Place::kBlocking},
            [&blobs, &tracking](Request& request) { return file_of_run(blobs, tracking, request); });
   root.add(

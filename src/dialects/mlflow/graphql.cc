@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/text.h"
+#include "dialects/mlflow/api.h"
 #include "dialects/mlflow/errors.h"
 #include "dialects/mlflow/request.h"
 
@@ -464,7 +465,7 @@ Result<Response> answer(const http::Router& router, const Request& request) {
 
 void mount_graphql(http::Router& router) {
   for (Method method : {Method::kGet, Method::kPost}) {
-    router.group("", render_error)
+    Calls(router, "")
         .add({method, "/graphql", http::reads("tracking"), http::Place::kBlocking,
               /*body_bytes_max=*/1u << 20},
              [&router](Request& request) { return answer(router, request); });

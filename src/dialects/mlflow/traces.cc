@@ -549,11 +549,11 @@ void mount_traces(http::Router& router, db::Pool& pool, tracking::Tracking& trac
     });
   }
   for (const char* prefix : {"/ajax-api/2.0/mlflow", "/ajax-api/3.0/mlflow"}) {
-    router.group(prefix, render_error)
+    Calls(router, prefix)
         .add({Method::kGet, "/get-trace-artifact", kReads, http::Place::kBlocking},
              [service](Request& request) { return service->file(request); });
   }
-  router.group("", render_error)
+  Calls(router, "")
       .add({Method::kPost, "/v1/traces", kWrites, http::Place::kBlocking, kOtlpBytesMax},
            [service](Request& request) -> Result<Response> { return service->ingest(request); });
 }

@@ -633,3 +633,21 @@ def test_experiment_searches(pair, experiments):
     get(pair, "experiments/search", max_results=2, order_by="name", filter="name LIKE 'found%'")
     get(pair, "experiments/search", max_results=2, order_by=["creation_time DESC", "name"], filter="name LIKE 'found%'")
     pair.differ("a search without a bound has a default", (200,), "POST", "experiments/search", {})
+
+
+def test_a_call_into_a_workspace_is_refused(pair, made):
+    there = {"X-MLFLOW-WORKSPACE": "team-a"}
+    for method, path, body in (
+            ("GET", "experiments/get?experiment_id={e}", None), ("POST", "experiments/create", {"name": "in a workspace"}),
+            ("POST", "runs/create", {"experiment_id": "{e}"}), ("POST", "runs/log-batch", {"run_id": "{r}"}),
+            ("POST", "runs/search", {"experiment_ids": ["{e}"]}), ("POST", "registered-models/create", {"name": "there"}),
+            ("POST", "/ajax-api/2.0/mlflow/runs/search", {"experiment_ids": ["{e}"]}),
+            ("GET", "/api/2.0/mlflow-artifacts/artifacts?path=x", None), ("PUT", "/api/2.0/mlflow-artifacts/artifacts/x", b"x"),
+            ("GET", "/get-artifact?run_uuid={r}&path=x", None), ("POST", "/api/3.0/mlflow/traces/search", {"locations": []}),
+            ("POST", "/graphql", {"query": "query q { x }", "operationName": "q"})):
+        pair.agree(method, path, body, headers=there)
+    pair.agree("GET", "experiments/get-by-name", experiment_name="in a workspace")
+    for value in ("", "  "):
+        pair.agree("GET", "experiments/get", experiment_id="{e}", headers={"X-MLFLOW-WORKSPACE": value})
+    server_info = [peer.call("GET", "/api/3.0/mlflow/server-info", headers=there)[0] for peer in pair.peers]
+    assert server_info == [200, 200]
