@@ -11,7 +11,8 @@ namespace {
 
 using db::Op;
 
-constexpr std::size_t kFilterBytesMax = 64u << 10;
+constexpr std::size_t kFilterBytesMax = 512u << 10;  // a list of 14,000 run ids
+constexpr std::size_t kOrderBytesMax = 64u << 10;
 constexpr std::size_t kClausesMax = 500;
 constexpr std::size_t kPiecesMax = 100;  // that a message names
 constexpr int kGroupsMax = 20;           // inside one another
@@ -802,7 +803,7 @@ Result<std::vector<Clause>> parse_filter(std::string_view filter, const SearchRu
 Result<OrderTerm> parse_order(std::string_view term, const SearchRules& rules) {
   const Error unparsed =
       invalid("Invalid order_by clause '" + std::string(term) + "'. Could not be parsed.");
-  if (term.size() > kFilterBytesMax || !is_valid_utf8(term)) {
+  if (term.size() > kOrderBytesMax || !is_valid_utf8(term)) {
     return invalid("Invalid order_by clause: it is too long or not valid UTF-8.");
   }
   std::vector<Token> tokens = tokenize(term);

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import urllib.error
+import urllib.parse
 import urllib.request
 
 import mlflow
@@ -634,3 +635,20 @@ def test_nobody_takes_a_trace_or_adds_to_it_by_its_id(site):
     number = next(ids)
     assert send(number, mine, basic(ben))[0] == 200
     assert start(f"tr-{number:032x}", mine, basic(ben))[0] == 200
+
+
+def test_nobody_ends_anothers_upload_by_its_word(site):
+    ben = fresh("ben")
+    site.add(ben)
+    theirs, mine = new_experiment(site), new_experiment(site, basic(ben))
+    proxy = "/api/2.0/mlflow-artifacts"
+    begun = site.ask("POST", f"{proxy}/mpu/create/{theirs}/r/artifacts", {"path": "f", "num_parts": 1}, who=basic("root"))
+    part = urllib.parse.urlsplit(begun["credentials"][0]["url"]).path
+    upload = begun["upload_id"]
+    assert site.status("POST", f"{proxy}/mpu/abort/{theirs}/r/artifacts", {"path": "f", "upload_id": upload}, who=basic(ben)) == 403
+    site.call("POST", f"{proxy}/mpu/abort/{mine}/r/artifacts", {"path": "f", "upload_id": upload}, who=basic(ben))
+    status, _, headers = site.call("PUT", part, b"whole", who=basic("root"))
+    assert status == 200
+    site.ask("POST", f"{proxy}/mpu/complete/{theirs}/r/artifacts", {
+        "path": "f", "upload_id": upload, "parts": [{"part_number": 1, "etag": headers["ETag"]}]}, who=basic("root"))
+    assert site.call("GET", f"{proxy}/artifacts/{theirs}/r/artifacts/f", who=basic("root"))[1] == "whole"
