@@ -5,6 +5,7 @@
 
 #include "app/api.h"
 #include "app/loop/alias.h"
+#include "app/loop/gate_maker.h"
 #include "app/loop/gate_subject.h"
 #include "app/loop/intake_part.h"
 #include "app/loop/version_folder.h"
@@ -189,13 +190,27 @@ Result<Json> gates_of(db::Tx& tx, const std::string& rollout) {
   return Json(std::move(list));
 }
 
+/// No gate is asked while what makes the version goes on: then it is that which is waited for.
+Result<> heed_maker(db::Tx& tx, const delivery::Rollout& rollout, UnixMs now_ms,
+                    delivery::GateSummary& gates) {
+  if (rollout.phase != delivery::Phase::kGating ||
+      gates.outcome != delivery::GateOutcome::kRunning)
+    return {};
+  const Making making =
+      TRY(making_of(tx, rollout.model, rollout.version, rollout.created_ms, now_ms));
+  if (!making.is_over)
+    gates = {delivery::GateOutcome::kRunning, "waiting for the end of " + making.waits_for, false};
+  return {};
+}
+
 /// What the rollout under way waits for, and what its guards say.
 Result<> set_evidence(db::Tx& tx, const std::string& deployment, UnixMs now_ms, Json& json) {
   const auto active = TRY(delivery::active_rollout(tx, deployment));
   if (!active) return {};
   delivery::Observed observed;
   observed.now_ms = now_ms;
-  const delivery::Decidable found = TRY(delivery::load_snapshot(tx, active->id, observed));
+  delivery::Decidable found = TRY(delivery::load_snapshot(tx, active->id, observed));
+  TRY(heed_maker(tx, *active, now_ms, found.snapshot.gates));
   Json::Array guards;
   for (const delivery::GuardEvidence& guard : delivery::weigh_guards(found.snapshot))
     guards.push_back(delivery::to_json(guard));

@@ -105,18 +105,14 @@ std::string summary_of(const Json& deployment) {
   return text;
 }
 
-/// The gate that waits for a person is wanted, and has no verdict yet.
+/// The gate that waits for a person is the only one that has no verdict yet.
 bool waits_for_person(const Json& rollout) {
   if (text_at(rollout, "phase") != "gating") return false;
-  const Json::Array& wanted = list_at(rollout, "gates_wanted");
-  const Json::Array& judged = list_at(rollout, "gates");
-  const auto is_approval = [](const Json& gate) {
-    return gate.is_string() && gate.as_string() == delivery::kApproval;
-  };
-  return std::any_of(wanted.begin(), wanted.end(), is_approval) &&
-         std::none_of(judged.begin(), judged.end(), [&](const Json& gate) {
-           return text_at(gate, "gate") == delivery::kApproval;
-         });
+  std::vector<std::string> open;
+  for (const Json& gate : list_at(rollout, "gates_wanted"))
+    if (gate.is_string()) open.push_back(gate.as_string());
+  for (const Json& gate : list_at(rollout, "gates")) std::erase(open, text_at(gate, "gate"));
+  return open == std::vector<std::string>{delivery::kApproval};
 }
 
 /// `model`: of the deployment.

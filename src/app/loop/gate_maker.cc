@@ -30,25 +30,30 @@ std::string past_of(const std::string& state) {
 Making of_stage(const graph::Node& attempt, UnixMs waited_ms) {
   const bool is_running =
       attempt.attributes.find("started_ms") && !attempt.attributes.find("ended_ms");
-  if (is_running) return {waited_ms > kAloneMax, ""};
+  if (is_running && waited_ms <= kAloneMax)
+    return {false, "the stage '" + text_of(attempt, "stage") + "' that registered it", ""};
+  if (is_running) return {};
   const std::string state = text_of(attempt, "state");
   if (state.empty() || state == "succeeded" || state == "restored") return {};
-  return {true, "the stage '" + text_of(attempt, "stage") + "' that registered it " + past_of(state) +
+  return {true, "", "the stage '" + text_of(attempt, "stage") + "' that registered it " + past_of(state) +
                     because(text_of(attempt, "message"))};
 }
 
 Making of_run(const graph::Node& run) {
   const Result<flows::RunState> state = flows::run_state_from(text_of(run, "state"));
   if (!state.ok()) return {};
-  if (!is_over(*state)) return {false, ""};
+  if (!is_over(*state))
+    return {false, "the pipeline run " + run.ref.id + " that made it (" +
+                       flows::to_string(*state) + ")", ""};
   if (*state == flows::RunState::kSucceeded || *state == flows::RunState::kSkipped) return {};
-  return {true, "the pipeline run " + run.ref.id + " that made it " +
-                    past_of(flows::to_string(*state)) + because(text_of(run, "reason"))};
+  return {true, "", "the pipeline run " + run.ref.id + " that made it " +
+                        past_of(flows::to_string(*state)) + because(text_of(run, "reason"))};
 }
 
 /// What is going on decides, then what went wrong first.
 void add(Making& all, Making one) {
   all.is_over = all.is_over && one.is_over;
+  if (all.waits_for.empty()) all.waits_for = std::move(one.waits_for);
   if (all.fault.empty()) all.fault = std::move(one.fault);
 }
 

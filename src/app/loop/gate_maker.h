@@ -13,7 +13,8 @@ namespace slipway::app {
 /// stage may be its test.
 struct Making {
   bool is_over = true;
-  std::string fault;  // what ended badly, in words; "" when nothing did, or nobody knows
+  std::string waits_for;  // what is not over, in words; "" when all is
+  std::string fault;      // what ended badly, in words; "" when nothing did, or nobody knows
 };
 /// `since_ms`: since when the version waits. Inside a transaction.
 Result<Making> making_of(db::Tx& tx, const std::string& model, std::int64_t version,

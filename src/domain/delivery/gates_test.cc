@@ -421,6 +421,22 @@ QualityInput quality(double candidate, double live, std::size_t rows = 200) {
   return in;
 }
 
+TEST(Quality, OfAccuracyItSaysThatErrorsAreCompared) {
+  QualityInput in = quality(0, 0);
+  in.requirement.metric = "accuracy";
+  in.requirement.at_most.reset();
+  in.requirement.at_least = 0.5;
+  for (std::size_t i = 0; i < in.targets.size(); ++i) {
+    in.candidate_losses[i] = i % 5 == 0;  // 0.8
+    in.live_losses[i] = i % 8 == 0;       // 0.875
+  }
+  const GateVerdict verdict = judge_quality(in);
+  EXPECT_EQ(verdict.status, GateStatus::kFail);
+  EXPECT_EQ(verdict.words,
+            "its accuracy is 0.8, the live version's on the same rows 0.875: its error, 1 - "
+            "accuracy, is 0.2, not shown to be at most 10 % above the live version's 0.125");
+}
+
 TEST(Quality, KeepsTheRequirementAndIsNoWorseThanTheLiveVersion) {
   struct Row {
     QualityInput input;
@@ -440,7 +456,7 @@ TEST(Quality, KeepsTheRequirementAndIsNoWorseThanTheLiveVersion) {
   const Row rows[] = {
       {quality(0.26, 0.41), GateStatus::kPass, "the live version's on the same rows 0.41"},
       {quality(0.65, 0.44), GateStatus::kFail, "at most 0.35 is asked for"},  // Christmas
-      {quality(0.34, 0.22), GateStatus::kFail, "not shown to be at most 10.0 % worse"},
+      {quality(0.34, 0.22), GateStatus::kFail, "not shown to be at most 10 % worse"},
       {quality(0.22, 0.22), GateStatus::kPass, ""},
       {quality(0.23, 0.22), GateStatus::kPass, ""},
       {first, GateStatus::kPass, "0.2"},
@@ -544,7 +560,7 @@ TEST(Approval, PassesByAPersonsWordOnly) {
 TEST(Summary, APersonIsAskedWhenAllElseHasPassed) {
   const std::vector<std::string> wanted = {"approval", "parity", "quality"};
   std::vector<GateVerdict> verdicts = {{"parity", GateStatus::kPass, "", {}}};
-  EXPECT_EQ(summarize(wanted, verdicts).words, "waiting for approval, quality");
+  EXPECT_EQ(summarize(wanted, verdicts).words, "waiting for quality") << "nobody is asked yet";
   EXPECT_FALSE(summarize(wanted, verdicts).waits_for_person);
   verdicts.push_back({"quality", GateStatus::kPass, "", {}});
   EXPECT_EQ(summarize(wanted, verdicts).outcome, GateOutcome::kRunning);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
+#include <cstdlib>
 #include <limits>
 
 #include "base/text.h"
@@ -174,17 +176,21 @@ double rate(const Trials& t) {
   return t.trials == 0 ? 0 : static_cast<double>(t.events) / static_cast<double>(t.trials);
 }
 
+/// In three digits, and no more than say it: "22.9", "-0.0452", "1340".
 std::string rounded(double value) {
   if (!std::isfinite(value)) return value > 0 ? "inf" : "-inf";
-  const double unit = std::pow(10, std::floor(std::log10(std::max(std::fabs(value), 1e-12))) - 2);
-  return python_repr(std::round(value / unit) * unit);
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3g", value);
+  std::string shortest = python_repr(std::strtod(text, nullptr));
+  if (shortest.ends_with(".0")) shortest.resize(shortest.size() - 2);
+  return shortest;
 }
 
 /// E itself, for people; beyond 10^6 nobody needs figures.
 std::string e_value(double log_e) {
   if (log_e > std::log(1e6)) return "> 10^6";
   const double e = std::exp(log_e);
-  return e < 0.01 ? "< 0.01" : python_repr(std::round(e * 100) / 100);
+  return e < 0.01 ? "< 0.01" : rounded(e);
 }
 
 const char* noun_of(Measure measure) {

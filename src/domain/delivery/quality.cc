@@ -187,6 +187,16 @@ GateVerdict quality(GateStatus status, std::string words, Json evidence) {
   return {kQuality, status, std::move(words), std::move(evidence)};
 }
 
+/// What is compared is the loss: of a metric that rises when the model gets better, its error.
+std::string not_shown(Metric metric, double candidate_mean, double live_mean, double margin) {
+  std::string percent = python_repr(to_digits(margin * 100));
+  if (percent.ends_with(".0")) percent.resize(percent.size() - 2);
+  if (metric != Metric::kAccuracy) return "not shown to be at most " + percent + " % worse";
+  return "its error, 1 - accuracy, is " + python_repr(to_digits(candidate_mean)) +
+         ", not shown to be at most " + percent + " % above the live version's " +
+         python_repr(to_digits(live_mean));
+}
+
 GateVerdict compare_with_live(const QualityInput& in, Metric metric, double mean_target,
                               double candidate_mean, std::string words, Json evidence) {
   std::vector<double> differences(in.candidate_losses.size());
@@ -203,10 +213,9 @@ GateVerdict compare_with_live(const QualityInput& in, Metric metric, double mean
   words += ", the live version's on the same rows " + python_repr(live);
   // Not a number is no bound.
   if (!(bound < allowed || (bound <= 0 && allowed >= 0)))
-    return quality(
-        GateStatus::kFail,
-        words + ": not shown to be at most " + python_repr(to_digits(in.margin * 100)) + " % worse",
-        std::move(evidence));
+    return quality(GateStatus::kFail,
+                   words + ": " + not_shown(metric, candidate_mean, live_mean, in.margin),
+                   std::move(evidence));
   return quality(GateStatus::kPass, std::move(words), std::move(evidence));
 }
 

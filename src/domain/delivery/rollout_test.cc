@@ -496,6 +496,31 @@ TEST(Weigh, HarmOfEarlierCanaryStepsAddsUp) {
               alone - std::log(2.0), 0.2);
 }
 
+TEST(Weigh, SaysNumbersInAsFewDigitsAsSayThem) {
+  project::RolloutStep canary;
+  canary.kind = StepKind::kCanary;
+  canary.percent = 50;
+  const Guard scores{"score_mean", Measure::kScoreMean, 0.2, true, 0};
+  for (const auto& [difference, shown] : {std::pair{-0.0452, "differs by -0.0452 over"},
+                                          {22.9, "differs by 22.9 over"},
+                                          {30.2, "differs by 30.2 over"},
+                                          {0.1 + 0.2, "differs by 0.3 over"},
+                                          {12.0, "differs by 12 over"}}) {
+    StepCounts counts;
+    for (int i = 0; i < 40; ++i) {
+      counts.stable.scores.add(0);
+      counts.candidate.scores.add(difference);
+    }
+    const std::string words = weigh(scores, canary, counts, {counts}, 0.0125).words;
+    EXPECT_NE(words.find(shown), std::string::npos) << words;
+    EXPECT_NE(words.find(", 80 is enough)"), std::string::npos) << words;
+  }
+  const Guard errors{"error_rate", Measure::kErrors, {}, true, 0};
+  const RolloutSnapshot s = failing_for_one(5, 49, 48);
+  const std::string words = weigh(errors, canary, s.counts[0], s.counts, 0.0125).words;
+  EXPECT_NE(words.find("weigh as one for every 32 (E "), std::string::npos) << words;
+}
+
 TEST(Weigh, LabelFlipsAreComparedWithTheirMargin) {
   const Guard guard{"label_flips", Measure::kLabelFlips, 0.05, true, 0};
   project::RolloutStep step;

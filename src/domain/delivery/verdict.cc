@@ -108,6 +108,8 @@ GateSummary summarize(const std::vector<std::string>& wanted,
       faults.push_back(gate + ": " + found->words);
   }
   const bool only_person = open == std::vector<std::string>{kApproval};
+  // Nobody is asked before all else has passed.
+  if (!only_person) std::erase(open, kApproval);
   if (!open.empty() && !only_person)
     return {GateOutcome::kRunning, "waiting for " + join(open, ", ")};
   // Nobody is asked about what does not pass anyhow.
