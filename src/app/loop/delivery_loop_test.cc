@@ -574,6 +574,8 @@ TEST_F(DeliveryLoopTest, AVersionWaitsForTheWholeRunThatMakesIt) {
     clock_.advance(24h);
     server_->settle();
     EXPECT_EQ(server_->newest().phase, Phase::kGating) << run;
+    EXPECT_EQ(server_->shown().find("rollout")->find("next")->find("reason")->as_string(),
+              std::string("waiting for the end of the pipeline run p1 that made it (") + run + ")");
   }
   server_->tell_maker(1, "succeeded", "succeeded");
   server_->settle();
@@ -589,6 +591,19 @@ TEST_F(DeliveryLoopTest, AVersionIsNoCandidateWhenItsStageOrItsRunFails) {
   EXPECT_EQ(server_->newest().reason.substr(0, 64),
             "integrity: the pipeline run p1 that made it failed: exited with ");
   EXPECT_EQ(server_->ask(5), 0);
+}
+
+TEST_F(DeliveryLoopTest, GoldenRowsOfAStageThatFailedAreMissingBecauseOfThat) {
+  server_->apply(project_with("integrity, parity"));
+  add("1", "2", /*golden=*/false);
+  server_->tell_maker(1, "failed", "failed");
+  server_->settle();
+  const auto verdicts = server_->verdicts();
+  ASSERT_TRUE(verdicts.ok());
+  ASSERT_EQ(verdicts->size(), 2u);
+  EXPECT_EQ((*verdicts)[1].words,
+            "there are no golden rows: none are made when the pipeline run p1 that made it failed: "
+            "exited with 1");
 }
 
 TEST_F(DeliveryLoopTest, WhatFailedLaterIsSaidByTheFirstGateWhereIntegrityIsNotAskedFor) {

@@ -1,5 +1,6 @@
 #include "app/loop/gate_golden.h"
 
+#include "app/loop/gate_maker.h"
 #include "graph/graph.h"
 #include "graph/kinds.h"
 
@@ -41,6 +42,9 @@ Result<std::string> no_golden_words(db::Tx& tx, const registry::Version& version
                     uri_of(version) + " TABLE` makes some, and `slipway deploy --version " +
                     number + "` asks the gates again");
   }
+  // Rows are made once the stage's command has ended well.
+  const std::string fault = TRY(making_of(tx, version.model, version.number, 0, 0)).fault;
+  if (!fault.empty()) return kNone + ("none are made when " + fault);
   return kNone + ("no table among what stage '" + stage +
                   "' depends on gave any (it printed why); name one there in dvc.yaml, meta: "
                   "{slipway: {golden: {table: PATH, target: COLUMN}}}, and run `slipway repro "

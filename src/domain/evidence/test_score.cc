@@ -158,9 +158,24 @@ Finding integration(const ScoreFacts& facts) {
   return {Points::kNone, "the whole pipeline did not run through within 7 days"};
 }
 
+/// Why a gate that is asked for has shown nothing; else that nobody asked it.
+Finding unshown(const ScoreFacts& facts, const std::string& name) {
+  for (const ScoreFacts::Gate& one : facts.gates) {
+    if (one.name != name) continue;
+    const bool waived = one.status == "waived";
+    return {Points::kNone,
+            waived ? "its " + name + " gate was waived for this version, which shows nothing"
+                   : "its " + name + " gate could not judge this version: " + one.status,
+            {one.link},
+            "a version that passes the " + name + " gate" + (waived ? " without a waiver" : "") +
+                ": `slipway gates show` says what that gate found"};
+  }
+  return {Points::kNone, "no " + name + " gate judged this version"};
+}
+
 Finding promotion_gate(const ScoreFacts& facts) {
   const ScoreFacts::Gate* quality = gate(facts, "quality");
-  if (quality == nullptr) return {Points::kNone, "no quality gate judged this version"};
+  if (quality == nullptr) return unshown(facts, "quality");
   return {Points::kFull,
           "its quality was judged before it served: " + quality->status,
           {quality->link}};

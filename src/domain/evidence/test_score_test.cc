@@ -123,6 +123,22 @@ TEST(TestScoreTest, AFailingTestScoresAndAWaivedOneDoesNot) {
   }
 }
 
+TEST(TestScoreTest, SaysThatAGateWasWaivedOrCouldNotJudge) {
+  ScoreFacts known = facts();
+  const auto text = [&] { return to_text(score_of(known)); };
+  EXPECT_NE(text().find("no quality gate judged this version"), std::string::npos) << text();
+  known.gates = {{"quality", "waived", "verdict:r/quality"}};
+  EXPECT_NE(text().find("its quality gate was waived for this version, which shows nothing\n"
+                        "         to have it: a version that passes the quality gate without a "
+                        "waiver: "),
+            std::string::npos)
+      << text();
+  known.gates[0].status = "no_data";
+  EXPECT_NE(text().find("its quality gate could not judge this version: no_data"),
+            std::string::npos)
+      << text();
+}
+
 TEST(TestScoreTest, EvidenceThatIsOldScoresNothing) {
   ScoreFacts known = facts();
   known.windows = {window(4), window(3)};
