@@ -76,6 +76,14 @@ std::optional<double> number_of(const Json& value) {
   return std::nullopt;
 }
 
+/// What somebody sent that is no number; "" where nothing was sent.
+std::string instead_of_number(const Json& value) {
+  if (value.is_array()) return "a list";
+  if (value.is_object()) return "an object";
+  if (!value.is_string()) return "";
+  return "the text " + wire::dump(Json(take_code_points(value.as_string(), kNameShownMax)));
+}
+
 std::string time_text(const Json& time) {
   if (time.is_null()) return "";
   return time.is_string() ? time.as_string() : wire::dump(time);
@@ -316,8 +324,8 @@ Result<TakenLabels> take_feedback(const FeedbackRequest& sent, serving::LabelLog
   std::vector<serving::LabelText> texts;
   texts.reserve(sent.labels.size());
   for (const LabelRequest& one : sent.labels) {
-    texts.push_back(
-        {one.prediction_id, number_of(one.value), time_text(one.event_time), one.source});
+    texts.push_back({one.prediction_id, number_of(one.value), time_text(one.event_time),
+                     one.source, instead_of_number(one.value)});
   }
   serving::Feedback feedback = serving::check_feedback(texts, answering_of, now_ms);
   if (!feedback.wrong.empty()) return refused(std::move(feedback.wrong), wrong);

@@ -44,13 +44,27 @@ std::optional<std::string> as_text(const Json& value) {
   return std::nullopt;
 }
 
-std::optional<std::string> in_data(const Json& data, std::string_view path) {
+const Json* find_in(const Json& data, std::string_view path) {
   const Json* at = &data;
   for (std::string_view part : split(path, '.')) {
     at = at->find(part);
-    if (at == nullptr) return std::nullopt;
+    if (at == nullptr) return nullptr;
   }
-  return as_text(*at);
+  return at;
+}
+
+std::optional<std::string> in_data(const Json& data, std::string_view path) {
+  const Json* found = find_in(data, path);
+  return found == nullptr ? std::nullopt : as_text(*found);
+}
+
+/// Why a name of the data gives no text.
+std::string lack_of(std::string_view name, const Json& data) {
+  const Json* found = name.starts_with(kData) ? find_in(data, name.substr(kData.size())) : nullptr;
+  if (found == nullptr) return "which this event does not have";
+  const char* what = found->is_object() ? "an object" : found->is_array() ? "a list" : "null";
+  return std::string("which is ") + what +
+         " in this event: expected a text, a number, true or false";
 }
 
 std::optional<std::string> value_of(std::string_view name, const Occasion& occasion) {
@@ -104,7 +118,7 @@ Result<std::vector<ParamInput>> inputs_of(const project::TriggerSpec& trigger,
         });
     if (!unknown.empty()) {
       return invalid("the parameter " + mapping.key + " asks for ${" + unknown +
-                     "}, which this event does not have");
+                     "}, " + lack_of(unknown, occasion.data));
     }
     if (input.value.size() > kValueBytesMax) {
       return invalid("the parameter " + mapping.key + " would be longer than 64 KiB");

@@ -374,6 +374,21 @@ TEST(Inputs, WhatTheEventDoesNotHaveIsNamed) {
   EXPECT_NE(inputs.error().message.find("${event.data.day}"), std::string::npos);
 }
 
+TEST(Inputs, WhatTheEventHasButIsNoTextIsNamed) {
+  TriggerSpec trigger = message_trigger();
+  Occasion occasion = message("t", "/s");
+  occasion.data = *wire::parse(R"({"fault": {"code": 5}, "all": [1], "none": null})");
+  for (const auto& [name, what] : {std::pair{"fault", "an object"}, {"all", "a list"},
+                                   {"none", "null"}}) {
+    trigger.params = {{"as_of", std::string("${event.data.") + name + "}", {}}};
+    Result<std::vector<ParamInput>> inputs = inputs_of(trigger, occasion);
+    ASSERT_FALSE(inputs.ok());
+    EXPECT_EQ(inputs.error().message,
+              std::string("the parameter as_of asks for ${event.data.") + name + "}, which is " +
+                  what + " in this event: expected a text, a number, true or false");
+  }
+}
+
 TEST(Templates, UnknownOnesAreFoundBeforeTheyAreNeeded) {
   const project::TriggerSource incident = project::IncidentSource{};
   EXPECT_TRUE(unknown_templates(incident, "${event.monitor} ${event.time} plain").empty());

@@ -128,7 +128,12 @@ const Keys<MonitorSpec>& monitor_keys() {
        }},
       {"labels_within",
        [](Reader& r, const Node& n, MonitorSpec& m) { r.span(n, m.labels_within); }},
-      {"window", [](Reader& r, const Node& n, MonitorSpec& m) { r.span(n, m.window); }},
+      {"window",
+       [](Reader& r, const Node& n, MonitorSpec& m) {
+         m.window_at = n.at;
+         if (r.span(n, m.window) && m.window.count() == 0)
+           r.expected(n, "a span above 0, such as 7d");
+       }},
       {"min_rows",
        [](Reader& r, const Node& n, MonitorSpec& m) { r.count(n, 1, kRowsMax, m.min_rows); }},
       {"persist", [](Reader& r, const Node& n, MonitorSpec& m) { r.count(n, 1, 1000, m.persist); }},

@@ -152,7 +152,7 @@ struct MonitorSpec {
   std::int64_t min_rows = 100;
   int persist = 2;  // bad windows in a row before an incident opens
   yaml::Position at;
-  yaml::Position requirement_at;
+  yaml::Position requirement_at, window_at;
 };
 
 enum class ColumnPolicy { kKeep, kDrop, kHash };
@@ -233,6 +233,8 @@ Result<ProjectFile> read_project(const std::filesystem::path& root);
 
 /// "90s" and the like; nothing when it is not one.
 std::optional<Span> parse_span(std::string_view text);
+/// Whether it would be one, were it not for more than a hundred years.
+bool is_too_long_span(std::string_view text);
 std::optional<Rate> parse_rate(std::string_view text);
 /// The shortest spelling that parse_span reads back.
 std::string to_text(Span span);

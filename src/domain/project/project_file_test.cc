@@ -281,6 +281,14 @@ const Bad kBad[] = {
      "serving; the gate \"quality\" enforces those on holdout"},
     {"MonitorWindow", deployment("    monitors: {drift: {against: training}}\n"),
      "slipway.yaml:6:16: found no \"window\" in the monitor \"drift\", expected a span such as 7d"},
+    {"MonitorWindowOfNothing", deployment("    monitors: {drift: {window: 0s}}\n"),
+     "slipway.yaml:6:32: found the text \"0s\", expected a span above 0, such as 7d for \"window\""},
+    {"MonitorWindowTooLong", deployment("    monitors: {drift: {window: 400000w}}\n"),
+     "slipway.yaml:6:32: found the text \"400000w\", expected a span of at most a hundred years "
+     "(5228w) for \"window\""},
+    {"MonitorWindowNoSpan", deployment("    monitors: {drift: {window: long}}\n"),
+     "slipway.yaml:6:32: found the text \"long\", expected a span such as 90s, 2m, 6h, 7d or 2w for "
+     "\"window\""},
     {"MonitorAgainst", deployment("    monitors: {drift: {against: trainig, window: 7d}}\n"),
      "slipway.yaml:6:33: found the text \"trainig\", expected training or previous for "
      "\"against\"; did you mean \"training\"?"},
@@ -387,6 +395,10 @@ TEST(Span, IsReadAndWritten) {
     EXPECT_EQ(to_text(*parse_span(text)), text);
   }
   EXPECT_EQ(to_text(hours(48)), "2d");
+  for (const char* text : {"5229w", "400000w", "99999999999999999999d"})
+    EXPECT_TRUE(is_too_long_span(text)) << text;
+  for (const char* text : {"5228w", "0s", "w", "7", "7 d", "long"})
+    EXPECT_FALSE(is_too_long_span(text)) << text;
 }
 
 TEST(Rate, IsReadAndWritten) {

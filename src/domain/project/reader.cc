@@ -13,6 +13,7 @@ namespace {
 
 using yaml::Node;
 
+constexpr char kSpanMaxForm[] = "a span of at most a hundred years (5228w)";
 constexpr char kSpanForm[] = "a span such as 90s, 2m, 6h, 7d or 2w";
 constexpr char kRateForm[] = "a rate such as 24/d or 3/90d";
 
@@ -280,7 +281,8 @@ bool Reader::number_in(const Node& node, double above, double at_most, bool open
 bool Reader::span(const Node& node, Span& out) {
   std::optional<Span> value = node.is_string() ? parse_span(node.text) : std::nullopt;
   if (!value) {
-    expected(node, kSpanForm);
+    const bool is_long = node.is_string() && is_too_long_span(node.text);
+    expected(node, is_long ? kSpanMaxForm : kSpanForm);
     return false;
   }
   out = *value;

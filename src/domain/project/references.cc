@@ -81,6 +81,7 @@ void check_monitor(Reader& reader, const ProjectFile& file, const MonitorSpec& m
   bool timeless = known && is_span_metric(file.find_requirement(monitor.requirement)->metric);
   if (monitor.window.count() > 0 || timeless) return;
   if (!known && !monitor.requirement.empty()) return;  // said already
+  if (monitor.window_at.line > 0) return;              // its value is wrong, said already
   reader.fault(monitor.at, "found no \"window\" in the monitor " + in_quotes(monitor.name) +
                                ", expected a span such as 7d");
 }

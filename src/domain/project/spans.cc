@@ -40,6 +40,11 @@ std::optional<Span> parse_span(std::string_view text) {
   return Span(*count * unit->ms);
 }
 
+bool is_too_long_span(std::string_view text) {
+  const std::size_t digits = digits_at_front(text);
+  return digits > 0 && find_unit(text.substr(digits)) != nullptr && !parse_span(text);
+}
+
 std::optional<Rate> parse_rate(std::string_view text) {
   std::size_t slash = text.find('/');
   if (slash == std::string_view::npos) return {};

@@ -43,6 +43,8 @@ class Checker {
       return wrong("prediction " + in_quotes(sent.prediction_id) + " is of " +
                    to_iso8601(id->time_ms()) + ", in the future");
     }
+    if (!sent.value && !sent.instead.empty())
+      return wrong("found " + sent.instead + " as value, expected a number, true or false");
     if (!sent.value) return wrong("found no value, expected a number");
     if (!std::isfinite(*sent.value)) return wrong("found a value that is not finite");
     TRY(check_class(*sent.value, answering.classes));

@@ -23,6 +23,7 @@ struct LabelText {
   std::optional<double> value;
   std::string event_time;  // as read_event_time takes it
   std::string source;
+  std::string instead = {};  // what stands where the value should be: "the text \"1\""
 };
 
 struct WrongLabel {

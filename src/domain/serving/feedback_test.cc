@@ -57,6 +57,15 @@ TEST(Feedback, EachWrongLabelIsNamed) {
   EXPECT_EQ(feedback.wrong[1].why, "no deployment 'trams' has ever answered here");
 }
 
+TEST(Feedback, WhatStandsInAValuesPlaceIsNamed) {
+  const Feedback feedback = check({{id_at(kNow), std::nullopt, "", "", "the text \"1\""},
+                                   {id_at(kNow), std::nullopt, "", ""}});
+  ASSERT_EQ(feedback.wrong.size(), 2u);
+  EXPECT_EQ(feedback.wrong[0].why,
+            "found the text \"1\" as value, expected a number, true or false");
+  EXPECT_EQ(feedback.wrong[1].why, "found no value, expected a number");
+}
+
 TEST(Feedback, OfAClassifierIsOneOfItsClasses) {
   const std::string id = id_at(kNow, "churn");
   EXPECT_TRUE(check({{id, 0, "", ""}, {id, 2, "", ""}}).wrong.empty());
