@@ -35,8 +35,9 @@ Making of_stage(const graph::Node& attempt, UnixMs waited_ms) {
   if (is_running) return {};
   const std::string state = text_of(attempt, "state");
   if (state.empty() || state == "succeeded" || state == "restored") return {};
-  return {true, "", "the stage '" + text_of(attempt, "stage") + "' that registered it " + past_of(state) +
-                    because(text_of(attempt, "message"))};
+  return {true, "",
+          "the stage '" + text_of(attempt, "stage") + "' that registered it " + past_of(state) +
+              because(text_of(attempt, "message"))};
 }
 
 Making of_run(const graph::Node& run) {

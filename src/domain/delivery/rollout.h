@@ -121,9 +121,10 @@ const char* to_string(Action::Kind kind);
 ///     deployment: on to the next step, after the last one promote;
 ///  4. after max_wait: harm on any guard: back; else pause, undecided. Not while frozen.
 /// A guard with a margin is clear when the candidate is shown to be non-inferior in this very step;
-/// one without a margin when both versions have answered and no harm is shown; a critical one
-/// not while what happened leans to harm either (guards.h). No data is never clear. One that is being promoted and can't be loaded goes back too. Harm counts from this step
-/// alone, and from all canary steps together, half each.
+/// one without a margin when both versions have answered and no harm is shown; a critical one not
+/// while what happened leans to harm either (guards.h). No data is never clear. One that is being
+/// promoted and can't be loaded goes back too. Harm counts from this step alone, and from all canary
+/// steps together, half each.
 Action next_action(const RolloutSnapshot& snapshot);
 
 /// What the guards say now, with `needed` filled in: for people. Empty without traffic.

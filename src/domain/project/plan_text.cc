@@ -48,7 +48,8 @@ std::string text_of(const RolloutPlan& rollout) {
     for (const GuardNeed& guard : step.guards) promises = promises || guard.answers;
   }
   if (promises)
-    text += "  within a margin: answers to as many callers; more to the same slipway_key add little\n";
+    text +=
+        "  within a margin: answers to as many callers; more to the same slipway_key add little\n";
   return text;
 }
 

@@ -282,13 +282,14 @@ const Bad kBad[] = {
     {"MonitorWindow", deployment("    monitors: {drift: {against: training}}\n"),
      "slipway.yaml:6:16: found no \"window\" in the monitor \"drift\", expected a span such as 7d"},
     {"MonitorWindowOfNothing", deployment("    monitors: {drift: {window: 0s}}\n"),
-     "slipway.yaml:6:32: found the text \"0s\", expected a span above 0, such as 7d for \"window\""},
+     "slipway.yaml:6:32: found the text \"0s\", expected a span above 0, such as 7d for "
+     "\"window\""},
     {"MonitorWindowTooLong", deployment("    monitors: {drift: {window: 400000w}}\n"),
      "slipway.yaml:6:32: found the text \"400000w\", expected a span of at most a hundred years "
      "(5228w) for \"window\""},
     {"MonitorWindowNoSpan", deployment("    monitors: {drift: {window: long}}\n"),
-     "slipway.yaml:6:32: found the text \"long\", expected a span such as 90s, 2m, 6h, 7d or 2w for "
-     "\"window\""},
+     "slipway.yaml:6:32: found the text \"long\", expected a span such as 90s, 2m, 6h, 7d or 2w "
+     "for \"window\""},
     {"MonitorAgainst", deployment("    monitors: {drift: {against: trainig, window: 7d}}\n"),
      "slipway.yaml:6:33: found the text \"trainig\", expected training or previous for "
      "\"against\"; did you mean \"training\"?"},
