@@ -287,11 +287,8 @@ Result<Origin> find_origin(db::Tx& tx, const NewVersion& version) {
     LoggedModel model = TRY(find_origin_model(tx, reference.logged_model_id));
     origin.location = model.location;
     if (origin.run_id.empty()) origin.run_id = model.run_id;
-  }
-  // Checked whatever else is said of the origin: a version names no model that is not there.
-  if (!origin.logged_model_id.empty()) {
-    const LoggedModel model = TRY(find_origin_model(tx, origin.logged_model_id));
-    if (origin.run_id.empty()) origin.run_id = model.run_id;
+  } else if (origin.run_id.empty() && !origin.logged_model_id.empty()) {
+    origin.run_id = TRY(find_origin_model(tx, origin.logged_model_id)).run_id;
   }
   return origin;
 }
@@ -337,6 +334,8 @@ Result<Version> insert_version(db::Tx& tx, const std::string& actor, const NewVe
                                UnixMs now) {
   const Origin origin = TRY(find_origin(tx, version));
   const ModelRow model = TRY(rows::find_model(tx, version.model));
+  // Where a run is named too it has not been looked for yet.
+  if (!origin.logged_model_id.empty()) TRY(find_origin_model(tx, origin.logged_model_id));
   const std::int64_t id = TRY(insert_version_row(tx, model, version, origin, now));
   Version made = TRY(rows::load_version(tx, id));
   TRY(touch_model(tx, model.name, now));
