@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "dialects/mlflow/api.h"
 #include "dialects/mlflow/artifact_parts.h"
 #include "dialects/mlflow/errors.h"
 #include "io/blob/blobs.h"
@@ -50,7 +51,7 @@ struct World {
   http::Router router{&mlflow::render_error};
 
   World() {
-    http::Router::Group group = router.group("/a", &mlflow::render_error);
+    mlflow::Calls group(router, "/a");
     mlflow::mount_parts(group, *blobs, "/a");
   }
 
