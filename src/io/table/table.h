@@ -91,7 +91,11 @@ struct ScanOptions {
   std::vector<std::string> texts;
 };
 
-/// A pass over the rows of one file, in the file's order. Not thread-safe.
+using Paths = std::vector<std::filesystem::path>;
+/// For messages.
+std::string to_string(const Paths& paths);
+
+/// A pass over the rows of one file, in the file's order; or of several. Not thread-safe.
 class Scan {
  public:
   /// The format is told by the name: .csv, .tsv, .csv.gz, .tsv.gz, .parquet. A CSV file has a line
@@ -104,6 +108,12 @@ class Scan {
   /// What open() would say of fields(), without reading rows that are not needed for it.
   static Result<std::vector<Field>> fields_of(const std::filesystem::path& path,
                                               const ScanOptions& options = {});
+  /// The rows of several files (one at least), file after file, as those of one table: the columns
+  /// of `options`, or else those that all files have, in the order of the first. What is whole
+  /// numbers in one and fractions in another is real; columns whose types do not go together are
+  /// as if they were missing. Errors are about the file that has them.
+  static Result<std::unique_ptr<Scan>> open(const Paths& paths, const ScanOptions& options = {});
+  static Result<std::vector<Field>> fields_of(const Paths& paths, const ScanOptions& options = {});
   /// Whether columns of such a file lie apart: then scans of some columns each read, all together,
   /// no more than one of all does.
   static bool has_columns_apart(const std::filesystem::path& path);

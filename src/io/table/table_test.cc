@@ -563,5 +563,98 @@ TEST(Scan, RefusesTwoColumnsOfOneNameInParquet) {
       << fields.error().message;
 }
 
+/// All cells of a column of numbers, NaN where there is none.
+std::vector<double> numbers(Scan& scan, std::size_t column) {
+  std::vector<double> all;
+  for (;;) {
+    auto chunk = scan.take();
+    EXPECT_TRUE(chunk.ok()) << (chunk.ok() ? "" : chunk.error().message);
+    if (!chunk.ok() || *chunk == nullptr) return all;
+    const ColumnView& view = (*chunk)->columns[column];
+    for (std::size_t row = 0; row < (*chunk)->rows; ++row)
+      all.push_back(!view.is_valid(row)            ? std::nan("")
+                    : view.type == Type::kInteger ? static_cast<double>(view.integers[row])
+                                                  : view.reals[row]);
+  }
+}
+
+std::unique_ptr<Scan> open_all(const Paths& paths, ScanOptions options = {}) {
+  auto scan = Scan::open(paths, options);
+  EXPECT_TRUE(scan.ok()) << (scan.ok() ? "" : scan.error().message);
+  return scan.ok() ? std::move(scan).value() : nullptr;
+}
+
+TEST(SeveralFiles, AreOneTableOfTheColumnsThatAllHave) {
+  TestFolder folder;
+  const Paths paths{folder.write("a.csv", "n,x,only\n1,0.5,z\n,1.5,z\n"),
+                    folder.write("b.csv", "x,n,day\n2,3,2011-01-01\n"),
+                    folder.parquet("c.parquet", "select 4.5::real as x, 7::tinyint as n")};
+  auto scan = open_all(paths);
+  ASSERT_NE(scan, nullptr);
+  ASSERT_EQ(scan->fields().size(), 2u);
+  EXPECT_EQ(scan->fields()[0].name, "n");
+  EXPECT_EQ(scan->fields()[0].type, Type::kInteger);
+  EXPECT_EQ(scan->fields()[1].name, "x");
+  EXPECT_EQ(scan->fields()[1].type, Type::kReal) << "whole numbers in the second file";
+  EXPECT_EQ(numbers(*scan, 1), (std::vector<double>{0.5, 1.5, 2, 4.5}));
+
+  auto chosen = open_all(paths, {.columns = {"x", "n"}});
+  ASSERT_NE(chosen, nullptr);
+  const std::vector<double> n = numbers(*chosen, 1);
+  ASSERT_EQ(n.size(), 4u);
+  EXPECT_EQ(n[0], 1);
+  EXPECT_TRUE(std::isnan(n[1]));
+  EXPECT_EQ(n[2], 3);
+  EXPECT_EQ(n[3], 7);
+}
+
+TEST(SeveralFiles, KeepChunksOfAFileThatIsDone) {
+  TestFolder folder;
+  const std::string far = "a text that does not fit into sixteen bytes";
+  auto scan =
+      open_all({folder.write("a.csv", "s\n" + far + "\n"), folder.write("b.csv", "s\nb\n")});
+  ASSERT_NE(scan, nullptr);
+  auto first = scan->take();
+  auto second = scan->take();
+  ASSERT_TRUE(first.ok() && second.ok() && *second != nullptr);
+  EXPECT_EQ((*scan->take()), nullptr);
+  scan.reset();
+  EXPECT_EQ((*first)->columns[0].texts[0].view(), far);
+  EXPECT_EQ((*second)->columns[0].texts[0].view(), "b");
+}
+
+TEST(SeveralFiles, WhoseTypesDoNotGoTogetherLackTheColumn) {
+  TestFolder folder;
+  const Paths paths{folder.write("a.csv", "n,x\n1,2\n"), folder.write("b.csv", "n,x\none,2\n")};
+  auto fields = Scan::fields_of(paths);
+  ASSERT_TRUE(fields.ok());
+  ASSERT_EQ(fields->size(), 1u);
+  EXPECT_EQ(fields->front().name, "x");
+  auto asked = Scan::open(paths, {.columns = {"n"}});
+  ASSERT_FALSE(asked.ok());
+  EXPECT_EQ(asked.error().code, Code::kInvalid);
+  EXPECT_NE(asked.error().message.find("'n'"), std::string::npos) << asked.error().message;
+  auto nothing = Scan::open({folder.write("c.csv", "p\n1\n"), folder.write("d.csv", "q\n1\n")});
+  ASSERT_FALSE(nothing.ok());
+  EXPECT_NE(nothing.error().message.find("no column in common"), std::string::npos);
+  auto gone = Scan::open(Paths{paths[0], folder.path() / "gone.csv"});
+  ASSERT_FALSE(gone.ok());
+  EXPECT_EQ(gone.error().code, Code::kMissing);
+}
+
+TEST(SeveralFiles, TellWhichOneHasAWrongCell) {
+  TestFolder folder;
+  std::string late = "n\n";
+  for (int i = 0; i < 30'000; ++i) late += "1\n";
+  const Paths paths{folder.write("a.csv", "n\n1\n"), folder.write("b.csv", late + "one\n")};
+  auto scan = open_all(paths);
+  ASSERT_NE(scan, nullptr);
+  Result<std::shared_ptr<const Chunk>> chunk = scan->take();
+  while (chunk.ok() && *chunk != nullptr) chunk = scan->take();
+  ASSERT_FALSE(chunk.ok());
+  EXPECT_EQ(chunk.error().tag, "cell_type");
+  EXPECT_NE(chunk.error().message.find("b.csv"), std::string::npos) << chunk.error().message;
+}
+
 }  // namespace
 }  // namespace slipway::table
