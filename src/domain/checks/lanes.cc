@@ -41,10 +41,10 @@ Profile joined(std::vector<Profile> parts, const Plan& plan) {
 }
 
 /// Until all are done, or one of them failed.
-Result<Profile> profile_alone(const std::filesystem::path& path, const Plan& plan,
+Result<Profile> profile_alone(const table::Paths& paths, const Plan& plan,
                               const table::ScanOptions& options, std::atomic<bool>& failed) {
   auto filled = [&]() -> Result<Profile> {
-    auto scan = TRY(table::Scan::open(path, options));
+    auto scan = TRY(table::Scan::open(paths, options));
     Profiler profiler(plan, scan->fields());
     while (!failed) {
       const table::Chunk* chunk = TRY(scan->next());
@@ -130,7 +130,7 @@ Profile Lanes::finish() {
   return joined(std::move(parts), plan_);
 }
 
-Result<Profile> profile_apart(const std::filesystem::path& path, const Plan& plan,
+Result<Profile> profile_apart(const table::Paths& paths, const Plan& plan,
                               const std::vector<table::Field>& fields,
                               const table::ScanOptions& options) {
   const std::vector<Plan> parts = dealt(plan, options.threads);
@@ -141,7 +141,7 @@ Result<Profile> profile_apart(const std::filesystem::path& path, const Plan& pla
     own.columns = needed_columns(parts[i], fields);
     own.threads = 1;
     own.memory_bytes_max /= parts.size();
-    results[i] = profile_alone(path, parts[i], own, failed);
+    results[i] = profile_alone(paths, parts[i], own, failed);
   };
   std::vector<std::jthread> threads;
   for (std::size_t i = 1; i < parts.size(); ++i) threads.emplace_back(fill, i);
@@ -155,7 +155,8 @@ Result<Profile> profile_apart(const std::filesystem::path& path, const Plan& pla
   const bool same = std::all_of(profiles.begin(), profiles.end(), [&](const Profile& profile) {
     return profile.rows == profiles.front().rows;
   });
-  if (!same) return unavailable(path.string() + " changed while it was read: read it again");
+  if (!same)
+    return unavailable(table::to_string(paths) + " changed while it was read: read it again");
   return joined(std::move(profiles), plan);
 }
 

@@ -31,7 +31,7 @@ class Lanes {
 /// Each thread reads its own columns: nothing is handed over. For files with columns apart, whose
 /// `fields` are known. `options` is that of all scans together; kUnavailable where they did not
 /// find the same number of rows.
-Result<Profile> profile_apart(const std::filesystem::path& path, const Plan& plan,
+Result<Profile> profile_apart(const table::Paths& paths, const Plan& plan,
                               const std::vector<table::Field>& fields,
                               const table::ScanOptions& options);
 

@@ -12,9 +12,9 @@ namespace {
 using table::Type;
 
 /// One scan, whose chunks go to all lanes.
-Result<Profile> profile_together(const std::filesystem::path& path, const Plan& plan,
+Result<Profile> profile_together(const table::Paths& paths, const Plan& plan,
                                  const table::ScanOptions& options) {
-  auto scan = TRY(table::Scan::open(path, options));
+  auto scan = TRY(table::Scan::open(paths, options));
   Lanes lanes(plan, scan->fields(), options.threads);
   while (std::shared_ptr<const table::Chunk> chunk = TRY(scan->take()))
     lanes.give(std::move(chunk));
@@ -33,12 +33,16 @@ std::size_t at_once_of(const std::vector<table::Field>& fields) {
   return texts > kTextsAtOnce ? kTextsAtOnce : kColumnsAtOnce;
 }
 
+bool all_have_columns_apart(const table::Paths& paths) {
+  return std::all_of(paths.begin(), paths.end(), table::Scan::has_columns_apart);
+}
+
 /// Only the columns that the plan needs are decoded.
-Result<Profile> whole_pass(const std::filesystem::path& path, const Plan& plan,
+Result<Profile> whole_pass(const table::Paths& paths, const Plan& plan,
                            const std::vector<table::Field>& fields, table::ScanOptions options) {
   options.columns = needed_columns(plan, fields);
-  return table::Scan::has_columns_apart(path) ? profile_apart(path, plan, fields, options)
-                                              : profile_together(path, plan, options);
+  return all_have_columns_apart(paths) ? profile_apart(paths, plan, fields, options)
+                                       : profile_together(paths, plan, options);
 }
 
 /// Columns from `begin` on; the first ones bring what is asked of several together.
@@ -57,12 +61,12 @@ Profile compact(Profile profile) {
 }
 
 /// `at_once` columns in one pass; where memory has no room for them it becomes less.
-Result<Profile> pass_in_parts(const std::filesystem::path& path, const Plan& plan,
+Result<Profile> pass_in_parts(const table::Paths& paths, const Plan& plan,
                               const std::vector<table::Field>& fields,
                               const table::ScanOptions& options, std::size_t& at_once) {
   const std::size_t columns = plan.columns.size();
   if (columns <= at_once) {
-    Result<Profile> profile = whole_pass(path, plan, fields, options);
+    Result<Profile> profile = whole_pass(paths, plan, fields, options);
     if (profile.ok() || profile.error().code != Code::kBusy || columns <= 1) return profile;
     at_once = columns / 2;
   }
@@ -70,9 +74,9 @@ Result<Profile> pass_in_parts(const std::filesystem::path& path, const Plan& pla
   for (std::size_t begin = 0, end = 0; begin < columns; begin = end) {
     end = std::min(columns, begin + at_once);
     const Plan part = part_of(plan, begin, end);
-    Profile profile = compact(TRY(pass_in_parts(path, part, fields, options, at_once)));
+    Profile profile = compact(TRY(pass_in_parts(paths, part, fields, options, at_once)));
     if (begin > 0 && profile.rows != all.rows)
-      return unavailable(path.string() + " changed while it was read: read it again");
+      return unavailable(table::to_string(paths) + " changed while it was read: read it again");
     all.rows = profile.rows;
     if (begin == 0) all.keys = std::move(profile.keys);
     std::move(profile.columns.begin(), profile.columns.end(), std::back_inserter(all.columns));
@@ -80,12 +84,12 @@ Result<Profile> pass_in_parts(const std::filesystem::path& path, const Plan& pla
   return all;
 }
 
-Result<Profile> one_pass(const std::filesystem::path& path, const Plan& plan,
+Result<Profile> one_pass(const table::Paths& paths, const Plan& plan,
                          const std::vector<table::Field>& fields,
                          const table::ScanOptions& options) {
   std::size_t at_once = at_once_of(fields);
-  Profile profile = TRY(pass_in_parts(path, plan, fields, options, at_once));
-  profile.table = path.filename().string();
+  Profile profile = TRY(pass_in_parts(paths, plan, fields, options, at_once));
+  profile.table = paths.front().filename().string();
   return profile;
 }
 
@@ -98,13 +102,13 @@ table::ScanOptions scan_options(const PassOptions& options, bool all_rows) {
   return scan;
 }
 
-Result<Profile> planned_pass(const std::filesystem::path& path, const Plan& plan,
+Result<Profile> planned_pass(const table::Paths& paths, const Plan& plan,
                              table::ScanOptions options) {
   for (const ColumnPlan& column : plan.columns) {
     if (column.as_text) options.texts.push_back(column.column);
   }
-  const std::vector<table::Field> fields = TRY(table::Scan::fields_of(path, options));
-  Profile profile = TRY(one_pass(path, plan, fields, options));
+  const std::vector<table::Field> fields = TRY(table::Scan::fields_of(paths, options));
+  Profile profile = TRY(one_pass(paths, plan, fields, options));
   for (const table::Field& field : fields) {
     if (!plan.names(field.name)) profile.others.push_back(field.name);
   }
@@ -188,19 +192,24 @@ Plan with_bins(Plan plan, const Profile& profile) {
 
 Result<Profile> profile_table(const std::filesystem::path& path, const Plan& plan,
                               const PassOptions& options) {
-  return with_patience(
-      options, [&](const table::ScanOptions& scan) { return planned_pass(path, plan, scan); });
+  return with_patience(options, [&](const table::ScanOptions& scan) {
+    return planned_pass(table::Paths{path}, plan, scan);
+  });
 }
 
 Result<Profile> profile_fully(const std::filesystem::path& path, const PassOptions& options) {
+  return profile_fully(table::Paths{path}, options);
+}
+
+Result<Profile> profile_fully(const table::Paths& paths, const PassOptions& options) {
   return with_patience(options, [&](const table::ScanOptions& scan) -> Result<Profile> {
-    const std::vector<table::Field> fields = TRY(table::Scan::fields_of(path, scan));
+    const std::vector<table::Field> fields = TRY(table::Scan::fields_of(paths, scan));
     Plan plan = full_plan(fields);
     for (ColumnPlan& column : plan.columns) column.own_bins = true;
-    const Profile first = TRY(one_pass(path, plan, fields, scan));
+    const Profile first = TRY(one_pass(paths, plan, fields, scan));
     const Plan second_plan = bins_only(with_bins(plan, without_bins(first)));
     if (second_plan.columns.empty()) return first;
-    const Profile second = TRY(one_pass(path, second_plan, fields, scan));
+    const Profile second = TRY(one_pass(paths, second_plan, fields, scan));
     return with_bins_of(first, second);
   });
 }

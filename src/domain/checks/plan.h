@@ -112,5 +112,7 @@ Result<Profile> profile_table(const std::filesystem::path& path, const Plan& pla
 /// All there is to know, with bins by its own quantiles: one pass, and another one for columns whose
 /// first values are not like the others. A reference.
 Result<Profile> profile_fully(const std::filesystem::path& path, const PassOptions& options = {});
+/// The same of several files as one table, under the name of the first (see table::Scan::open).
+Result<Profile> profile_fully(const table::Paths& paths, const PassOptions& options = {});
 
 }  // namespace slipway::checks

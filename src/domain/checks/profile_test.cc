@@ -462,6 +462,19 @@ TEST(ProfileTable, IsTheSameForAnyNumberOfThreads) {
   EXPECT_EQ(one->rows, 200'000);
 }
 
+TEST(ProfileTable, OfSeveralFilesIsThatOfOneWithTheirRows) {
+  table::TestFolder folder;
+  const std::string select = "select i, hash(i) % 1000 as h, i * 0.25 as x, 'v' || (i % 70) as s ";
+  const table::Paths parts{folder.parquet("all.parquet", select + "from range(30000) t(i)"),
+                           folder.parquet("b.parquet", select + "from range(30000, 80000) t(i)")};
+  const table::TestFolder other;
+  const auto whole = other.parquet("all.parquet", select + "from range(80000) t(i)");
+  const auto together = profile_fully(parts), alone = profile_fully(whole);
+  ASSERT_TRUE(together.ok() && alone.ok());
+  EXPECT_EQ(together->rows, 80'000);
+  EXPECT_EQ(to_json(*together), to_json(*alone));
+}
+
 TEST(ProfileTable, OfAWideTableIsThatOfItsParts) {
   table::TestFolder folder;
   constexpr int kColumns = 300;
