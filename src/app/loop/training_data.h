@@ -15,8 +15,9 @@ struct TrainingWorld {
 };
 
 /// What a version was trained on: of the tables that its attempts read, the nearest with all of
-/// `columns`, its profile (known, or made here of the cached bytes and kept), and the contract that
-/// is bound to a table behind it. Where nothing is known of how the version was made, the table of
+/// `columns`, or, where one attempt read rows drawn from a deployment and such tables beside them,
+/// all of these together; the profile (known, or made here of the cached bytes and kept), and the
+/// contract that is bound to a table behind it. Where nothing is known of how the version was made, the table of
 /// the first contract that speaks of all columns, as it lies in the project. Waits for the disk; a
 /// table that has to be profiled takes two passes over it.
 Result<monitor::Training> training_data(const TrainingWorld& world,
