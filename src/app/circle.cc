@@ -1,5 +1,7 @@
 #include "app/circle.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -70,6 +72,8 @@ void Circle::notify_all() {
 }
 
 void Circle::run(Turner& turner) {
+  // As the system's tools show it; a name has 15 characters at most there.
+  pthread_setname_np(pthread_self(), turner.part->name().substr(0, 15).c_str());
   std::uint64_t seen = 0;
   while (std::optional<bool> is_first = wait(turner, seen)) {
     // What fails is said there, and tried again.
