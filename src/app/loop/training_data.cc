@@ -282,8 +282,8 @@ Result<bool> take_first(const TrainingWorld& world, const Attempt& attempt,
 }
 
 Result<bool> take_from(const TrainingWorld& world, const graph::NodeRef& version,
-                       const Attempt& attempt, const std::vector<std::string>& columns,
-                       UnixMs now, monitor::Training& training) {
+                       const Attempt& attempt, const std::vector<std::string>& columns, UnixMs now,
+                       monitor::Training& training) {
   const Result<bool> all = take_together(world, version, attempt, columns, now, training);
   if (!all.ok()) warn("of " + version.id, all.error());
   if (all.ok() && *all) return true;

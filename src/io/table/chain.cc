@@ -125,8 +125,7 @@ Result<std::unique_ptr<Scan>> Scan::open(const Paths& paths, const ScanOptions& 
   CHECK(!paths.empty());
   if (paths.size() == 1) return open(paths.front(), options);
   std::vector<Field> fields = TRY(fields_of(paths, options));
-  if (fields.empty())
-    return invalid("these files have no column in common: " + to_string(paths));
+  if (fields.empty()) return invalid("these files have no column in common: " + to_string(paths));
   auto chain = std::make_unique<ChainScan>(paths, std::move(fields), options);
   TRY(chain->open_next());
   return std::unique_ptr<Scan>(std::move(chain));
