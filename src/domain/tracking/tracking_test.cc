@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <future>
 #include <limits>
@@ -383,6 +384,36 @@ TEST_P(TrackingTest, EverySeriesOfABatchIsFoundInRunsOfFewAndOfManySeries) {
     ASSERT_EQ(series.points, points) << series.key;
     ASSERT_EQ(series.value, i % 10 == 0 ? 6 : 5) << series.key;
     ASSERT_EQ(history(id, series.key).size(), static_cast<std::size_t>(points)) << series.key;
+  }
+}
+
+TEST_P(TrackingTest, EverySeriesOfABatchIsFoundInWhateverOrderTheKeysCome) {
+  std::mt19937 random(5);
+  const std::vector<std::string> ids{run(), run()};
+  std::map<std::string, std::map<std::string, std::pair<double, std::int64_t>>> expected;
+  std::vector<Metric> keys = a_point_of_each(200, 1, 0);
+  for (int step = 1; step <= 40; ++step) {
+    // As they came before; else some of them, in another order, or one among them that is new.
+    const int what = static_cast<int>(random() % 5);
+    if (what == 0) std::shuffle(keys.begin(), keys.end(), random);
+    if (what == 1) keys.insert(keys.begin() + 70, {"new" + std::to_string(step), 0, 0, 0});
+    std::vector<Metric> some(keys.begin() + (what == 2 ? 13 : 0), keys.end() - (what == 3 ? 9 : 0));
+    for (const std::string& id : ids) {
+      for (Metric& metric : some) {
+        metric.value = step + (id == ids[1] ? 0.5 : 0), metric.step = step;
+        auto& [value, points] = expected[id][metric.key];
+        value = metric.value, ++points;
+      }
+      ASSERT_TRUE(log(id, some).ok());
+    }
+  }
+  for (const std::string& id : ids) {
+    const tracking::Run found = read(id);
+    ASSERT_EQ(found.metrics.size(), expected[id].size());
+    for (const SeriesHead& series : found.metrics) {
+      ASSERT_EQ(series.value, expected[id][series.key].first) << series.key;
+      ASSERT_EQ(series.points, expected[id][series.key].second) << series.key;
+    }
   }
 }
 
