@@ -76,8 +76,8 @@ Result<bool> are_most(db::Tx& tx, std::int64_t run, std::size_t wanted) {
 
 constexpr char kFindId[] = "select id from metric_series where run = ? and key = ?";
 // By the ids alone, without the index on runs.
-constexpr char kFindBetween[] = "select id, key, " SERIES_COLUMNS
-                                " from metric_series where id between ? and ? and +run = ?";
+constexpr char kFindBetween[] =
+    "select id, key, " SERIES_COLUMNS " from metric_series where id between ? and ? and +run = ?";
 
 /// A request that logs the keys of an earlier one in their order finds their rows side by side, as
 /// that one made them: fills in rows as long as that is so. Whether it was so for all.
