@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "io/blob/blobs.h"
 #include "io/blob/disk.h"
+#include "io/blob/large_file.h"
 #include "io/blob/uploads.h"
 
 namespace slipway::blob {
@@ -151,34 +152,35 @@ std::string stamp_of(const struct stat& status) {
 
 class FolderReader final : public Reader {
  public:
-  FolderReader(Fd file, const struct stat& status)
-      : file_(std::move(file)),
+  FolderReader(std::shared_ptr<LargeReads> reads, Fd file, const struct stat& status)
+      : reads_(std::move(reads)),
+        file_(std::move(file)),
         size_(static_cast<std::uint64_t>(status.st_size)),
-        stamp_(stamp_of(status)) {}
+        stamp_(stamp_of(status)),
+        from_(*reads_, file_.get(), size_, stamp_) {}
   std::uint64_t size() const override { return size_; }
   std::string stamp() const override { return stamp_; }
   Result<> select(std::uint64_t at, std::uint64_t bytes) override {
     TRY(check_selection(size_, at, bytes));
-    if (lseek(file_.get(), static_cast<off_t>(at), SEEK_SET) < 0) {
-      return system_error("cannot read an object", errno);
-    }
+    at_ = at;
     left_ = bytes;
     return {};
   }
   Result<std::size_t> read(std::span<char> buffer) override {
     if (buffer.size() > left_) buffer = buffer.first(static_cast<std::size_t>(left_));
-    while (true) {
-      ssize_t got = ::read(file_.get(), buffer.data(), buffer.size());
-      if (got >= 0) left_ -= static_cast<std::uint64_t>(got);
-      if (got >= 0) return static_cast<std::size_t>(got);
-      if (errno != EINTR) return system_error("cannot read an object", errno);
-    }
+    const std::size_t got = TRY(from_.read(at_, buffer));
+    at_ += got;
+    left_ -= got;
+    return got;
   }
 
  private:
-  Fd file_;
-  std::uint64_t size_, left_ = size_;
-  std::string stamp_;
+  const std::shared_ptr<LargeReads> reads_;
+  const Fd file_;
+  const std::uint64_t size_;
+  const std::string stamp_;
+  PlacedReader from_;
+  std::uint64_t at_ = 0, left_ = size_;
 };
 
 /// Folders whose own entry, and those of all folders above, are known to be durable. Any thread.
@@ -357,14 +359,15 @@ class FolderWriter final : public Writer {
       : roots_(std::move(roots)),
         key_(std::move(key)),
         temporary_(std::move(temporary)),
-        file_(std::move(file)) {}
+        file_(std::move(file)),
+        appender_(roots_->disk, file_.get()) {}
   ~FolderWriter() override {
     if (!placed_) unlinkat(roots_->incoming.get(), temporary_.c_str(), 0);
   }
 
   Result<> write(std::string_view data) override {
     Result<> written = usable();
-    if (written.ok()) written = roots_->disk.write(file_.get(), data);
+    if (written.ok()) written = appender_.write(data);
     failed_ = !written.ok();
     if (!failed_) digest_.update(data);
     return written;
@@ -373,6 +376,7 @@ class FolderWriter final : public Writer {
   Result<Stored> commit() override {
     TRY(usable());
     failed_ = true;  // until all is done: a failed commit is not repeated
+    TRY(appender_.finish());
     const bool early = replaces() || !start_writing();
     if (early) TRY(roots_->disk.sync(file_.get()));
     TRY(put_in_place());
@@ -423,6 +427,7 @@ class FolderWriter final : public Writer {
   std::string key_;
   std::string temporary_;
   Fd file_;
+  Appender appender_;
   Hasher digest_{Hasher::Kind::kSha256};
   bool placed_ = false;
   bool failed_ = false;
@@ -451,7 +456,7 @@ class FolderBlobs final : public Blobs {
     struct stat status {};
     if (fstat(file.get(), &status) != 0) return system_error("cannot read " + key, errno);
     if (!S_ISREG(status.st_mode)) return missing("no such object: " + key);
-    return std::unique_ptr<Reader>(std::make_unique<FolderReader>(std::move(file), status));
+    return std::unique_ptr<Reader>(std::make_unique<FolderReader>(reads_, std::move(file), status));
   }
 
   Result<std::vector<Entry>> list(const std::string& folder) override {
@@ -517,6 +522,7 @@ class FolderBlobs final : public Blobs {
 
  private:
   std::shared_ptr<Roots> roots_;
+  const std::shared_ptr<LargeReads> reads_ = std::make_shared<LargeReads>();
   Uploads uploads_;
 };
 
