@@ -289,7 +289,11 @@ test("the newest answers are listed, by version and outcome, and lead to their e
   assert.deepEqual(await rows.locator("th").allInnerTexts(), names(all));
   const candidate = String(deployment.rollout.version);
   await page.getByLabel("Version").selectOption(candidate);
-  await until(page, (version) => [...document.querySelectorAll("tbody tr")].every((row) => row.cells[3].innerText.startsWith(version)), candidate);
+  // While they are fetched there is no row at all.
+  await until(page, (version) => {
+    const found = [...document.querySelectorAll("tbody tr")];
+    return found.length > 0 && found.every((row) => row.cells[3].innerText.startsWith(version));
+  }, candidate);
   assert.deepEqual(await rows.locator("th").allInnerTexts(), names(await list("&version=" + candidate)));
   await page.getByLabel("Outcome").selectOption("failed");
   await says("No answer of that kind is in the log.");
