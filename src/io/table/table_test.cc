@@ -598,7 +598,9 @@ TEST(SeveralFiles, AreOneTableOfTheColumnsThatAllHave) {
   EXPECT_EQ(scan->fields()[1].type, Type::kReal) << "whole numbers in the second file";
   EXPECT_EQ(numbers(*scan, 1), (std::vector<double>{0.5, 1.5, 2, 4.5}));
 
-  auto chosen = open_all(paths, {.columns = {"x", "n"}});
+  ScanOptions both;
+  both.columns = {"x", "n"};
+  auto chosen = open_all(paths, both);
   ASSERT_NE(chosen, nullptr);
   const std::vector<double> n = numbers(*chosen, 1);
   ASSERT_EQ(n.size(), 4u);
@@ -630,7 +632,9 @@ TEST(SeveralFiles, WhoseTypesDoNotGoTogetherLackTheColumn) {
   ASSERT_TRUE(fields.ok());
   ASSERT_EQ(fields->size(), 1u);
   EXPECT_EQ(fields->front().name, "x");
-  auto asked = Scan::open(paths, {.columns = {"n"}});
+  ScanOptions one;
+  one.columns = {"n"};
+  auto asked = Scan::open(paths, one);
   ASSERT_FALSE(asked.ok());
   EXPECT_EQ(asked.error().code, Code::kInvalid);
   EXPECT_NE(asked.error().message.find("'n'"), std::string::npos) << asked.error().message;
