@@ -128,8 +128,12 @@ void mount_hooks(http::Router& router, TriggerPost& triggers, const Clock& clock
   group.add({http::Method::kPost, "/hooks/alertmanager", permission, http::Place::kBlocking,
              kBodyBytesMax},
             [&](http::Request& request) { return take_alerts(request, triggers, clock); });
+  // Without a secret every push is refused: nobody needs room for what anybody sends.
+  constexpr std::uint64_t kRefusedBytesMax = 64u << 10;
+  const std::uint64_t push_bytes_max =
+      options.git_secret.empty() ? kRefusedBytesMax : kBodyBytesMax;
   group.add(
-      {http::Method::kPost, "/hooks/git", http::kPublic, http::Place::kBlocking, kBodyBytesMax},
+      {http::Method::kPost, "/hooks/git", http::kPublic, http::Place::kBlocking, push_bytes_max},
       [options = std::move(options)](http::Request& request) {
         return take_push(request, options);
       });

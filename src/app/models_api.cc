@@ -76,7 +76,8 @@ Result<UnixMs> time_of(std::string_view text) {
 }
 
 Result<Json> model_history(db::Tx& tx, const HistoryQuery& query) {
-  const registry::History history = TRY(registry::history_of(tx, query.model));
+  registry::History history = TRY(registry::history_of(tx, query.model));
+  if (!query.with_predecessors) registry::forget_predecessors(history);
   Json::Array changes;
   for (const PastChange& change : history.changes)
     if (is_wanted(change, query)) changes.push_back(json_of(change));
@@ -91,12 +92,14 @@ Result<Json> model_history(db::Tx& tx, const HistoryQuery& query) {
   return json;
 }
 
-void mount_models(http::Router& router, db::Pool& pool) {
+void mount_models(http::Router& router, db::Pool& pool, SeesAll sees_all) {
   http::Router::Group group = router.group("/api/slipway/v1", http::render_plain_error);
   group.add({http::Method::kGet, "/models/{model}/history", http::reads("registry"),
              http::Place::kBlocking},
-            [&pool](http::Request& request) -> Result<http::Response> {
-              const HistoryQuery query = TRY(query_of(request));
+            [&pool, sees_all = std::move(sees_all)](
+                http::Request& request) -> Result<http::Response> {
+              HistoryQuery query = TRY(query_of(request));
+              query.with_predecessors = sees_all(request.principal);
               const Json json =
                   TRY(pool.read([&](db::Tx& tx) { return model_history(tx, query); }));
               return http::Response::json(wire::dump(json));

@@ -1,6 +1,7 @@
 #include "domain/access/store.h"
 
 #include "base/ids.h"
+#include "base/text.h"
 #include "graph/graph.h"
 #include "graph/kinds.h"
 
@@ -108,10 +109,20 @@ Result<> check_last_admin(db::Tx& tx, const PersonRow& person) {
                 "anybody in");
 }
 
+/// As everybody else writes an experiment's id: else it would be compared with nothing.
+bool is_plain_number(const std::string& text) {
+  const auto number = to_int64(text);
+  return number && *number >= 0 && std::to_string(*number) == text;
+}
+
 Result<> check_grant(const Grant& grant) {
   constexpr std::size_t kBytesMax = 1000;
   if (grant.of.empty() || grant.of.size() > kBytesMax) {
     return invalid("a permission is on an experiment's id, a model's name, or '*' for every one");
+  }
+  if (grant.kind == Kind::kExperiment && grant.of != kEvery && !is_plain_number(grant.of)) {
+    return invalid("found the experiment id '" + grant.of +
+                   "', expected a whole number without sign or zeros before it, or '*'");
   }
   return {};
 }
@@ -463,21 +474,36 @@ Result<std::vector<GrantRow>> own_grants(db::Tx& tx, const std::string& person) 
 
 Result<> grant_to_maker(db::Tx& tx, const By& by, Kind kind, const std::string& of) {
   const std::optional<PersonRow> maker = TRY(person_named(tx, by.actor));
-  if (!maker) return {};
-  TRY(put_grant(tx, TRY(own_role(tx, maker->id)), {kind, of, Level::kManage}));
+  if (!maker || of == kEvery) return {};
+  const std::int64_t role = TRY(own_role(tx, maker->id));
+  // Who was denied a name stays so, whoever gives it to a thing.
+  const auto denied = TRY(tx.one<std::int64_t>(
+      "select id from role_grants where role = ? and kind = ? and thing = ? and level = ?", role,
+      to_string(kind), of, to_string(Level::kDeny)));
+  if (denied) return {};
+  TRY(put_grant(tx, role, {kind, of, Level::kManage}));
   TRY(tx.run("update access_version set version = version + 1 where one = 1"));
   return {};
 }
 
 Result<> forget_model(db::Tx& tx, const std::string& name) {
-  const std::int64_t gone = TRY(tx.run("delete from role_grants where kind = ? and thing = ?",
-                                       to_string(Kind::kModel), name));
+  if (name == kEvery) return {};
+  const std::int64_t gone =
+      TRY(tx.run("delete from role_grants where kind = ? and thing = ? and level <> ?",
+                 to_string(Kind::kModel), name, to_string(Level::kDeny)));
   if (gone > 0) TRY(tx.run("update access_version set version = version + 1 where one = 1"));
   return {};
 }
 
 Result<> rename_model(db::Tx& tx, const std::string& from, const std::string& to) {
-  TRY(tx.run("delete from role_grants where kind = ? and thing = ?", to_string(Kind::kModel), to));
+  if (from == kEvery || to == kEvery) return {};
+  const char* const kind = to_string(Kind::kModel);
+  TRY(tx.run("delete from role_grants where kind = ? and thing = ? and level <> ?", kind, to,
+             to_string(Level::kDeny)));
+  // What is left of the new name denies it, and goes on doing so.
+  TRY(tx.run("delete from role_grants where kind = ? and thing = ? and role in "
+             "(select role from role_grants where kind = ? and thing = ?)",
+             kind, from, kind, to));
   TRY(tx.run("update role_grants set thing = ? where kind = ? and thing = ?", to,
              to_string(Kind::kModel), from));
   TRY(tx.run("update access_version set version = version + 1 where one = 1"));

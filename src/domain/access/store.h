@@ -127,7 +127,8 @@ Result<> revoke_from(db::Tx& tx, const By& by, const std::string& person, Kind k
 Result<std::vector<GrantRow>> own_grants(db::Tx& tx, const std::string& person);
 /// Whoever makes a thing may manage it; nothing for a maker who is nobody known here.
 Result<> grant_to_maker(db::Tx& tx, const By& by, Kind kind, const std::string& of);
-/// Of a model that is gone, or has another name now: a later one of that name inherits nothing.
+/// Of a model that is gone, or has another name now: a later one of that name inherits nothing but
+/// what denies the name.
 Result<> forget_model(db::Tx& tx, const std::string& name);
 Result<> rename_model(db::Tx& tx, const std::string& from, const std::string& to);
 

@@ -100,6 +100,17 @@ Result<History> history_of(db::Tx& tx, const std::string& model, int limit) {
   return history;
 }
 
+void forget_predecessors(History& history) {
+  const auto begins = [](const PastChange& change) {
+    return change.type == "registered_model.created" || change.type == "registered_model.imported";
+  };
+  auto& changes = history.changes;
+  const auto last = std::find_if(changes.rbegin(), changes.rend(), begins);
+  if (last == changes.rend()) return;
+  changes.erase(changes.begin(), std::prev(last.base()));
+  history.more = false;
+}
+
 AsOf as_of(const std::vector<PastChange>& changes, UnixMs time_ms) {
   AsOf held;
   for (const PastChange& change : changes) {

@@ -35,6 +35,8 @@ inline constexpr int kChangesMax = 10'000;
 /// Of the model that has that name now, also under its names of before; of one that is gone, of the
 /// last that had it. kMissing when nobody ever did.
 Result<History> history_of(db::Tx& tx, const std::string& model, int limit = kChangesMax);
+/// Only what is of the present model, or of the last one: without those that had the name before it.
+void forget_predecessors(History& history);
 
 /// What held at a time.
 struct AsOf {

@@ -84,6 +84,9 @@ Result<> check_model_name(std::string_view name, std::string_view parameter) {
                    "'. Names cannot contain '/' or ':'.");
   }
   TRY(check_is_no_path(name, "name"));
+  // As a permission writes it, it is every model.
+  if (name == "*")
+    return invalid("Invalid model name '*'. It stands for every model where permissions are given.");
   return check_length(parameter, name, kNameCharactersMax);
 }
 

@@ -551,11 +551,18 @@ std::string_view Conversation::next_payload() {
   return {at, n};
 }
 
+/// What all bodies may take when this one grows. Where anybody may send, a part of it: whom the
+/// server knows always finds room beside them.
+std::uint64_t Conversation::memory_max() const {
+  constexpr std::uint64_t kPartOfAnybody = 4;
+  const std::uint64_t all = site_.options.body_buffers_max;
+  return turn_.entry->route.permission == kPublic ? all / kPartOfAnybody : all;
+}
+
 void Conversation::keep_payload(std::string_view payload) {
   switch (target_) {
     case Target::kMemory:
-      if (!charge_.grow_to(site_.buffered, request_.body.size() + payload.size(),
-                           site_.options.body_buffers_max)) {
+      if (!charge_.grow_to(site_.buffered, request_.body.size() + payload.size(), memory_max())) {
         site_.metrics.refused_bodies.add();
         charge_.release();
         request_.body = {};

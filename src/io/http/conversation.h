@@ -180,6 +180,7 @@ class Conversation {
   bool is_too_slow();
   void start_stream_handler();
   bool take_body();
+  std::uint64_t memory_max() const;
   std::string_view next_payload();
   void keep_payload(std::string_view payload);
   void end_body();

@@ -22,6 +22,7 @@ class Permission {
   constexpr Permission(std::string_view area, Level level) : area_(area), level_(level) {}
   constexpr std::string_view area() const { return area_; }
   constexpr Level level() const { return level_; }
+  constexpr bool operator==(const Permission&) const = default;
 
  private:
   std::string_view area_;  // "tracking", "registry", "artifacts", "serving", "server"

@@ -211,3 +211,85 @@ def test_a_query_of_a_thousand_aliases_is_refused(site):
                                     for i in range(1000)) + " }"
     status, answer, _ = site.call("POST", "/graphql", {"query": query, "operationName": "q"}, who=basic("root"))
     assert status == 400 or "errors" in answer, (status, answer)
+
+
+# ---- names and ids that mean more, or something else, where permissions are looked at
+
+@pytest.fixture
+def closed(site):
+    """Where nobody may do what he was not granted."""
+    assert site.people("set-default", basic("root"), level="none")[0] == 200
+    yield site
+    assert site.people("set-default", basic("root"), level="read")[0] == 200
+
+
+def a_model(site, who, name=None):
+    name = name or f"attacked-{next(numbers)}"
+    site.ask("POST", "registered-models/create", {"name": name}, who=who)
+    return name
+
+
+def test_no_model_is_named_as_every_model_is(closed):
+    private, eve = a_model(closed, basic("root")), closed.add(f"eve{next(numbers)}")
+    status, answer, _ = closed.call("POST", "registered-models/create", {"name": "*"}, who=eve)
+    assert (status, answer["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+    own = a_model(closed, eve)
+    assert closed.status("POST", "registered-models/rename", {"name": own, "new_name": "*"}, who=eve) == 400
+    assert closed.status("GET", "registered-models/get", who=eve, name=private) == 403
+    assert closed.status("DELETE", "registered-models/delete", {"name": private}, who=eve) == 403
+
+
+@pytest.mark.parametrize("spelling", ["0{}", "+{}", "00{}"])
+def test_an_experiment_that_is_denied_is_so_however_its_id_is_written(site, spelling):
+    user = f"ben{next(numbers)}"
+    who = site.add(user)
+    experiment = site.ask("POST", "experiments/create", {"name": f"denied {next(numbers)}"}, who=basic("root"))["experiment_id"]
+    site.ask("POST", "runs/create", {"experiment_id": experiment, "start_time": 1}, who=basic("root"))
+    ids = {"experiment_ids": [spelling.format(experiment)]}
+    query = {"query": "query Q($data: MlflowSearchRunsInput!) { mlflowSearchRuns(input: $data) { runs { info { runId } } } }",
+             "operationName": "Q", "variables": {"data": {"experimentIds": ids["experiment_ids"]}}}
+    assert len(site.ask("POST", "runs/search", ids, who=who)["runs"]) == 1
+    assert "runId" in json.dumps(site.ask("POST", "/graphql", query, who=who))
+    # A permission is on the id as everybody writes it, or it is refused: else it would do nothing.
+    status, answer, _ = site.people("grant", basic("root"), user=user, level="deny", experiment=ids["experiment_ids"][0])
+    assert status == 400 and "whole number" in str(answer), answer
+    site.grant(user, "deny", experiment=experiment)
+    assert site.ask("POST", "runs/search", ids, who=who).get("runs", []) == []
+    for prefix in ("/api/2.0/mlflow", "/ajax-api/2.0/mlflow"):
+        answer = site.ask("POST", prefix + "/experiments/search-datasets", ids, who=who)
+        assert answer.get("dataset_summaries", []) == []
+    assert "runId" not in json.dumps(site.call("POST", "/graphql", query, who=who)[1])
+
+
+def test_a_name_that_is_denied_stays_so_whoever_makes_it(site):
+    user = f"ben{next(numbers)}"
+    who, denied = site.add(user), f"attacked-{next(numbers)}"
+    site.grant(user, "deny", model=denied)
+    site.call("POST", "registered-models/create", {"name": denied}, who=who)
+    assert site.status("GET", "registered-models/get", who=who, name=denied) == 403
+    site.call("DELETE", "registered-models/delete", {"name": denied}, who=basic("root"))
+    other = a_model(site, basic("root"))
+    site.ask("POST", "registered-models/rename", {"name": other, "new_name": denied}, who=basic("root"))
+    assert site.status("GET", "registered-models/get", who=who, name=denied) == 403
+
+
+@pytest.mark.parametrize("way", ["delete", "rename"])
+def test_who_takes_a_freed_name_learns_nothing_of_who_had_it(closed, way):
+    name, ben = a_model(closed, basic("root")), closed.add(f"ben{next(numbers)}")
+    closed.ask("POST", "registered-models/set-tag", {"name": name, "key": "k", "value": "TOPSECRET"}, who=basic("root"))
+    if way == "delete":
+        closed.ask("DELETE", "registered-models/delete", {"name": name}, who=basic("root"))
+    else:
+        closed.ask("POST", "registered-models/rename", {"name": name, "new_name": name + "z"}, who=basic("root"))
+    a_model(closed, ben, name)
+    history = f"/api/slipway/v1/models/{name}/history"
+    answer = closed.ask("GET", history, who=ben)
+    assert [change["change"] for change in answer["changes"]] == ["registered_model.created"]
+    # Nothing is lost: who administers the server still sees it.
+    assert "TOPSECRET" in json.dumps(closed.ask("GET", history, who=basic("root")))
+
+
+def test_what_anybody_sends_leaves_room_for_those_who_are_known(site):
+    status, answer, _ = site.call("POST", "/hooks/git", b"x" * 200_000)
+    assert status == 413, answer
+    assert site.call("POST", "/hooks/git", b"{}")[0] == 403
