@@ -67,6 +67,32 @@ TEST(Otlp, ReadsASpan) {
   EXPECT_EQ(read->complete, std::vector<std::string>{batch.trace_id});
 }
 
+TEST(Otlp, TextsThatMLflowWroteAsJsonAreWhatTheyMean) {
+  const std::string deep = std::string(40, '[') + std::string(40, ']');
+  auto read = read_otlp_protobuf(request(bytes(
+      2,
+      span(bytes(9, pair("mlflow.spanType", text_value("\"LLM\""))) +
+           bytes(9, pair("mlflow.spanInputs", text_value(R"({"x": 3, "y": [true, 0.5, null]})"))) +
+           bytes(9, pair("mlflow.spanOutputs", text_value("[\"a\"]"))) +
+           bytes(9, pair("number", text_value("1"))) + bytes(9, pair("word", text_value("true"))) +
+           bytes(9, pair("cut", text_value("{\"x\":"))) +
+           bytes(9, pair("deep", text_value(deep)))))));
+  ASSERT_TRUE(read.ok()) << read.error().message;
+  const traces::SpanBatch& batch = read->batches[0];
+  EXPECT_EQ(batch.request_preview, R"({"x": 3, "y": [true, 0.5, null]})");
+  EXPECT_EQ(batch.response_preview, R"(["a"])");
+  EXPECT_EQ(batch.spans[0].type, "LLM");
+  const std::string& content = batch.spans[0].content;
+  for (const char* part :
+       {R"({"key":"mlflow.spanType","value":{"string_value":"LLM"}})",
+        R"({"key":"x","value":{"int_value":3}})", R"({"values":[{"bool_value":true},)",
+        R"({"key":"number","value":{"string_value":"1"}})",
+        R"({"key":"word","value":{"string_value":"true"}})",
+        R"({"key":"cut","value":{"string_value":"{\"x\":"}})"})
+    EXPECT_NE(content.find(part), std::string::npos) << part << " in " << content;
+  EXPECT_NE(content.find("{\"string_value\":\"" + deep + "\"}"), std::string::npos);
+}
+
 TEST(Otlp, JsonMeansTheSameAsProtobuf) {
   constexpr char kJson[] =
       R"({"resourceSpans": [{"resource": {"attributes": [{"key": "service.name", "value":

@@ -532,6 +532,24 @@ TEST(Server, BoundsWhatAllBodiesTakeTogether) {
   }
 }
 
+TEST(Server, LeavesRoomBesideWhatAnybodyMaySend) {
+  ServerOptions options;
+  options.body_buffers_max = 1u << 20;
+  TestServer server(
+      [](Router& router) {
+        mount_basics(router);
+        router.group("", render_plain_error)
+            .add({Method::kPost, "/open", kPublic, Place::kInline, 1u << 20},
+                 [](Request& request) -> Result<Response> {
+                   return Response::text(std::to_string(request.body.size()));
+                 });
+      },
+      options);
+  EXPECT_EQ(server.connect().ask(post("/open", std::string(200'000, 'x'))).body, "200000");
+  EXPECT_EQ(server.connect().ask(post("/open", std::string(300'000, 'x'))).status, 503);
+  EXPECT_EQ(server.connect().ask(post("/echo", std::string(900'000, 'x'))).status, 200);
+}
+
 TEST(Server, BoundsConnections) {
   ServerOptions options;
   options.connections_max = 3;
