@@ -211,8 +211,11 @@ void add_datasets(Sql& sql, const std::string& alias, const std::vector<DatasetR
 Result<> add_metric_condition(Sql& sql, db::Engine engine, const LoggedCondition& condition,
                               const std::vector<DatasetRef>& datasets) {
   sql.add("exists (select 1 from logged_model_metrics t where t.model_id = l.id and t.key = ?");
-  sql.bind(condition.key).add(" and ");
+  sql.bind(condition.key).add(" and (");
+  // What is no number is kept as null, and is another than any number.
+  if (condition.op == db::Op::kUnequal) sql.add("t.value is null or ");
   TRY(db::append_comparison(sql, engine, "t.value", condition.op, condition.operand));
+  sql.add(")");
   add_datasets(sql, "t", datasets);
   sql.add(kEndOfExists);
   return {};

@@ -190,6 +190,21 @@ def test_logged_models_are_searched(client, booster, experiment):
 
 
 @pytest.mark.since(3)
+def test_a_logged_models_metric_that_is_no_number_is_another_than_any_number(client, experiment):
+    for name, value in {"one": 1.0, "nan": float("nan"), "five": 5.0, "none": None}.items():
+        model = mlflow.initialize_logged_model(name)
+        if value is not None:
+            with mlflow.start_run():
+                mlflow.log_metric("q", value, model_id=model.model_id)
+
+    def found(condition):
+        return sorted(m.name for m in client.search_logged_models([experiment], filter_string=condition))
+    assert found("metrics.q != 5") == ["nan", "one"]
+    assert found("metrics.q < 7") == ["five", "one"]
+    assert found("metrics.q != 5 AND metrics.q >= 1") == ["one"]
+
+
+@pytest.mark.since(3)
 @pytest.mark.parametrize("field, ascending", [("name", True), ("name", False), ("metrics.acc", True),
                                               ("metrics.acc", False), ("source_run_id", True)])
 def test_found_logged_models_come_in_pages_in_any_order(client, experiment, field, ascending):
