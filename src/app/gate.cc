@@ -49,6 +49,12 @@ Principal of_attempt(std::string attempt) {
   return principal;
 }
 
+/// An experiment's id as grants have it: "007" is the experiment 7.
+std::string plain_id(const std::string& text) {
+  const std::optional<std::int64_t> id = to_int64(trim(text));
+  return id ? std::to_string(*id) : text;
+}
+
 bool is_owner(const Principal& who) {
   return who.name == kOwnerName && who.attempt.empty();
 }
@@ -359,7 +365,7 @@ std::optional<Result<>> Gate::judge(const Rule* rule, Request& request, bool may
       limit_sight(who);
       if (rule->narrow == nullptr || who.experiments == nullptr) return Result<>();
       return rule->narrow(request, [&](const std::string& id) {
-        return may(who, Kind::kExperiment, id, Level::kRead);
+        return may(who, Kind::kExperiment, plain_id(id), Level::kRead);
       });
     }
     case On::kAsk:
@@ -410,11 +416,8 @@ std::optional<Result<>> Gate::judge_thing(const Principal& who, const Thing& thi
 Result<std::optional<std::string>> Gate::experiment_of(const Thing& thing, bool may_wait) {
   using Found = std::optional<std::string>;
   switch (thing.what) {
-    case What::kExperiment: {
-      // "007" is the experiment 7.
-      const std::optional<std::int64_t> id = to_int64(trim(thing.id));
-      return Found(id ? std::to_string(*id) : thing.id);
-    }
+    case What::kExperiment:
+      return Found(plain_id(thing.id));
     case What::kRun: {
       if (Found known = runs_.find(thing.id)) return known;
       if (!may_wait) return Found();

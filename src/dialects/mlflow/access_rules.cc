@@ -6,7 +6,6 @@
 #include "base/text.h"
 #include "dialects/mlflow/artifact_path.h"
 #include "dialects/mlflow/errors.h"
-#include "dialects/mlflow/limits.h"
 #include "dialects/mlflow/people.h"
 #include "dialects/mlflow/request.h"
 #include "domain/registry/reference.h"
@@ -333,19 +332,13 @@ Result<Things> default_deployment(const Request&, Level level) {
   return Things{{What::kDeployment, "", level}};
 }
 
-/// As permissions name the experiment that the handler takes it for: "031" is 31 there too.
-std::string plain_id(const std::string& text) {
-  const Result<std::int64_t> id = to_experiment_id(text);
-  return id.ok() ? std::to_string(*id) : text;
-}
-
 Result<> experiments_listed(Request& request, const Rule::MayRead& may_read) {
   Json arguments = TRY(read_arguments(request, {}));
   const Json* list = arguments.find("experiment_ids");
   if (list == nullptr || !list->is_array()) return {};
   Json::Array kept;
   for (const Json& id : list->as_array()) {
-    if (!id.is_string() || may_read(plain_id(id.as_string()))) kept.push_back(id);
+    if (!id.is_string() || may_read(id.as_string())) kept.push_back(id);
   }
   if (kept.size() == list->as_array().size()) return {};
   // None is not the same as those that are none's.

@@ -408,48 +408,45 @@ Json plain(const Json& value) {
   return inner;
 }
 
-/// Plain JSON as a value: the opposite of plain(). Nothing where it lies too deep.
-std::optional<Json> value_of(const Json& json, int depth) {
-  Json value(Json::Object{}), values(Json::Object{});
-  if (depth > kValueDepthMax) return std::nullopt;
+/// Plain JSON as a value: the opposite of plain().
+Result<Json> value_of(const Json& json, Budget& budget) {
+  TRY(budget.spend());
+  Json value(Json::Object{});
   Json::Array items;
-  if (json.is_string()) value.set("string_value", json.as_string());
-  if (json.is_bool()) value.set("bool_value", json.as_bool());
-  if (json.is_integer()) value.set("int_value", json);
-  if (json.is_number() && !json.is_integer()) value.set("double_value", json);
   if (json.is_array()) {
-    for (const Json& one : json.as_array()) {
-      auto item = value_of(one, depth + 1);
-      if (!item) return std::nullopt;
-      items.push_back(std::move(*item));
-    }
-  }
-  if (json.is_object()) {
+    for (const Json& one : json.as_array()) items.push_back(TRY(value_of(one, budget)));
+    value.set("array_value", Json(Json::Object{{"values", std::move(items)}}));
+  } else if (json.is_object()) {
     for (const auto& [key, one] : json.as_object()) {
-      auto item = value_of(one, depth + 1);
-      if (!item) return std::nullopt;
-      items.push_back(Json(Json::Object{{"key", key}, {"value", std::move(*item)}}));
+      items.push_back(Json(Json::Object{{"key", key}, {"value", TRY(value_of(one, budget))}}));
     }
+    value.set("kvlist_value", Json(Json::Object{{"values", std::move(items)}}));
+  } else if (!json.is_null()) {
+    value.set(json.is_string()    ? "string_value"
+              : json.is_bool()    ? "bool_value"
+              : json.is_integer() ? "int_value"
+                                  : "double_value",
+              json);
   }
-  if (!json.is_array() && !json.is_object()) return value;
-  values.set("values", std::move(items));
-  value.set(json.is_array() ? "array_value" : "kvlist_value", std::move(values));
   return value;
 }
 
 /// MLflow's library writes attributes as JSON texts, and any exporter of OpenTelemetry sends them
 /// so. As MLflow's server does, a text that is a JSON text, list or object is taken for that; one
-/// that is a number stays a text.
-void decode_texts(Json::Array& attributes) {
+/// that is a number stays a text, and so does what holds more values than a request may.
+void decode_texts(Json::Array& attributes, Budget& budget) {
   for (Json& one : attributes) {
     const Json* text = one.find("value")->find("string_value");
     if (text == nullptr || !text->is_string()) continue;
     const std::string_view trimmed = trim(text->as_string());
     if (trimmed.empty() || std::string_view("\"{[").find(trimmed.front()) == std::string_view::npos)
       continue;
-    const Result<Json> json = wire::parse(text->as_string());
-    auto value = json.ok() ? value_of(*json, 1) : std::nullopt;
-    if (value) one.set("value", std::move(*value));
+    wire::Limits limits;
+    limits.depth_max = kValueDepthMax - 1;
+    limits.values_max = budget.values;
+    const Result<Json> json = wire::parse(text->as_string(), limits);
+    Result<Json> value = json.ok() ? value_of(*json, budget) : json;
+    if (value.ok()) one.set("value", std::move(*value));
   }
 }
 
@@ -538,7 +535,7 @@ class Collector {
 
   void take(RawSpan span, const Json::Array& resource) {
     const std::string id = "tr-" + hex_of(span.trace_id);
-    decode_texts(span.attributes);
+    decode_texts(span.attributes, decoded_);
     traces::SpanBatch& batch = batch_of(id, resource);
     set_request_id(span.attributes, id);
     const UnixMs start = static_cast<UnixMs>(span.start_ns / 1'000'000);
@@ -601,6 +598,7 @@ class Collector {
   }
 
   OtlpSpans& spans_;
+  Budget decoded_;  // of values that were texts
   std::size_t count_ = 0;
   std::map<std::string, std::size_t, std::less<>> index_;
 };

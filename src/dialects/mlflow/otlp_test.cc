@@ -93,6 +93,18 @@ TEST(Otlp, TextsThatMLflowWroteAsJsonAreWhatTheyMean) {
   EXPECT_NE(content.find("{\"string_value\":\"" + deep + "\"}"), std::string::npos);
 }
 
+TEST(Otlp, TextsDecodeToNoMoreValuesThanARequestMayHold) {
+  std::string list = "[1";
+  for (std::size_t i = 0; i < kValuesMax * 2 / 3; ++i) list += ",1";
+  list += "]";
+  auto read = read_otlp_protobuf(request(bytes(2, span(bytes(9, pair("first", text_value(list))) +
+                                                       bytes(9, pair("second", text_value(list)))))));
+  ASSERT_TRUE(read.ok()) << read.error().message;
+  const std::string& content = read->batches[0].spans[0].content;
+  EXPECT_NE(content.find(R"({"key":"first","value":{"array_value":)"), std::string::npos);
+  EXPECT_NE(content.find(R"({"key":"second","value":{"string_value":"[1,1)"), std::string::npos);
+}
+
 TEST(Otlp, JsonMeansTheSameAsProtobuf) {
   constexpr char kJson[] =
       R"({"resourceSpans": [{"resource": {"attributes": [{"key": "service.name", "value":

@@ -50,6 +50,10 @@ struct Name {
   std::int64_t before = 0;  // 0: until now
 };
 
+bool begins_model(const PastChange& change) {
+  return change.type == "registered_model.created" || change.type == "registered_model.imported";
+}
+
 bool is_registry_event(const std::string& type) {
   return type.starts_with("registered_model.") || type.starts_with("model_version.") ||
          type.starts_with("alias.");
@@ -101,11 +105,8 @@ Result<History> history_of(db::Tx& tx, const std::string& model, int limit) {
 }
 
 void forget_predecessors(History& history) {
-  const auto begins = [](const PastChange& change) {
-    return change.type == "registered_model.created" || change.type == "registered_model.imported";
-  };
   auto& changes = history.changes;
-  const auto last = std::find_if(changes.rbegin(), changes.rend(), begins);
+  const auto last = std::find_if(changes.rbegin(), changes.rend(), begins_model);
   if (last == changes.rend()) return;
   changes.erase(changes.begin(), std::prev(last.base()));
   history.more = false;
@@ -116,7 +117,7 @@ AsOf as_of(const std::vector<PastChange>& changes, UnixMs time_ms) {
   for (const PastChange& change : changes) {
     if (change.time_ms > time_ms) continue;
     const std::string& type = change.type;
-    if (type == "registered_model.created" || type == "registered_model.imported") {
+    if (begins_model(change)) {
       held = {.existed = true, .aliases = {}, .stages = {}};
     } else if (type == "registered_model.deleted") {
       held = {};

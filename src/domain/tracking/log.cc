@@ -67,9 +67,8 @@ constexpr char kFindAll[] =
     "select id, key, " SERIES_COLUMNS " from metric_series where run = ? order by key";
 
 /// Whether a run has hardly more series than are wanted, so that looking at them all is less work
-/// than looking each of them up. Not where every question is a trip of its own.
+/// than looking each of them up.
 Result<bool> are_most(db::Tx& tx, std::int64_t run, std::size_t wanted) {
-  if (wanted < kFindAllFrom || tx.engine() != db::Engine::kSqlite) return false;
   const auto most = static_cast<std::int64_t>(2 * wanted);
   return TRY(tx.one<std::int64_t>(kCountAll, run, most + 1)).value_or(0) <= most;
 }
@@ -97,6 +96,7 @@ Result<bool> find_side_by_side(db::Tx& tx, std::int64_t run, std::span<SeriesRow
 
 /// Fills in the rows that exist.
 Result<> find_series(db::Tx& tx, std::int64_t run, std::span<SeriesRow> rows) {
+  // Not where every question is a trip of its own.
   const bool is_long = rows.size() >= kFindAllFrom && tx.engine() == db::Engine::kSqlite;
   if (is_long && TRY(find_side_by_side(tx, run, rows))) return {};
   std::vector<std::string> keys;  // what the map's views see, while the rows are read into
@@ -104,7 +104,7 @@ Result<> find_series(db::Tx& tx, std::int64_t run, std::span<SeriesRow> rows) {
   SeriesByKey by_key;
   by_key.reserve(rows.size());
   for (SeriesRow& row : rows) by_key.emplace(keys.emplace_back(row.key), &row);
-  if (TRY(are_most(tx, run, rows.size()))) {
+  if (is_long && TRY(are_most(tx, run, rows.size()))) {
     return tx.query(kFindAll, {db::Value(run)}, [&](const db::Columns& columns) -> Result<> {
       auto found = by_key.find(columns.text(1));
       return found == by_key.end() ? Result<>() : db::read_row(columns, *found->second);
