@@ -185,6 +185,14 @@ void Conversation::drain(bool more_arrived) {
   if (between) closing_ = true;
 }
 
+/// Who says nothing makes room where places for others run out.
+std::chrono::milliseconds Conversation::idle_limit() const {
+  const ServerOptions& options = site_.options;
+  const bool is_crowded = 8 * site_.connections >= 7 * options.connections_max;
+  return is_crowded ? std::min(options.crowded_idle_timeout, options.idle_timeout)
+                    : options.idle_timeout;
+}
+
 void Conversation::tick() {
   const auto stalled = [&](std::int64_t since, std::chrono::milliseconds limit) {
     return loop_.now_ms - since > limit.count();
@@ -205,7 +213,7 @@ void Conversation::tick() {
     if (!stalled(head_ms_, site_.options.header_timeout)) return;
     refuse(408, "the headers did not come in time");
   } else {
-    if (stalled(progress_ms_, site_.options.idle_timeout)) closing_ = true;
+    if (stalled(progress_ms_, idle_limit())) closing_ = true;
     if (closing_) nudge_();
     return;
   }

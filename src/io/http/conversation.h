@@ -178,6 +178,7 @@ class Conversation {
   void say_continue();
   void begin_window();
   bool is_too_slow();
+  std::chrono::milliseconds idle_limit() const;
   void start_stream_handler();
   bool take_body();
   std::uint64_t memory_max() const;

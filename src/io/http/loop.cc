@@ -34,8 +34,8 @@ std::int64_t monotonic_ms() {
 /// Often enough that no timeout is missed by more than a quarter, never a busy loop.
 std::int64_t tick_of(const ServerOptions& options) {
   const auto shortest =
-      std::min({options.header_timeout, options.idle_timeout, options.body_timeout,
-                options.body_window, options.drain_timeout});
+      std::min({options.header_timeout, options.idle_timeout, options.crowded_idle_timeout,
+                options.body_timeout, options.body_window, options.drain_timeout});
   return std::clamp<std::int64_t>(shortest.count() / 4, 5, 1000);
 }
 

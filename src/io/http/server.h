@@ -32,6 +32,7 @@ struct ServerOptions {
       256u << 20;  // of all bodies held in memory; more: 503 with Retry-After
   std::chrono::milliseconds header_timeout{10'000};  // slow loris
   std::chrono::milliseconds idle_timeout{75'000};
+  std::chrono::milliseconds crowded_idle_timeout{2'000};  // with 7 of 8 places taken
   std::chrono::milliseconds body_timeout{60'000};  // without any progress
   /// A body that comes slower than this, on average over one window, is given up: 408.
   std::uint64_t body_bytes_per_second_min = 1024;

@@ -568,6 +568,22 @@ TEST(Server, BoundsConnections) {
   EXPECT_EQ(status, 200);
 }
 
+TEST(Server, MakesRoomByClosingWhoAsksNothing) {
+  ServerOptions options;
+  options.connections_max = 8;
+  options.crowded_idle_timeout = std::chrono::milliseconds(20);
+  TestServer server(mount_basics, options);
+  std::vector<Socket> idle;
+  for (int i = 0; i < 8; ++i) {
+    idle.push_back(server.connect());
+    ASSERT_EQ(idle.back().ask(get("/hello")).status, 200);
+  }
+  int status = 503;
+  for (int i = 0; i < 100'000 && status != 200; ++i)
+    status = server.connect().ask(get("/hello")).status;
+  EXPECT_EQ(status, 200);
+}
+
 TEST(Server, BoundsTheQueueOfWorkers) {
   ServerOptions options;
   options.workers = 1;
