@@ -19,9 +19,10 @@ constexpr int kPageRuns = 250;
 
 // --- columns ---
 
-enum class Kind { kText, kReal, kTime };
+enum class Kind { kText, kBool, kReal, kTime };
 const char* to_string(Kind kind) {
-  return kind == Kind::kReal ? "real" : kind == Kind::kTime ? "timestamp" : "text";
+  static constexpr const char* kNames[] = {"text", "bool", "real", "timestamp"};
+  return kNames[static_cast<std::size_t>(kind)];
 }
 
 /// A cell; nothing for what a run does not have.
@@ -45,7 +46,7 @@ constexpr OfEveryRun kOfEveryRun[] = {
      [](const Run& run, const std::string&) -> Cell {
        return tracking::to_string(run.info.status);
      }},
-    {"deleted", Kind::kText,
+    {"deleted", Kind::kBool,
      [](const Run& run, const std::string&) -> Cell {
        return run.info.deleted ? "true" : "false";
      }},

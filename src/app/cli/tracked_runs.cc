@@ -319,6 +319,7 @@ Result<std::string> format_of(const Arguments& arguments) {
 
 Result<table::Type> type_of(const std::string& name) {
   if (name == "text") return table::Type::kText;
+  if (name == "bool") return table::Type::kBool;
   if (name == "real") return table::Type::kReal;
   if (name == "timestamp") return table::Type::kTimestamp;
   return invalid("the server tells of a column of the type '" + name +

@@ -751,7 +751,7 @@ const char* sql_type(Type type) {
     case Type::kReal:
       return "DOUBLE";
     case Type::kTimestamp:
-      return "TIMESTAMP";
+      return "TIMESTAMP WITH TIME ZONE";  // whoever reads it knows that it is UTC
     default:
       return "VARCHAR";
   }

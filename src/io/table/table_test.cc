@@ -304,12 +304,13 @@ TEST(Scan, AnEmptyTableHasFieldsAndNoChunk) {
 TEST(CsvToParquet, TakesTheTypesThatItIsTold) {
   TestFolder folder;
   const auto csv = folder.write("a.csv",
-                                "id,lr,auc,at\n001,\"a,\"\"b\nc\",0.30000000000000004,"
-                                "2011-01-01T12:00:00.250Z\n002,\"\",NaN,\n003,,,\n");
+                                "id,lr,auc,at,old\n001,\"a,\"\"b\nc\",0.30000000000000004,"
+                                "2011-01-01T12:00:00.250Z,true\n002,\"\",NaN,,false\n003,,,,\n");
   const std::vector<Field> fields = {{"id", Type::kText},
                                      {"lr", Type::kText},
                                      {"auc", Type::kReal},
-                                     {"at", Type::kTimestamp}};
+                                     {"at", Type::kTimestamp},
+                                     {"old", Type::kBool}};
   const auto to = folder.path() / "a.parquet";
   const Result<> done = csv_to_parquet(csv, to, fields);
   ASSERT_TRUE(done.ok()) << done.error().message;
@@ -332,6 +333,7 @@ TEST(CsvToParquet, TakesTheTypesThatItIsTold) {
   EXPECT_TRUE(std::isnan(columns[2].reals[1]));
   EXPECT_FALSE(columns[2].is_valid(2));
   EXPECT_EQ(columns[3].integers[0], 1293883200250000);
+  EXPECT_FALSE(columns[4].is_valid(2));
 }
 
 TEST(CsvToParquet, RefusesNamesThatDifferInCaseOnly) {

@@ -1,6 +1,7 @@
 """Commands about runs that the real client has logged: the best one, one by its name, many at once, a search as a file,
 and the trash, judged by what `mlflow gc` would do."""
 import csv
+import datetime
 import io
 import json
 import os
@@ -171,7 +172,9 @@ def test_an_export_is_what_the_client_sees(place, tmp_path):
     assert {key: by_id[first]["params." + key] for key in AWKWARD} == AWKWARD
     assert by_id[second]["params.plain"] == "001" and by_id[second]["metrics.auc"] is None
     assert by_id[first]["metrics.auc"] == 0.1 + 0.2
-    assert by_id[first]["start_time"].timestamp() is not None
+    assert by_id[first]["start_time"].utcoffset() == datetime.timedelta(0), "it says that it is UTC"
+    assert by_id[first]["start_time"].timestamp() * 1000 == place.client.get_run(first).info.start_time
+    assert by_id[first]["deleted"] is False
     assert [path.name for path in tmp_path.iterdir() if path.name != "state"] == ["runs.parquet"]
 
 
