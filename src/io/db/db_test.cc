@@ -1,6 +1,7 @@
 #include "io/db/db.h"
 
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
 #include <atomic>
 #include <cmath>
@@ -804,6 +805,35 @@ TEST(SqliteFile, ThatIsDeletedOrReplacedUnderAServerRefusesWrites) {
     if (!second) continue;
     EXPECT_TRUE(second->write([](Tx& tx) { return insert(tx, 1, "one"); }).ok());
   }
+}
+
+TEST(SqliteFile, ThatAnotherProgramLocksIsNotReadyUntilItLetsGo) {
+  TemporaryFolder folder;
+  Metrics metrics;
+  const std::string path = (folder.path() / "a.db").string();
+  PoolOptions options;
+  options.busy_timeout = std::chrono::milliseconds(20);
+  auto pool = Pool::open("sqlite://" + path, kItems, metrics, options);
+  ASSERT_TRUE(pool.ok());
+  const auto insert_one = [&](int id) {
+    return (*pool)->write([&](Tx& tx) { return insert(tx, id, std::to_string(id)); });
+  };
+  ASSERT_TRUE(insert_one(1).ok());
+  sqlite3* other = nullptr;
+  ASSERT_EQ(sqlite3_open(path.c_str(), &other), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(other, "begin immediate", nullptr, nullptr, nullptr), SQLITE_OK);
+  EXPECT_EQ(insert_one(2).error().code, Code::kBusy);
+  const Result<> locked = (*pool)->health();
+  ASSERT_FALSE(locked.ok());
+  EXPECT_EQ(locked.error().code, Code::kUnavailable);
+  EXPECT_NE(locked.error().message.find("another program"), std::string::npos)
+      << locked.error().message;
+  EXPECT_EQ(insert_one(2).error().code, Code::kBusy);
+  EXPECT_FALSE((*pool)->health().ok()) << "each of them waited anew";
+  ASSERT_EQ(sqlite3_exec(other, "rollback", nullptr, nullptr, nullptr), SQLITE_OK);
+  sqlite3_close(other);
+  ASSERT_TRUE(insert_one(2).ok());
+  EXPECT_TRUE((*pool)->health().ok());
 }
 
 TEST(Placeholders, AreNumberedOutsideOfQuotesAndComments) {

@@ -37,6 +37,11 @@ bool is_unavailable(const Result<>& outcome) {
   return !outcome.ok() && outcome.error().code == Code::kUnavailable;
 }
 
+/// Another program has kept the database for as long as a write may wait for it.
+Error locked_out(const Error& error) {
+  return unavailable(error.message + "; another program has locked it");
+}
+
 /// The engine chose this transaction to give way to another; the same again will work.
 bool gave_way(const Result<>& outcome) {
   return !outcome.ok() && outcome.error().tag == "gave_way";
@@ -201,6 +206,8 @@ void Writer::run_group(Group& group) {
 Writer::Ended Writer::try_group(Write* first, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) first[i].outcome = {};
   Result<> begun = begin();
+  const bool is_locked_out = !begun.ok() && begun.error().code == Code::kBusy;
+  locked_out_ = is_locked_out ? std::optional(locked_out(begun.error())) : std::nullopt;
   if (!begun.ok()) {
     fail_all(first, count, begun.error());
     return Ended::kFailed;
@@ -286,12 +293,13 @@ Writer::Ended Writer::commit(Write* first, std::size_t count) {
 
 /// What the outcomes say about the database; before they are told to anybody.
 void Writer::judge(const Group& group) {
+  if (locked_out_) return keep(*locked_out_);  // to ask it would take as long once more
   const auto failed = std::find_if(
       group.begin(), group.end(), [](const Write& write) { return is_unavailable(write.outcome); });
   const bool has_failed = failed != group.end();
   if (!has_failed && !in_trouble_) return;
   // One that is lost was tried anew already, or will be by the next write.
-  keep(has_failed && !connection_->usable() ? failed->outcome : connection_->check(true));
+  keep(has_failed && !connection_->usable() ? failed->outcome : check(true));
 }
 
 /// While no writes come.
@@ -299,15 +307,17 @@ void Writer::look(std::unique_lock<std::mutex>& lock) {
   holder_ = std::this_thread::get_id();
   lock.unlock();
   busy_since_ms_ = steady_ms();
-  keep(check());
+  keep(check(in_trouble_));
   busy_since_ms_ = 0;
   lock.lock();
   holder_ = {};
 }
 
-Result<> Writer::check() {
+Result<> Writer::check(bool in_trouble) {
   if (!connection_->usable()) connection_ = TRY(source_.connect(Connection::Access::kWrite));
-  return connection_->check(in_trouble_);
+  Result<> well = connection_->check(in_trouble);
+  if (!well.ok() && well.error().code == Code::kBusy) return locked_out(well.error());
+  return well;
 }
 
 void Writer::keep(const Result<>& well) {

@@ -55,7 +55,7 @@ class Writer {
   Result<> begin();
   void judge(const Group& group);
   void look(std::unique_lock<std::mutex>& lock);
-  Result<> check();
+  Result<> check(bool in_trouble);
   void keep(const Result<>& well);
   static void fail_all(Write* first, std::size_t count, const Error& error);
 
@@ -76,7 +76,9 @@ class Writer {
   bool is_untidy_ = false;   // the connection wants what comes after a group
   bool closed_ = false;
   std::optional<Error> trouble_;
-  bool in_trouble_ = false;  // the same, for the holder
+  // For the holder:
+  bool in_trouble_ = false;           // the same
+  std::optional<Error> locked_out_;   // by another program, when a transaction was last begun
 
   std::atomic<std::int64_t> busy_since_ms_{0};  // with the database; 0: not
   std::thread thread_;
