@@ -49,8 +49,8 @@ class Columns {
   virtual ~Columns() = default;
   virtual int count() const = 0;
   virtual bool is_null(int index) const = 0;
-  virtual std::int64_t int64(int index) const = 0;
-  virtual double real(int index) const = 0;
+  virtual std::int64_t int64(int index) const = 0;  // 0 for null
+  virtual double real(int index) const = 0;         // 0 for null
   virtual std::string_view text(int index) const = 0;
   virtual std::string_view blob(int index) const = 0;
 };
@@ -76,9 +76,16 @@ inline void read_column(const Columns& c, int i, Blob& v) {
   v.bytes = std::string(c.blob(i));
 }
 
+/// Numbers are read first: of a column that is null they are 0, and few others are.
 template <class T>
 void read_nullable(const Columns& c, int i, T& v) {
-  if (!c.is_null(i)) read_column(c, i, v);
+  if constexpr (std::is_arithmetic_v<T>) {
+    T read{};
+    read_column(c, i, read);
+    if (read != T{} || !c.is_null(i)) v = read;
+  } else if (!c.is_null(i)) {
+    read_column(c, i, v);
+  }
 }
 template <class T>
 void read_nullable(const Columns& c, int i, std::optional<T>& v) {

@@ -533,6 +533,12 @@ class SqliteSource final : public Source {
   const PoolOptions options_;
 };
 
+/// Once, before SQLite is first used: nobody asks how much memory it has, and to count it every one
+/// of its allocations would wait for one lock.
+void leave_memory_uncounted() {
+  [[maybe_unused]] static const int done = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Source>> sqlite_source(const std::string& path, const PoolOptions& options) {
@@ -545,6 +551,7 @@ Result<std::unique_ptr<Source>> sqlite_source(const std::string& path, const Poo
   if (options.read_only && access(path.c_str(), F_OK) != 0) {
     return missing("there is no database at " + shown(path));
   }
+  leave_memory_uncounted();
   return std::unique_ptr<Source>(std::make_unique<SqliteSource>(path, options));
 }
 
