@@ -191,8 +191,7 @@ Result<> set_experiment_deleted(db::Tx& tx, std::int64_t id, bool deleted, const
   ExperimentRow row = TRY(find_experiment(tx, id));
   if (row.deleted == deleted) return no_experiment(id);
   if (TRY(is_being_removed(tx, Removed::kExperiment, std::to_string(id)))) {
-    return Error{Code::kConflict,
-                 "The experiment " + std::to_string(id) + " is being removed for good.", "state"};
+    return conflict("The experiment " + std::to_string(id) + " is being removed for good.");
   }
   TRY(tx.run("update experiments set deleted = ?, updated_ms = ? where id = ?", deleted, now_ms,
              id));

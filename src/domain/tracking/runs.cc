@@ -303,7 +303,7 @@ Result<bool> set_run_deleted(db::Tx& tx, const std::string& run_id, bool deleted
   RunRow row = TRY(find_row(tx, run_id));
   if (row.deleted == deleted) return false;
   if (TRY(is_being_removed(tx, Removed::kRun, run_id))) {
-    return Error{Code::kConflict, "The run " + run_id + " is being removed for good.", "state"};
+    return conflict("The run " + run_id + " is being removed for good.");
   }
   std::optional<UnixMs> deleted_ms;
   if (deleted) deleted_ms = now_ms;

@@ -141,7 +141,7 @@ TEST_P(TrashTest, WhatIsBeingRemovedCannotBeRestored) {
   ASSERT_TRUE(ask({0, Removed::kRun, id, "there", "me", false}).ok());
   EXPECT_EQ(
       outcome(wait_for([&](Done<> done) { tracking_->restore_run(id, {}, std::move(done)); })),
-      "conflict/state");
+      "conflict");
   EXPECT_EQ(*tracking_->set_runs_deleted({id}, false, {}), 0);
   ASSERT_TRUE(wait_for([&](Done<> done) {
                 tracking_->restore_experiment(experiment, {}, std::move(done));
