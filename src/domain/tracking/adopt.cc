@@ -1,5 +1,6 @@
 #include "domain/tracking/adopt.h"
 
+#include "domain/tracking/moves.h"
 #include "domain/tracking/store.h"
 #include "graph/kinds.h"
 
@@ -119,7 +120,8 @@ Result<> forget_end(db::Tx& tx, const std::string& run_id) {
 
 Result<> settle_points(db::Tx& tx, const std::string& run_id) {
   const RunKey run = TRY(find_run(tx, run_id));
-  while (TRY(compact_run(tx, run.key))) {
+  MovePoints known;
+  while (TRY(compact_run(tx, run.key, known))) {
   }
   return {};
 }

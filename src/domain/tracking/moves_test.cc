@@ -3,6 +3,7 @@
 #include <random>
 #include <set>
 
+#include "domain/tracking/moves.h"
 #include "domain/tracking/store.h"
 #include "domain/tracking/tracking_testing.h"
 #include "io/db/power_loss_testing.h"
@@ -41,7 +42,20 @@ Result<std::int64_t> key_of_run(db::Pool& pool, const std::string& id) {
   });
 }
 
-class MovesTest : public TrackingTest {};
+class MovesTest : public TrackingTest {
+ protected:
+  Result<std::int64_t> batches() {
+    return pool_->read([](db::Tx& tx) -> Result<std::int64_t> {
+      return *TRY(tx.one<std::int64_t>("select count(*) from metric_batches"));
+    });
+  }
+  void expect_all(const std::string& id, const std::string& when) {
+    for (int series = 0; series < kSeries; ++series)
+      ASSERT_EQ(history(id, key_of(series)), expected_of(series)) << series << ' ' << when;
+  }
+
+  MovePoints known_;
+};
 INSTANTIATE_TEST_SUITE_P(Engines, MovesTest, db::every_engine(), db::engine_name);
 
 TEST_P(MovesTest, TakeSeveralTransactionsAndAreRightAfterEach) {
@@ -52,7 +66,7 @@ TEST_P(MovesTest, TakeSeveralTransactionsAndAreRightAfterEach) {
   bool more = true;
   while (more) {
     ++calls;
-    Result<bool> moved = pool_->write([&](db::Tx& tx) { return compact_run(tx, key); });
+    Result<bool> moved = pool_->write([&](db::Tx& tx) { return compact_run(tx, key, known_); });
     ASSERT_TRUE(moved.ok()) << moved.error().message;
     more = *moved;
     // More comes in the middle of it.
@@ -68,10 +82,7 @@ TEST_P(MovesTest, TakeSeveralTransactionsAndAreRightAfterEach) {
     }
   }
   EXPECT_EQ(calls, 3);
-  Result<std::int64_t> left = pool_->read([](db::Tx& tx) -> Result<std::int64_t> {
-    return *TRY(tx.one<std::int64_t>("select count(*) from metric_batches"));
-  });
-  EXPECT_EQ(*left, 2) << "those that came while it went on";
+  EXPECT_EQ(*batches(), 2) << "those that came while it went on";
 }
 
 TEST_P(MovesTest, OfManyRunsAreOneTransaction) {
@@ -84,7 +95,7 @@ TEST_P(MovesTest, OfManyRunsAreOneTransaction) {
     for (int step = 0; i > 0 && step < 3; ++step)
       ASSERT_TRUE(log(id, {{"loss", 1.0 * i + step, step, step}}).ok());
   }
-  const auto left = pool_->write([&](db::Tx& tx) { return compact_runs(tx, keys); });
+  const auto left = pool_->write([&](db::Tx& tx) { return compact_runs(tx, keys, known_); });
   ASSERT_TRUE(left.ok()) << left.error().message;
   EXPECT_TRUE(left->empty());
   for (int i = 0; i < 20; ++i) {
@@ -93,10 +104,7 @@ TEST_P(MovesTest, OfManyRunsAreOneTransaction) {
       expected.push_back(to_point(1.0 * i + step, step, step));
     EXPECT_EQ(history(ids[static_cast<std::size_t>(i)], "loss"), expected) << i;
   }
-  const auto batches = pool_->read([](db::Tx& tx) {
-    return tx.one<std::int64_t>("select count(*) from metric_batches");
-  });
-  EXPECT_EQ(**batches, 0);
+  EXPECT_EQ(*batches(), 0);
 }
 
 TEST_P(MovesTest, OfMoreThanATransactionMayDoLeaveRunsForAnother) {
@@ -109,7 +117,7 @@ TEST_P(MovesTest, OfMoreThanATransactionMayDoLeaveRunsForAnother) {
   int calls = 0;
   for (std::vector<std::int64_t> due = keys; !due.empty(); ++calls) {
     ASSERT_LT(calls, 100);
-    const auto left = pool_->write([&](db::Tx& tx) { return compact_runs(tx, due); });
+    const auto left = pool_->write([&](db::Tx& tx) { return compact_runs(tx, due, known_); });
     ASSERT_TRUE(left.ok()) << left.error().message;
     if (calls == 0) {
       EXPECT_EQ(std::set<std::int64_t>(left->begin(), left->end()).size(), 3u);
@@ -120,6 +128,60 @@ TEST_P(MovesTest, OfMoreThanATransactionMayDoLeaveRunsForAnother) {
   for (const std::string& id : ids)
     for (int series = 0; series < kSeries; ++series)
       ASSERT_EQ(history(id, key_of(series)), expected_of(series)) << series;
+}
+
+TEST_P(MovesTest, PassOverWhatIsKnownOfATransactionThatWasRolledBack) {
+  const std::string id = run();
+  for (int step = 0; step < kBatches; ++step) ASSERT_TRUE(log(id, one_step(step)).ok());
+  const std::int64_t key = *key_of_run(*pool_, id);
+  int calls = 0;
+  for (bool more = true; more; ++calls) {
+    ASSERT_LT(calls, 10);
+    // Each is done and taken back once before it stays.
+    const Result<bool> undone = pool_->write([&](db::Tx& tx) -> Result<bool> {
+      TRY(compact_run(tx, key, known_));
+      return unavailable("as if the disk were full");
+    });
+    ASSERT_FALSE(undone.ok());
+    const auto moved =
+        pool_->write([&](db::Tx& tx) { return compact_run(tx, key, known_); });
+    ASSERT_TRUE(moved.ok()) << moved.error().message;
+    more = *moved;
+    expect_all(id, "after " + std::to_string(calls));
+  }
+  EXPECT_EQ(calls, 3);
+  EXPECT_EQ(*batches(), 0);
+}
+
+TEST_P(MovesTest, ReadBatchesOnceHoweverManyTransactionsTheyTake) {
+  const std::string id = run();
+  for (int step = 0; step < kBatches; ++step) ASSERT_TRUE(log(id, one_step(step)).ok());
+  const std::int64_t key = *key_of_run(*pool_, id);
+  ASSERT_TRUE(*pool_->write([&](db::Tx& tx) { return compact_run(tx, key, known_); }));
+  // Whoever read them once more would find nothing that it can read.
+  ASSERT_TRUE(pool_->write([&](db::Tx& tx) {
+                     return tx.run("update metric_batches set data = ?", db::Blob{"damaged"});
+                   }).ok());
+  ASSERT_TRUE(*pool_->write([&](db::Tx& tx) { return compact_run(tx, key, known_); }));
+  ASSERT_FALSE(*pool_->write([&](db::Tx& tx) { return compact_run(tx, key, known_); }));
+  expect_all(id, "at the end");
+}
+
+TEST_P(MovesTest, KeepNothingOfBatchesThatCannotBeRead) {
+  const std::string id = run();
+  for (int step = 0; step < kBatches; ++step) ASSERT_TRUE(log(id, one_step(step)).ok());
+  const std::int64_t key = *key_of_run(*pool_, id);
+  const auto damage = [&](std::string_view sql) {
+    ASSERT_TRUE(pool_->write([&](db::Tx& tx) { return tx.run(sql); }).ok());
+  };
+  damage("create table kept as select id, data from metric_batches");
+  damage("update metric_batches set data = substr(data, 1, 40) where id = 9");
+  const auto moved = pool_->write([&](db::Tx& tx) { return compact_run(tx, key, known_); });
+  EXPECT_FALSE(moved.ok());
+  damage("update metric_batches set data = (select k.data from kept k where k.id = 9) where id = 9");
+  damage("drop table kept");
+  while (*pool_->write([&](db::Tx& tx) { return compact_run(tx, key, known_); })) continue;
+  expect_all(id, "once it can be read again");
 }
 
 struct Life {
@@ -162,8 +224,9 @@ bool move_all(const std::string& uri, const std::string& vfs, const std::string&
   if (!pool.ok()) return false;
   Result<std::int64_t> key = key_of_run(**pool, id);
   if (!key.ok()) return false;
+  MovePoints known;
   while (true) {
-    Result<bool> moved = (*pool)->write([&](db::Tx& tx) { return compact_run(tx, *key); });
+    Result<bool> moved = (*pool)->write([&](db::Tx& tx) { return compact_run(tx, *key, known); });
     if (!moved.ok()) return false;
     if (!*moved) return true;
   }

@@ -237,27 +237,21 @@ Result<std::vector<Point>> decode_batch_of(std::string_view bytes, std::int64_t 
   return found;
 }
 
-Result<bool> gather_batch(std::string_view bytes, std::int64_t above, std::size_t count,
-                          std::map<std::int64_t, std::vector<Point>>& found) {
+Result<> gather_batch(std::string_view bytes, std::int64_t above,
+                      std::map<std::int64_t, std::vector<Point>>& found) {
   Reader reader(bytes);
-  bool all = true;
   std::vector<Point> points;
-  TRY(read_batch(reader, [&](std::int64_t id, std::size_t n, const Point& base) -> Result<> {
+  auto next = found.begin();  // where a request that goes through the series in order comes next
+  return read_batch(reader, [&](std::int64_t id, std::size_t n, const Point& base) -> Result<> {
     if (id <= above) return reader.skip_points(n);
-    if (found.size() >= count && id > found.rbegin()->first) {
-      all = false;
-      return reader.skip_points(n);
-    }
     points.resize(n);
     TRY(reader.points(points, base));
-    std::vector<Point>& kept = found[id];
-    kept.insert(kept.end(), points.begin(), points.end());
-    if (found.size() <= count) return {};
-    found.erase(std::prev(found.end()));
-    all = false;
+    const bool is_next = next != found.end() && next->first == id;
+    const auto place = is_next ? next : found.try_emplace(id).first;
+    place->second.insert(place->second.end(), points.begin(), points.end());
+    next = std::next(place);
     return {};
-  }));
-  return all;
+  });
 }
 
 namespace {

@@ -70,10 +70,9 @@ std::string encode_batch(std::span<const SeriesView> batch);
 Result<std::vector<SeriesPoints>> decode_batch(std::string_view bytes);
 /// Of one series only; the others are skipped without being kept.
 Result<std::vector<Point>> decode_batch_of(std::string_view bytes, std::int64_t series);
-/// Adds the points of the `count` series with the least numbers above `above`, of those in `found`
-/// and in the batch, to `found`; false when series were left out.
-Result<bool> gather_batch(std::string_view bytes, std::int64_t above, std::size_t count,
-                          std::map<std::int64_t, std::vector<Point>>& found);
+/// Adds the points of the series with numbers above `above` to `found`.
+Result<> gather_batch(std::string_view bytes, std::int64_t above,
+                      std::map<std::int64_t, std::vector<Point>>& found);
 
 /// Points of one series, as a row of metric_chunks and one of metric_heads.
 struct Chunk {

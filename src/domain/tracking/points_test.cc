@@ -140,12 +140,16 @@ TEST(Batch, IsGatheredSeriesBySeries) {
   const SeriesView views[] = {{9, one}, {4, two}, {7, one}, {4, one}};
   const std::string bytes = encode_batch(views);
   std::map<std::int64_t, std::vector<Point>> found;
-  EXPECT_FALSE(*gather_batch(bytes, 0, 2, found));
-  EXPECT_EQ(found.size(), 2u);
+  ASSERT_TRUE(gather_batch(bytes, 0, found).ok());
+  EXPECT_EQ(found.size(), 3u);
   EXPECT_EQ(found[4], (std::vector<Point>{two[0], two[1], one[0]}));
   EXPECT_EQ(found[7], one);
+  EXPECT_EQ(found[9], one);
+  ASSERT_TRUE(gather_batch(bytes, 7, found).ok());
+  EXPECT_EQ(found.size(), 3u);
+  EXPECT_EQ(found[9], (std::vector<Point>{one[0], one[0]})) << "behind what was there";
   found.clear();
-  EXPECT_TRUE(*gather_batch(bytes, 7, 2, found));
+  ASSERT_TRUE(gather_batch(bytes, 7, found).ok());
   EXPECT_EQ(found.size(), 1u);
   EXPECT_EQ(found[9], one);
 }

@@ -7,6 +7,7 @@
 #include <random>
 #include <thread>
 
+#include "domain/tracking/moves.h"
 #include "domain/tracking/tracking_testing.h"
 
 namespace slipway::tracking {
@@ -155,7 +156,7 @@ class RunImagesTest : public TrackingTest {
     if (dice.below(20) != 0) return;
     auto moved = pool_->write([&](db::Tx& tx) -> Result<bool> {
       RunKey run = TRY(find_run(tx, id));
-      return compact_run(tx, run.key);
+      return compact_run(tx, run.key, known_);
     });
     EXPECT_TRUE(moved.ok());
   }
@@ -222,6 +223,7 @@ class RunImagesTest : public TrackingTest {
   }
 
   std::unique_ptr<RunImages> images_;
+  MovePoints known_;
   std::vector<std::int64_t> experiments_;
   std::vector<std::string> ids_;
 };

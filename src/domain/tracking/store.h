@@ -118,17 +118,16 @@ struct Sample {
 };
 Result<Sample> read_sample(db::Tx& tx, const std::string& run_id, const std::string& key,
                            const std::optional<StepRange>& steps, std::size_t count);
+
+// chunks.cc
 /// Without their heads, which are added to `heads`: each would cost a commit as many pages as its
 /// chunk. A chart makes heads that are missing from the points.
 Result<> add_chunks(db::Tx& tx, std::int64_t series, std::span<const Chunk> chunks,
                     std::vector<NewHeads>& heads);
 /// Those whose chunk is still as it was, and has none.
 Result<> put_heads(db::Tx& tx, std::span<const NewHeads> heads);
-/// Moves batches of runs into chunks of their series, as much as a transaction may do at most, in
-/// as many trips for all of them as for one; the runs of which batches are left for another call.
-Result<std::vector<std::int64_t>> compact_runs(db::Tx& tx, std::span<const std::int64_t> of);
-/// The same of one; whether batches are left.
-Result<bool> compact_run(db::Tx& tx, std::int64_t run);
+/// Adds points to the newest chunk of each series while it has room, then to new ones, with heads.
+Result<> append_to_chunks(db::Tx& tx, std::vector<SeriesPoints> of);
 
 // facts.cc
 /// Who an event is told of; the token of an attempt that is over names nobody.

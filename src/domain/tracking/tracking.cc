@@ -13,6 +13,7 @@
 #include "base/guarded.h"
 #include "base/ids.h"
 #include "domain/tracking/log_queue.h"
+#include "domain/tracking/moves.h"
 #include "domain/tracking/run_images.h"
 #include "domain/tracking/store.h"
 
@@ -120,7 +121,7 @@ class Tracking::Compactor : public std::enable_shared_from_this<Tracking::Compac
     std::size_t batches = 0, points = 0;
   };
   static constexpr std::size_t kBatchesMax = 128;
-  static constexpr std::size_t kPointsMax = 64'000;
+  static constexpr std::size_t kPointsMax = 128'000;
   static constexpr std::size_t kRunsMax = 50'000;
   static constexpr std::size_t kHeadsMin = 256, kHeadsMax = 1024;  // of a transaction
 
@@ -137,7 +138,7 @@ class Tracking::Compactor : public std::enable_shared_from_this<Tracking::Compac
     pool_.write_later(
         [self = shared_from_this(), runs](db::Tx& tx) {
           if (runs->empty()) *runs = self->take();
-          return compact_runs(tx, *runs);
+          return compact_runs(tx, *runs, self->move_points_);
         },
         [self = shared_from_this(), runs](Result<std::vector<std::int64_t>> left) {
           if (self->moved(*runs, left)) self->move_some();
@@ -179,6 +180,7 @@ class Tracking::Compactor : public std::enable_shared_from_this<Tracking::Compac
   const std::size_t at_once_;
   std::atomic<std::int64_t> notes_{0};
   Guarded<Due> due_;
+  MovePoints move_points_;  // only inside writes
   Guarded<std::vector<NewHeads>> heads_;
   Guarded<std::unordered_map<std::int64_t, Waiting>> waiting_;
 };

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "domain/tracking/moves.h"
 #include "domain/tracking/store.h"
 #include "graph/graph.h"
 
@@ -62,7 +63,7 @@ class Catalogue {
 
 void move_batches(benchmark::State& state) {
   const int keys = static_cast<int>(state.range(0)), steps = static_cast<int>(state.range(1));
-  const int batches = std::min(128, 64'000 / (keys * steps));
+  const int batches = std::min(128, 128'000 / (keys * steps));
   Catalogue catalogue;
   int step = 0;
   double longest_ms = 0;
@@ -70,10 +71,11 @@ void move_batches(benchmark::State& state) {
     state.PauseTiming();
     for (int i = 0; i < batches; ++i, step += steps) catalogue.log(keys, steps, step);
     state.ResumeTiming();
+    MovePoints known;
     bool more = true;
     while (more) {
       const auto began = std::chrono::steady_clock::now();
-      more = *catalogue.pool->write([&](db::Tx& tx) { return compact_run(tx, catalogue.run); });
+      more = *catalogue.pool->write([&](db::Tx& tx) { return compact_run(tx, catalogue.run, known); });
       const std::chrono::duration<double, std::milli> took =
           std::chrono::steady_clock::now() - began;
       longest_ms = std::max(longest_ms, took.count());
