@@ -19,7 +19,10 @@ constexpr std::size_t kFirstReserveBytes =
     1u << 20;  // believed of a Content-Length before the bytes come
 constexpr std::size_t kUncountedBodyBytes = 64u << 10;
 constexpr std::uint64_t kDiscardBytesMax = 256u << 10;  // of a body that nobody reads
-constexpr std::size_t kPieceBytes = 128u << 10;
+// Of a streamed answer. A large piece costs as many wake-ups as a small one; there is room for a
+// few only (kLargePiecesShare of what bodies may take).
+constexpr std::size_t kPieceBytes = 128u << 10, kLargePieceBytes = 1u << 20;
+constexpr std::uint64_t kLargePiecesShare = 8;
 constexpr std::size_t kAheadBytes = 256u << 10;  // of a streamed answer, waiting for the peer
 
 Response with_retry(Response response) {
@@ -28,9 +31,9 @@ Response with_retry(Response response) {
   return response;
 }
 
-Result<std::string> read_piece(BodyReader& reader) {
+Result<std::string> read_piece(BodyReader& reader, std::size_t bytes) {
   try {
-    std::string piece(kPieceBytes, '\0');
+    std::string piece(bytes, '\0');
     piece.resize(TRY(reader.read(piece)));
     return piece;
   } catch (const std::exception& e) {
@@ -770,6 +773,7 @@ void Conversation::retire_front() {
   if (!exchange->stayed_on_loop_ || exchange.use_count() != 1) return;
   exchange->sent_ = exchange->dropped_ = false;
   exchange->ready_ = exchange->head_sent_ = exchange->stream_ended_ = false;
+  exchange->pieces_charge_.release();
   spare_ = std::move(exchange);
 }
 
@@ -829,9 +833,23 @@ void Conversation::pump(Exchange& exchange) {
   if (exchange.reads_ || exchange.stream_ended_ || is_ahead()) return;
   exchange.reads_ = true;
   exchange.stayed_on_loop_ = false;
+/// One more than is left, so that a source that is longer than it said is found out.
+std::size_t Conversation::piece_bytes(Exchange& exchange) {
+  if (!exchange.left_) return kPieceBytes;
+  const std::uint64_t asked = *exchange.left_ + 1;
+  if (asked <= kPieceBytes) return static_cast<std::size_t>(asked);
+  // One that waits for the peer, and one that is read meanwhile.
+  const bool fits = exchange.pieces_charge_.grow_to(
+      site_.buffered, 2 * kLargePieceBytes, site_.options.body_buffers_max / kLargePiecesShare);
+  if (!fits) exchange.pieces_charge_.release();
+  return fits ? static_cast<std::size_t>(std::min<std::uint64_t>(asked, kLargePieceBytes))
+              : kPieceBytes;
+}
+
   site_.workers.push_begun(
-      [self = exchange.shared_from_this(), reader = exchange.response_.body_stream]() mutable {
-        Result<std::string> piece = read_piece(*reader);
+      [self = exchange.shared_from_this(), reader = exchange.response_.body_stream,
+       bytes = piece_bytes(exchange)]() mutable {
+        Result<std::string> piece = read_piece(*reader, bytes);
         reader.reset();
         self->inbox_->post([self, late = std::move(piece)]() mutable {
           if (self->conversation_ != nullptr)

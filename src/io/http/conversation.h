@@ -98,7 +98,7 @@ class Exchange final : public Reply::Sink, public std::enable_shared_from_this<E
   std::atomic<bool> sent_{false}, dropped_{false};
   // The loop's from here on.
   Turn turn_;
-  Charge charge_;
+  Charge charge_, pieces_charge_;
   bool ready_ = false;
   bool stayed_on_loop_ = true;
   Response response_;
@@ -200,6 +200,7 @@ class Conversation {
   bool flush_turns();
   bool flush(Exchange& exchange);
   Delivery plan(Turn& turn, Response& response);
+  std::size_t piece_bytes(Exchange& exchange);
   void emit_head(const Turn& turn, const Response& response, const Delivery& delivery);
   void emit(Turn& turn, Response response);
   void begin_stream(Exchange& exchange);
