@@ -476,6 +476,7 @@ http::ServerOptions server_options(const AppOptions& app, const Address& address
   options.listen_fd = address.fd;
   options.allowed_hosts = app.allowed_hosts;
   options.allowed_origins = app.allowed_origins;
+  options.trusted_proxies = app.trusted_proxies;
   return options;
 }
 

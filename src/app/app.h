@@ -59,6 +59,7 @@ struct AppOptions {
   /// Lets a server without users listen where others reach it.
   bool anyone_may_do_anything = false;
   std::vector<std::string> allowed_hosts, allowed_origins;  // see http::ServerOptions
+  http::TrustedProxies trusted_proxies;
 };
 
 /// The server: owns every service. open() readies the state (lock, migrations), start() answers,

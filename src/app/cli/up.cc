@@ -34,6 +34,9 @@ const std::vector<Setting>& up_settings() {
        "names that the server is called by, beside those of this machine and private addresses; "
        "* for any characters"},
       {"allowed_origins", "URLS", "", "other sites whose pages may call it"},
+      {"trusted_proxies", "ADDRESSES", "",
+       "proxies before this server: who they say in X-Forwarded-For has sent a request is believed "
+       "(addresses and networks, as 10.0.0.0/8)"},
       {"store", "URI", "",
        "catalogue: sqlite:///PATH or postgresql://... (where this state had it last, "
        "else catalog.db in it)"},
@@ -161,6 +164,12 @@ Result<> read_access(const Settings& settings, AppOptions& options) {
   options.anyone_may_do_anything = settings.on("anyone_may_do_anything");
   options.allowed_hosts = list_of(settings.text("allowed_hosts"));
   options.allowed_origins = list_of(settings.text("allowed_origins"));
+  Result<http::TrustedProxies> proxies =
+      http::TrustedProxies::parse(list_of(settings.text("trusted_proxies")));
+  if (!proxies.ok()) {
+    return Error{Code::kInvalid, "trusted_proxies: " + proxies.error().message, "usage"};
+  }
+  options.trusted_proxies = std::move(*proxies);
   return {};
 }
 

@@ -340,13 +340,18 @@ void Conversation::go_on(std::optional<Response> refused) {
     start_body();
 }
 
+std::string Conversation::peer_of_request() const {
+  return peer_ ? client_address(peer_(), request_.headers, site_.options.trusted_proxies)
+               : std::string();
+}
+
 std::optional<Response> Conversation::refused_by_doorkeeper() {
   if (site_.doorkeeper == nullptr) return std::nullopt;
   std::optional<Result<Principal>> caller = site_.doorkeeper->recognise(request_, *turn_.entry);
   if (caller) return take_caller(std::move(*caller));
   Workers::Task task = [self = proof_ = std::make_shared<Proof>(Proof{this}), inbox = loop_.inbox,
                         keeper = site_.doorkeeper, entry = turn_.entry, head = request_,
-                        peer = peer_ ? peer_() : std::string()]() mutable {
+                        peer = peer_of_request()]() mutable {
     head.peer = std::move(peer);
     inbox->post([self, caller = keeper->prove(head, *entry)]() mutable {
       if (self->conversation != nullptr) self->conversation->proved(std::move(caller));
@@ -656,7 +661,7 @@ void Conversation::resume_body(const Exchange& exchange) {
 
 void Conversation::dispatch() {
   const Router::Entry& entry = *turn_.entry;
-  if (entry.route.tells_peer && peer_) request_.peer = peer_();
+  if (entry.route.tells_peer) request_.peer = peer_of_request();
   if (entry.route.place == Place::kBlocking) return run_on_worker(entry, new_exchange());
   Router::Guard* guard = site_.router.guard();
   if (guard != nullptr && guard->may_wait(entry, request_)) {
@@ -768,12 +773,12 @@ void Conversation::retire_front() {
   }
   exchange->conversation_ = nullptr;
   exchange->charge_.release();
+  exchange->pieces_charge_.release();
   exchange->response_ = {};
   // One that another thread has held is not used again: it may still be letting go of it.
   if (!exchange->stayed_on_loop_ || exchange.use_count() != 1) return;
   exchange->sent_ = exchange->dropped_ = false;
   exchange->ready_ = exchange->head_sent_ = exchange->stream_ended_ = false;
-  exchange->pieces_charge_.release();
   spare_ = std::move(exchange);
 }
 
@@ -828,11 +833,6 @@ void Conversation::begin_stream(Exchange& exchange) {
   exchange.stream_ended_ = true;
 }
 
-/// Has a worker read the next piece while the peer takes the last.
-void Conversation::pump(Exchange& exchange) {
-  if (exchange.reads_ || exchange.stream_ended_ || is_ahead()) return;
-  exchange.reads_ = true;
-  exchange.stayed_on_loop_ = false;
 /// One more than is left, so that a source that is longer than it said is found out.
 std::size_t Conversation::piece_bytes(Exchange& exchange) {
   if (!exchange.left_) return kPieceBytes;
@@ -846,6 +846,11 @@ std::size_t Conversation::piece_bytes(Exchange& exchange) {
               : kPieceBytes;
 }
 
+/// Has a worker read the next piece while the peer takes the last.
+void Conversation::pump(Exchange& exchange) {
+  if (exchange.reads_ || exchange.stream_ended_ || is_ahead()) return;
+  exchange.reads_ = true;
+  exchange.stayed_on_loop_ = false;
   site_.workers.push_begun(
       [self = exchange.shared_from_this(), reader = exchange.response_.body_stream,
        bytes = piece_bytes(exchange)]() mutable {

@@ -165,6 +165,7 @@ class Conversation {
   std::optional<Response> refused_by_guard();
   std::optional<Response> refused_by_route();
   std::optional<Response> refused_by_bounds() const;
+  std::string peer_of_request() const;
   std::optional<Response> refused_by_doorkeeper();
   std::optional<Response> take_caller(Result<Principal> caller);
   void proved(Result<Principal> caller);
@@ -199,8 +200,8 @@ class Conversation {
   void answered();
   bool flush_turns();
   bool flush(Exchange& exchange);
-  Delivery plan(Turn& turn, Response& response);
   std::size_t piece_bytes(Exchange& exchange);
+  Delivery plan(Turn& turn, Response& response);
   void emit_head(const Turn& turn, const Response& response, const Delivery& delivery);
   void emit(Turn& turn, Response response);
   void begin_stream(Exchange& exchange);

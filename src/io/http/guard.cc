@@ -1,11 +1,11 @@
 #include "io/http/guard.h"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
+
+#include "io/http/networks.h"
 
 namespace slipway::http {
 namespace {
@@ -30,10 +30,10 @@ std::optional<std::string_view> without_port(std::string_view host) {
 }
 
 std::optional<std::array<std::uint8_t, 4>> to_ipv4(std::string_view text) {
-  std::array<std::uint8_t, 4> bytes;
-  const std::string copy(text);
-  if (inet_pton(AF_INET, copy.c_str(), bytes.data()) != 1) return std::nullopt;
-  return bytes;
+  const std::optional<WireAddress> address = to_wire_address(text);
+  if (!address || address->size != 4) return std::nullopt;
+  const auto& bytes = address->bytes;
+  return std::array<std::uint8_t, 4>{bytes[0], bytes[1], bytes[2], bytes[3]};
 }
 
 bool is_loopback_v6(const std::array<std::uint8_t, 16>& bytes) {
@@ -45,10 +45,9 @@ std::optional<std::array<std::uint8_t, 16>> to_ipv6(std::string_view bracketed) 
   if (bracketed.size() < 4 || bracketed.front() != '[' || bracketed.back() != ']') {
     return std::nullopt;
   }
-  std::array<std::uint8_t, 16> bytes;
-  const std::string copy(bracketed.substr(1, bracketed.size() - 2));
-  if (inet_pton(AF_INET6, copy.c_str(), bytes.data()) != 1) return std::nullopt;
-  return bytes;
+  const auto address = to_wire_address(bracketed.substr(1, bracketed.size() - 2));
+  if (!address || address->size != 16) return std::nullopt;
+  return address->bytes;
 }
 
 bool is_loopback(std::string_view name) {
@@ -68,20 +67,6 @@ bool is_private(std::string_view name) {
   }
   const auto v6 = to_ipv6(name);
   return v6 && ((*v6)[0] & 0xFE) == 0xFC;
-}
-
-struct Network {
-  std::array<std::uint8_t, 16> prefix;
-  int bits;
-};
-
-bool lies_in(std::span<const std::uint8_t> address, const Network& network) {
-  for (int bit = 0; bit < network.bits; ++bit) {
-    const std::size_t at = static_cast<std::size_t>(bit) / 8;
-    const int mask = 0x80 >> (bit % 8);
-    if ((address[at] & mask) != (network.prefix[at] & mask)) return false;
-  }
-  return true;
 }
 
 bool lies_in_any(std::span<const std::uint8_t> address, std::span<const Network> networks) {

@@ -10,6 +10,7 @@
 #include "base/metrics.h"
 #include "base/result.h"
 #include "io/http/doorkeeper.h"
+#include "io/http/forwarded.h"
 #include "io/http/router.h"
 
 namespace slipway::http {
@@ -42,6 +43,7 @@ struct ServerOptions {
   /// Origins.
   std::vector<std::string> allowed_hosts;
   std::vector<std::string> allowed_origins;
+  TrustedProxies trusted_proxies;  // who may say in X-Forwarded-For what Request::peer is
 };
 
 /// HTTP/1.1: keep-alive, pipelining, chunked bodies both ways, HEAD, Expect: 100-continue. Each
