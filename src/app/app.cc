@@ -569,7 +569,8 @@ Result<> App::start() {
   TRY(s.check_reach());
   s.gate = std::make_unique<Gate>(
       GateWorldOfAccess{*s.people, *s.tracking, *s.logged_models, *s.pool, *s.deployments, s.secret,
-                        s.access_mode(), s.options.open_predictions, s.options.default_deployment},
+                        s.access_mode(), s.options.open_predictions, s.options.default_deployment,
+                        s.options.allowed_origins},
       all_access_rules());
   mount_web(s.router);
   mount_metrics(s.router, s.metrics);

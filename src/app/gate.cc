@@ -80,6 +80,16 @@ std::optional<std::string> first_number(const std::string& path) {
   return first;
 }
 
+bool comes_from_own_page(const Request& head, const std::vector<std::string>& allowed_origins) {
+  if (!head.headers.has("Origin")) return head.headers.get("Sec-Fetch-Site") == "same-origin";
+  const std::string_view origin = head.headers.get("Origin");
+  return http::is_same_origin(origin, head.headers.get("Host")) ||
+         std::any_of(allowed_origins.begin(), allowed_origins.end(),
+                     [&](const std::string& allowed) {
+                       return http::matches_wildcards(origin, allowed);
+                     });
+}
+
 bool lies_below(const std::string& path, const std::string& folder) {
   return !folder.empty() && path.starts_with(folder) &&
          (path.size() == folder.size() || path[folder.size()] == '/');
@@ -260,12 +270,10 @@ std::optional<Result<Principal>> Gate::recognise_token(std::string_view token) {
 
 std::optional<Result<Principal>> Gate::recognise_session(const Request& head,
                                                          std::string_view cookie) {
-  // Another site's page cannot send this cookie (SameSite=Strict); that a request which changes
-  // something was made by our own page is asked for besides.
-  const std::string_view site = head.headers.get("Sec-Fetch-Site");
-  const bool own =
-      head.headers.has("Origin") ? head.headers.get("Origin") != "null" : site == "same-origin";
-  if (http::changes_state(head.method) && !own) {
+  // Another site's page cannot send this cookie (SameSite=Strict), but one of another port of this
+  // machine can: that a request which changes something was made by our own page, or by one that
+  // was allowed by name, is asked for besides.
+  if (http::changes_state(head.method) && !comes_from_own_page(head, world_.allowed_origins)) {
     return denied("Cross-origin request blocked");
   }
   if (!cookie.starts_with(access::People::kSessionPrefix)) {

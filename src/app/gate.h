@@ -65,6 +65,7 @@ struct GateWorldOfAccess {
   AccessMode mode = AccessMode::kAuto;
   bool open_predictions = false;
   std::string default_deployment;
+  std::vector<std::string> allowed_origins;  // of pages beside our own ("*" wildcards)
 };
 
 /// Shared by the listeners; each has a guard and a doorkeeper for its router. Any thread.

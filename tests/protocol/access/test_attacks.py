@@ -158,7 +158,8 @@ def test_another_sites_page_changes_nothing_for_whoever_is_logged_in(site, raw):
     body = json.dumps({"name": f"forged {next(numbers)}"}).encode()
     for prefix in ("/api", "/ajax-api"):
         target = f"{prefix}/2.0/mlflow/experiments/create"
-        for origin in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {}, {"Sec-Fetch-Site": "cross-site"}):
+        for origin in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {}, {"Sec-Fetch-Site": "cross-site"},
+                       {"Origin": "http://localhost:3000"}, {"Origin": "http://127.0.0.1:1"}):
             status, text, _ = raw("POST", target, body, {**session, **origin})
             assert status == 403 and b"Cross-origin" in text, (prefix, origin, status, text)
     form = {"Content-Type": "application/x-www-form-urlencoded", "Origin": site.url}
