@@ -103,6 +103,7 @@ constexpr Row kRows[] = {
     {"POST /api/slipway/v1/runs", On::kEverything, kEdit},
     {"POST /api/slipway/v1/runs/{id}/cancel", On::kEverything, kEdit},
     {"POST /api/slipway/v1/tracked-runs/best", On::kSearch, kRead},
+    {"POST /api/slipway/v1/tracked-runs/record-best", On::kThings, kEdit, experiments},
     {"POST /api/slipway/v1/tracked-runs/show", On::kSearch, kRead},
     {"POST /api/slipway/v1/tracked-runs/columns", On::kSearch, kRead},
     {"POST /api/slipway/v1/tracked-runs/export", On::kSearch, kRead},

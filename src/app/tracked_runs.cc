@@ -1,6 +1,7 @@
 #include "app/tracked_runs.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "app/api.h"
 #include "app/runs_export.h"
@@ -73,7 +74,8 @@ Result<std::optional<tracking::ColumnName>> across_of(const std::string& text) {
                  "' to compare across, expected branches, tags.KEY or params.KEY");
 }
 
-Json json_of(const tracking::Contender& contender, const tracking::RunInfo& run) {
+Json json_of(const tracking::Contender& contender, const tracking::RunInfo& run,
+             std::size_t run_ids_max) {
   Json json;
   json.set("group", contender.group);
   json.set("run_id", contender.run_id);
@@ -87,7 +89,8 @@ Json json_of(const tracking::Contender& contender, const tracking::RunInfo& run)
   for (const tracking::Param& param : contender.params) params.set(param.key, param.value);
   json.set("configuration", std::move(params));
   json.set("runs", static_cast<std::int64_t>(contender.repeats.size()));
-  json.set("run_ids", Json::Array(contender.repeats.begin(), contender.repeats.end()));
+  const auto ids = static_cast<std::ptrdiff_t>(std::min(run_ids_max, contender.repeats.size()));
+  json.set("run_ids", Json::Array(contender.repeats.begin(), contender.repeats.begin() + ids));
   json.set("all_runs_looked_at", contender.complete);
   json.set("mean", contender.mean);
   json.set("deviation", contender.deviation ? Json(*contender.deviation) : Json());
@@ -117,6 +120,55 @@ std::string verdict_of(const tracking::Best& best) {
     return "a difference is not shown: the interval of its mean overlaps that of another";
   }
   return "nothing is shown about those that have one run only";
+}
+
+struct Compared {
+  tracking::BestQuery query;
+  tracking::Best best;
+  std::vector<tracking::RunInfo> runs;  // of the contenders
+};
+
+Result<Compared> compare(const TrackedWorld& world, const BestRequest& request, const Seen& seen) {
+  if (request.metric.empty()) return invalid("name the metric by which a run is the best");
+  Compared compared;
+  tracking::BestQuery& query = compared.query;
+  query.runs = TRY(query_of(world, request.experiments, request.filter, seen));
+  query.metric = request.metric;
+  query.taken = TRY(taken_of(request.taken));
+  query.goal = TRY(goal_of(request.goal, request.metric));
+  query.across = TRY(across_of(request.across));
+  if (!request.varying.empty()) query.varying = request.varying;
+  query.confidence = request.confidence;
+  query.limit = static_cast<std::size_t>(std::clamp<std::int64_t>(request.limit, 0, 1'000'000));
+  compared.best = TRY(world.tracking.best(query));
+  if (compared.best.contenders.empty()) {
+    return missing("no run that matches has the metric '" + request.metric + "'" +
+                   (compared.best.not_finite > 0 ? " with a value that is a finite number" : ""));
+  }
+  for (const tracking::Contender& contender : compared.best.contenders)
+    compared.runs.push_back(TRY(world.tracking.run_info(contender.run_id)));
+  return compared;
+}
+
+Json json_of(const Compared& compared, const BestRequest& request, std::size_t run_ids_max) {
+  const auto& [query, best, runs] = compared;
+  Json::Array contenders;
+  for (std::size_t i = 0; i < runs.size(); ++i)
+    contenders.push_back(json_of(best.contenders[i], runs[i], run_ids_max));
+  Json json;
+  json.set("metric", request.metric);
+  json.set("taken", request.taken.empty() ? "last" : request.taken);
+  json.set("goal", query.goal == tracking::Goal::kMaximize ? "maximize" : "minimize");
+  json.set("across", request.across);
+  json.set("confidence", request.confidence);
+  json.set("confidence_each", best.confidence_each);
+  json.set("runs", static_cast<std::int64_t>(best.runs));
+  json.set("not_finite", static_cast<std::int64_t>(best.not_finite));
+  json.set("groups", static_cast<std::int64_t>(best.groups));
+  json.set("shown", best.shown());
+  json.set("verdict", verdict_of(best));
+  json.set("contenders", std::move(contenders));
+  return json;
 }
 
 // --- many ---
@@ -196,9 +248,36 @@ Json json_of(const tracking::Run& run, const std::string& experiment) {
   return json;
 }
 
-Result<Json> shown(const TrackedWorld& world, const std::string& id) {
+/// A comparison without what it tells of runs, unless the caller may see all experiments that were
+/// compared.
+Json limited_to(const Seen& seen, Json found) {
+  const Json* experiments = found.find("experiments");
+  const bool is_told = experiments != nullptr && experiments->is_array();
+  const bool may_see_all =
+      is_told && std::all_of(experiments->as_array().begin(), experiments->as_array().end(),
+                             [&](const Json& one) {
+                               const auto id = to_int64(one.is_string() ? one.as_string() : "");
+                               return id && may_see(seen, *id);
+                             });
+  if (seen == nullptr || may_see_all) return found;
+  found.set("experiments", Json::Array{});
+  found.set("contenders", Json::Array{});
+  return found;
+}
+
+Result<Json> shown(const TrackedWorld& world, const std::string& id, const Seen& seen) {
   const tracking::Run run = TRY(world.tracking.run(id));
-  return json_of(run, TRY(world.tracking.experiment(run.info.experiment_id)).name);
+  Json json = json_of(run, TRY(world.tracking.experiment(run.info.experiment_id)).name);
+  Json::Array comparisons;
+  for (tracking::Comparison& one : TRY(world.tracking.comparisons(id))) {
+    Json compared;
+    compared.set("time", to_iso8601(one.time_ms));
+    compared.set("actor", one.actor);
+    compared.set("found", limited_to(seen, std::move(one.data)));
+    comparisons.push_back(std::move(compared));
+  }
+  json.set("comparisons", std::move(comparisons));
+  return json;
 }
 
 Error several(const std::string& name, const tracking::RunPage& page) {
@@ -276,38 +355,23 @@ Result<std::vector<std::int64_t>> experiments_of(const TrackedWorld& world,
 }
 
 Result<Json> best_run(const TrackedWorld& world, const BestRequest& request, const Seen& seen) {
-  if (request.metric.empty()) return invalid("name the metric by which a run is the best");
-  tracking::BestQuery query;
-  query.runs = TRY(query_of(world, request.experiments, request.filter, seen));
-  query.metric = request.metric;
-  query.taken = TRY(taken_of(request.taken));
-  query.goal = TRY(goal_of(request.goal, request.metric));
-  query.across = TRY(across_of(request.across));
-  if (!request.varying.empty()) query.varying = request.varying;
-  query.confidence = request.confidence;
-  query.limit = static_cast<std::size_t>(std::clamp<std::int64_t>(request.limit, 0, 1'000'000));
-  const tracking::Best best = TRY(world.tracking.best(query));
-  if (best.contenders.empty()) {
-    return missing("no run that matches has the metric '" + request.metric + "'" +
-                   (best.not_finite > 0 ? " with a value that is a finite number" : ""));
-  }
-  Json::Array contenders;
-  for (const tracking::Contender& contender : best.contenders) {
-    contenders.push_back(json_of(contender, TRY(world.tracking.run_info(contender.run_id))));
-  }
-  Json json;
-  json.set("metric", request.metric);
-  json.set("taken", request.taken.empty() ? "last" : request.taken);
-  json.set("goal", query.goal == tracking::Goal::kMaximize ? "maximize" : "minimize");
-  json.set("across", request.across);
-  json.set("confidence", request.confidence);
-  json.set("confidence_each", best.confidence_each);
-  json.set("runs", static_cast<std::int64_t>(best.runs));
-  json.set("not_finite", static_cast<std::int64_t>(best.not_finite));
-  json.set("groups", static_cast<std::int64_t>(best.groups));
-  json.set("shown", best.shown());
-  json.set("verdict", verdict_of(best));
-  json.set("contenders", std::move(contenders));
+  const Compared compared = TRY(compare(world, request, seen));
+  return json_of(compared, request, std::numeric_limits<std::size_t>::max());
+}
+
+Result<Json> record_best(const TrackedWorld& world, const BestRequest& request, const Seen& seen,
+                         const tracking::Actor& actor) {
+  const Compared compared = TRY(compare(world, request, seen));
+  Json kept = json_of(compared, request, kRunIdsKept);
+  Json::Array experiments;
+  for (std::int64_t id : compared.query.runs.experiments)
+    experiments.push_back(std::to_string(id));
+  kept.set("experiments", std::move(experiments));
+  kept.set("filter", request.filter);
+  kept.set("varying", Json::Array(compared.query.varying.begin(), compared.query.varying.end()));
+  Json json = json_of(compared, request, std::numeric_limits<std::size_t>::max());
+  json.set("event", TRY(world.tracking.note_comparison(compared.runs.front().id, std::move(kept),
+                                                       actor)));
   return json;
 }
 
@@ -316,14 +380,14 @@ Result<Json> show_tracked_run(const TrackedWorld& world, const NamedRequest& req
   constexpr int kCandidates = 10;
   if (request.name.empty()) return invalid("name the run by its id or its name");
   Result<tracking::RunInfo> by_id = world.tracking.run_info(request.name);
-  if (by_id.ok() && may_see(seen, by_id->experiment_id)) return shown(world, by_id->id);
+  if (by_id.ok() && may_see(seen, by_id->experiment_id)) return shown(world, by_id->id, seen);
   if (!by_id.ok() && by_id.error().code != Code::kMissing) return by_id.error();
   tracking::RunQuery query = TRY(query_of(world, request.experiments, "", seen));
   query.where.push_back({Field::kAttribute, "run_name", db::Op::kEqual, request.name, {}});
   query.limit = kCandidates;
   const tracking::RunPage page = TRY(world.tracking.search(query));
   if (page.runs.size() > 1) return several(request.name, page);
-  if (page.runs.size() == 1) return shown(world, page.runs.front().info.id);
+  if (page.runs.size() == 1) return shown(world, page.runs.front().info.id, seen);
   return missing("no run has the id or the name '" + request.name +
                  "' (a deleted one is found by its id only)");
 }
@@ -347,6 +411,11 @@ void mount_tracked_runs(http::Router& router, TrackedWorld given) {
       group, "/best", kReads, world,
       [](const TrackedWorld& tracked, const BestRequest& body, const http::Request& request) {
         return best_run(tracked, body, seen_by(request));
+      });
+  add<BestRequest>(
+      group, "/record-best", kWrites, world,
+      [](const TrackedWorld& tracked, const BestRequest& body, const http::Request& request) {
+        return record_best(tracked, body, seen_by(request), actor_for(request, body.actor));
       });
   add<NamedRequest>(
       group, "/show", kReads, world,

@@ -32,12 +32,20 @@ struct BestRequest {
   std::vector<std::string> varying;  // params of repeats that may differ; none: seeds
   double confidence = 0.95;
   std::int64_t limit = 5;
+  std::string actor;  // record_best(): as of ManyRequest
 };
-WIRE(BestRequest, experiments, filter, metric, taken, goal, across, varying, confidence, limit)
+WIRE(BestRequest, experiments, filter, metric, taken, goal, across, varying, confidence, limit,
+     actor)
 /// {"metric", "taken", "goal", "across", "confidence", "confidence_each", "runs", "not_finite",
 /// "groups", "shown", "verdict", "contenders": [...]}. kMissing when no run has the metric.
 Result<wire::Json> best_run(const TrackedWorld& world, const BestRequest& request,
                             const Seen& seen);
+
+/// The same, kept in the log as the event `run.compared` of the best run; "event" is its number. Of
+/// each contender it names kRunIdsKept runs at most.
+inline constexpr std::size_t kRunIdsKept = 100;
+Result<wire::Json> record_best(const TrackedWorld& world, const BestRequest& request,
+                               const Seen& seen, const tracking::Actor& actor);
 
 struct NamedRequest {
   std::string name;  // a run's id, or its name
@@ -70,7 +78,7 @@ Result<std::vector<std::int64_t>> experiments_of(const TrackedWorld& world,
                                                  const std::vector<std::string>& named,
                                                  const Seen& seen);
 
-/// POST /tracked-runs/best, show, delete, restore, columns, export under /api/slipway/v1.
+/// POST /tracked-runs/best, record-best, show, delete, restore, columns, export under /api/slipway/v1.
 void mount_tracked_runs(http::Router& router, TrackedWorld world);
 
 }  // namespace slipway::app

@@ -149,6 +149,8 @@ void print_best(const Json& json, std::ostream& out) {
     out << "(the best " << contenders.size() << " of " << number_at(json, "groups")
         << "; --limit shows more)\n";
   out << shown_at(json, "verdict") << "\n";
+  if (json.find("event") != nullptr)
+    out << "kept as event " << number_at(json, "event") << " of the best run (`slipway runs show`)\n";
 }
 
 Result<BestRequest> best_of(const Arguments& arguments) {
@@ -164,6 +166,7 @@ Result<BestRequest> best_of(const Arguments& arguments) {
   request.taken = flag(arguments, "of");
   request.across = flag(arguments, "across");
   request.varying = listed(arguments, "vary");
+  request.actor = user_name();
   if (arguments.on("confidence")) {
     const auto confidence = to_double(flag(arguments, "confidence"));
     if (!confidence || !(*confidence > 0 && *confidence < 1))
@@ -185,10 +188,14 @@ int run_best(const Arguments& arguments, const Surroundings& surroundings) {
   if (Result<> none = no_more(arguments); !none.ok()) return report(none.error(), surroundings);
   const Result<BestRequest> request = best_of(arguments);
   if (!request.ok()) return report(request.error(), surroundings);
-  return show(tracked_runs_at(
-                  place_of(arguments, surroundings), "/best", wire::encode(*request),
-                  /*changes=*/false,
-                  [&](const TrackedWorld& world) { return best_run(world, *request, nullptr); }),
+  const bool records = arguments.on("record");
+  return show(tracked_runs_at(place_of(arguments, surroundings),
+                              records ? "/record-best" : "/best", wire::encode(*request), records,
+                              [&](const TrackedWorld& world) {
+                                return records ? record_best(world, *request, nullptr,
+                                                             {request->actor, ""})
+                                               : best_run(world, *request, nullptr);
+                              }),
               surroundings, print_best);
 }
 
@@ -222,6 +229,12 @@ void print_run(const Json& run, std::ostream& out) {
   }
   for (const Json& dataset : list_at(run, "datasets"))
     out << "used " << for_terminal(dataset.as_string()) << "\n";
+  for (const Json& one : list_at(run, "comparisons")) {
+    const Json& found = *one.find("found");
+    out << "best of " << number_at(found, "runs") << " by " << shown_at(found, "metric") << " on "
+        << text_at(one, "time") << ", asked by " << shown_at(one, "actor") << ": "
+        << shown_at(found, "verdict") << "\n";
+  }
 }
 
 int run_show(const Arguments& arguments, const Surroundings& surroundings) {
@@ -533,6 +546,7 @@ std::vector<Flag> tracked_flags() {
       {"--vary", "PARAM[,...]",
        "best: params in which runs of one configuration may differ (seed, random_state, ...)"},
       {"--confidence", "SHARE", "best: that all intervals hold together (0.95)"},
+      {"--record", "", "best: keep what was found in the log, as an event of the best run"},
       {"-o,--output", "FILE", "export: where to (standard output)"},
       {"--format", "csv|json|parquet", "export: as the file's name ends, else csv"},
       {"--order-by", "TERM[,...]", "export: \"metrics.loss ASC, start_time DESC\""},

@@ -86,6 +86,31 @@ Result<> tell(db::Tx& tx, const char* kind, const std::string& id, const std::st
   return {};
 }
 
+namespace {
+
+constexpr char kCompared[] = "run.compared";
+
+}  // namespace
+
+Result<std::int64_t> note_comparison(db::Tx& tx, const std::string& run_id, Json data,
+                                     const Actor& actor, UnixMs now_ms) {
+  (void)TRY(find_run(tx, run_id));
+  graph::Event event{kCompared, {graph::kind::kRun, run_id}, TRY(actor_name(tx, actor)),
+                     /*cause_seq=*/0, std::move(data)};
+  return graph::append_event(tx, event, now_ms);
+}
+
+Result<std::vector<Comparison>> read_comparisons(db::Tx& tx, const std::string& run_id) {
+  constexpr int kEventsMax = 200;  // of the run, of whatever kind
+  std::vector<Comparison> found;
+  for (graph::LoggedEvent& logged :
+       TRY(graph::events_about(tx, {graph::kind::kRun, run_id}, kEventsMax))) {
+    if (logged.event.type != kCompared) continue;
+    found.push_back({logged.time_ms, std::move(logged.event.actor), std::move(logged.event.data)});
+  }
+  return found;
+}
+
 Result<> put_run_facts(db::Tx& tx, const RunInfo& run, const std::string& experiment,
                        const Actor& actor, UnixMs now_ms) {
   Json attributes{Json::Object{}};

@@ -134,6 +134,10 @@ Result<> append_to_chunks(db::Tx& tx, std::vector<SeriesPoints> of);
 Result<std::string> actor_name(db::Tx& tx, const Actor& actor);
 Result<> tell(db::Tx& tx, const char* kind, const std::string& id, const std::string& type,
               const Actor& actor, wire::Json data, UnixMs now_ms);
+/// The event `run.compared`; its number. kMissing without the run.
+Result<std::int64_t> note_comparison(db::Tx& tx, const std::string& run_id, wire::Json data,
+                                     const Actor& actor, UnixMs now_ms);
+Result<std::vector<Comparison>> read_comparisons(db::Tx& tx, const std::string& run_id);
 /// The node of a run and, when the caller proves to be a living attempt, the edge to it.
 Result<> put_run_facts(db::Tx& tx, const RunInfo& run, const std::string& experiment,
                        const Actor& actor, UnixMs now_ms);

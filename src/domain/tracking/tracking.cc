@@ -383,6 +383,16 @@ Result<std::int64_t> Tracking::set_runs_deleted(const std::vector<std::string>& 
   });
 }
 
+Result<std::int64_t> Tracking::note_comparison(const std::string& run_id, wire::Json data,
+                                               const Actor& actor) {
+  return pool_.write([&, now_ms = clock_.now_ms()](db::Tx& tx) {
+    return tracking::note_comparison(tx, run_id, data, actor, now_ms);
+  });
+}
+Result<std::vector<Comparison>> Tracking::comparisons(const std::string& run_id) {
+  return pool_.read([&](db::Tx& tx) { return read_comparisons(tx, run_id); });
+}
+
 void Tracking::log_param(std::string run_id, Param param, Done<> done) {
   pool_.write_later([run_id = std::move(run_id), param = std::move(param)](
                         db::Tx& tx) { return write_param(tx, run_id, param); },

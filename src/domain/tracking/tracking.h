@@ -137,6 +137,13 @@ struct BestQuery;
 struct Best;
 
 /// Any thread. `pool` and `clock` must outlive it and everything it was asked to write.
+/// What was found when a run was the best of several.
+struct Comparison {
+  UnixMs time_ms = 0;
+  std::string actor;
+  wire::Json data;
+};
+
 class Tracking {
  public:
   /// Makes the experiment 0, "Default", if it is not there.
@@ -185,6 +192,13 @@ class Tracking {
   /// Waits.
   Result<std::int64_t> set_runs_deleted(const std::vector<std::string>& run_ids, bool deleted,
                                         const Actor& actor);
+
+  /// Keeps in the log that this run was found the best of several: the event `run.compared`, whose
+  /// number comes back. `data` tells of what and how. kMissing. Waits.
+  Result<std::int64_t> note_comparison(const std::string& run_id, wire::Json data,
+                                       const Actor& actor);
+  /// Of the newest ones of this run, oldest first.
+  Result<std::vector<Comparison>> comparisons(const std::string& run_id);
 
   /// As a batch of one param, with a message about it alone.
   void log_param(std::string run_id, Param param, Done<> done);

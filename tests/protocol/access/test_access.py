@@ -199,6 +199,22 @@ def test_commands_about_runs_show_and_change_only_what_one_may(site):
         assert site.status("POST", tracked + "best", body) == 401
     assert site.status("POST", tracked + "show", {"name": run}, who=basic(ben)) == 404
     assert site.ask("POST", tracked + "show", {"name": run}, who=basic(ann))["run_id"] == run
+    hidden = new_experiment(site)
+    other = new_run(site, hidden)
+    site.ask("POST", "runs/log-metric", {"run_id": other, "key": metric, "value": 0, "timestamp": 1}, who=basic("root"))
+    for user in (ben, ann):
+        site.grant(user, "deny", experiment=hidden)
+    record = {"metric": metric, "experiments": [name]}
+    for body, user in ((record, ben), ({"metric": metric}, ann), ({"metric": metric, "experiments": [experiment, hidden]}, ann)):
+        assert site.status("POST", tracked + "record-best", body, who=basic(user)) == 403, (body, user)
+    assert site.ask("POST", tracked + "record-best", record, who=basic(ann))["event"] > 0
+    both = {"metric": metric, "experiments": [experiment, hidden], "goal": "maximize"}
+    assert len(site.ask("POST", tracked + "record-best", both, who=basic("root"))["contenders"]) >= 1
+    kept = site.ask("POST", tracked + "show", {"name": run}, who=basic(ann))["comparisons"]
+    assert [one["actor"] for one in kept] == [ann, "root"] and other not in json.dumps(kept)
+    assert kept[0]["found"]["contenders"][0]["run_id"] == run and kept[1]["found"]["contenders"] == []
+    kept = site.ask("POST", tracked + "show", {"name": run}, who=basic("root"))["comparisons"]
+    assert other in json.dumps(kept[1])
     everything = {"format": "json", "view": "all"}
     assert run not in json.dumps(site.ask("POST", tracked + "export", everything, who=basic(ben)))
     assert run in json.dumps(site.ask("POST", tracked + "export", everything, who=basic(ann)))

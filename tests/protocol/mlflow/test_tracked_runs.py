@@ -85,6 +85,29 @@ def test_the_best_run_is_told_with_an_interval_of_what_repeats_it(place):
     assert poor[0] in text.splitlines()[2] and "it is shown to be better than each of the others" in text
 
 
+def test_a_comparison_is_kept_with_the_run_that_it_was_for(place):
+    good = [place.make(params={"lr": 1, "seed": i}, metrics={"auc": 0.9 + i / 1000}) for i in range(3)]
+    poor = place.make(params={"lr": 2}, metrics={"auc": 0.8})
+    assert place.json("runs", "show", good[2])["comparisons"] == []
+    place.json("runs", "best", "--metric", "auc")
+    assert place.json("runs", "show", good[2])["comparisons"] == [], "unless it is asked for"
+    best = place.json("runs", "best", "--metric", "auc", "--filter", "metrics.auc > 0", "--record")
+    assert best["event"] > 0
+    place.client.delete_run(poor)
+    shown = place.json("runs", "show", good[2])
+    [kept] = shown["comparisons"]
+    assert kept["found"]["contenders"] == best["contenders"] and kept["found"]["verdict"] == best["verdict"]
+    assert kept["found"]["filter"] == "metrics.auc > 0" and "seed" in kept["found"]["varying"]
+    assert kept["actor"] and kept["time"]
+    assert place.json("runs", "show", poor)["comparisons"] == []
+    assert "best of 4 by auc on" in place.run("runs", "show", good[2])
+    assert "kept as event" in place.run("runs", "best", "--metric", "auc", "--record")
+    place.server.stop()
+    assert place.json("runs", "best", "--metric", "auc", "--record")["event"] > best["event"], "without a server too"
+    place.server.start()
+    assert len(place.json("runs", "show", good[2])["comparisons"]) == 3
+
+
 def test_a_difference_within_the_noise_is_not_shown(place):
     for branch, values in (("main", (0.90, 0.80, 0.85)), ("trial", (0.91, 0.79, 0.84))):
         for seed, value in enumerate(values):
