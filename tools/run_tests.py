@@ -102,9 +102,16 @@ class Postgres:
         return [first, *pathlib.Path(f"/proc/{first}/task/{first}/children").read_text().split()]
 
     @staticmethod
-    def wait_for_end_of(processes):
+    def is_running(process):
+        """Not one that has ended and that nobody waited for: where whoever runs this collects orphans, that is for ever."""
+        try:
+            return pathlib.Path("/proc", process, "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+
+    def wait_for_end_of(self, processes):
         """One that still goes holds the memory that they shared, and no other server starts on the same data."""
-        while any(pathlib.Path("/proc", pid).exists() for pid in processes):
+        while any(map(self.is_running, processes)):
             time.sleep(0.01)
 
     def call(self, program, *arguments):
