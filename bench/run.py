@@ -64,6 +64,9 @@ def measure_group(name: str, bench: Bench) -> list[Line]:
     print(f"bench: {name} ...", file=sys.stderr, flush=True)
     lines = GROUPS[name](bench)
     print(f"bench: {name} took {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    # Also what is told at the end: whoever ends this before it is done keeps what it found.
+    for line in lines:
+        print(f"bench:   {'met' if line.met else 'MISSED'}: {line.name}: {line.figure}", file=sys.stderr, flush=True)
     return lines
 
 
