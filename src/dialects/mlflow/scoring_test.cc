@@ -7,6 +7,7 @@
 #include <map>
 
 #include "base/file.h"
+#include "base/ids.h"
 #include "domain/serving/serving_testing.h"
 #include "io/wire/codec.h"
 #include "io/wire/json.h"
@@ -40,11 +41,14 @@ class ScoringTest : public testing::Test {
       : router_(&http::render_plain_error),
         serving_(source_, clock_, metrics_),
         deployed_(serving_, clock_, metrics_) {}
-  ~ScoringTest() override { serving_.stop(); }
+  ~ScoringTest() override {
+    serving_.stop();
+    std::filesystem::remove_all(folder_);
+  }
 
   void add(const std::string& name) { source_.add(name, serving::scoring_models() / name); }
   void add_folder(const std::string& name, const std::string& mlmodel) {
-    const auto folder = std::filesystem::path(testing::TempDir()) / ("scoring_test_" + name);
+    const auto folder = folder_ / name;
     std::filesystem::create_directories(folder);
     std::ofstream(folder / "MLmodel") << mlmodel;
     source_.add(name, folder);
@@ -79,6 +83,8 @@ class ScoringTest : public testing::Test {
   serving::FolderSource source_;
   SystemClock clock_;
   Metrics metrics_;
+  const std::filesystem::path folder_ =
+      std::filesystem::path(testing::TempDir()) / ("scoring-" + random_hex32());
   http::Router router_;
   serving::Serving serving_;
   serving::DeployedForTest deployed_;
@@ -322,8 +328,7 @@ TEST_F(DeployedScoringTest, SeveralDeploymentsHaveToBeNamed) {
 }
 
 TEST_F(ScoringTest, KeysAreEnoughWhereFeaturesAreLookedUp) {
-  const auto folder = std::filesystem::path(testing::TempDir()) / "scoring_features";
-  std::filesystem::remove_all(folder);
+  const auto& folder = folder_;
   serving::write_stump(folder / "model", "1", "2");
   source_.add("bikes", folder / "model");
   ASSERT_TRUE(write_file_quick(folder / "view.yaml",
