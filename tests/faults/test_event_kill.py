@@ -78,6 +78,12 @@ def run(ask, status="RUNNING"):
     return made
 
 
+def measured(ask):
+    made = run(ask)
+    ask("POST", f"{MLFLOW}/runs/log-metric", {"run_id": made, "key": "auc", "value": 0.9, "timestamp": 1})
+    return made
+
+
 def logged_model(ask):
     return ask("POST", f"{MLFLOW}/logged-models", {"experiment_id": "0", "name": "m"})["model"]["info"]["model_id"]
 
@@ -126,6 +132,8 @@ ASKED = {
     "event.run.created": lambda ask: ("POST", f"{MLFLOW}/runs/create", {"experiment_id": "0", "start_time": 1}),
     "event.run.deleted": lambda ask: ("POST", f"{MLFLOW}/runs/delete", {"run_id": run(ask)}),
     "event.run.restored": lambda ask: deleted(ask, "runs/delete", {"run_id": run(ask)}, "runs/restore"),
+    "event.run.compared": lambda ask: ("POST", f"{API}/tracked-runs/record-best",
+                                       {"metric": "auc", "experiments": ["0"], "filter": f"attributes.run_id = '{measured(ask)}'"}),
     "event.run.finished": lambda ask: update_run(ask, "FINISHED"),
     "event.run.failed": lambda ask: update_run(ask, "FAILED"),
     "event.run.killed": lambda ask: update_run(ask, "KILLED"),
@@ -421,7 +429,10 @@ def test_a_wish_for_what_was_rolled_back_is_refused_once(loops):
     alias = {"name": "tiny", "alias": "champion", "version": "2"}
     dies_at(loop, "event.rollout.refused", lambda: loop.phase(
         lambda: loop.ask("POST", f"{MLFLOW}/registered-models/alias", alias)))
-    assert counts(loop, before, "rollout.refused", "rollout.requested") == {"rollout.refused": 1, "rollout.requested": 0}
+    # Whose answer was lost in the kill wishes again.
+    wishes = sum(event["type"] == "alias.set" and event["actor"] != "slipway" for event in loop.events(before))
+    assert wishes in (1, 2)
+    assert counts(loop, before, "rollout.refused", "rollout.requested") == {"rollout.refused": wishes, "rollout.requested": 0}
 
 
 def test_a_training_that_fails_again_and_again_is_told_once_whoever_dies(loops):
