@@ -1,6 +1,7 @@
 """Runs the suites and adds up what they report. Called by tools/test, which has installed what they need."""
 import argparse
 import concurrent.futures
+import contextlib
 import itertools
 import json
 import os
@@ -102,16 +103,15 @@ class Postgres:
         return [first, *pathlib.Path(f"/proc/{first}/task/{first}/children").read_text().split()]
 
     @staticmethod
-    def is_running(process):
-        """Not one that has ended and that nobody waited for: where whoever runs this collects orphans, that is for ever."""
-        try:
-            return pathlib.Path("/proc", process, "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-        except (FileNotFoundError, ProcessLookupError):
-            return False
+    def is_there(process):
+        """Whoever collects orphans (bench/measure.py does) has to wait for it, or it stays for ever."""
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(int(process), os.WNOHANG)
+        return pathlib.Path("/proc", process).exists()
 
     def wait_for_end_of(self, processes):
         """One that still goes holds the memory that they shared, and no other server starts on the same data."""
-        while any(map(self.is_running, processes)):
+        while any([self.is_there(process) for process in processes]):
             time.sleep(0.01)
 
     def call(self, program, *arguments):
