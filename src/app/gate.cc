@@ -13,6 +13,7 @@
 #include "graph/graph.h"
 #include "graph/kinds.h"
 #include "io/http/authorization.h"
+#include "io/http/forwarded.h"
 #include "io/http/guard.h"
 
 namespace slipway::app {
@@ -78,16 +79,6 @@ std::optional<std::string> first_number(const std::string& path) {
   const std::string first = path.substr(0, path.find('/'));
   if (first.empty() || !std::all_of(first.begin(), first.end(), is_digit)) return std::nullopt;
   return first;
-}
-
-bool comes_from_own_page(const Request& head, const std::vector<std::string>& allowed_origins) {
-  if (!head.headers.has("Origin")) return head.headers.get("Sec-Fetch-Site") == "same-origin";
-  const std::string_view origin = head.headers.get("Origin");
-  return http::is_same_origin(origin, head.headers.get("Host")) ||
-         std::any_of(allowed_origins.begin(), allowed_origins.end(),
-                     [&](const std::string& allowed) {
-                       return http::matches_wildcards(origin, allowed);
-                     });
 }
 
 bool lies_below(const std::string& path, const std::string& folder) {
@@ -273,7 +264,8 @@ std::optional<Result<Principal>> Gate::recognise_session(const Request& head,
   // Another site's page cannot send this cookie (SameSite=Strict), but one of another port of this
   // machine can: that a request which changes something was made by our own page, or by one that
   // was allowed by name, is asked for besides.
-  if (http::changes_state(head.method) && !comes_from_own_page(head, world_.allowed_origins)) {
+  if (http::changes_state(head.method) &&
+      !http::comes_from_own_page(head.headers, world_.allowed_origins)) {
     return denied("Cross-origin request blocked");
   }
   if (!cookie.starts_with(access::People::kSessionPrefix)) {
@@ -295,7 +287,8 @@ Result<Principal> Gate::prove(const Request& head) {
       if (known.name == shown.user) return to_principal(std::move(known));
       return who_are_you("the token is not that user's");
     }
-    return to_principal(TRY(world_.people.by_password(shown.user, shown.secret, head.peer)));
+    const std::string address = http::counted_as(head.peer);
+    return to_principal(TRY(world_.people.by_password(shown.user, shown.secret, address)));
   }
   if (shown.scheme == http::Credentials::Scheme::kBearer) {
     if (const auto attempt = attempt_of_token(world_.secret, shown.secret)) {

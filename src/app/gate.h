@@ -74,6 +74,7 @@ class Gate {
   Gate(GateWorldOfAccess world, access::Rules rules);
 
   bool is_on() const;
+  const std::vector<std::string>& allowed_origins() const { return world_.allowed_origins; }
   /// Makes `router` ask this. After its last route was added; `router` and this must outlive the
   /// doorkeeper. Routes without a rule are for administrators, and are logged.
   std::shared_ptr<http::Doorkeeper> watch(http::Router& router);

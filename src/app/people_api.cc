@@ -5,6 +5,8 @@
 #include "app/api.h"
 #include "base/text.h"
 #include "io/http/authorization.h"
+#include "io/http/forwarded.h"
+#include "io/http/guard.h"
 #include "io/wire/json.h"
 
 namespace slipway::app {
@@ -269,10 +271,20 @@ struct Login {
 };
 WIRE(Login, user, password)
 
-Result<http::Response> log_in(const http::Request& request, People& people) {
+/// Whose session a browser has is no matter of other pages; who is no browser says nothing of it.
+Result<> check_page(const http::Request& request, const Gate& gate) {
+  const bool is_browser =
+      request.headers.has("Origin") || request.headers.has("Sec-Fetch-Site");
+  if (!is_browser || http::comes_from_own_page(request.headers, gate.allowed_origins())) return {};
+  return denied("Cross-origin request blocked");
+}
+
+Result<http::Response> log_in(const http::Request& request, People& people, const Gate& gate) {
   TRY(check_json(request));
+  TRY(check_page(request, gate));
   const Login login = TRY(wire::decode<Login>(request.body));
-  const access::MadeToken made = TRY(people.log_in(login.user, login.password, request.peer));
+  const access::MadeToken made =
+      TRY(people.log_in(login.user, login.password, http::counted_as(request.peer)));
   http::Response response = http::Response::json(
       wire::dump(object({{"access", true},
                          {"user", login.user},
@@ -339,7 +351,7 @@ void mount_people_api(http::Router& router, People& people, const Gate& gate) {
             .place = http::Place::kBlocking,
             .body_bytes_max = kBodyBytesMax,
             .tells_peer = true},
-           [&people](http::Request& request) { return log_in(request, people); });
+           [&people, &gate](http::Request& request) { return log_in(request, people, gate); });
 }
 
 }  // namespace slipway::app

@@ -167,7 +167,7 @@ Result<> read_access(const Settings& settings, AppOptions& options) {
   Result<http::TrustedProxies> proxies =
       http::TrustedProxies::parse(list_of(settings.text("trusted_proxies")));
   if (!proxies.ok()) {
-    return Error{Code::kInvalid, "trusted_proxies: " + proxies.error().message, "usage"};
+    return Error{Code::kInvalid, "--trusted-proxies: " + proxies.error().message, "usage"};
   }
   options.trusted_proxies = std::move(*proxies);
   return {};

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstring>
 #include <exception>
+#include <limits>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -19,16 +20,35 @@ constexpr std::size_t kFirstReserveBytes =
     1u << 20;  // believed of a Content-Length before the bytes come
 constexpr std::size_t kUncountedBodyBytes = 64u << 10;
 constexpr std::uint64_t kDiscardBytesMax = 256u << 10;  // of a body that nobody reads
-// Of a streamed answer. A large piece costs as many wake-ups as a small one; there is room for a
-// few only (kLargePiecesShare of what bodies may take).
-constexpr std::size_t kPieceBytes = 128u << 10, kLargePieceBytes = 1u << 20;
-constexpr std::uint64_t kLargePiecesShare = 8;
+// Of a streamed answer. A large piece costs as many wake-ups as a small one, so the first streams
+// have large ones, as long as all of them take no more than that part of what bodies may take.
+struct PieceSize {
+  std::size_t bytes;
+  std::uint64_t share;
+};
+constexpr PieceSize kPieceSizes[] = {{1u << 20, 8}, {128u << 10, 4}};
+constexpr std::size_t kSmallPieceBytes = 16u << 10;  // of any number of streams
 constexpr std::size_t kAheadBytes = 256u << 10;  // of a streamed answer, waiting for the peer
 
 Response with_retry(Response response) {
   response.status = 503;
   response.headers.set("Retry-After", "1");
   return response;
+}
+
+/// What a browser wants to hear before a page of another site may ask, or read the answer.
+void share(const std::string& origin, Headers& headers) {
+  if (origin.empty()) return;
+  headers.set("Access-Control-Allow-Origin", origin);
+  headers.set("Access-Control-Allow-Credentials", "true");
+  headers.add("Vary", "Origin");
+}
+
+void answer_preflight(const Headers& asked, Headers& answer) {
+  answer.set("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE");
+  answer.set("Access-Control-Max-Age", "600");
+  const std::string_view names = asked.get("Access-Control-Request-Headers");
+  if (!names.empty()) answer.set("Access-Control-Allow-Headers", std::string(names));
 }
 
 Result<std::string> read_piece(BodyReader& reader, std::size_t bytes) {
@@ -188,12 +208,11 @@ void Conversation::drain(bool more_arrived) {
   if (between) closing_ = true;
 }
 
-/// Who says nothing makes room where places for others run out.
-std::chrono::milliseconds Conversation::idle_limit() const {
+/// Who says nothing, or half a head, makes room where places for others run out.
+std::chrono::milliseconds Conversation::unless_crowded(std::chrono::milliseconds limit) const {
   const ServerOptions& options = site_.options;
   const bool is_crowded = 8 * site_.connections >= 7 * options.connections_max;
-  return is_crowded ? std::min(options.crowded_idle_timeout, options.idle_timeout)
-                    : options.idle_timeout;
+  return is_crowded ? std::min(options.crowded_timeout, limit) : limit;
 }
 
 void Conversation::tick() {
@@ -213,10 +232,10 @@ void Conversation::tick() {
   } else if (!turns_.empty() || reading_ != Reading::kHead) {
     return;
   } else if (head_ms_ != 0) {
-    if (!stalled(head_ms_, site_.options.header_timeout)) return;
+    if (!stalled(head_ms_, unless_crowded(site_.options.header_timeout))) return;
     refuse(408, "the headers did not come in time");
   } else {
-    if (stalled(progress_ms_, idle_limit())) closing_ = true;
+    if (stalled(progress_ms_, unless_crowded(site_.options.idle_timeout))) closing_ = true;
     if (closing_) nudge_();
     return;
   }
@@ -399,6 +418,8 @@ std::optional<Response> Conversation::refused_by_guard() {
     }
   }
   const bool has_origin = framing_.origin.data() != nullptr;
+  if (has_origin && is_one_of(framing_.origin, site_.options.allowed_origins))
+    turn_.shared_with = framing_.origin;
   if (has_origin && changes_state(request_.method) &&
       !is_same_origin(framing_.origin, framing_.host) &&
       !is_allowed_origin(framing_.origin, site_.options.allowed_origins)) {
@@ -417,6 +438,7 @@ std::optional<Response> Conversation::refused_by_route() {
       names.emplace_back(to_string(method));
     }
     response.headers.add("Allow", join(names, ", "));
+    if (!turn_.shared_with.empty()) answer_preflight(request_.headers, response.headers);
     return response;
   }
   if (match.entry == nullptr) return site_.router.no_match(request_, match.wrong_method);
@@ -789,6 +811,7 @@ Delivery Conversation::plan(Turn& turn, Response& response) {
     response = site_.router.fallback_errors()(internal("the answer could not be sent"));
     response.status = 500;
   }
+  share(turn.shared_with, response.headers);
   Delivery delivery;
   if (!may_have_body(response.status)) {
     response.body.clear();
@@ -833,27 +856,32 @@ void Conversation::begin_stream(Exchange& exchange) {
   exchange.stream_ended_ = true;
 }
 
-/// One more than is left, so that a source that is longer than it said is found out.
 std::size_t Conversation::piece_bytes(Exchange& exchange) {
-  if (!exchange.left_) return kPieceBytes;
-  const std::uint64_t asked = *exchange.left_ + 1;
-  if (asked <= kPieceBytes) return static_cast<std::size_t>(asked);
-  // One that waits for the peer, and one that is read meanwhile.
-  const bool fits = exchange.pieces_charge_.grow_to(
-      site_.buffered, 2 * kLargePieceBytes, site_.options.body_buffers_max / kLargePiecesShare);
-  if (!fits) exchange.pieces_charge_.release();
-  return fits ? static_cast<std::size_t>(std::min<std::uint64_t>(asked, kLargePieceBytes))
-              : kPieceBytes;
+  // One more than is left, so that a source that is longer than it said is found out.
+  const std::uint64_t asked =
+      exchange.left_ ? *exchange.left_ + 1 : std::numeric_limits<std::uint64_t>::max();
+  if (asked <= kSmallPieceBytes) return static_cast<std::size_t>(asked);
+  for (const PieceSize& size : kPieceSizes) {
+    if (asked <= size.bytes / 8) continue;
+    // One that waits for the peer, and one that is read meanwhile.
+    if (exchange.pieces_charge_.grow_to(site_.buffered, 2 * size.bytes,
+                                        site_.options.body_buffers_max / size.share))
+      return static_cast<std::size_t>(std::min<std::uint64_t>(asked, size.bytes));
+    exchange.pieces_charge_.release();
+  }
+  return kSmallPieceBytes;
 }
 
 /// Has a worker read the next piece while the peer takes the last.
 void Conversation::pump(Exchange& exchange) {
-  if (exchange.reads_ || exchange.stream_ended_ || is_ahead()) return;
+  if (exchange.reads_ || exchange.stream_ended_) return;
+  const std::size_t bytes = piece_bytes(exchange);
+  if (output_.size() >= std::clamp(bytes, kSmallPieceBytes, kAheadBytes)) return;
   exchange.reads_ = true;
   exchange.stayed_on_loop_ = false;
   site_.workers.push_begun(
       [self = exchange.shared_from_this(), reader = exchange.response_.body_stream,
-       bytes = piece_bytes(exchange)]() mutable {
+       bytes]() mutable {
         Result<std::string> piece = read_piece(*reader, bytes);
         reader.reset();
         self->inbox_->post([self, late = std::move(piece)]() mutable {

@@ -15,6 +15,7 @@
 #include "io/http/format.h"
 #include "io/http/inbox.h"
 #include "io/http/output.h"
+#include "io/http/peer_counts.h"
 #include "io/http/parse.h"
 #include "io/http/router.h"
 #include "io/http/server.h"
@@ -37,6 +38,7 @@ struct Site {
   ServerMetrics metrics;
   std::shared_ptr<std::atomic<std::int64_t>> buffered;  // bytes of bodies held in memory
   std::atomic<int> connections{0};                      // open ones
+  PeerCounts peers;                                     // the same by whose they are
   Workers workers, body_workers;                        // last: their threads use the others
 };
 
@@ -82,6 +84,7 @@ class Exchange final : public Reply::Sink, public std::enable_shared_from_this<E
     bool head_only = false;
     bool http10 = false;
     bool overlaps = false;  // safe and without a body: may run beside others
+    std::string shared_with = {};  // the other site whose page may read the answer
     std::chrono::steady_clock::time_point started{};
   };
 
@@ -179,7 +182,7 @@ class Conversation {
   void say_continue();
   void begin_window();
   bool is_too_slow();
-  std::chrono::milliseconds idle_limit() const;
+  std::chrono::milliseconds unless_crowded(std::chrono::milliseconds limit) const;
   void start_stream_handler();
   bool take_body();
   std::uint64_t memory_max() const;

@@ -18,6 +18,30 @@ std::string_view bare_address(std::string_view text) {
   return has_port ? text.substr(0, colon) : text;
 }
 
+/// "8"; nothing else of digits, and no sign.
+std::optional<int> to_bits(std::string_view digits) {
+  const bool is_plain = !digits.empty() && digits.size() <= 3 &&
+                        std::all_of(digits.begin(), digits.end(), is_digit) &&
+                        (digits.size() == 1 || digits.front() != '0');
+  if (!is_plain) return std::nullopt;
+  return static_cast<int>(*to_int64(digits));
+}
+
+std::optional<Network> to_network(std::string_view text, std::size_t& size) {
+  const std::size_t slash = text.find('/');
+  const auto address = to_wire_address(text.substr(0, slash));
+  if (!address) return std::nullopt;
+  size = address->size;
+  const int all = static_cast<int>(8 * address->size);
+  if (slash == std::string_view::npos) return Network{address->bytes, all};
+  std::optional<int> bits = to_bits(text.substr(slash + 1));
+  constexpr int kMappedBits = 96;  // that an IPv4 address is behind in an IPv6 one
+  const bool is_mapped = size == 4 && text.find(':') < slash;
+  if (bits && is_mapped) *bits -= kMappedBits;
+  if (!bits || *bits < 0 || *bits > all) return std::nullopt;
+  return Network{address->bytes, *bits};
+}
+
 /// From the farthest to the nearest.
 std::vector<std::string_view> forwarded_for(const Headers& headers) {
   std::vector<std::string_view> addresses;
@@ -39,21 +63,13 @@ std::vector<std::string_view> forwarded_for(const Headers& headers) {
 Result<TrustedProxies> TrustedProxies::parse(const std::vector<std::string>& texts) {
   TrustedProxies proxies;
   for (const std::string& text : texts) {
-    const std::size_t slash = text.find('/');
-    const std::optional<WireAddress> address =
-        to_wire_address(std::string_view(text).substr(0, slash));
-    std::optional<std::int64_t> bits;
-    if (address) bits = static_cast<std::int64_t>(8 * address->size);
-    if (slash != std::string::npos && address) {
-      const std::int64_t all = *bits;
-      bits = to_int64(std::string_view(text).substr(slash + 1));
-      if (bits && (*bits < 0 || *bits > all)) bits.reset();
-    }
-    if (!bits) {
+    std::size_t size = 0;
+    const std::optional<Network> network = to_network(text, size);
+    if (!network) {
       return invalid("'" + text + "' is neither an address nor a network; expected something like "
                      "10.0.0.5, 10.0.0.0/8 or fd00::/8");
     }
-    proxies.entries_.push_back({{address->bytes, static_cast<int>(*bits)}, address->size});
+    proxies.entries_.push_back({*network, size});
   }
   return proxies;
 }
@@ -76,6 +92,16 @@ std::string client_address(const std::string& peer, const Headers& headers,
     nearest = *at;
   }
   return std::string(nearest);
+}
+
+std::string counted_as(const std::string& text) {
+  std::optional<WireAddress> address = to_wire_address(text);
+  if (!address) return text;
+  const bool is_v6 = address->size == 16;
+  if (is_v6) std::fill(address->bytes.begin() + 8, address->bytes.end(), std::uint8_t{0});
+  char spelled[INET6_ADDRSTRLEN] = "";
+  inet_ntop(is_v6 ? AF_INET6 : AF_INET, address->bytes.data(), spelled, sizeof spelled);
+  return std::string(spelled) + (is_v6 ? "/64" : "");
 }
 
 }  // namespace slipway::http

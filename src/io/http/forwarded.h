@@ -33,4 +33,8 @@ class TrustedProxies {
 std::string client_address(const std::string& peer, const Headers& headers,
                            const TrustedProxies& proxies);
 
+/// As whom an address is counted: in its usual spelling, of IPv6 by its /64, which is what one line
+/// has. What is no address is itself.
+std::string counted_as(const std::string& address);
+
 }  // namespace slipway::http

@@ -45,6 +45,16 @@ TEST(ClientAddress, DoesNotGoPastWhatIsNoAddress) {
   }
 }
 
+TEST(CountedAs, OneLineIsOneHoweverItIsSpelled) {
+  EXPECT_EQ(counted_as("192.0.2.7"), "192.0.2.7");
+  EXPECT_EQ(counted_as("::ffff:192.0.2.7"), "192.0.2.7");
+  EXPECT_EQ(counted_as("2001:0db8::9"), "2001:db8::/64");
+  EXPECT_EQ(counted_as("2001:db8:0:0:1:2:3:4"), "2001:db8::/64");
+  EXPECT_EQ(counted_as("2001:db8:0:1::"), "2001:db8:0:1::/64");
+  EXPECT_EQ(counted_as("somebody"), "somebody");
+  EXPECT_EQ(counted_as(""), "");
+}
+
 TEST(TrustedProxies, AreAddressesAndNetworks) {
   const TrustedProxies trusted = proxies({"192.0.2.7", "198.51.100.128/25", "2001:db8::/32"});
   EXPECT_TRUE(trusted.has("192.0.2.7"));
@@ -56,7 +66,10 @@ TEST(TrustedProxies, AreAddressesAndNetworks) {
   EXPECT_FALSE(trusted.has("somebody"));
   EXPECT_TRUE(proxies({"0.0.0.0/0"}).has("8.8.8.8"));
   EXPECT_FALSE(proxies({"0.0.0.0/0"}).has("::1")) << "of the other kind";
-  for (const char* text : {"", "proxy.example.org", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/",
+  EXPECT_TRUE(proxies({"::ffff:192.0.2.7"}).has("192.0.2.7")) << "one address in two spellings";
+  EXPECT_TRUE(proxies({"::ffff:10.0.0.0/104"}).has("10.9.9.9"));
+  EXPECT_TRUE(proxies({"10.0.0.0/8"}).has("::ffff:10.1.1.1"));
+  for (const char* text : {"", "10.0.0.0/+8", "10.0.0.0/08", "::ffff:10.0.0.0/8", "proxy.example.org", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/",
                            "10.0.0.0/x", "fd00::/129", "10.0.0"}) {
     const Result<TrustedProxies> parsed = TrustedProxies::parse({text});
     ASSERT_FALSE(parsed.ok()) << text;

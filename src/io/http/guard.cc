@@ -148,9 +148,19 @@ bool is_allowed_origin(std::string_view origin, const std::vector<std::string>& 
     const auto name = without_port(origin.substr(scheme.size()));
     if (name && is_loopback(*name)) return true;
   }
+  return is_one_of(origin, allowed);
+}
+
+bool is_one_of(std::string_view origin, const std::vector<std::string>& allowed) {
   return std::any_of(allowed.begin(), allowed.end(), [&](const std::string& pattern) {
     return matches_wildcards(origin, pattern);
   });
+}
+
+bool comes_from_own_page(const Headers& headers, const std::vector<std::string>& allowed) {
+  if (!headers.has("Origin")) return headers.get("Sec-Fetch-Site") == "same-origin";
+  const std::string_view origin = headers.get("Origin");
+  return is_same_origin(origin, headers.get("Host")) || is_one_of(origin, allowed);
 }
 
 bool is_same_origin(std::string_view origin, std::string_view host) {

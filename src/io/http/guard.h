@@ -18,6 +18,11 @@ namespace slipway::http {
 bool is_allowed_host(std::string_view host, const std::vector<std::string>& allowed);
 /// Whether an Origin may change state: a page of this machine, or one of `allowed` ("*" wildcards).
 bool is_allowed_origin(std::string_view origin, const std::vector<std::string>& allowed);
+/// Whether it is one of `allowed` ("*" wildcards).
+bool is_one_of(std::string_view origin, const std::vector<std::string>& allowed);
+/// Whether a request that changes something for a session was made by a page that this server gave
+/// out itself, or by one of `allowed`: by its Origin, or without one by Sec-Fetch-Site.
+bool comes_from_own_page(const Headers& headers, const std::vector<std::string>& allowed);
 /// Whether an address (4 or 16 bytes, as on the wire) is one of the public internet: none of this
 /// machine, of a private network, of a link (where clouds keep their metadata), and none reserved;
 /// of an IPv6 address that carries an IPv4 one, that one counts.

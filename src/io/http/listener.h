@@ -17,4 +17,8 @@ Result<Fd> adopt_listener(int fd);
 /// Of a bound socket.
 int port_of(int fd);
 
+/// Of who is at the other end of a connected socket: "192.0.2.7"; an IPv4 address that came over
+/// IPv6 is one of IPv4. Empty when that is not known.
+std::string peer_address(int socket);
+
 }  // namespace slipway::http

@@ -14,6 +14,8 @@
 #include <cerrno>
 #include <ctime>
 
+#include "io/http/listener.h"
+
 namespace slipway::http {
 namespace {
 
@@ -34,27 +36,9 @@ std::int64_t monotonic_ms() {
 /// Often enough that no timeout is missed by more than a quarter, never a busy loop.
 std::int64_t tick_of(const ServerOptions& options) {
   const auto shortest =
-      std::min({options.header_timeout, options.idle_timeout, options.crowded_idle_timeout,
+      std::min({options.header_timeout, options.idle_timeout, options.crowded_timeout,
                 options.body_timeout, options.body_window, options.drain_timeout});
   return std::clamp<std::int64_t>(shortest.count() / 4, 5, 1000);
-}
-
-/// "192.0.2.7"; an IPv4 address that came over IPv6 is one of IPv4.
-std::string peer_address(int fd) {
-  sockaddr_storage peer{};
-  socklen_t size = sizeof(peer);
-  char text[INET6_ADDRSTRLEN] = "";
-  if (getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) != 0) return "";
-  if (peer.ss_family == AF_INET) {
-    const auto& v4 = reinterpret_cast<const sockaddr_in&>(peer);
-    inet_ntop(AF_INET, &v4.sin_addr, text, sizeof(text));
-  } else if (peer.ss_family == AF_INET6) {
-    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(peer);
-    inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof(text));
-  }
-  constexpr std::string_view kMapped = "::ffff:";
-  const std::string_view address = text;
-  return std::string(address.starts_with(kMapped) ? address.substr(kMapped.size()) : address);
 }
 
 bool would_block() {
@@ -65,7 +49,8 @@ bool would_block() {
 
 // ---- Connection
 
-Connection::Connection(Loop& loop, Fd socket) : loop_(loop), socket_(std::move(socket)) {
+Connection::Connection(Loop& loop, Fd socket, PeerPlace place_of_peer)
+    : loop_(loop), socket_(std::move(socket)), place_of_peer_(std::move(place_of_peer)) {
   conversation_.emplace(
       loop.site, loop.state, [this] { loop_.touch(*this); },
       [this] { return peer_address(socket_.get()); });
@@ -234,8 +219,10 @@ void Loop::start(const std::string& thread_name) {
   pthread_setname_np(thread_.native_handle(), thread_name.c_str());
 }
 
-void Loop::add(Fd socket) {
-  post([this, taken = std::move(socket)]() mutable { take(std::move(taken)); });
+void Loop::add(Fd socket, PeerPlace place) {
+  post([this, taken = std::move(socket), of_peer = std::move(place)]() mutable {
+    take(std::move(taken), std::move(of_peer));
+  });
 }
 
 void Loop::end_within(std::chrono::milliseconds limit) {
@@ -254,9 +241,9 @@ bool Loop::watch(Source& source, int fd, std::uint32_t events) {
   return epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
-void Loop::take(Fd socket) {
+void Loop::take(Fd socket, PeerPlace place) {
   const int fd = socket.get();
-  auto connection = std::make_unique<Connection>(*this, std::move(socket));
+  auto connection = std::make_unique<Connection>(*this, std::move(socket), std::move(place));
   if (!watch(*connection, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)) return;
   connection->place = connections_.size();
   connections_.push_back(std::move(connection));

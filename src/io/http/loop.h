@@ -29,7 +29,7 @@ class Source {
 /// so that a request costs one read and one write and no change of the epoll set.
 class Connection final : public Source {
  public:
-  Connection(Loop& loop, Fd socket);
+  Connection(Loop& loop, Fd socket, PeerPlace place_of_peer);
   ~Connection() override;
 
   void on_events(std::uint32_t events) override;
@@ -53,6 +53,7 @@ class Connection final : public Source {
 
   Loop& loop_;
   Fd socket_;
+  PeerPlace place_of_peer_;
   std::optional<Conversation> conversation_;  // none while lingering
   std::int64_t linger_until_ms_ = 0;
   std::size_t thrown_away_ = 0;
@@ -68,7 +69,7 @@ class Loop {
   void start(const std::string& thread_name);
   /// Any thread.
   void post(Inbox::Task task) { inbox_->post(std::move(task)); }
-  void add(Fd socket);
+  void add(Fd socket, PeerPlace place);
   /// Any thread: lets what is in flight finish for `limit`, then ends; no more than zero ends at
   /// once.
   void end_within(std::chrono::milliseconds limit);
@@ -95,7 +96,7 @@ class Loop {
   void run();
   void wait();
   int wait_ms() const;
-  void take(Fd socket);
+  void take(Fd socket, PeerPlace place);
   void drive_touched();
   void tick();
   void begin_end(std::chrono::milliseconds limit);

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -19,7 +20,7 @@ struct WireAddress {
   std::span<const std::uint8_t> view() const { return {bytes.data(), size}; }
 };
 
-/// "192.0.2.7" or "2001:db8::7".
+/// "192.0.2.7" or "2001:db8::7"; "::ffff:192.0.2.7" is the first of these.
 inline std::optional<WireAddress> to_wire_address(std::string_view text) {
   const std::string copy(text);
   WireAddress address;
@@ -28,7 +29,10 @@ inline std::optional<WireAddress> to_wire_address(std::string_view text) {
     return address;
   }
   if (inet_pton(AF_INET6, copy.c_str(), address.bytes.data()) != 1) return std::nullopt;
-  address.size = 16;
+  constexpr std::array<std::uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
+  const bool is_mapped = std::equal(kMapped.begin(), kMapped.end(), address.bytes.begin());
+  address.size = is_mapped ? 4 : 16;
+  if (is_mapped) std::copy_n(address.bytes.begin() + 12, 4, address.bytes.begin());
   return address;
 }
 

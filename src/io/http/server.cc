@@ -62,14 +62,24 @@ class Acceptor final : public Source {
   }
 
   void deal(Fd socket) {
-    if (site_.connections.fetch_add(1) >= site_.options.connections_max) {
-      site_.connections.fetch_sub(1);
+    std::optional<PeerPlace> place = place_of(peer_address(socket.get()));
+    if (!place || site_.connections.load() >= site_.options.connections_max) {
       site_.metrics.refused_connections.add();
       send(socket.get(), kFull.data(), kFull.size(), MSG_NOSIGNAL);
       return;
     }
-    loops_[next_]->add(std::move(socket));
+    site_.connections.fetch_add(1);  // only here, on one thread
+    loops_[next_]->add(std::move(socket), std::move(*place));
     next_ = (next_ + 1) % loops_.size();
+  }
+
+  /// Nothing when this peer has as many connections as one may; a proxy has those of many.
+  std::optional<PeerPlace> place_of(const std::string& address) {
+    const ServerOptions& options = site_.options;
+    if (options.trusted_proxies.has(address)) return PeerPlace();
+    std::string peer = counted_as(address);
+    if (!site_.peers.take(peer, options.connections_of_peer_max)) return std::nullopt;
+    return PeerPlace(site_.peers, std::move(peer));
   }
 
   /// Without descriptors a waiting connection would wake the loop for ever: one is kept in reserve

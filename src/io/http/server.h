@@ -24,6 +24,8 @@ struct ServerOptions {
   int workers = 8;              // threads of the blocking pool
   int worker_queue_max = 1024;  // full: 503 with Retry-After
   int connections_max = 4096;
+  /// From one address, or one /64 of IPv6, that is no trusted proxy.
+  int connections_of_peer_max = 3072;
   int headers_max = 100;
   std::uint64_t header_bytes_max = 32u << 10;
   std::uint64_t target_bytes_max = 16u << 10;  // longer: 414
@@ -33,7 +35,8 @@ struct ServerOptions {
       256u << 20;  // of all bodies held in memory; more: 503 with Retry-After
   std::chrono::milliseconds header_timeout{10'000};  // slow loris
   std::chrono::milliseconds idle_timeout{75'000};
-  std::chrono::milliseconds crowded_idle_timeout{2'000};  // with 7 of 8 places taken
+  /// Of who says nothing or half a head, once 7 of 8 places are taken.
+  std::chrono::milliseconds crowded_timeout{2'000};
   std::chrono::milliseconds body_timeout{60'000};  // without any progress
   /// A body that comes slower than this, on average over one window, is given up: 408.
   std::uint64_t body_bytes_per_second_min = 1024;

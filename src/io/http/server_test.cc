@@ -589,10 +589,63 @@ TEST(Server, BoundsConnections) {
   EXPECT_EQ(status, 200);
 }
 
+TEST(Server, LeavesPlacesToOtherPeers) {
+  ServerOptions options;
+  options.connections_of_peer_max = 3;
+  TestServer server(mount_basics, options);
+  std::vector<Socket> sockets;
+  for (int i = 0; i < 3; ++i) {
+    sockets.push_back(server.connect());
+    ASSERT_EQ(sockets.back().ask(get("/hello")).status, 200);
+  }
+  EXPECT_EQ(server.connect().receive().status, 503);
+  sockets.pop_back();
+  int status = 503;
+  for (int i = 0; i < 100'000 && status != 200; ++i)
+    status = server.connect().ask(get("/hello")).status;
+  EXPECT_EQ(status, 200);
+}
+
+TEST(Server, DoesNotCountATrustedProxyAsOnePeer) {
+  ServerOptions options;
+  options.connections_of_peer_max = 1;
+  options.trusted_proxies = *TrustedProxies::parse({"127.0.0.0/8"});
+  TestServer server(mount_basics, options);
+  Socket first = server.connect(), second = server.connect();
+  EXPECT_EQ(first.ask(get("/hello")).status, 200);
+  EXPECT_EQ(second.ask(get("/hello")).status, 200);
+}
+
+TEST(Server, SharesAnswersWithAllowedOrigins) {
+  ServerOptions options;
+  options.allowed_origins = {"https://ui.example.org"};
+  TestServer server(mount_basics, options);
+  Socket socket = server.connect();
+  const Answer shared = socket.ask(get("/hello", "Origin: https://ui.example.org\r\n"));
+  EXPECT_EQ(shared.headers.get("Access-Control-Allow-Origin"), "https://ui.example.org");
+  EXPECT_EQ(shared.headers.get("Access-Control-Allow-Credentials"), "true");
+  EXPECT_EQ(shared.headers.get("Vary"), "Origin");
+  const Answer preflight = socket.ask(
+      "OPTIONS /hello HTTP/1.1\r\nHost: localhost\r\nOrigin: https://ui.example.org\r\n"
+      "Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: content-type\r\n\r\n");
+  EXPECT_EQ(preflight.status, 204);
+  EXPECT_EQ(preflight.headers.get("Access-Control-Allow-Origin"), "https://ui.example.org");
+  EXPECT_EQ(preflight.headers.get("Access-Control-Allow-Headers"), "content-type");
+  EXPECT_NE(preflight.headers.get("Access-Control-Allow-Methods").find("POST"),
+            std::string_view::npos);
+  for (const char* origin : {"https://evil.example", "http://localhost:3000", "null"}) {
+    const std::string line = std::string("Origin: ") + origin + "\r\n";
+    EXPECT_FALSE(socket.ask(get("/hello", line)).headers.has("Access-Control-Allow-Origin"))
+        << origin;
+  }
+  EXPECT_FALSE(socket.ask(get("/hello")).headers.has("Access-Control-Allow-Origin"))
+      << "what the last request was is forgotten";
+}
+
 TEST(Server, MakesRoomByClosingWhoAsksNothing) {
   ServerOptions options;
   options.connections_max = 8;
-  options.crowded_idle_timeout = std::chrono::milliseconds(20);
+  options.crowded_timeout = std::chrono::milliseconds(20);
   TestServer server(mount_basics, options);
   std::vector<Socket> idle;
   for (int i = 0; i < 8; ++i) {
