@@ -822,13 +822,13 @@ TEST(SqliteFile, ThatAnotherProgramLocksIsNotReadyUntilItLetsGo) {
   sqlite3* other = nullptr;
   ASSERT_EQ(sqlite3_open(path.c_str(), &other), SQLITE_OK);
   ASSERT_EQ(sqlite3_exec(other, "begin immediate", nullptr, nullptr, nullptr), SQLITE_OK);
-  EXPECT_EQ(insert_one(2).error().code, Code::kBusy);
+  EXPECT_EQ(insert_one(2).error().code, Code::kUnavailable);
   const Result<> locked = (*pool)->health();
   ASSERT_FALSE(locked.ok());
   EXPECT_EQ(locked.error().code, Code::kUnavailable);
   EXPECT_NE(locked.error().message.find("another program"), std::string::npos)
       << locked.error().message;
-  EXPECT_EQ(insert_one(2).error().code, Code::kBusy);
+  EXPECT_NE(insert_one(2).error().message.find("another program"), std::string::npos);
   EXPECT_FALSE((*pool)->health().ok()) << "each of them waited anew";
   ASSERT_EQ(sqlite3_exec(other, "rollback", nullptr, nullptr, nullptr), SQLITE_OK);
   sqlite3_close(other);

@@ -220,7 +220,18 @@ class SqliteConnection final : public Connection {
   Result<> check(bool in_trouble) override {
     TRY(check_place());
     TRY(check_space());
-    return in_trouble ? try_write() : Result<>();
+    // Whoever asks is not kept waiting: it is looked at again soon.
+    sqlite3_busy_timeout(database_.get(), 0);
+    Result<> tried = in_trouble ? try_write() : try_lock();
+    sqlite3_busy_timeout(database_.get(), busy_timeout_ms_);
+    const bool is_locked = !tried.ok() && tried.error().code == Code::kBusy;
+    const auto now = std::chrono::steady_clock::now();
+    if (!is_locked) locked_since_.reset();
+    if (!is_locked || in_trouble) return tried;
+    if (!locked_since_) locked_since_ = now;
+    // A write would still wait.
+    const bool is_long = now - *locked_since_ >= std::chrono::milliseconds(busy_timeout_ms_);
+    return is_long ? tried : Result<>();
   }
 
   bool wants_after_group() const override { return log_pages_ >= kCheckpointPages; }
@@ -324,6 +335,11 @@ class SqliteConnection final : public Connection {
                  "disk_full"};
   }
 
+  Result<> try_lock() {
+    TRY(begin(Access::kWrite));
+    rollback();
+    return {};
+  }
   Result<> try_write() {
     TRY(begin(Access::kWrite));
     Result<> written = write_what_is_there();
@@ -419,6 +435,7 @@ class SqliteConnection final : public Connection {
   const Cache::value_type* last_ = nullptr;  // the same one often comes many times in a row
   int log_pages_ = 0;
   int busy_timeout_ms_ = 0;
+  std::optional<std::chrono::steady_clock::time_point> locked_since_;  // by another, when looked at
 };
 
 Result<> SqliteConnection::configure(const PoolOptions& options, Access access) {

@@ -209,7 +209,7 @@ Writer::Ended Writer::try_group(Write* first, std::size_t count) {
   const bool is_locked_out = !begun.ok() && begun.error().code == Code::kBusy;
   locked_out_ = is_locked_out ? std::optional(locked_out(begun.error())) : std::nullopt;
   if (!begun.ok()) {
-    fail_all(first, count, begun.error());
+    fail_all(first, count, locked_out_ ? *locked_out_ : begun.error());
     return Ended::kFailed;
   }
   Ended ended = run_in_transaction(first, count);
