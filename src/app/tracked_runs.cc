@@ -248,8 +248,8 @@ Json json_of(const tracking::Run& run, const std::string& experiment) {
   return json;
 }
 
-/// A comparison without what it tells of runs, unless the caller may see all experiments that were
-/// compared.
+/// The verdict alone, unless the caller may see all experiments that were compared: what else is
+/// told (how many, by which params) is of runs that he may not know.
 Json limited_to(const Seen& seen, Json found) {
   const Json* experiments = found.find("experiments");
   const bool is_told = experiments != nullptr && experiments->is_array();
@@ -260,9 +260,10 @@ Json limited_to(const Seen& seen, Json found) {
                                return id && may_see(seen, *id);
                              });
   if (seen == nullptr || may_see_all) return found;
-  found.set("experiments", Json::Array{});
-  found.set("contenders", Json::Array{});
-  return found;
+  Json verdict;
+  for (const char* told : {"metric", "verdict"})
+    if (const Json* said = found.find(told)) verdict.set(told, *said);
+  return verdict;
 }
 
 Result<Json> shown(const TrackedWorld& world, const std::string& id, const Seen& seen) {
