@@ -379,11 +379,11 @@ std::optional<std::string> s3_variable(const std::string& name) {
   return environment_variable(mlflow::kS3EndpointVariable);
 }
 
+}  // namespace
+
 std::string artifacts_place(const AppOptions& options) {
   return options.artifacts.empty() ? (options.state / "artifacts").string() : options.artifacts;
 }
-
-}  // namespace
 
 Result<std::unique_ptr<blob::Blobs>> open_artifacts(const AppOptions& options, const Clock& clock) {
   const std::string place = artifacts_place(options);

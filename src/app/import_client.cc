@@ -4,6 +4,7 @@
 #include "app/place.h"
 #include "base/ids.h"
 #include "dialects/mlflow/tracking.h"
+#include "domain/artifacts/home.h"
 #include "domain/artifacts/recorded_blobs.h"
 #include "domain/tracking/tracking.h"
 #include "io/db/claim.h"
@@ -27,7 +28,14 @@ Result<mlflow_store::Report> import_mlflow(
   TRY(tracking::Tracking::open(*pool, clock, {.artifact_root = mlflow::kArtifactRoot}));
   std::unique_ptr<blob::Blobs> blobs;
   if (request.options.copy_files) {
-    blobs = artifacts::open_recorded(TRY(open_artifacts(request.target, clock)), *pool, clock);
+    std::unique_ptr<blob::Blobs> place = TRY(open_artifacts(request.target, clock));
+    // Servers of this catalogue look for files where theirs are, and nowhere else.
+    const artifacts::Home home{place->identity(), artifacts_place(request.target),
+                               "slipway import"};
+    TRY(pool->write([&](db::Tx& tx) {
+      return artifacts::settle_home(tx, home, /*others=*/true, clock.now_ms());
+    }));
+    blobs = artifacts::open_recorded(std::move(place), *pool, clock);
   }
   std::optional<mlflow_store::Report> report;
   TRY(mlflow_store::with_store(

@@ -9,6 +9,8 @@
 namespace slipway::app {
 
 /// Where files of runs and models lie: a folder or a bucket, without records.
+/// Where they are, as people call it.
+std::string artifacts_place(const AppOptions& options);
 Result<std::unique_ptr<blob::Blobs>> open_artifacts(const AppOptions& options, const Clock& clock);
 /// kConflict, tag "owned": who has the state folder.
 Error owned_elsewhere(const StateFolder& state);

@@ -19,9 +19,10 @@ std::string flag(const Arguments& arguments, std::string_view name, std::string_
 }
 
 std::string from_environment(std::string_view flag) {
-  const char* value = flag == "state"   ? std::getenv("SLIPWAY_STATE")
-                      : flag == "store" ? std::getenv("SLIPWAY_STORE")
-                                        : nullptr;
+  const char* value = flag == "state"       ? std::getenv("SLIPWAY_STATE")
+                      : flag == "store"     ? std::getenv("SLIPWAY_STORE")
+                      : flag == "artifacts" ? std::getenv("SLIPWAY_ARTIFACTS")
+                                            : nullptr;
   return value == nullptr ? std::string() : value;
 }
 

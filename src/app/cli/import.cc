@@ -49,7 +49,11 @@ Result<ImportRequest> request_of(const Arguments& arguments, const Surroundings&
   request.source = arguments.positional[1];
   request.target.state = state_folder(arguments, surroundings);
   request.target.store = flag(arguments, "store");
+  request.options.copy_files = arguments.on("copy-artifacts");
   request.target.artifacts = flag(arguments, "artifacts");
+  const bool is_named = request.target.artifacts != from_environment("artifacts");
+  if (is_named && !request.options.copy_files)
+    return usage("--artifacts goes with --copy-artifacts: nothing is written there otherwise");
   if (!request.target.artifacts.empty() &&
       request.target.artifacts.find("://") == std::string::npos) {
     request.target.artifacts =
@@ -57,13 +61,16 @@ Result<ImportRequest> request_of(const Arguments& arguments, const Surroundings&
   }
   request.options.actor = user_name();
   request.options.here = surroundings.folder;
-  request.options.copy_files = arguments.on("copy-artifacts");
   const std::string from = flag(arguments, "artifacts-from");
   if (!from.empty()) request.options.artifacts_from = surroundings.folder / from;
   if (!from.empty() && !request.options.copy_files)
     return usage("--artifacts-from goes with --copy-artifacts");
-  if (!request.target.artifacts.empty() && !request.options.copy_files)
-    return usage("--artifacts goes with --copy-artifacts: nothing is written there otherwise");
+  std::error_code ignored;
+  if (!from.empty() && !std::filesystem::is_directory(request.options.artifacts_from, ignored)) {
+    return usage("--artifacts-from " + from +
+                 ": there is no such folder; expected the one of the old server's "
+                 "--artifacts-destination");
+  }
   return request;
 }
 
@@ -95,7 +102,7 @@ std::vector<Command> import_commands() {
                  {"--artifacts-from", "DIR",
                   "what was behind mlflow-artifacts:/ (the old server's --artifacts-destination)"},
                  {"--artifacts", "PLACE",
-                  "where files go, as of `up` (artifacts of the state folder)"},
+                  "where files go, as of `up` (SLIPWAY_ARTIFACTS; artifacts of the state folder)"},
                  {"--state", "DIR", "the state folder (.slipway of this project)"},
                  {"--store", "URI", "the catalogue, when it is not where this state had it last"}},
        .examples = {"slipway import mlflow sqlite:///mlflow.db",

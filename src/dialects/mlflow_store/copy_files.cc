@@ -19,6 +19,21 @@ constexpr char kModelFiles[] = "logged_model_files";
 constexpr char kVersionFiles[] = "version_files";
 constexpr char kExperimentFiles[] = "experiment_files";
 
+/// A prompt's text is a tag, and its source no place.
+bool is_prompt(const registry::Version& version) {
+  return std::any_of(version.tags.begin(), version.tags.end(), [](const auto& tag) {
+    return tag.key == "mlflow.prompt.is_prompt" || tag.key == "mlflow.prompt.text";
+  });
+}
+
+/// Whether the client noted in its tags that it logged a model or files that pages show; of other
+/// files nothing is told.
+bool logged_files(const tracking::Run& run) {
+  return std::any_of(run.tags.begin(), run.tags.end(), [](const tracking::Tag& tag) {
+    return tag.key == "mlflow.log-model.history" || tag.key == "mlflow.loggedArtifacts";
+  });
+}
+
 class Copier {
  public:
   Copier(const CopyWorld& world, Counts& made, const Tell& tell, const std::function<void()>& show)
@@ -42,7 +57,6 @@ class Copier {
   }
 
   std::int64_t elsewhere() const { return elsewhere_; }
-  std::int64_t missing() const { return missing_; }
 
  private:
   using SetPlace = std::function<Result<>(db::Tx&, const std::string& location)>;
@@ -58,6 +72,7 @@ class Copier {
       if (TRY(was_copied(done_runs_, id, key, {"run", id, ""}, set))) continue;
       const auto run = TRY(world_.store.run(experiment, id, [](Trouble) {}));
       if (!run) continue;
+      has_files_ = logged_files(run->run);
       TRY(copy_one(run->run.info.artifact_uri, key, {"run", id, ""}, kRunFiles, set));
     }
     for (const std::string& id : TRY(world_.store.logged_model_ids(experiment))) {
@@ -69,6 +84,7 @@ class Copier {
       if (TRY(was_copied(done_models_, id, key, {"logged_model", id, ""}, set))) continue;
       const auto model = TRY(world_.store.logged_model(experiment, id, [](Trouble) {}));
       if (!model) continue;
+      has_files_ = false;  // one may tell of a model that is elsewhere
       TRY(copy_one(model->location, key, {"logged_model", id, ""}, kModelFiles, set));
     }
     return {};
@@ -132,6 +148,7 @@ class Copier {
     }
     const std::string key = "versions/" + std::to_string(version.number) + "/" + model;
     if (TRY(was_copied(done_versions_, id, key, {"version", id, ""}, set))) return {};
+    has_files_ = !is_prompt(version);  // what else would be served
     return copy_one(version.location, key, {"version", id, ""}, kVersionFiles, set);
   }
 
@@ -158,6 +175,11 @@ class Copier {
     const auto folder = local_folder(location, world_.places);
     if (!folder) {
       ++elsewhere_;
+      if (has_files_ && is_behind_server(location)) {
+        tell_({about.kind, about.id,
+               "its files are behind the old server, and where that kept them is not known: import "
+               "again with --artifacts-from naming its --artifacts-destination"});
+      }
       return {};
     }
     const std::string to = new_place(location, key);
@@ -184,9 +206,13 @@ class Copier {
   Result<bool> copy_folder(const std::filesystem::path& path, const std::string& key,
                            const Trouble& about) {
     Result<Folder> folder = Folder::open(path);
-    // Without files there may be none; or it is on another machine.
+    // Most runs have no files, and then no folder; or it is on another machine.
     if (!folder.ok() && folder.error().code == Code::kMissing) {
-      if (!prepare_) ++missing_;
+      if (!prepare_ && has_files_) {
+        tell_({about.kind, about.id,
+               "its files are not on this machine (there is no folder " + shown(path.string()) +
+                   "); it keeps its place"});
+      }
       return false;
     }
     if (!folder.ok()) {
@@ -296,7 +322,8 @@ class Copier {
   imports::Items of_runs_, of_models_, of_names_;
   imports::Items done_runs_, done_models_, done_versions_, done_experiments_;
   std::map<std::string, std::string> moved_;  // old place (normal_place) -> new location
-  std::int64_t elsewhere_ = 0, missing_ = 0;
+  std::int64_t elsewhere_ = 0;
+  bool has_files_ = false;  // what is copied at present, by what is told of it
   /// While a folder that was copied before is read again: whether something may be put there.
   std::function<Result<bool>()> prepare_;
 };
@@ -313,12 +340,6 @@ Result<> copy_files(const CopyWorld& world, const std::vector<std::int64_t>& exp
          " runs, logged models or versions have their files elsewhere than on this machine (an "
          "object store, or behind mlflow-artifacts:/ without --artifacts-from); they keep their "
          "places");
-  }
-  if (copier.missing() > 0) {
-    note(
-        std::to_string(copier.missing()) +
-        " runs, logged models or versions have no folder of files on this machine; they keep their "
-        "places");
   }
   return {};
 }

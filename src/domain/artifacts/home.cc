@@ -6,10 +6,10 @@ namespace {
 Error elsewhere(const Home& known, const Home& own) {
   return {Code::kConflict,
           "the artifacts of this catalogue are in " + known.place + " (as " + known.server +
-              " calls it), and this server has its own in " + own.place +
-              ", which is another store: each would miss the files of what the other took. Start "
-              "all servers of a catalogue with --artifacts naming the same folder, which all of "
-              "them share, or the same s3://BUCKET/PREFIX",
+              " calls it), and " + own.server + " would have them in " + own.place +
+              ", which is another store: each would miss the files of what the other took. Name "
+              "the same folder, which all servers of a catalogue share, or the same "
+              "s3://BUCKET/PREFIX by --artifacts or SLIPWAY_ARTIFACTS",
           "elsewhere"};
 }
 

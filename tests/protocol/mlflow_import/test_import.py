@@ -1,5 +1,6 @@
 """`slipway import mlflow`, from stores that the real library wrote: what its own client reads from them equals what it reads
 from our server afterwards."""
+import contextlib
 import json
 import os
 import pathlib
@@ -61,7 +62,7 @@ def stores(tmp_path_factory):
 def slipway(*arguments, **environment):
     done = subprocess.run([BINARY, "--json", *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                           timeout=600, env={**os.environ, **environment})
-    return done.returncode, done.stdout
+    return done.returncode, done.stdout or done.stderr
 
 
 def imported(source, state, *arguments):
@@ -288,7 +289,7 @@ def test_what_changed_at_the_source_since_it_came_is_told_each_time(tmp_path, ki
     uri = f"sqlite:///{path}" if kind == "database" else str(path)
     ids = client(uri, f"e = c.create_experiment('e', {str(tmp_path / 'files')!r}); "
                  "open_, same, gone = [c.create_run(e).info.run_id for _ in range(3)]; c.log_metric(open_, 'loss', 1.0, 1, 1); "
-                 "c.log_text(open_, 'old', 'notes.txt'); c.create_registered_model('m'); c.create_model_version('m', 'file:///nowhere/x', open_); "
+                 "c.log_text(open_, 'old', 'notes.txt'); c.create_registered_model('m'); c.create_model_version('m', 's3://nowhere/x', open_); "
                  "c.set_registered_model_alias('m', 'champion', '1'); l = c.create_logged_model(e, 'forest', same); "
                  "print(e, open_, same, gone, l.model_id)")
     experiment, open_, same, gone, logged = ids.split()
@@ -297,7 +298,7 @@ def test_what_changed_at_the_source_since_it_came_is_told_each_time(tmp_path, ki
     assert imported(path, state, "--copy-artifacts")["runs_known"] == 3
     client(uri, "e, r, gone, l = sys.argv[2:]; c.log_metric(r, 'loss', 0.5, 2, 2); c.log_metric(r, 'acc', 0.5, 2, 2); c.log_param(r, 'p', '1'); "
            "c.set_tag(r, 't', '1'); c.log_text(r, 'new', 'new.txt'); c.log_text(r, 'changed', 'notes.txt'); c.set_terminated(r); "
-           "c.create_model_version('m', 'file:///nowhere/x', r); c.set_registered_model_alias('m', 'champion', '2'); "
+           "c.create_model_version('m', 's3://nowhere/x', r); c.set_registered_model_alias('m', 'champion', '2'); "
            "c.set_registered_model_tag('m', 'k', 'v'); c.set_experiment_tag(e, 'k', 'v'); c.delete_run(gone); "
            "c.set_logged_model_tags(l, {'k': 'v'})", experiment, open_, gone, logged)
     for copied in (1, 0):
@@ -339,8 +340,8 @@ def test_one_odd_row_is_a_line_of_the_report_and_the_rest_comes(tmp_path):
                  f"e = c.create_experiment('e', {str(tmp_path / 'files')!r}); a, b = sorted(c.create_run(e).info.run_id for _ in range(2)); "
                  "c.log_param(a, 'secret', 'value'); c.log_param(a, 'p', '1'); c.log_metric(a, 'bad', 1.0); l = c.create_logged_model(e, 'forest', a); "
                  "c.set_logged_model_tags(l.model_id, {'k': 'v'}); "
-                 "[c.create_registered_model(n) for n in ('aa', 'nul', 'z')]; c.create_model_version('aa', 'file:///nowhere/x', a); "
-                 "c.create_model_version('z', 'file:///nowhere/x', b); print(a, b, l.model_id)")
+                 "[c.create_registered_model(n) for n in ('aa', 'nul', 'z')]; c.create_model_version('aa', 's3://nowhere/x', a); "
+                 "c.create_model_version('z', 's3://nowhere/x', b); print(a, b, l.model_id)")
     first, second, logged = ids.split()
     with sqlite3.connect(path) as db:
         db.execute("pragma foreign_keys = off")
@@ -376,6 +377,53 @@ def test_traces_that_have_no_place_here_are_an_exit_code_too(stores, tmp_path):
         db.execute("insert into trace_info (request_id, experiment_id, timestamp_ms, status) values ('tr-1', 0, 1, 'OK')")
     status, out = slipway("import", "mlflow", other, "--state", tmp_path / "state")
     assert status == 3 and json.loads(out)["left_behind"] == [{"what": "traces", "count": 1}]
+
+
+def store_of_a_server(tmp_path):
+    """As one of `mlflow server --artifacts-destination` is: a model with its files, and a run without any."""
+    uri, files = f"sqlite:///{tmp_path}/mlflow.db", tmp_path / "destination"
+    client(uri, "e = c.create_experiment('served', 'mlflow-artifacts:/7'); r = c.create_run(e); c.create_run(e); "
+                "c.set_tag(r.info.run_id, 'mlflow.log-model.history', '[]'); c.create_registered_model('m'); "
+                "c.create_model_version('m', r.info.artifact_uri + '/model', r.info.run_id)")
+    run_id, = [row[0] for row in rows(tmp_path / "mlflow.db", "select run_uuid from tags where key = 'mlflow.log-model.history'")]
+    place = files / "7" / run_id / "artifacts" / "model"
+    place.mkdir(parents=True)
+    (place / "MLmodel").write_text("flavors: {}\n")
+    return uri, files
+
+
+def rows(file, sql):
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        return database.execute(sql).fetchall()
+
+
+def test_files_that_should_be_there_and_are_not_are_told(tmp_path):
+    uri, files = store_of_a_server(tmp_path)
+    status, out = slipway("import", "mlflow", uri, "--state", tmp_path / "a", "--copy-artifacts", "--artifacts-from",
+                          tmp_path / "destinatoin")
+    assert status == 2 and "there is no such folder" in out
+    (tmp_path / "empty").mkdir()
+    for source, words in ((["--artifacts-from", tmp_path / "empty"], "not on this machine"), ([], "--artifacts-from")):
+        status, out = slipway("import", "mlflow", uri, "--state", tmp_path / "b", "--copy-artifacts", *source)
+        told = json.loads(out)["not_carried"]
+        assert status == 3 and {one["kind"] for one in told} == {"run", "version"}, out
+        assert all(words in one["why"] for one in told), out
+    status, out = slipway("import", "mlflow", uri, "--state", tmp_path / "b", "--copy-artifacts", "--artifacts-from", files)
+    assert status == 0 and json.loads(out)["made"]["files"] == 1, out
+    assert "no folder" not in out, "a run without files is nothing to tell of"
+
+
+def test_files_go_where_the_servers_of_the_catalogue_look_for_them(tmp_path):
+    uri, files = store_of_a_server(tmp_path)
+    state, place = tmp_path / "state", tmp_path / "artifacts"
+    arguments = ["import", "mlflow", uri, "--state", state, "--copy-artifacts", "--artifacts-from", files]
+    status, out = slipway(*arguments, SLIPWAY_ARTIFACTS=str(place))
+    assert status == 0 and len(list(place.rglob("MLmodel"))) == 1, out
+    assert not (state / "artifacts").exists() or not list((state / "artifacts").rglob("MLmodel"))
+    status, out = slipway(*arguments)
+    assert status == 3 and str(place) in out and "SLIPWAY_ARTIFACTS" in out, out
+    status, out = slipway("import", "mlflow", uri, "--state", state, SLIPWAY_ARTIFACTS=str(place))
+    assert status == 0, "where nothing is copied the place counts for nothing: " + out
 
 
 def test_a_source_that_is_not_named_is_asked_for(tmp_path):

@@ -6,6 +6,7 @@ import os
 import pathlib
 import random
 import sys
+import tempfile
 
 import sqlalchemy.pool
 
@@ -69,6 +70,9 @@ def fill_registry(client, runs):
 def fill_models(client, experiment, run_id):
     from mlflow.entities import LoggedModelInput, LoggedModelOutput
     made = client.create_logged_model(experiment, "forest", run_id, {"kind": "tree"}, {"depth": "3"}, "xgboost")
+    with tempfile.TemporaryDirectory() as folder:
+        (pathlib.Path(folder) / "MLmodel").write_text("flavors: {}\n")
+        client.log_model_artifacts(made.model_id, folder)
     client.finalize_logged_model(made.model_id, "READY")
     for step in range(3):
         client.log_metric(run_id, "auc", 0.5 + step / 10, 1_700_000_000_000 + step, step, model_id=made.model_id)
