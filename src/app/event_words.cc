@@ -44,6 +44,10 @@ std::string words_of_event(std::string_view type, const Json& data) {
   if (type == "deployment.rolled_back") {
     return both("from version " + text(data, "from") + " to " + text(data, "to"), reason_of(data));
   }
+  if (type.starts_with("permission.") && data.find("level") != nullptr) {
+    const std::string of = text(data, "of");
+    return text(data, "level") + (of.empty() ? "" : " on " + text(data, "kind") + " " + of);
+  }
   return reason_of(data);
 }
 

@@ -32,6 +32,12 @@ TEST(EventWords, SayTheWayOfARollout) {
             "from version 5 to 4, wrong data");
 }
 
+TEST(EventWords, SayWhatAPermissionIsFor) {
+  EXPECT_EQ(words("permission.granted", R"({"kind": "experiment", "of": "7", "level": "edit"})"),
+            "edit on experiment 7");
+  EXPECT_EQ(words("permission.default_changed", R"({"level": "none"})"), "none");
+}
+
 TEST(EventWords, AreTheReasonOfOthersOrNothing) {
   EXPECT_EQ(words("trigger.ignored", R"({"reason": "it cools down"})"), "it cools down");
   EXPECT_EQ(words("run.created", R"({"name": "x"})"), "");

@@ -76,6 +76,8 @@ std::string line_of_event(const Json& event) {
                      "  " + text(event, "subject");
   const Json* data = event.find("data");
   const std::string words = data != nullptr ? words_of_event(text(event, "type"), *data) : "";
+  const std::string actor = text(event, "actor");
+  if (!actor.empty() && actor != "slipway") line += "  by " + actor;
   return line + (words.empty() ? "" : "  (" + words + ")");
 }
 

@@ -116,6 +116,17 @@ std::string words_against(const std::string& against) {
   return "not known: one run shows nothing";
 }
 
+/// "lr=0.1, opt=adam"
+std::string configuration_of(const Json& contender) {
+  constexpr std::size_t kShown = 60;
+  std::string text;
+  for (const auto& [name, value] : contender.find("configuration")->as_object())
+    text += (text.empty() ? "" : ", ") + for_terminal(name) + "=" +
+            for_terminal(value.is_string() ? value.as_string() : "");
+  const std::string_view shown = take_code_points(text, kShown);
+  return std::string(shown) + (shown.size() < text.size() ? "..." : "");
+}
+
 void print_best(const Json& json, std::ostream& out) {
   const Json::Array& contenders = list_at(json, "contenders");
   const std::string across = text_at(json, "across");
@@ -129,7 +140,8 @@ void print_best(const Json& json, std::ostream& out) {
                            : across == "branches" ? "branch"
                                                   : for_terminal(across),
                            "best run", "value", "runs", "mean",
-                           percent(json.find("confidence")->as_double()) + " interval", ""}};
+                           percent(json.find("confidence")->as_double()) + " interval", "",
+                           "params"}};
   std::size_t number = 0;
   for (const Json& one : contenders) {
     std::string group = cut(shown_at(one, "group"));
@@ -137,12 +149,13 @@ void print_best(const Json& json, std::ostream& out) {
     if (group.empty()) group = "(none)";
     const Json& interval = *one.find("interval");
     lines.push_back(
-        {group, text_at(one, "run_id") + " " + cut(shown_at(one, "name")), number_of(*one.find("value")),
+        {group, text_at(one, "run_id") + " " + cut(shown_at(one, "name")),
+         number_of(*one.find("value")),
          std::to_string(number_at(one, "runs")), number_of(*one.find("mean")),
          interval.is_null()
              ? "-"
              : number_of(interval.as_array()[0]) + " to " + number_of(interval.as_array()[1]),
-         words_against(text_at(one, "against_best"))});
+         words_against(text_at(one, "against_best")), configuration_of(one)});
   }
   print_table(lines, out);
   if (!across.empty() && number_at(json, "groups") > static_cast<std::int64_t>(contenders.size()))
@@ -150,7 +163,8 @@ void print_best(const Json& json, std::ostream& out) {
         << "; --limit shows more)\n";
   out << shown_at(json, "verdict") << "\n";
   if (json.find("event") != nullptr)
-    out << "kept as event " << number_at(json, "event") << " of the best run (`slipway runs show`)\n";
+    out << "kept as event " << number_at(json, "event")
+        << " of the best run (`slipway runs show`)\n";
 }
 
 Result<BestRequest> best_of(const Arguments& arguments) {
@@ -220,7 +234,8 @@ void print_run(const Json& run, std::ostream& out) {
         continue;
       }
       const std::int64_t points = number_at(value, "points");
-      out << wire::dump(*value.find("value"));
+      const Json& latest = *value.find("value");
+      out << (latest.is_string() ? latest.as_string() : wire::dump(latest));
       if (points > 1)
         out << " (" << points << " points, " << number_of(*value.find("min")) << " to "
             << number_of(*value.find("max")) << ")";
@@ -231,7 +246,9 @@ void print_run(const Json& run, std::ostream& out) {
     out << "used " << for_terminal(dataset.as_string()) << "\n";
   for (const Json& one : list_at(run, "comparisons")) {
     const Json& found = *one.find("found");
-    out << "best of " << number_at(found, "runs") << " by " << shown_at(found, "metric") << " on "
+    out << "best ";
+    if (found.find("runs") != nullptr) out << "of " << number_at(found, "runs") << " ";
+    out << "by " << shown_at(found, "metric") << " on "
         << text_at(one, "time") << ", asked by " << shown_at(one, "actor") << ": "
         << shown_at(found, "verdict") << "\n";
   }
