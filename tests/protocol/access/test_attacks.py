@@ -166,6 +166,12 @@ def test_another_sites_page_changes_nothing_for_whoever_is_logged_in(site, raw):
     assert raw("POST", "/api/2.0/mlflow/experiments/create", b"name=forged", {**session, **form})[0] == 400
     assert raw("POST", "/api/slipway/v1/login", b"user=root", {"Authorization": "", **form})[0] == 400
     assert raw("POST", "/api/slipway/v1/people/create-user", b"user=eve", {**session, **form})[0] == 400
+    login = json.dumps({"user": "root", "password": PASSWORD.format("root")}).encode()
+    for page in ({"Origin": "http://localhost:3000"}, {"Sec-Fetch-Site": "same-site"}, {"Sec-Fetch-Site": "cross-site"}):
+        status, _, headers = raw("POST", "/api/slipway/v1/login", login, {"Authorization": "", **page})
+        assert status == 403 and "Set-Cookie" not in headers, (page, status)
+    for page in ({}, {"Origin": site.url}, {"Sec-Fetch-Site": "same-origin"}):
+        assert raw("POST", "/api/slipway/v1/login", login, {"Authorization": "", **page})[0] == 200, page
     assert raw("POST", "/api/2.0/mlflow/experiments/create", body, {**session, "Origin": site.url})[0] == 200
     assert raw("GET", "/api/slipway/v1/me", b"", session)[0] == 200
     assert raw("POST", "/api/slipway/v1/logout", b"{}", {**session, "Origin": site.url})[0] == 200
