@@ -78,7 +78,8 @@ Result<std::vector<std::int64_t>> experiments_of(const TrackedWorld& world,
                                                  const std::vector<std::string>& named,
                                                  const Seen& seen);
 
-/// POST /tracked-runs/best, record-best, show, delete, restore, columns, export under /api/slipway/v1.
+/// POST /tracked-runs/best, record-best, show, delete, restore, columns, export under
+/// /api/slipway/v1.
 void mount_tracked_runs(http::Router& router, TrackedWorld world);
 
 }  // namespace slipway::app

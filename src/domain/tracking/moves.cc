@@ -16,6 +16,8 @@ constexpr std::size_t kPointsOfMove = 128'000;
 constexpr std::size_t kSeriesOfMove = 64;
 constexpr std::size_t kKnownPointsMax = 4 * kPointsOfMove;
 
+constexpr char kFindMove[] = "select last_batch, last_series from metric_moves where run = ?";
+
 struct BatchSize {
   std::int64_t id = 0, points = 0;
 };
@@ -46,10 +48,9 @@ Result<> ask_of_runs(db::Tx& tx, std::string_view sql, std::vector<Moving>& runs
 
 /// Fills in the moves that go on, and what else may be moved.
 Result<> find_moves(db::Tx& tx, std::vector<Moving>& runs) {
-  TRY(ask_of_runs(tx, "select last_batch, last_series from metric_moves where run = ?", runs,
-                  [](Moving& run, const db::Columns& columns) {
-                    return db::read_row(columns, run.move.emplace());
-                  }));
+  TRY(ask_of_runs(tx, kFindMove, runs, [](Moving& run, const db::Columns& columns) {
+    return db::read_row(columns, run.move.emplace());
+  }));
   static const std::string kOldest =
       "select id, points from metric_batches where run = ? order by id limit " +
       std::to_string(kBatchesOfMove);
@@ -176,7 +177,7 @@ void MovePoints::limit() {
 }
 
 Result<std::optional<Move>> find_move(db::Tx& tx, std::int64_t run) {
-  return tx.one<Move>("select last_batch, last_series from metric_moves where run = ?", run);
+  return tx.one<Move>(kFindMove, run);
 }
 
 Result<std::vector<std::int64_t>> compact_runs(db::Tx& tx, std::span<const std::int64_t> of,

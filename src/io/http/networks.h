@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-// Addresses as on the wire, and networks of them. Internal to this folder.
+// Addresses as on the wire, and networks of them; for guard.h and forwarded.h.
 namespace slipway::http {
 
 struct WireAddress {
