@@ -93,9 +93,12 @@ class Replay:
         return self.weeks.setdefault(self.began + (day - self.began) // WEEK * WEEK, collections.Counter())
 
     def live_through(self, day, times=1):
-        """All hours of a day; `times` requests each, with different keys."""
+        """All hours of a day; `times` requests each, with different keys. On a crowded day the clock is turned every hour:
+        what the server decides in the midst of it depends on the requests alone, not on how fast they are made."""
         week = self.week_of(day)
         for row in self.days.get(day, []):
+            if times > 1:
+                self.turn_clock(day, int(row["hr"]))
             for number in range(times):
                 key = f"{day}-{row['hr']}-{number}" if times > 1 else None
                 value, version, prediction = self.predict(row, day, key)
