@@ -1,6 +1,7 @@
 #include "dialects/mlflow/artifact_files.h"
 
 #include "dialects/mlflow/artifact_path.h"
+#include "io/http/pipe.h"
 #include "io/http/range.h"
 
 namespace slipway::mlflow {
@@ -12,6 +13,11 @@ class ObjectBody final : public http::BodyReader {
  public:
   explicit ObjectBody(std::unique_ptr<blob::Reader> object) : object_(std::move(object)) {}
   Result<std::size_t> read(std::span<char> buffer) override { return object_->read(buffer); }
+  Result<std::size_t> move_to(http::Pipe& pipe, std::size_t bytes) override {
+    const int entrance = pipe.entrance();
+    if (entrance < 0) return std::size_t{0};
+    return object_->move_to(entrance, std::min(bytes, pipe.room()));
+  }
 
  private:
   std::unique_ptr<blob::Reader> object_;

@@ -115,6 +115,11 @@ class RecordedReader final : public blob::Reader {
                  "damaged"};
   }
 
+  /// What is held to its digest has to be read.
+  Result<std::size_t> move_to(int pipe, std::size_t bytes) override {
+    return digest_ ? Result<std::size_t>(0) : object_->move_to(pipe, bytes);
+  }
+
  private:
   std::unique_ptr<blob::Reader> object_;
   std::string key_, sha256_;

@@ -168,13 +168,20 @@ class FolderReader final : public Reader {
   }
   Result<std::size_t> read(std::span<char> buffer) override {
     if (buffer.size() > left_) buffer = buffer.first(static_cast<std::size_t>(left_));
-    const std::size_t got = TRY(from_.read(at_, buffer));
-    at_ += got;
-    left_ -= got;
-    return got;
+    return passed(TRY(from_.read(at_, buffer)));
+  }
+  Result<std::size_t> move_to(int pipe, std::size_t bytes) override {
+    const auto most = static_cast<std::size_t>(std::min<std::uint64_t>(bytes, left_));
+    return passed(TRY(from_.move_to(at_, pipe, most)));
   }
 
  private:
+  std::size_t passed(std::size_t bytes) {
+    at_ += bytes;
+    left_ -= bytes;
+    return bytes;
+  }
+
   const std::shared_ptr<LargeReads> reads_;
   const Fd file_;
   const std::uint64_t size_;

@@ -44,6 +44,17 @@ Result<std::size_t> read_at(int file, std::span<char> buffer, std::uint64_t at) 
   }
 }
 
+/// splice(2): 0 also where the file system can't do that.
+Result<std::size_t> splice_at(int file, std::uint64_t at, int pipe, std::size_t bytes) {
+  auto from = static_cast<off_t>(at);
+  for (;;) {
+    const ssize_t moved = splice(file, &from, pipe, nullptr, bytes, SPLICE_F_MOVE);
+    if (moved >= 0) return static_cast<std::size_t>(moved);
+    if (errno == EINVAL || errno == ENOSYS || errno == EPERM) return std::size_t{0};
+    if (errno != EINTR) return system_error("cannot read an object", errno);
+  }
+}
+
 }  // namespace
 
 char* Piece::get() {
@@ -143,11 +154,18 @@ bool PlacedReader::goes_past_cache(std::uint64_t page) {
 
 /// How the piece that begins there is to be read.
 Result<> PlacedReader::look(std::uint64_t page) {
-  const bool past = goes_past_cache(page);
-  Range& range = past ? fetched_ : cached_;
-  range = {page, past ? page + TRY(fetch(page)) : std::min(size_, page + kPieceBytes)};
-  reads_.add(stamp_, range.end - range.begin);
+  if (!goes_past_cache(page)) {
+    note_cached(page);
+    return {};
+  }
+  fetched_ = {page, page + TRY(fetch(page))};
+  reads_.add(stamp_, fetched_.end - fetched_.begin);
   return {};
+}
+
+void PlacedReader::note_cached(std::uint64_t page) {
+  cached_ = {page, std::min(size_, page + kPieceBytes)};
+  reads_.add(stamp_, cached_.end - cached_.begin);
 }
 
 Result<std::size_t> PlacedReader::fetch(std::uint64_t page) {
@@ -160,16 +178,39 @@ Result<std::size_t> PlacedReader::fetch(std::uint64_t page) {
 
 Result<std::size_t> PlacedReader::read(std::uint64_t at, std::span<char> buffer) {
   if (size_ < kLargeBytes || at >= size_) return read_at(file_, buffer, at);
-  const auto is_within = [&](const Range& range) { return at >= range.begin && at < range.end; };
-  if (!is_within(cached_) && !is_within(fetched_)) TRY(look(at / kPage * kPage));
-  if (is_within(cached_)) {
+  if (!cached_.contains(at) && !fetched_.contains(at)) TRY(look(at / kPage * kPage));
+  if (cached_.contains(at)) {
     const auto bytes = std::min<std::uint64_t>(buffer.size(), cached_.end - at);
     return read_at(file_, buffer.first(static_cast<std::size_t>(bytes)), at);
   }
-  if (!is_within(fetched_)) return std::size_t{0};  // the file became shorter
+  if (!fetched_.contains(at)) return std::size_t{0};  // the file became shorter
   const auto bytes = std::min<std::uint64_t>(buffer.size(), fetched_.end - at);
   std::memcpy(buffer.data(), piece_.get() + (at - fetched_.begin), bytes);
   return static_cast<std::size_t>(bytes);
+}
+
+Result<std::size_t> PlacedReader::move_past_cache(std::uint64_t at, int pipe, std::size_t bytes) {
+  const bool to_the_end = at + bytes == size_;  // where the last page may be asked for as a whole
+  const std::size_t whole = (bytes + (to_the_end ? kPage - 1 : 0)) / kPage * kPage;
+  if (at % kPage != 0 || whole == 0) return std::size_t{0};
+  TRY(set_direct(file_, true));
+  const auto moved = splice_at(file_, at, pipe, whole);
+  TRY(set_direct(file_, false));
+  if (moved.ok() && *moved > bytes) return internal("an object became longer while it was read");
+  if (moved.ok()) reads_.add(stamp_, *moved);
+  return moved;
+}
+
+Result<std::size_t> PlacedReader::move_to(std::uint64_t at, int pipe, std::size_t bytes) {
+  if (size_ < kLargeBytes || at >= size_) return splice_at(file_, at, pipe, bytes);
+  if (fetched_.contains(at)) return std::size_t{0};
+  const std::uint64_t page = at / kPage * kPage;
+  if (!cached_.contains(at)) {
+    if (goes_past_cache(page)) return move_past_cache(at, pipe, std::min(bytes, kPieceBytes));
+    note_cached(page);
+  }
+  const auto most = std::min<std::uint64_t>(bytes, cached_.end - at);
+  return splice_at(file_, at, pipe, static_cast<std::size_t>(most));
 }
 
 }  // namespace slipway::blob

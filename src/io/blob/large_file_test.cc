@@ -40,12 +40,52 @@ Result<Stored> put_in_pieces(Blobs& blobs, const std::string& key, std::string_v
   return writer->commit();
 }
 
+/// How an object is read: into memory, by a pipe where that can be done, or now so and now so.
+enum class Way { kRead, kMove, kBoth };
+
+/// A pipe for a mebibyte, and what came out of it.
+class TestPipe {
+ public:
+  TestPipe() {
+    int ends[2];
+    EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
+    out_ = Fd(ends[0]);
+    in_ = Fd(ends[1]);
+    EXPECT_GE(fcntl(in_.get(), F_SETPIPE_SZ, static_cast<int>(kPieceBytes)), 0);
+  }
+  int entrance() const { return in_.get(); }
+  void take(std::size_t bytes, std::string& to) {
+    moved += bytes;
+    std::string taken(bytes, '\0');
+    for (std::size_t at = 0; at < bytes;) {
+      const ssize_t got = ::read(out_.get(), taken.data() + at, bytes - at);
+      ASSERT_GT(got, 0);
+      at += static_cast<std::size_t>(got);
+    }
+    to += taken;
+  }
+  std::size_t moved = 0;
+
+ private:
+  Fd in_, out_;
+};
+
 std::string read_some(Blobs& blobs, const std::string& key, std::uint64_t at, std::uint64_t bytes,
-                      std::mt19937& random) {
+                      std::mt19937& random, Way way = Way::kRead, std::size_t* moved = nullptr) {
   auto reader = blobs.open(key);
   EXPECT_TRUE(reader.ok() && (*reader)->select(at, bytes).ok());
+  TestPipe pipe;
   std::string all, buffer(1 + random() % (2 * kPieceBytes), '\0');
   for (;;) {
+    const bool moves = way == Way::kMove || (way == Way::kBoth && random() % 2 == 0);
+    const Result<std::size_t> in_pipe =
+        moves ? (*reader)->move_to(pipe.entrance(), std::min(buffer.size(), kPieceBytes))
+              : Result<std::size_t>(0);
+    EXPECT_TRUE(in_pipe.ok()) << (in_pipe.ok() ? "" : in_pipe.error().message);
+    if (!in_pipe.ok()) return all;
+    pipe.take(*in_pipe, all);
+    if (moved != nullptr) *moved = pipe.moved;
+    if (*in_pipe > 0) continue;
     const auto got = (*reader)->read(buffer);
     EXPECT_TRUE(got.ok()) << (got.ok() ? "" : got.error().message);
     if (!got.ok() || *got == 0) return all;
@@ -105,6 +145,45 @@ TEST(LargeFiles, AreReadFromAnyPlaceOn) {
     ASSERT_TRUE(read_some(*blobs, "d/x", at, bytes, random) == content.substr(at, bytes)) << at;
   }
   EXPECT_EQ(read_some(*blobs, "d/x", content.size(), 0, random), "");
+}
+
+TEST(LargeFiles, AreMovedByAPipeFromAnyPlaceOn) {
+  TemporaryFolder folder;
+  Disk disk;
+  auto blobs = open_at(disk, folder.path());
+  std::mt19937 random(8);
+  const std::string small = content_of(300'000), large = content_of(kLarge + 3 * kPieceBytes + 77);
+  ASSERT_TRUE(put_in_pieces(*blobs, "small", small, random).ok());
+  ASSERT_TRUE(put_in_pieces(*blobs, "large", large, random).ok());
+  for (int time = 0; time < 120; ++time) {
+    // Its content is another one each time, of which nothing was read before.
+    if (time % 4 == 0) {
+      ASSERT_TRUE(put_in_pieces(*blobs, "large", large, random).ok());
+    }
+    const std::string& content = time % 5 == 0 ? small : large;
+    const std::size_t at = random() % content.size();
+    const std::size_t bytes = time % 3 == 0 ? content.size() - at : random() % (content.size() - at);
+    const Way way = time % 2 == 0 ? Way::kMove : Way::kBoth;
+    const std::string key = &content == &small ? "small" : "large";
+    ASSERT_TRUE(read_some(*blobs, key, at, bytes, random, way) == content.substr(at, bytes)) << at;
+  }
+}
+
+TEST(LargeFiles, AreMovedPastTheCache) {
+  TemporaryFolder folder;
+  Disk disk;
+  auto blobs = open_at(disk, folder.path());
+  std::mt19937 random(9);
+  const std::string content = content_of(2 * kLarge + 5);
+  ASSERT_TRUE(put_in_pieces(*blobs, "x", content, random).ok());
+  const auto path = folder.path() / "x";
+  if (!passes_cache(path)) GTEST_SKIP() << "this file system has no other way";
+  std::size_t moved = 0;
+  ASSERT_TRUE(read_some(*blobs, "x", 0, content.size(), random, Way::kMove, &moved) == content);
+  EXPECT_GT(moved, content.size() - 3 * kPieceBytes);
+  EXPECT_LE(cached_bytes(path), kLarge + 8 * kPieceBytes) << "the system reads some ahead";
+  ASSERT_TRUE(read_some(*blobs, "x", 0, content.size(), random, Way::kMove) == content);
+  EXPECT_GT(cached_bytes(path), kLarge + 12 * kPieceBytes);
 }
 
 TEST(LargeFiles, TakeAPlaceInTheCacheWhenTheyAreReadAgain) {

@@ -51,10 +51,17 @@ void answer_preflight(const Headers& asked, Headers& answer) {
   if (!names.empty()) answer.set("Access-Control-Allow-Headers", std::string(names));
 }
 
-Result<std::string> read_piece(BodyReader& reader, std::size_t bytes) {
+/// Into the pipe, if there is one and the reader can do that with what comes next.
+Result<StreamPiece> read_piece(BodyReader& reader, std::size_t bytes, std::shared_ptr<Pipe> pipe) {
   try {
-    std::string piece(bytes, '\0');
-    piece.resize(TRY(reader.read(piece)));
+    StreamPiece piece;
+    if (pipe != nullptr) piece.piped = TRY(reader.move_to(*pipe, bytes));
+    if (piece.piped > 0) {
+      piece.pipe = std::move(pipe);
+      return piece;
+    }
+    piece.bytes.resize(bytes);
+    piece.bytes.resize(TRY(reader.read(piece.bytes)));
     return piece;
   } catch (const std::exception& e) {
     return internal(e.what());
@@ -115,6 +122,16 @@ void Exchange::answer(Response response) {
   response_ = std::move(response);
   ready_ = true;
   conversation_->answered();
+}
+
+/// One that holds nothing, for a piece of that size; null when that is too small to need one.
+std::shared_ptr<Pipe> Exchange::pipe_for(std::size_t bytes) {
+  if (bytes < Pipe::kBytesMin) return nullptr;
+  for (std::shared_ptr<Pipe>& pipe : pipes_) {
+    if (pipe == nullptr) pipe = std::make_shared<Pipe>(bytes);
+    if (pipe.use_count() == 1) return pipe;
+  }
+  return nullptr;
 }
 
 // ---- Conversation
@@ -881,8 +898,8 @@ void Conversation::pump(Exchange& exchange) {
   exchange.stayed_on_loop_ = false;
   site_.workers.push_begun(
       [self = exchange.shared_from_this(), reader = exchange.response_.body_stream,
-       bytes]() mutable {
-        Result<std::string> piece = read_piece(*reader, bytes);
+       pipe = exchange.pipe_for(bytes), bytes]() mutable {
+        Result<StreamPiece> piece = read_piece(*reader, bytes, std::move(pipe));
         reader.reset();
         self->inbox_->post([self, late = std::move(piece)]() mutable {
           if (self->conversation_ != nullptr)
@@ -891,7 +908,7 @@ void Conversation::pump(Exchange& exchange) {
       });
 }
 
-void Conversation::take_piece(Exchange& exchange, Result<std::string> piece) {
+void Conversation::take_piece(Exchange& exchange, Result<StreamPiece> piece) {
   exchange.reads_ = false;
   if (!piece.ok())
     cut_stream(piece.error().message.c_str());
@@ -900,24 +917,30 @@ void Conversation::take_piece(Exchange& exchange, Result<std::string> piece) {
   after_outside_event();
 }
 
-void Conversation::append_piece(Exchange& exchange, std::string piece) {
+void Conversation::append_piece(Exchange& exchange, StreamPiece piece) {
   progress_ms_ = loop_.now_ms;
   std::optional<std::uint64_t>& left = exchange.left_;
-  exchange.stream_ended_ = piece.empty();
+  const std::size_t bytes = piece.size();
+  exchange.stream_ended_ = bytes == 0;
   if (left) {
-    if (piece.size() > *left) return cut_stream("the source is longer than it said");
-    if (piece.empty() && *left > 0) return cut_stream("the source is shorter than it said");
-    *left -= piece.size();
+    if (bytes > *left) return cut_stream("the source is longer than it said");
+    if (bytes == 0 && *left > 0) return cut_stream("the source is shorter than it said");
+    *left -= bytes;
     exchange.stream_ended_ = *left == 0;
   }
-  if (!exchange.chunked_) return output_.append_large(std::move(piece));
-  if (piece.empty()) return output_.append("0\r\n\r\n");
+  if (!exchange.chunked_) return append_payload(std::move(piece));
+  if (bytes == 0) return output_.append("0\r\n\r\n");
   char size[16];
-  const auto end = std::to_chars(size, size + sizeof size, piece.size(), 16).ptr;
+  const auto end = std::to_chars(size, size + sizeof size, bytes, 16).ptr;
   output_.append({size, static_cast<std::size_t>(end - size)});
   output_.append("\r\n");
-  output_.append_large(std::move(piece));
+  append_payload(std::move(piece));
   output_.append("\r\n");
+}
+
+void Conversation::append_payload(StreamPiece piece) {
+  if (piece.pipe == nullptr) return output_.append_large(std::move(piece.bytes));
+  output_.append_pipe(std::move(piece.pipe), piece.piped);
 }
 
 /// The peer must see that the answer is not whole, and only a broken connection says so.

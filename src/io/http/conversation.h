@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <deque>
@@ -75,6 +76,14 @@ class Charge {
 
 class Conversation;
 
+/// Of a streamed answer: bytes, or how many a pipe holds.
+struct StreamPiece {
+  std::string bytes = {};
+  std::shared_ptr<Pipe> pipe = {};
+  std::size_t piped = 0;
+  std::size_t size() const { return pipe == nullptr ? bytes.size() : piped; }
+};
+
 /// One request that was handed to a handler, and the place its answer has in the order of answers.
 class Exchange final : public Reply::Sink, public std::enable_shared_from_this<Exchange> {
  public:
@@ -95,6 +104,7 @@ class Exchange final : public Reply::Sink, public std::enable_shared_from_this<E
  private:
   friend class Conversation;
   void answer(Response response);
+  std::shared_ptr<Pipe> pipe_for(std::size_t bytes);
 
   Conversation* conversation_ = nullptr;  // null once the connection is gone
   std::shared_ptr<Inbox> inbox_;
@@ -102,6 +112,7 @@ class Exchange final : public Reply::Sink, public std::enable_shared_from_this<E
   // The loop's from here on.
   Turn turn_;
   Charge charge_, pieces_charge_;
+  std::array<std::shared_ptr<Pipe>, 2> pipes_;  // one that waits for the peer, one that is filled
   bool ready_ = false;
   bool stayed_on_loop_ = true;
   Response response_;
@@ -209,8 +220,9 @@ class Conversation {
   void emit(Turn& turn, Response response);
   void begin_stream(Exchange& exchange);
   void pump(Exchange& exchange);
-  void take_piece(Exchange& exchange, Result<std::string> piece);
-  void append_piece(Exchange& exchange, std::string piece);
+  void take_piece(Exchange& exchange, Result<StreamPiece> piece);
+  void append_piece(Exchange& exchange, StreamPiece piece);
+  void append_payload(StreamPiece piece);
   void retire_front();
   void drop_turns();
   void cut_stream(const char* why);

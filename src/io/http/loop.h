@@ -46,6 +46,7 @@ class Connection final : public Source {
   friend class Loop;
   bool read_some();
   bool write_some();
+  bool write_piped(Output::Piped next);
   void settle(bool wrote);
   void linger(bool wrote);
   void throw_away_input();
@@ -58,6 +59,7 @@ class Connection final : public Source {
   std::int64_t linger_until_ms_ = 0;
   std::size_t thrown_away_ = 0;
   bool readable_ = true, writable_ = true;
+  bool unpaced_ = false;   // asked for
   bool end_seen_ = false;  // the peer's end is in the socket: a short read is not the last one
 };
 

@@ -40,6 +40,8 @@ class Headers {
   std::vector<std::pair<std::string, std::string>> fields_;
 };
 
+class Pipe;
+
 /// A body that is pulled piece by piece. One thread at a time, a thread that may wait.
 class BodyReader {
  public:
@@ -47,6 +49,12 @@ class BodyReader {
   /// Up to buffer.size() bytes; 0 at the end. kUnavailable when the peer went away, kInvalid past
   /// the route's limit.
   virtual Result<std::size_t> read(std::span<char> buffer) = 0;
+  /// Puts the next bytes, up to `bytes`, into the empty pipe without copying them; read() goes on
+  /// behind them. 0 where that can't be done with these, and at the end: they are to be read.
+  virtual Result<std::size_t> move_to([[maybe_unused]] Pipe& pipe,
+                                      [[maybe_unused]] std::size_t bytes) {
+    return std::size_t{0};
+  }
 };
 
 /// Decoded "a=1&b=2" pairs in order. Repeated keys stay repeated.

@@ -2,25 +2,35 @@
 
 #include <cstddef>
 #include <deque>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+
+#include "io/http/pipe.h"
 
 namespace slipway::http {
 
 /// Bytes on their way to the peer. Small ones are joined into one buffer that is used again and
-/// again, large ones keep the memory they came in.
+/// again, large ones keep the memory they came in, or the pipe.
 class Output {
  public:
   /// Where the next small bytes go.
   std::string& tail() {
-    if (segments_.empty() || segments_.back().size() > kJoinBytesMax) grow();
-    return segments_.back();
+    const bool fits = !segments_.empty() && segments_.back().pipe == nullptr &&
+                      segments_.back().bytes.size() <= kJoinBytesMax;
+    if (!fits) segments_.emplace_back();
+    return segments_.back().bytes;
   }
   void append(std::string_view bytes) { tail().append(bytes); }
   void append_large(std::string bytes) {
     if (bytes.size() <= kJoinBytesMax) return append(bytes);
-    segments_.push_back(std::move(bytes));
+    segments_.push_back({std::move(bytes)});
+  }
+  /// As many bytes as were put into the pipe; it is held until they are sent.
+  void append_pipe(std::shared_ptr<Pipe> pipe, std::size_t bytes) {
+    segments_.push_back({{}, std::move(pipe), bytes});
   }
 
   bool empty() const {
@@ -28,26 +38,37 @@ class Output {
   }
   std::size_t size() const {
     std::size_t bytes = 0;
-    for (const std::string& segment : segments_) bytes += segment.size();
+    for (const Segment& segment : segments_) bytes += segment.size();
     return bytes - offset_;
   }
-  /// What to send next, as up to pieces.size() pieces; their number.
+  /// What to send next, as up to pieces.size() pieces; their number. 0 when a pipe comes next.
   std::size_t gather(std::span<std::string_view> pieces) const {
     std::size_t n = 0;
-    for (const std::string& segment : segments_) {
-      if (n == pieces.size()) break;
-      pieces[n] = segment;
+    for (const Segment& segment : segments_) {
+      if (n == pieces.size() || segment.pipe != nullptr) break;
+      pieces[n] = segment.bytes;
       if (n == 0) pieces[n].remove_prefix(offset_);
       ++n;
     }
     return n;
   }
+  struct Piped {
+    int exit = -1;
+    std::size_t bytes = 0;
+  };
+  /// What to send next, where gather() has nothing. Not while empty.
+  Piped next_piped() const {
+    const Segment& next = segments_.front();
+    return {next.pipe->exit(), next.piped - offset_};
+  }
   void consume(std::size_t bytes) {
     offset_ += bytes;
     while (!segments_.empty() && offset_ >= segments_.front().size()) {
-      offset_ -= segments_.front().size();
-      if (segments_.size() == 1 && segments_.front().capacity() <= 2 * kJoinBytesMax) {
-        segments_.front().clear();
+      Segment& sent = segments_.front();
+      offset_ -= sent.size();
+      if (segments_.size() == 1 && sent.pipe == nullptr &&
+          sent.bytes.capacity() <= 2 * kJoinBytesMax) {
+        sent.bytes.clear();
         return;
       }
       segments_.pop_front();
@@ -56,9 +77,14 @@ class Output {
 
  private:
   static constexpr std::size_t kJoinBytesMax = 32u << 10;
-  void grow() { segments_.emplace_back(); }
+  struct Segment {
+    std::string bytes = {};
+    std::shared_ptr<Pipe> pipe = {};  // then they are in there, and so many
+    std::size_t piped = 0;
+    std::size_t size() const { return pipe == nullptr ? bytes.size() : piped; }
+  };
 
-  std::deque<std::string> segments_;
+  std::deque<Segment> segments_;
   std::size_t offset_ = 0;  // already sent of the first segment
 };
 

@@ -1,21 +1,27 @@
 #include "io/http/server.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <condition_variable>
 #include <filesystem>
 #include <fstream>
 #include <future>
+#include <iterator>
 #include <mutex>
 #include <thread>
 
 #include "io/http/doorkeeper.h"
 #include "io/http/http_testing.h"
+#include "io/http/pipe.h"
 
 namespace slipway::http {
 namespace {
@@ -42,6 +48,34 @@ class Generated final : public BodyReader {
 
  private:
   std::uint64_t left_;
+};
+
+/// A file of such bytes, which goes to the socket by a pipe; every so many of its pieces are read.
+class Moved final : public BodyReader {
+ public:
+  Moved(const std::filesystem::path& path, int read_every = 0)
+      : file_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)), read_every_(read_every) {}
+
+  Result<std::size_t> read(std::span<char> buffer) override {
+    const ssize_t got = ::read(file_.get(), buffer.data(), buffer.size());
+    return static_cast<std::size_t>(std::max<ssize_t>(got, 0));
+  }
+  Result<std::size_t> move_to(Pipe& pipe, std::size_t bytes) override {
+    if (read_every_ != 0 && ++pieces_ % read_every_ == 0) return std::size_t{0};
+    const int entrance = pipe.entrance();
+    if (entrance < 0) return std::size_t{0};
+    const std::size_t most = std::min(bytes, pipe.room());
+    const ssize_t got = splice(file_.get(), nullptr, entrance, nullptr, most, 0);
+    if (got < 0) return system_error("cannot move bytes", errno);
+    moved += static_cast<std::size_t>(got);
+    return static_cast<std::size_t>(got);
+  }
+  static inline std::atomic<std::size_t> moved = 0;
+
+ private:
+  const Fd file_;
+  const int read_every_;
+  int pieces_ = 0;
 };
 
 /// "abc", then an error.
@@ -288,6 +322,81 @@ TEST(Server, StreamsLargePiecesWhileThereIsRoomForThem) {
   EXPECT_EQ(alone.body.size(), 5'000'000u);
   EXPECT_TRUE(alone.body == beside.body) << "whatever its pieces were";
   EXPECT_TRUE(second.ask(get("/sized")).body == alone.body);
+}
+
+/// A file of bytes that a pipe moves, at /whole, /mixed, /chunked, and /short, which ends too early.
+class MovedFile {
+ public:
+  static constexpr std::size_t kBytes = 7'654'321;
+  MovedFile() {
+    Generated source(kBytes);
+    content.resize(kBytes);
+    EXPECT_EQ(*source.read(content), kBytes);
+    std::ofstream(path_, std::ios::binary) << content;
+  }
+  void mount(Router& router) const {
+    Router::Group group = router.group("", render_plain_error);
+    const auto add = [&](const char* path, int read_every, std::optional<std::uint64_t> length) {
+      group.add({Method::kGet, path, kRead, Place::kInline},
+                [file = path_, read_every, length](Request&) {
+                  return Result<Response>(stream(std::make_shared<Moved>(file, read_every), length));
+                });
+    };
+    add("/whole", 0, kBytes);
+    add("/mixed", 3, kBytes);
+    add("/chunked", 0, std::nullopt);
+    add("/short", 0, kBytes + 1);
+  }
+  std::string content;
+
+ private:
+  const Fd memory_{memfd_create("moved", MFD_CLOEXEC)};
+  const std::filesystem::path path_ = "/proc/self/fd/" + std::to_string(memory_.get());
+};
+
+std::ptrdiff_t open_descriptors() {
+  const std::filesystem::directory_iterator all("/proc/self/fd");
+  return std::distance(begin(all), end(all));
+}
+
+TEST(Server, MovesAFileByAPipe) {
+  const MovedFile file;
+  TestServer server([&](Router& router) { file.mount(router); });
+  Socket socket = server.connect();
+  for (const char* path : {"/whole", "/mixed", "/chunked"}) {
+    const std::size_t before = Moved::moved;
+    const Answer answer = socket.ask(get(path));
+    EXPECT_TRUE(answer.whole && answer.body == file.content) << path;
+    EXPECT_GT(Moved::moved - before, MovedFile::kBytes / 2) << path;
+  }
+  ASSERT_TRUE(socket.send(get("/whole") + get("/chunked") + get("/mixed")));
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(socket.receive().body == file.content);
+  EXPECT_FALSE(socket.ask(get("/short")).whole);
+}
+
+TEST(Server, MovesAFileToWhoTakesItSlowly) {
+  const MovedFile file;
+  TestServer server([&](Router& router) { file.mount(router); });
+  Socket slow(server.port(), /*receive_buffer_bytes=*/4096);
+  ASSERT_TRUE(slow.send(get("/whole", "Connection: close\r\n")));
+  Socket other = server.connect();
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(other.ask(get("/whole")).body == file.content);
+  EXPECT_TRUE(slow.receive_all().ends_with(file.content));
+}
+
+TEST(Server, LeavesNoPipeBehindWhoGoesAway) {
+  const MovedFile file;
+  TestServer server([&](Router& router) { file.mount(router); });
+  server.connect().ask(get("/whole"));  // what is started on first need
+  const std::ptrdiff_t before = open_descriptors();
+  for (int i = 0; i < 20; ++i) {
+    Socket socket(server.port(), 4096);
+    ASSERT_TRUE(socket.send(get("/whole")));
+    EXPECT_NE(socket.receive_some(), "");
+    if (i % 2 == 0) socket.reset();
+  }
+  while (server.metric("slipway_http_connections") > 0) std::this_thread::yield();
+  while (open_descriptors() > before) std::this_thread::yield();
 }
 
 TEST(Server, StreamsInChunksOrWithALength) {
