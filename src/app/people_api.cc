@@ -4,6 +4,7 @@
 
 #include "app/api.h"
 #include "base/text.h"
+#include "domain/tracking/store.h"
 #include "io/http/authorization.h"
 #include "io/http/forwarded.h"
 #include "io/http/guard.h"
@@ -53,6 +54,27 @@ Result<std::string> whose(const PeopleCaller& caller, const PeopleRequest& reque
   return denied("Permission denied: this is another user's");
 }
 
+/// By its id, or by its name: for who may see all names.
+Result<std::string> experiment_of(const PeopleCaller& caller, People& people,
+                                  const std::string& named) {
+  if (named == access::kEvery || to_int64(named)) return named;
+  if (!caller.may_all)
+    return invalid("an experiment is named by its id, a number; found '" + named + "'");
+  const auto found =
+      TRY(people.look([&](db::Tx& tx) { return tracking::read_experiment_named(tx, named); }));
+  if (!found) return missing("there is no experiment of the id or name '" + named + "'");
+  return std::to_string(found->id);
+}
+
+/// A grant on one that is not there yet would be found by whoever makes it. But "Default", which the
+/// first server makes.
+Result<> require_experiment(db::Tx& tx, const Grant& wanted) {
+  const bool is_there = wanted.of == access::kEvery || wanted.of == "0";
+  if (wanted.kind != Kind::kExperiment || is_there) return {};
+  TRY(tracking::read_experiment(tx, *to_int64(wanted.of)));
+  return {};
+}
+
 Result<Grant> grant_of(const PeopleCaller& caller, People& people, const PeopleRequest& request,
                        Level level) {
   if (request.user.empty()) return invalid("\"user\" says whose permission it is");
@@ -62,12 +84,9 @@ Result<Grant> grant_of(const PeopleCaller& caller, People& people, const PeopleR
         "either");
   }
   const bool experiment = !request.experiment.empty();
-  Grant grant{experiment ? Kind::kExperiment : Kind::kModel,
-              experiment ? request.experiment : request.model, level};
+  Grant grant{experiment ? Kind::kExperiment : Kind::kModel, request.model, level};
+  if (experiment) grant.of = TRY(experiment_of(caller, people, request.experiment));
   const bool one = grant.of != access::kEvery;
-  if (experiment && one && !to_int64(grant.of)) {
-    return invalid("an experiment is named by its id, a number; found '" + grant.of + "'");
-  }
   if (caller.may_all) return grant;
   if (one && access::suffices(people.level(caller.name, grant.kind, grant.of), Level::kManage)) {
     return grant;
@@ -167,7 +186,8 @@ Result<Json> revoke_token(People& people, const PeopleCaller& caller,
 
 Result<Json> grant(People& people, const PeopleCaller& caller, const PeopleRequest& request) {
   const Grant wanted = TRY(grant_of(caller, people, request, TRY(level_of(request.level))));
-  TRY(people.change(caller.name, [&](db::Tx& tx, const By& by) {
+  TRY(people.change(caller.name, [&](db::Tx& tx, const By& by) -> Result<> {
+    TRY(require_experiment(tx, wanted));
     return access::grant_to(tx, by, request.user, wanted);
   }));
   return object({{"user", request.user},

@@ -2,6 +2,8 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <filesystem>
+#include <fstream>
 #include <iostream>
 
 #include "app/app.h"
@@ -81,18 +83,23 @@ Result<std::string> ask(const std::string& what, const Surroundings& surrounding
   return without_line_end(std::move(line));
 }
 
+Result<std::string> first_line(std::istream& from, const std::string& name) {
+  std::string line;
+  if (!std::getline(from, line)) return invalid("no password came from " + name);
+  return without_line_end(std::move(line));
+}
+
 /// Never from the command line, which every process of this machine can read.
 Result<std::string> read_password(const Arguments& arguments, const Surroundings& surroundings,
                                   const std::string& what) {
   const std::string file = flag(arguments, "password-file");
   if (!file.empty() && file != "-") {
-    return without_line_end(TRY(read_file((surroundings.folder / file).string())));
+    const std::filesystem::path path = surroundings.folder / file;
+    if (!std::filesystem::is_fifo(path)) return without_line_end(TRY(read_file(path)));
+    std::ifstream pipe(path);  // <(pass show slipway)
+    return first_line(pipe, file);
   }
-  if (isatty(STDIN_FILENO) == 0 || file == "-") {
-    std::string line;
-    if (!std::getline(std::cin, line)) return invalid("no password came from standard input");
-    return without_line_end(std::move(line));
-  }
+  if (isatty(STDIN_FILENO) == 0 || file == "-") return first_line(std::cin, "standard input");
   const std::string first = TRY(ask(what, surroundings));
   if (TRY(ask(what + ", once more", surroundings)) == first) return first;
   return invalid("the two passwords differ");
@@ -244,6 +251,11 @@ int run_permissions(const Arguments& arguments, const Surroundings& surroundings
                   const std::string role = text_at(one, "role");
                   out << (role.empty() ? "" : "  by role " + role) << "\n";
                 }
+                const std::string on = text_at(json, "on"), level = text_at(json, "level");
+                if (!on.empty()) {
+                  out << text_at(json, "user") << ": " << on << " " << text_at(json, "of") << "  "
+                      << (level.empty() ? "no permission of its own" : level) << "\n";
+                }
                 const std::string fallback = text_at(json, "default");
                 if (!fallback.empty()) out << "anything else  " << fallback << "\n";
               });
@@ -289,7 +301,7 @@ std::vector<Command> people_commands() {
        .positional_min = 1,
        .positional_max = 2,
        .positional_help = "create USER, list USER, revoke USER, or default LEVEL",
-       .flags = with_place({{"--experiment", "ID", "of an experiment; * for every one"},
+       .flags = with_place({{"--experiment", "ID", "of an experiment, by id or name; * for every one"},
                             {"--model", "NAME", "of a registered model; * for every one"},
                             {"--level", "LEVEL", "deny, none, read, use, edit or manage"}}),
        .examples = {"slipway permissions create ben --experiment 3 --level edit",

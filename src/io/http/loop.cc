@@ -45,9 +45,9 @@ std::int64_t tick_of(const ServerOptions& options) {
   return std::clamp<std::int64_t>(shortest.count() / 4, 5, 1000);
 }
 
-/// Nothing is congested between two programs of one machine, and where the system's way to treat
-/// congestion paces what is sent (BBR), each of a hundred thousand waits wakes both. One that does
-/// not may be had or not.
+/// Between two programs of one machine nothing is congested; where the system's way to treat
+/// congestion paces what is sent (BBR), a large answer costs thousands of timers and wake-ups. A
+/// system that grants no other way goes on with that one.
 void send_unpaced(int socket) {
   constexpr std::string_view kAlgorithm = "reno";
   const std::string peer = peer_address(socket);

@@ -60,10 +60,10 @@ bool names(std::string_view list, std::string_view etag, bool weak_counts) {
     if (!list.starts_with('"')) return false;
     const std::size_t end = list.find('"', 1);
     if (end == std::string_view::npos) return false;
-    if ((!weak || weak_counts) && list.substr(0, end + 1) == etag) return true;
+    const std::string_view tag = list.substr(0, end + 1);
     list = trimmed(list.substr(end + 1));
-    if (list.empty()) return false;
-    if (!list.starts_with(',')) return false;
+    if (!list.empty() && !list.starts_with(',')) return false;
+    if ((!weak || weak_counts) && tag == etag) return true;
     while (list.starts_with(',')) list = trimmed(list.substr(1));
   }
   return false;

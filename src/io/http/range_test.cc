@@ -84,6 +84,8 @@ TEST(IfNoneMatch, SavesWhatTheClientHas) {
   EXPECT_EQ(status("\"x\""), 206);
   EXPECT_EQ(status("abc"), 206);
   EXPECT_EQ(status("\"abc"), 206);
+  EXPECT_EQ(status("\"abc\"x"), 206);
+  EXPECT_EQ(status("\"abc\" , \"x\""), 304);
 }
 
 TEST(IfMatch, RefusesAnotherContent) {

@@ -274,7 +274,7 @@ Response Router::no_match(const Request& request, bool wrong_method) const {
         invalid(std::string(to_string(request.method)) + " is not allowed for this path"));
     response.status = 405;
   } else {
-    response = fallback_errors_(missing("nothing is at this path"));
+    response = fallback_errors_(missing("nothing is at the path " + request.path.substr(0, 200)));
   }
   if (!wrong_method || response.headers.has("Allow")) return response;
 

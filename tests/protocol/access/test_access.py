@@ -523,8 +523,18 @@ def test_commands_go_to_the_server_or_to_the_catalogue(site, tmp_path):
     slipway("users", "create", "ann", "--admin", "--state", state, "--password-file", tmp_path / "password")
     slipway("users", "create", "ben", "--state", state, input="a password of ben\n")
     assert slipway("users", "list", "--state", state).splitlines() == ["ann  admin", "ben"]
-    slipway("permissions", "create", "ben", "--experiment", "0", "--level", "edit", "--state", state)
+    given = slipway("permissions", "create", "ben", "--experiment", "0", "--level", "edit", "--state", state)
+    assert given == "ben: experiment 0  edit\n"
+    for unknown in ("99", "nowhere"):
+        refused = slipway("permissions", "create", "ben", "--experiment", unknown, "--level", "edit", "--state", state,
+                          check=False)
+        assert refused.returncode == 3 and unknown in refused.stderr
     assert "experiment 0  edit" in slipway("permissions", "list", "ben", "--state", state)
+    os.mkfifo(tmp_path / "pipe")
+    setting = subprocess.Popen([os.environ["SLIPWAY_BINARY"], "users", "password", "ben", "--state", state,
+                                "--password-file", tmp_path / "pipe"])
+    (tmp_path / "pipe").write_text("a password of ben\n")
+    assert setting.wait(timeout=60) == 0
     token = slipway("tokens", "create", "nightly", "--user", "ben", "--state", state).strip()
     server = Server(state)
     server.start()
@@ -536,6 +546,8 @@ def test_commands_go_to_the_server_or_to_the_catalogue(site, tmp_path):
         slipway("users", "create", "carl", "--state", state, input="a password of carl\n")
         request = urllib.request.Request(request.full_url, headers=basic("carl"))
         urllib.request.urlopen(request)
+        given = slipway("permissions", "create", "carl", "--experiment", "Default", "--level", "use", "--state", state)
+        assert given == "carl: experiment 0  use\n"
         # From elsewhere, by a token.
         root = slipway("tokens", "create", "root", "--user", "ann", "--state", state).strip()
         away = {"SLIPWAY_URL": f"http://{server.address}", "cwd": tmp_path}
