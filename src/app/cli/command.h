@@ -32,6 +32,11 @@ struct Flag {
   std::string help;
 };
 
+struct Verb {
+  std::string form;  // "show RUN"
+  std::string summary;
+};
+
 /// What was given on the command line.
 struct Arguments {
   std::map<std::string, std::string, std::less<>>
@@ -63,6 +68,9 @@ struct Command {
   std::string positional_help = {};
   std::vector<Flag> flags = {};
   std::vector<std::string> examples = {};
+  /// First words of `positional` that have a help of their own: a flag is for some of them alone
+  /// whose help begins with them, as "delete, restore: ...".
+  std::vector<Verb> verbs = {};
   /// Everything after the name goes to `run` as positional, unparsed: the command has a grammar of
   /// its own (flags above are for the help).
   bool raw = false;

@@ -68,6 +68,25 @@ std::string usage_of(const Command& command) {
   return positional.empty() ? usage : usage + " " + positional;
 }
 
+std::string_view first_word(std::string_view text) {
+  return text.substr(0, text.find(' '));
+}
+
+/// Which it is for alone; none: for all.
+std::vector<std::string_view> verbs_of(const Flag& flag, const Command& command) {
+  const std::size_t colon = flag.help.find(": ");
+  if (colon == std::string::npos) return {};
+  std::vector<std::string_view> verbs;
+  for (const std::string_view word : split(std::string_view(flag.help).substr(0, colon), ',')) {
+    verbs.push_back(trim(word));
+    const bool is_known =
+        std::any_of(command.verbs.begin(), command.verbs.end(),
+                    [&](const Verb& one) { return first_word(one.form) == verbs.back(); });
+    if (!is_known) return {};
+  }
+  return verbs;
+}
+
 /// "  NAMES   text"; names that are too wide have a line of their own.
 std::string line_of(const std::string& names, const std::string& text) {
   std::string line = "  " + names;
@@ -135,13 +154,36 @@ std::string overview(const std::vector<Command>& all) {
 
 std::string help_of(const Command& command) {
   std::string text = command.summary + "\n\nUsage: " + usage_of(command) + "\n";
-  const std::string positional = shown_positional(command);
-  if (!positional.empty()) text += "\n" + line_of(positional, command.positional_help);
+  if (!command.positional_help.empty())
+    text += "\n" + line_of(shown_positional(command), command.positional_help);
   text += "\nFlags:\n";
   for (const Flag& flag : flags_of(command)) text += line_of(shown(flag), flag.help);
   if (!command.examples.empty()) text += "\nExamples:\n";
   for (const std::string& example : command.examples) text += "  " + example + "\n";
   return text;
+}
+
+Command narrowed(const Command& command, std::string_view verb) {
+  const auto own = std::find_if(command.verbs.begin(), command.verbs.end(), [&](const Verb& one) {
+    return first_word(one.form) == verb;
+  });
+  if (own == command.verbs.end()) return command;
+  Command narrow = command;
+  narrow.summary = own->summary;
+  narrow.positional = own->form;
+  narrow.positional_min = narrow.positional_max = 1;
+  narrow.positional_help.clear();
+  narrow.flags.clear();
+  for (Flag flag : command.flags) {
+    const std::vector<std::string_view> of = verbs_of(flag, command);
+    if (!of.empty() && std::find(of.begin(), of.end(), verb) == of.end()) continue;
+    if (!of.empty()) flag.help = flag.help.substr(flag.help.find(": ") + 2);
+    narrow.flags.push_back(std::move(flag));
+  }
+  const std::string begin = "slipway " + command.name + " " + std::string(verb);
+  std::erase_if(narrow.examples,
+                [&](const std::string& example) { return !example.starts_with(begin); });
+  return narrow;
 }
 
 Json to_json(const Command& command) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "app/cli/command.h"
@@ -13,6 +14,9 @@ namespace slipway::app {
 std::string overview(const std::vector<Command>& all);
 /// `slipway COMMAND --help`.
 std::string help_of(const Command& command);
+/// What remains of a command for one of its verbs: its own form, summary, flags and examples. The
+/// command itself for a word that is none.
+Command narrowed(const Command& command, std::string_view verb);
 /// The same as values, for `slipway --json COMMAND --help`.
 wire::Json to_json(const Command& command);
 /// The page docs/reference/command-line.md.

@@ -73,6 +73,23 @@ TEST(Help, OfOneCommandCanBeAskedForInTwoWays) {
   EXPECT_NE(err.str().find("did you mean 'add'?"), std::string::npos) << err.str();
 }
 
+TEST(Help, OfAVerbLeavesOutWhatIsForOthers) {
+  const std::string best = help_of(narrowed(command("runs"), "best"));
+  EXPECT_NE(best.find("Usage: slipway runs [FLAG...] best\n"), std::string::npos) << best;
+  EXPECT_NE(best.find("  --metric NAME         by this metric\n"), std::string::npos) << best;
+  EXPECT_NE(best.find("--experiment"), std::string::npos) << best;
+  EXPECT_EQ(best.find("--older-than"), std::string::npos) << best;
+  EXPECT_EQ(best.find("runs export"), std::string::npos) << best;
+  const std::string restore = help_of(narrowed(command("runs"), "restore"));
+  EXPECT_NE(restore.find("--dry-run             say which"), std::string::npos) << restore;
+  EXPECT_EQ(help_of(narrowed(command("runs"), "0190a2")), help_of(command("runs")));
+  std::ostringstream one, other, err;
+  EXPECT_EQ(run_command_line({"runs", "gc", "-h"}, {"/", one, err}), kDone);
+  EXPECT_EQ(run_command_line({"help", "runs", "gc"}, {"/", other, err}), kDone);
+  EXPECT_EQ(one.str(), other.str());
+  EXPECT_EQ(one.str(), help_of(narrowed(command("runs"), "gc")));
+}
+
 // What a command says in JSON is tried on projects by tests/protocol/project.
 TEST(Json, HelpIsADocument) {
   EXPECT_EQ(document({"--json", "--help"}, kDone).find("commands")->as_array().size(),

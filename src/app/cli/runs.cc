@@ -422,7 +422,14 @@ std::vector<Command> runs_commands() {
                     "slipway runs show amber-heron-417",
                     "slipway runs export --experiment first --filter \"metrics.r2 > 0.4\" -o "
                     "runs.parquet",
-                    "slipway runs delete --experiment first --filter \"params.lr = '9'\" --dry-run"},
+                    "slipway runs delete --experiment first --filter \"params.lr = '9'\" --dry-run",
+                    "slipway runs gc --older-than 30d --dry-run"},
+       .verbs = {{"best", "the best tracked runs, or configurations, by a metric"},
+                 {"show RUN", "all that is known of a tracked run, by its name or id"},
+                 {"export", "tracked runs as a table"},
+                 {"delete", "delete many tracked runs; `restore` brings them back until `gc`"},
+                 {"restore", "bring deleted runs back"},
+                 {"gc", "remove deleted runs, with their files, for good"}},
        .run = run_runs});
   all.push_back({.name = "logs",
                  .summary = "what a pipeline run has printed",

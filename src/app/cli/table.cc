@@ -161,7 +161,7 @@ int run_one(const Command& command, std::vector<std::string> rest, Surroundings 
   }
   if (command.raw && !command.speaks_json) return run_raw(command, std::move(rest), surroundings);
   if (command.speaks_json && take_json(rest)) surroundings.json = true;
-  if (asks_for_help(rest)) return show_help(command, surroundings);
+  if (asks_for_help(rest)) return show_help(narrowed(command, rest.front()), surroundings);
   if (command.raw) return run_raw(command, std::move(rest), surroundings);
   CLI::App parser(command.summary, "slipway " + command.name);
   Slots slots;
@@ -207,8 +207,8 @@ int run_help(const std::vector<Command>& all, const std::vector<std::string>& re
     return kDone;
   }
   const Command* command = find(all, rest.front());
-  return command == nullptr ? refuse_name(all, rest.front(), surroundings)
-                            : run_one(*command, {"--help"}, surroundings);
+  if (command == nullptr) return refuse_name(all, rest.front(), surroundings);
+  return run_one(*command, {rest.size() > 1 ? rest[1] : "", "--help"}, surroundings);
 }
 
 }  // namespace

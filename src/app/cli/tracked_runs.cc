@@ -570,7 +570,7 @@ std::vector<Flag> tracked_flags() {
       {"--columns", "NAME[,...]", "export: only these, as run_id, params.lr, metrics.loss, tags.x"},
       {"--view", "active|deleted|all", "export: which runs (active)"},
       {"--for-spreadsheets", "",
-       "export, CSV: a text that a spreadsheet would take for a formula begins with an apostrophe"},
+       "export: in CSV, a text that a spreadsheet would take for a formula begins with an apostrophe"},
       {"--all", "", "delete, restore: every run of the experiment"},
       {"--dry-run", "", "delete, restore, gc: say which, and change nothing"},
       {"--older-than", "AGE", "gc: what was deleted so long ago, as 30d or 2d8h5m20s (any)"},
