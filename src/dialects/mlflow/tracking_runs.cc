@@ -72,21 +72,8 @@ struct SearchRunsReply {
 };
 WIRE(SearchRunsReply, runs, next_page_token)
 
-Result<> check_names_agree(const CreateRun& call) {
-  for (const TagMessage& tag : call.tags) {
-    if (tag.key != kRunNameTag) continue;
-    if (call.run_name.empty() || tag.value.empty() || tag.value == call.run_name) return {};
-    return invalid(
-        "Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different "
-        "values (run_name='" +
-        call.run_name + "', mlflow.runName='" + tag.value + "').");
-  }
-  return {};
-}
-
 Result<> create(Tracking& tracking, const Request& request, Reply& reply) {
   CreateRun call = TRY(read_request<CreateRun>(request, kCreate));
-  TRY(check_names_agree(call));
   // Tags of a new run come from the client's environment: names and values of any length are taken.
   TRY(check_distinct_keys(call.tags, "tags"));
   tracking::NewRun run;

@@ -179,6 +179,16 @@ wire::Json run_data(std::int64_t experiment, const std::string& name) {
   return data;
 }
 
+Result<> check_names_agree(const NewRun& run) {
+  for (const Tag& tag : run.tags) {
+    if (run.name_tag.empty() || tag.key != run.name_tag || tag.value == run.name) continue;
+    return invalid("Both 'run_name' argument and '" + tag.key +
+                   "' tag are specified, but with different values (run_name='" + run.name + "', " +
+                   tag.key + "='" + tag.value + "').");
+  }
+  return {};
+}
+
 }  // namespace
 
 const char* to_string(RunStatus status) {
@@ -244,6 +254,7 @@ Result<Run> create_run(db::Tx& tx, const NewRun& run, const std::string& run_id,
                      " must be in the 'active' state. Current state is deleted.",
                  "inactive"};
   }
+  TRY(check_names_agree(run));
   const std::string uri = append_to_location(experiment.artifact_location, run_id + "/artifacts");
   std::optional<std::int64_t> key = TRY(tx.one<std::int64_t>(
       "insert into runs (run_id, experiment, name, user_id, status, start_ms, artifact_uri, "

@@ -53,7 +53,7 @@ struct NewRun {
   std::string user_id;
   UnixMs start_ms = 0;
   std::vector<Tag> tags;
-  std::string name_tag;  // a tag that is to hold the name too; empty for none
+  std::string name_tag;  // a tag that is to hold the name too, never another; empty for none
 };
 
 struct RunChange {

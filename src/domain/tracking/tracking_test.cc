@@ -151,6 +151,16 @@ TEST_P(TrackingTest, ARunIsNamedByItsTagWhenItHasNoOtherName) {
   EXPECT_EQ(start(asked)->info.name, "from the tag");
 }
 
+TEST_P(TrackingTest, ARunWhoseTagHasAnotherNameIsRefusedOnceItsExperimentIsFound) {
+  NewRun asked;
+  asked.name = "a";
+  asked.tags = {{"name", "b"}};
+  asked.name_tag = "name";
+  EXPECT_EQ(outcome(start(asked)), "invalid");
+  asked.experiment_id = 99;
+  EXPECT_EQ(outcome(start(asked)), "missing");
+}
+
 TEST_P(TrackingTest, ARunOfAnUnknownExperimentIsRefused) {
   NewRun asked;
   asked.experiment_id = 99;

@@ -147,8 +147,9 @@ def test_runs(pair, made):
     get(pair, "runs/get")
     get(pair, "runs/get", run_id="none")
     post(pair, "runs/create", {"experiment_id": "{e}", "tags": [{"key": "mlflow.runName", "value": "tagged"}]})
-    post(pair, "runs/create", {"experiment_id": "{e}", "run_name": "a",
-                               "tags": [{"key": "mlflow.runName", "value": "b"}]})
+    for experiment in ("{e}", "99999"):
+        post(pair, "runs/create", {"experiment_id": experiment, "run_name": "a",
+                                   "tags": [{"key": "mlflow.runName", "value": "b"}]})
     post(pair, "runs/create", {"experiment_id": "{e}", "run_name": "a", "start_time": "12"})
     post(pair, "runs/create", {"experiment_id": "99999"})
     post(pair, "runs/create", {"experiment_id": "abc"})
