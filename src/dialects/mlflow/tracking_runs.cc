@@ -275,9 +275,9 @@ Result<Response> search(Tracking& tracking, Request& request) {
   SearchRuns call = TRY(read_request<SearchRuns>(request, kSearch));
   TRY(check_page_size(call.max_results));
   tracking::RunQuery query;
-  query.experiments = TRY(to_experiment_ids(call.experiment_ids));
   query.where = TRY(to_conditions(call.filter, kRunSearch));
   query.order = TRY(to_order(call.order_by, kRunSearch));
+  query.experiments = TRY(to_experiment_ids(call.experiment_ids));
   query.view = TRY(to_view(call.run_view_type, "run_view_type"));
   query.limit = static_cast<int>(call.max_results);
   query.of_series = tracking::OfSeries::kLatest;

@@ -558,6 +558,8 @@ def test_run_searches(pair, searched):
         post(pair, "runs/search", {"experiment_ids": ["{s}"], "run_view_type": view})
     for ids in ([], ["99999"], ["{s}", "0", "{s}"], ["x"]):
         post(pair, "runs/search", {"experiment_ids": ids, "filter": "metrics.m > 0"})
+    post(pair, "runs/search", {"experiment_ids": ["x"], "filter": "metrics.m > 'x'"})
+    post(pair, "runs/search", {"experiment_ids": ["x"], "order_by": ["foo"]})
     for max_results in (1, 2, 5, 6, "3", 0, -1, 50000, 50001):
         post(pair, "runs/search", {"experiment_ids": ["{s}"], "max_results": max_results})
     theirs, ours = pair.call("POST", "runs/search", {"experiment_ids": ["{s}"], "max_results": 2})
