@@ -120,7 +120,7 @@ Result<Value> value_of(const Json& given) {
       return missing_parameter("assessment.expectation.value");
     return Value{"expectation", *expectation, TRY(wire::parse(text->as_string()))};
   }
-  return invalid("An assessment must have a feedback or an expectation.");
+  return invalid("Unknown assessment type: None");  // in MLflow's words
 }
 
 void set_value(Assessment& assessment, const Value& value) {
@@ -251,13 +251,14 @@ Json to_message(const Trace& trace) {
 Result<Assessment> to_assessment(const Json& given, const std::string& trace_id,
                                  const std::string& id, UnixMs now_ms) {
   if (!given.is_object()) return invalid_parameter("assessment", given);
+  const Value value = TRY(value_of(given));
   Assessment made;
   made.id = id;
   made.trace_id = trace_id;
   made.name = TRY(text_of(given, "assessment_name"));
   if (made.name.empty()) return missing_parameter("assessment.assessment_name");
   TRY(check_length(made.name, kKeyMax, "assessment_name"));
-  set_value(made, TRY(value_of(given)));
+  set_value(made, value);
   made.overrides = TRY(text_of(given, "overrides"));
   TRY(check_metadata(given));
   made.created_ms = made.updated_ms = now_ms;

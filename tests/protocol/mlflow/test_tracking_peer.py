@@ -638,6 +638,11 @@ def test_experiment_searches(pair, experiments):
     pair.differ("a search without a bound has a default", (200,), "POST", "experiments/search", {})
 
 
+def test_an_assessment_has_a_kind_before_a_name(pair):
+    for assessment in ({}, {"key": "a"}, {"assessment_name": "a"}):
+        post(pair, "/api/3.0/mlflow/traces/none/assessments", {"assessment": assessment})
+
+
 def test_a_call_into_a_workspace_is_refused(pair, made):
     there = {"X-MLFLOW-WORKSPACE": "team-a"}
     for method, path, body in (
