@@ -268,13 +268,19 @@ Result<> check_webhook_name(const std::string& name) {
                  "and hyphens (-).");
 }
 
+bool is_of_scheme(char c) {
+  return is_alnum(c) || c == '+' || c == '-' || c == '.';
+}
+
 struct UrlParts {
   std::string scheme, host;
 };
 UrlParts parts_of(std::string_view url) {
   const std::size_t colon = url.find(':');
   if (colon == std::string_view::npos) return {};
-  UrlParts parts{to_lower(std::string(url.substr(0, colon))), ""};
+  const std::string_view scheme = url.substr(0, colon);
+  if (!std::all_of(scheme.begin(), scheme.end(), is_of_scheme)) return {};
+  UrlParts parts{to_lower(std::string(scheme)), ""};
   std::string_view rest = url.substr(colon + 1);
   if (!rest.starts_with("//")) return parts;
   rest = rest.substr(2, rest.find_first_of("/?#", 2) - 2);
@@ -295,16 +301,16 @@ Result<> check_webhook_url(const std::string& url, bool private_allowed) {
   if (trim(url).empty()) {
     return invalid("Webhook URL cannot be empty or just whitespace: '" + url + "'");
   }
+  const UrlParts parts = parts_of(url);
+  if (parts.scheme != "https" && !(private_allowed && parts.scheme == "http")) {
+    return invalid("Invalid webhook URL scheme: '" + parts.scheme +
+                   "'. Allowed schemes are: " + (private_allowed ? "http, https." : "https."));
+  }
   const bool plain = std::all_of(url.begin(), url.end(), [](char c) { return c > ' ' && c < 127; });
   if (url.size() > kUrlMax || !plain) {
     return invalid(
         "Invalid webhook URL: it must have at most 500 characters, all of ASCII and none "
         "blank");
-  }
-  const UrlParts parts = parts_of(url);
-  if (parts.scheme != "https" && !(private_allowed && parts.scheme == "http")) {
-    return invalid("Invalid webhook URL scheme: '" + parts.scheme +
-                   "'. Allowed schemes are: " + (private_allowed ? "http, https." : "https."));
   }
   if (parts.host.empty()) return invalid("Webhook URL must include a hostname: '" + url + "'");
   if (private_allowed) return {};

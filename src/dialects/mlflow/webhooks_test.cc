@@ -78,6 +78,14 @@ TEST_P(WebhookApiTest, RefusesInMlflowsWords) {
             0u);
   EXPECT_EQ(refused(R"({"name": "a", "url": "ftp://h/", )" + events + "}"),
             "Invalid webhook URL scheme: 'ftp'. Allowed schemes are: http, https.");
+  const std::string long_text(2000, 'x');
+  EXPECT_EQ(refused(R"({"name": "a", "url": ")" + long_text + R"(", )" + events + "}"),
+            "Invalid webhook URL scheme: ''. Allowed schemes are: http, https.");
+  EXPECT_EQ(refused(R"({"name": "a", "url": "not a scheme:x", )" + events + "}"),
+            "Invalid webhook URL scheme: ''. Allowed schemes are: http, https.");
+  EXPECT_EQ(refused(R"({"name": "a", "url": "http://h/)" + long_text + R"(", )" + events + "}")
+                .find("Invalid webhook URL: it must have at most 500 characters"),
+            0u);
   EXPECT_EQ(refused(R"({"name": "a", "url": "http:///x", )" + events + "}"),
             "Webhook URL must include a hostname: 'http:///x'");
   EXPECT_EQ(
