@@ -424,8 +424,12 @@ class Parser {
   Result<> find_strays() const {
     std::vector<std::string> pieces;
     const Token* first = nullptr;
+    bool joined = true;
     for (std::size_t at = 0; at < tokens_.size();) {
-      std::size_t length = is_keyword(tokens_[at], "AND") ? 1 : clause_length(at);
+      const bool both = is_keyword(tokens_[at], "AND");
+      std::size_t length = both ? 1 : clause_length(at);
+      if (!joined && length > 0) TRY(check_unjoined(at, length));
+      joined = both || length == 0;
       if (length == 0) {
         TRY(check_subject(at));
         if (first == nullptr) first = &tokens_[at];
@@ -444,6 +448,12 @@ class Parser {
                    *first);
     }
     return error("Invalid clause(s) in filter string: " + join(pieces, ", "), *first);
+  }
+
+  /// Clauses may stand side by side without an AND, as in MLflow, but for one with a list.
+  Result<> check_unjoined(std::size_t at, std::size_t length) const {
+    if (tokens_[at + length - 1].kind != TokenKind::kClose) return {};
+    return error("AND is missing before '" + std::string(tokens_[at].text) + "'", tokens_[at]);
   }
 
   /// A comparison must start with a name.

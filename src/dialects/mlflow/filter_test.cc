@@ -50,6 +50,8 @@ TEST(Filter, ReadsClausesJoinedByAnd) {
       {"datasets.context NOT IN ('x')", "dataset.context NOT IN 'x'"},
       {"tags.`a.b` IS NOT NULL", "tag.a.b IS NOT NULL"},
       {"params.a.b = 'x'", "param.a.b = 'x'"},
+      {"params.p = 'a' tags.t = 'b'", "param.p = 'a'; tag.t = 'b'"},
+      {"run_id IN ('a') params.p = 'a'", "attribute.run_id IN 'a'; param.p = 'a'"},
   };
   for (const auto& [filter, expected] : rows) EXPECT_EQ(read(filter), expected) << filter;
 }
@@ -85,6 +87,8 @@ TEST(Filter, SaysWhatIsWrongAndWhere) {
   const std::pair<const char*, const char*> rows[] = {
       {"params.p = 'a' NOR params.q = 'b'",
        "Invalid clause(s) in filter string: 'NOR' (at character 16)"},
+      {"params.p = 'a' datasets.context NOT IN ('b')",
+       "AND is missing before 'datasets.context' (at character 16)"},
       {"params.é = 'a' x", "Invalid clause(s) in filter string: 'x' (at character 16)"},
       {"metrics.m > 'x'", "Expected numeric value type for metric. Found 'x' (at character 13)"},
       {"'a' = params.p",

@@ -503,11 +503,15 @@ params. = 'a'
 params.`p = 'a'
 params.p = 'a
 1 = 1
+params.p = 'A' tags.t = 'Tag0'
+params.p = 'A' run_id IN ('x')
+run_id IN ('x') params.p = 'A'
 """.strip().split("\n")
 
 # What ours answers otherwise.
 FILTERS_OURS = {
     "run_id IN ('x' 'y')": "Python joins two texts, which nobody means here",
+    "params.p = 'A' run_id IN ('x')": "the AND that is missing is named, not a value that is right",
 }
 
 
