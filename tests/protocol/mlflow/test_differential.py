@@ -98,12 +98,33 @@ def unread(answer):
 def is_ordered_by_clock(call):
     """By times that the two servers took themselves; those of runs are sent with the call."""
     order = str((call.body or call.query).get("order_by", ""))
-    by_default = order in ("", "[]") and call.path in ("model-versions/search", "logged-models/search")
+    by_default = order in ("", "[]") and call.path in ("experiments/search", "model-versions/search", "logged-models/search")
     return by_default or call.path.endswith("search") and call.path != "runs/search" and re.search("time", order)
 
 
 def is_ordered_by_lot(call):
-    return call.path == "runs/search" and "run_id" in str((call.body or call.query).get("order_by", ""))
+    """By a run's id or by the place of its artifacts, which has the id."""
+    order = str((call.body or call.query).get("order_by", ""))
+    return call.path == "runs/search" and ("run_id" in order or "artifact_uri" in order)
+
+
+def rows(answer):
+    """How many a page of a search has."""
+    return max((len(value) for value in answer[1].values() if isinstance(value, list)), default=0)
+
+
+def sent_for(theirs, source):
+    """Their message with the source as it was sent, not as a path within the server's own folder."""
+    return re.sub(rf"'(file://)?/(\S+/)?{re.escape(source.removeprefix('file:///'))}'", lambda _: f"'{source}'", theirs)
+
+
+def assessed_without(answer, field):
+    return {key: value for key, value in answer[1]["assessment"].items() if key != field}
+
+
+def has_wrong_status(call):
+    return call.odd and call.path.startswith("webhooks") and call.method in ("POST", "PATCH") and \
+        call.body.get("status", "ACTIVE") not in ("ACTIVE", "DISABLED")
 
 
 # By the section of the reference that asks for it; test_*_peer.py and docs/reference have them one by one.
@@ -117,7 +138,8 @@ MEANT = {
     "what is absent is absent, and no failure of the server (5.3)":
         lambda call, theirs, ours: theirs[0] == 500 and "not found" in str(theirs[2:]) and ours[0] == 404,
     "an experiment's id may be a number (1.0)":
-        lambda call, theirs, ours: call.odd and refused(theirs, "'experiment_id", "Hint: Value was of type"),
+        lambda call, theirs, ours: call.odd and (refused(theirs, "'experiment_id", "Hint: Value was of type") or
+        refused(theirs, "must specify at least one experiment_id") and call.body.get("experiment_ids") == [5] and ours[0] == 200),
     "an empty text counts as missing (1.0)":
         lambda call, theirs, ours: call.odd and refused(theirs, 'Invalid value ""', "'str'") and refused(ours, "Missing value") or
         refused(ours, "Missing value for required parameter 'key'") and theirs[0] in (200, 404) and
@@ -130,8 +152,11 @@ MEANT = {
         lambda call, theirs, ours: call.odd and theirs[0] == ours[0] == 404 and call.path.startswith("logged-models/") and
         call.body and not call.path.startswith("logged-models/" + str(call.body.get("model_id"))),
     "a message has the source as it was sent":
-        lambda call, theirs, ours: refused(ours, "Invalid model version source: 'file:") and
-        ours[2].replace("'file:///x'", "'/x'") == theirs[2],
+        lambda call, theirs, ours: refused(ours, "Invalid model version source: ") and refused(theirs) and
+        isinstance(call.body.get("source"), str) and ours[2] == sent_for(theirs[2], call.body["source"]),
+    "a message has the start of a long id":
+        lambda call, theirs, ours: refused(ours, "Invalid experiment ID '" + "x" * 100 + "'.") and refused(theirs) and
+        ours[2] == theirs[2].replace("x" * 600, "x" * 100),
     "what is said twice is kept once":
         lambda call, theirs, ours: "UNIQUE constraint failed: inputs." in str(theirs[2:]) and ours == (200, {}),
     "a name ends before a line does (1.4)":
@@ -147,7 +172,8 @@ MEANT = {
     "which words of a filter a message names depends on how far its reader got":
         lambda call, theirs, ours: (call.odd or "\\" in filter_of(call)) and filter_of(call) and refused(ours) and refused(theirs),
     "of what was touched in one moment, or has an id drawn by lot, any may be the first":
-        lambda call, theirs, ours: theirs[0] == ours[0] == 200 and (is_ordered_by_clock(call) or is_ordered_by_lot(call)),
+        lambda call, theirs, ours: theirs[0] == ours[0] == 200 and rows(theirs) == rows(ours) and
+        (is_ordered_by_clock(call) or is_ordered_by_lot(call)),
     "a key may be quoted, and an operator written, in any way in every search (2)":
         lambda call, theirs, ours: refused(theirs) and re.search(
             r"Invalid (attribute|order by) key '[`\"']|Invalid comparator ('|for tag: )\w*[a-z]", theirs[2]) and
@@ -164,7 +190,21 @@ MEANT = {
         lambda call, theirs, ours: (call.method, call.path) == ("POST", TRACES) and theirs[0] == ours[0] == 200 and
         {**ours[1]["trace"]["trace_info"], "tags": None} == {**theirs[1]["trace"]["trace_info"], "tags": None},
     "the number of an assessment may be written as one (2.6)":
-        lambda call, theirs, ours: refused(theirs, "Expected a quoted string value for feedback") and ours[0] == 200,
+        lambda call, theirs, ours: refused(theirs, "Expected a quoted string value for feedback") and
+        (ours[0] == 200 or refused(ours, "Expected a numeric value for feedback")),
+    "a filter is read where there is nothing to search, too":
+        lambda call, theirs, ours: call.odd and call.path == f"{TRACES}/search" and theirs == (200, {}) and
+        "experiment_id" not in str(call.body.get("locations")) and refused(ours, " value for feedback"),
+    "a text in parentheses is no text":
+        lambda call, theirs, ours: call.odd and call.path == "logged-models/search" and theirs[0] == 200 and
+        refused(ours, "Expected a quoted string value for ", "Got value (1)") and re.search(r"=\s*\(1\)", filter_of(call)),
+    "why something is expected is kept":
+        lambda call, theirs, ours: call.path.endswith("/assessments") and theirs[0] == ours[0] == 200 and
+        "expectation" in ours[1]["assessment"] and ours[1]["assessment"].get("rationale") == call.body["assessment"]["rationale"]
+        and assessed_without(ours, "rationale") == theirs[1]["assessment"],
+    "a webhook is active or disabled":
+        lambda call, theirs, ours: has_wrong_status(call) and
+        (refused(ours, "Invalid status of a webhook") or ours[0] == 404 and refused(theirs, "parameter 'status'")),
     "which webhooks are the newest of one moment is anybody's guess":
         lambda call, theirs, ours: (call.method, call.path) == ("GET", "webhooks") and theirs[0] == ours[0] == 200,
     "a dot beside a name is refused, not passed over":
