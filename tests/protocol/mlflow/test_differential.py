@@ -144,6 +144,9 @@ MEANT = {
         lambda call, theirs, ours: call.odd and refused(theirs, 'Invalid value ""', "'str'") and refused(ours, "Missing value") or
         refused(ours, "Missing value for required parameter 'key'") and theirs[0] in (200, 404) and
         any(one.get("key", "") == "" for one in call.body.get("tags", []) + call.body.get("params", [])),
+    "a dataset has a name":
+        lambda call, theirs, ours: call.path == "runs/log-inputs" and theirs == (200, {}) and
+        refused(ours, "Missing value for required parameter 'datasets[0].dataset.name'") and call.body["datasets"][0] == {},
     "a search of experiments without a bound has a default (1.1)":
         lambda call, theirs, ours: call.path == "experiments/search" and refused(theirs, "Invalid value 0", "max_results"),
     "a name that cannot be is refused, and before it is looked for (1.4)":
@@ -192,9 +195,10 @@ MEANT = {
     "the number of an assessment may be written as one (2.6)":
         lambda call, theirs, ours: refused(theirs, "Expected a quoted string value for feedback") and
         (ours[0] == 200 or refused(ours, "Expected a numeric value for feedback")),
-    "a filter is read where there is nothing to search, too":
-        lambda call, theirs, ours: call.odd and call.path == f"{TRACES}/search" and theirs == (200, {}) and
-        "experiment_id" not in str(call.body.get("locations")) and refused(ours, " value for feedback"),
+    "a filter is read, too, behind what MLflow cannot read, with which it passes over the rest":
+        lambda call, theirs, ours: call.odd and theirs == (200, {}) and refused(ours, "Expected a ", " value for ") and
+        (call.path == f"{TRACES}/search" and "experiment_id" not in str(call.body.get("locations")) or
+         call.path == "runs/search" and call.body.get("experiment_ids") == [5]),
     "a text in parentheses is no text":
         lambda call, theirs, ours: call.odd and call.path == "logged-models/search" and theirs[0] == 200 and
         refused(ours, "Expected a quoted string value for ", "Got value (1)") and re.search(r"=\s*\(1\)", filter_of(call)),
