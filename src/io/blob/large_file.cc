@@ -44,7 +44,7 @@ Result<std::size_t> read_at(int file, std::span<char> buffer, std::uint64_t at) 
   }
 }
 
-/// splice(2): 0 also where the file system can't do that.
+/// splice(2), whose kernel code reads into fresh pages where a file is read past the cache: 0 also where the file system can't do that.
 Result<std::size_t> splice_at(int file, std::uint64_t at, int pipe, std::size_t bytes) {
   auto from = static_cast<off_t>(at);
   for (;;) {
@@ -189,10 +189,10 @@ Result<std::size_t> PlacedReader::read(std::uint64_t at, std::span<char> buffer)
   return static_cast<std::size_t>(bytes);
 }
 
-Result<std::size_t> PlacedReader::move_past_cache(std::uint64_t at, int pipe, std::size_t bytes) {
+Result<std::size_t> PlacedReader::move_pages(std::uint64_t at, int pipe, std::size_t bytes) {
   const bool to_the_end = at + bytes == size_;  // where the last page may be asked for as a whole
   const std::size_t whole = (bytes + (to_the_end ? kPage - 1 : 0)) / kPage * kPage;
-  if (at % kPage != 0 || whole == 0) return std::size_t{0};
+  if (whole == 0) return std::size_t{0};
   TRY(set_direct(file_, true));
   const auto moved = splice_at(file_, at, pipe, whole);
   TRY(set_direct(file_, false));
@@ -202,15 +202,11 @@ Result<std::size_t> PlacedReader::move_past_cache(std::uint64_t at, int pipe, st
 }
 
 Result<std::size_t> PlacedReader::move_to(std::uint64_t at, int pipe, std::size_t bytes) {
-  if (size_ < kLargeBytes || at >= size_) return splice_at(file_, at, pipe, bytes);
-  if (fetched_.contains(at)) return std::size_t{0};
-  const std::uint64_t page = at / kPage * kPage;
-  if (!cached_.contains(at)) {
-    if (goes_past_cache(page)) return move_past_cache(at, pipe, std::min(bytes, kPieceBytes));
-    note_cached(page);
-  }
-  const auto most = std::min<std::uint64_t>(bytes, cached_.end - at);
-  return splice_at(file_, at, pipe, static_cast<std::size_t>(most));
+  if (size_ < kLargeBytes || at >= size_) return std::size_t{0};
+  if (cached_.contains(at) || fetched_.contains(at) || at % kPage != 0) return std::size_t{0};
+  if (goes_past_cache(at)) return move_pages(at, pipe, std::min(bytes, kPieceBytes));
+  note_cached(at);
+  return std::size_t{0};
 }
 
 }  // namespace slipway::blob

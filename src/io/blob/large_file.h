@@ -88,8 +88,9 @@ class PlacedReader {
 
   /// 0 at the end of the file.
   Result<std::size_t> read(std::uint64_t at, std::span<char> buffer);
-  /// Into an empty pipe, which gets the pages themselves. 0 at the end, and where these bytes have
-  /// to be read: what goes past the cache does so by whole pages.
+  /// Into an empty pipe. 0 at the end, and where these bytes have to be read: only what goes past
+  /// the cache is moved, by whole pages. Those of the cache would be the file itself, and change
+  /// with it while they wait for a peer.
   Result<std::size_t> move_to(std::uint64_t at, int pipe, std::size_t bytes);
 
  private:
@@ -97,7 +98,7 @@ class PlacedReader {
     std::uint64_t begin = 0, end = 0;
     bool contains(std::uint64_t at) const { return at >= begin && at < end; }
   };
-  Result<std::size_t> move_past_cache(std::uint64_t at, int pipe, std::size_t bytes);
+  Result<std::size_t> move_pages(std::uint64_t at, int pipe, std::size_t bytes);
   void note_cached(std::uint64_t page);
   Result<> look(std::uint64_t page);
   bool goes_past_cache(std::uint64_t page);

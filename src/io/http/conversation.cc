@@ -124,16 +124,6 @@ void Exchange::answer(Response response) {
   conversation_->answered();
 }
 
-/// One that holds nothing, for a piece of that size; null when that is too small to need one.
-std::shared_ptr<Pipe> Exchange::pipe_for(std::size_t bytes) {
-  if (bytes < Pipe::kBytesMin) return nullptr;
-  for (std::shared_ptr<Pipe>& pipe : pipes_) {
-    if (pipe == nullptr) pipe = std::make_shared<Pipe>(bytes);
-    if (pipe.use_count() == 1) return pipe;
-  }
-  return nullptr;
-}
-
 // ---- Conversation
 
 Conversation::Conversation(Site& site, LoopState& loop, std::function<void()> nudge,
@@ -210,6 +200,7 @@ void Conversation::sent(std::size_t bytes) {
   progress_ms_ = loop_.now_ms;
   if (held_back && !is_ahead()) advance();
   if (!turns_.empty() && turns_.front()->head_sent_) pump(*turns_.front());
+  let_go_of_pieces();
 }
 
 void Conversation::drain(bool more_arrived) {
@@ -812,7 +803,6 @@ void Conversation::retire_front() {
   }
   exchange->conversation_ = nullptr;
   exchange->charge_.release();
-  exchange->pieces_charge_.release();
   exchange->response_ = {};
   // One that another thread has held is not used again: it may still be letting go of it.
   if (!exchange->stayed_on_loop_ || exchange.use_count() != 1) return;
@@ -873,7 +863,7 @@ void Conversation::begin_stream(Exchange& exchange) {
   exchange.stream_ended_ = true;
 }
 
-std::size_t Conversation::piece_bytes(Exchange& exchange) {
+std::size_t Conversation::piece_bytes(const Exchange& exchange) {
   // One more than is left, so that a source that is longer than it said is found out.
   const std::uint64_t asked =
       exchange.left_ ? *exchange.left_ + 1 : std::numeric_limits<std::uint64_t>::max();
@@ -881,12 +871,30 @@ std::size_t Conversation::piece_bytes(Exchange& exchange) {
   for (const PieceSize& size : kPieceSizes) {
     if (asked <= size.bytes / 8) continue;
     // One that waits for the peer, and one that is read meanwhile.
-    if (exchange.pieces_charge_.grow_to(site_.buffered, 2 * size.bytes,
-                                        site_.options.body_buffers_max / size.share))
+    if (pieces_charge_.grow_to(site_.buffered, 2 * size.bytes,
+                               site_.options.body_buffers_max / size.share))
       return static_cast<std::size_t>(std::min<std::uint64_t>(asked, size.bytes));
-    exchange.pieces_charge_.release();
+    pieces_charge_.release();
   }
   return kSmallPieceBytes;
+}
+
+/// One that holds nothing, for a piece of that size; null when that is too small to need one.
+std::shared_ptr<Pipe> Conversation::pipe_for(std::size_t bytes) {
+  if (bytes < Pipe::kBytesMin) return nullptr;
+  for (std::shared_ptr<Pipe>& pipe : pipes_) {
+    if (pipe == nullptr || pipe->room() < bytes) pipe = std::make_shared<Pipe>(bytes);
+    if (pipe.use_count() == 1) return pipe;
+  }
+  return nullptr;
+}
+
+/// Once all that was streamed is sent.
+void Conversation::let_go_of_pieces() {
+  const bool streams = !turns_.empty() && turns_.front()->head_sent_;
+  if (streams || !output_.empty()) return;
+  pieces_charge_.release();
+  pipes_ = {};
 }
 
 /// Has a worker read the next piece while the peer takes the last.
@@ -898,7 +906,7 @@ void Conversation::pump(Exchange& exchange) {
   exchange.stayed_on_loop_ = false;
   site_.workers.push_begun(
       [self = exchange.shared_from_this(), reader = exchange.response_.body_stream,
-       pipe = exchange.pipe_for(bytes), bytes]() mutable {
+       pipe = pipe_for(bytes), bytes]() mutable {
         Result<StreamPiece> piece = read_piece(*reader, bytes, std::move(pipe));
         reader.reset();
         self->inbox_->post([self, late = std::move(piece)]() mutable {

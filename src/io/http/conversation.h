@@ -104,15 +104,13 @@ class Exchange final : public Reply::Sink, public std::enable_shared_from_this<E
  private:
   friend class Conversation;
   void answer(Response response);
-  std::shared_ptr<Pipe> pipe_for(std::size_t bytes);
 
   Conversation* conversation_ = nullptr;  // null once the connection is gone
   std::shared_ptr<Inbox> inbox_;
   std::atomic<bool> sent_{false}, dropped_{false};
   // The loop's from here on.
   Turn turn_;
-  Charge charge_, pieces_charge_;
-  std::array<std::shared_ptr<Pipe>, 2> pipes_;  // one that waits for the peer, one that is filled
+  Charge charge_;
   bool ready_ = false;
   bool stayed_on_loop_ = true;
   Response response_;
@@ -214,7 +212,9 @@ class Conversation {
   void answered();
   bool flush_turns();
   bool flush(Exchange& exchange);
-  std::size_t piece_bytes(Exchange& exchange);
+  std::size_t piece_bytes(const Exchange& exchange);
+  std::shared_ptr<Pipe> pipe_for(std::size_t bytes);
+  void let_go_of_pieces();
   Delivery plan(Turn& turn, Response& response);
   void emit_head(const Turn& turn, const Response& response, const Delivery& delivery);
   void emit(Turn& turn, Response response);
@@ -260,6 +260,10 @@ class Conversation {
   std::shared_ptr<BodyPipe> pipe_;
   bool paused_ = false;       // the pipe is full
   bool body_broken_ = false;  // no more of it can come; the connection ends with its answer
+
+  // Of streamed answers, until the peer has taken all of them.
+  Charge pieces_charge_;
+  std::array<std::shared_ptr<Pipe>, 2> pipes_;  // one that waits for the peer, one that is filled
 
   std::deque<std::shared_ptr<Exchange>> turns_;
   std::shared_ptr<Exchange> spare_;

@@ -280,6 +280,13 @@ bool Loop::watch(Source& source, int fd, std::uint32_t events) {
   return epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
+bool Loop::watch_for(Source& source, int fd, std::uint32_t events) {
+  epoll_event event{};
+  event.events = events;
+  event.data.ptr = &source;
+  return epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event) == 0;
+}
+
 void Loop::take(Fd socket, PeerPlace place) {
   const int fd = socket.get();
   auto connection = std::make_unique<Connection>(*this, std::move(socket), std::move(place));

@@ -80,6 +80,8 @@ class Loop {
 
   /// Loop thread. `events` of epoll.
   bool watch(Source& source, int fd, std::uint32_t events);
+  /// Other events, of what is watched.
+  bool watch_for(Source& source, int fd, std::uint32_t events);
   void touch(Connection& connection);
   void bury(Connection& connection);
   bool ending() const { return ending_; }

@@ -49,8 +49,9 @@ class BodyReader {
   /// Up to buffer.size() bytes; 0 at the end. kUnavailable when the peer went away, kInvalid past
   /// the route's limit.
   virtual Result<std::size_t> read(std::span<char> buffer) = 0;
-  /// Puts the next bytes, up to `bytes`, into the empty pipe without copying them; read() goes on
-  /// behind them. 0 where that can't be done with these, and at the end: they are to be read.
+  /// Puts the next bytes, up to `bytes`, into the empty pipe without copying them through this
+  /// program's memory; read() goes on behind them. What is there must not change any more. 0 where
+  /// that can't be done with these, and at the end: they are to be read.
   virtual Result<std::size_t> move_to([[maybe_unused]] Pipe& pipe,
                                       [[maybe_unused]] std::size_t bytes) {
     return std::size_t{0};

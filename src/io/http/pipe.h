@@ -1,6 +1,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -35,13 +36,25 @@ class Pipe {
     if (pipe2(ends, O_CLOEXEC) != 0) return;
     out_ = Fd(ends[0]);
     in_ = Fd(ends[1]);
+    if (ends[1] > descriptors_max() / 2) return close();
     // pipe(7): the system may grant less, or nothing.
     fcntl(in_.get(), F_SETPIPE_SZ, static_cast<int>(wanted_));
     const int granted = fcntl(in_.get(), F_GETPIPE_SZ);
     room_ = std::min(wanted_, static_cast<std::size_t>(std::max(granted, 0)));
-    if (room_ >= kBytesMin) return;
+    if (room_ < kBytesMin) close();
+  }
+  void close() {
+    room_ = 0;
     in_ = Fd();
     out_ = Fd();
+  }
+  /// The lowest free numbers are given out first, so one from the upper half says that half of all
+  /// are taken: the rest is for sockets and files.
+  static int descriptors_max() {
+    struct rlimit limit {};
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0
+               ? static_cast<int>(std::min<rlim_t>(limit.rlim_cur, 1u << 30))
+               : 0;
   }
 
   const std::size_t wanted_;

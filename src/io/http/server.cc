@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -32,14 +33,21 @@ int usable_cores() {
 class Acceptor final : public Source {
  public:
   Acceptor(Site& site, std::vector<std::unique_ptr<Loop>>& loops, Fd listener)
-      : site_(site), loops_(loops), listener_(std::move(listener)), reserve_(open_reserve()) {}
+      : site_(site),
+        loops_(loops),
+        listener_(std::move(listener)),
+        reserve_(open_reserve()),
+        timer_(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)) {}
 
   int fd() const { return listener_.get(); }
 
   void on_events(std::uint32_t) override { accept_some(); }
 
   /// Before the first loop starts.
-  bool begin() { return loops_.front()->watch(*this, listener_.get(), EPOLLIN); }
+  bool begin() {
+    return loops_.front()->watch(*this, listener_.get(), EPOLLIN) && timer_ &&
+           loops_.front()->watch(again_, timer_.get(), EPOLLIN | EPOLLET);
+  }
   /// The first loop's thread. Whoever has connected already is still served.
   void end() {
     accept_some();
@@ -54,9 +62,9 @@ class Acceptor final : public Source {
       Fd socket(accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
       if (socket)
         deal(std::move(socket));
-      else if (errno == EMFILE || errno == ENFILE)
-        shed();
-      else if (errno != EINTR && errno != ECONNABORTED)
+      else if (errno == EMFILE || errno == ENFILE) {
+        if (!shed()) return pause();
+      } else if (errno != EINTR && errno != ECONNABORTED)
         return;
     }
   }
@@ -83,17 +91,38 @@ class Acceptor final : public Source {
   }
 
   /// Without descriptors a waiting connection would wake the loop for ever: one is kept in reserve
-  /// to take it and close it.
-  void shed() {
-    site_.metrics.refused_connections.add();
+  /// to take it and close it. False when another thread was faster and took that one.
+  bool shed() {
     reserve_ = Fd();
-    Fd(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    Fd socket(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    const bool stolen = !socket && (errno == EMFILE || errno == ENFILE);
+    if (socket) site_.metrics.refused_connections.add();
+    socket = Fd();
     reserve_ = open_reserve();
+    return !stolen;
   }
+
+  /// Whoever waits has to wait on, until there may be a descriptor again.
+  void pause() {
+    constexpr long kPauseNs = 50'000'000;
+    const itimerspec once{{0, 0}, {0, kPauseNs}};
+    if (timerfd_settime(timer_.get(), 0, &once, nullptr) != 0) return;
+    loops_.front()->watch_for(*this, listener_.get(), 0);
+  }
+  void go_on() {
+    if (listener_) loops_.front()->watch_for(*this, listener_.get(), EPOLLIN);
+  }
+  struct Again final : Source {
+    explicit Again(Acceptor& acceptor) : owner(acceptor) {}
+    void on_events(std::uint32_t) override { owner.go_on(); }
+    Acceptor& owner;
+  };
 
   Site& site_;
   std::vector<std::unique_ptr<Loop>>& loops_;
   Fd listener_, reserve_;
+  Fd timer_;  // of a pause
+  Again again_{*this};
   std::size_t next_ = 0;
 };
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -1252,6 +1253,78 @@ TEST(Server, HoldsTwoThousandConnections) {
     }
   }
   EXPECT_EQ(server.metric("slipway_http_connections"), kConnections);
+}
+
+/// Opens whatever descriptor becomes free, until it ends.
+class Thief {
+ public:
+  Thief()
+      : thread_([this] {
+          while (!over_) {
+            Fd fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+            if (!fd) continue;
+            taken_.push_back(std::move(fd));
+            ++taken;
+          }
+        }) {}
+  ~Thief() {
+    over_ = true;
+    thread_.join();
+  }
+  std::atomic<int> taken{0};
+
+ private:
+  std::atomic<bool> over_{false};
+  std::vector<Fd> taken_;
+  std::thread thread_;
+};
+
+/// The number of descriptors that may be open, while it lives.
+class DescriptorLimit {
+ public:
+  explicit DescriptorLimit(rlim_t most) {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    const rlimit less{most, before_.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &less);
+  }
+  ~DescriptorLimit() { setrlimit(RLIMIT_NOFILE, &before_); }
+  DescriptorLimit(const DescriptorLimit&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+TEST(Server, WaitsWithoutADescriptorEvenForClosing) {
+  TestServer server(mount_basics);
+  server.connect().ask(get("/hello"));
+  while (server.metric("slipway_http_connections") > 0) std::this_thread::yield();
+  constexpr int kTries = 900;
+  std::vector<Fd> sockets;
+  for (int i = 0; i < kTries; ++i) sockets.emplace_back(::socket(AF_INET, SOCK_STREAM, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(server.port()));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const auto refused = [&] {
+    return server.metric("slipway_http_refused_total{what=\"connection\"}");
+  };
+  int connected = 0;
+  {
+    const DescriptorLimit limit(static_cast<rlim_t>(sockets.back().get()) + 10);
+    Thief thief;
+    while (thief.taken < 9) std::this_thread::yield();
+    int all = thief.taken;
+    while (connected < kTries && thief.taken == all) {
+      const int fd = sockets[static_cast<std::size_t>(connected++)].get();
+      ASSERT_EQ(::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+      // Closed by means of the reserve, unless that was stolen.
+      while (refused() < connected && thief.taken == all) continue;
+    }
+    if (thief.taken == all) GTEST_SKIP() << "the reserve was never stolen";
+    for (int i = 0; i < 300; ++i) refused();  // time for a loop to spin
+  }
+  EXPECT_LE(refused(), connected);
+  EXPECT_EQ(server.connect().ask(get("/hello")).body, "hello");
 }
 
 TEST(Server, AnswersManyThreadsAtOnce) {
