@@ -44,7 +44,8 @@ Result<std::size_t> read_at(int file, std::span<char> buffer, std::uint64_t at) 
   }
 }
 
-/// splice(2), whose kernel code reads into fresh pages where a file is read past the cache: 0 also where the file system can't do that.
+/// splice(2), which reads into fresh pages where a file is read past the cache. 0 also where the file
+/// system can't do that.
 Result<std::size_t> splice_at(int file, std::uint64_t at, int pipe, std::size_t bytes) {
   auto from = static_cast<off_t>(at);
   for (;;) {

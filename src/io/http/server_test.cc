@@ -1294,6 +1294,19 @@ class DescriptorLimit {
   rlimit before_{};
 };
 
+TEST(Pipes, LeaveHalfOfTheDescriptorsToOthers) {
+  const Fd next(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const auto taken = static_cast<rlim_t>(next.get());
+  {
+    const DescriptorLimit limit(taken + 4);
+    EXPECT_EQ(Pipe(1u << 20).entrance(), -1);
+  }
+  const DescriptorLimit limit(4 * taken + 40);
+  Pipe pipe(1u << 20);
+  EXPECT_GE(pipe.entrance(), 0);
+  EXPECT_EQ(pipe.room(), 1u << 20);
+}
+
 TEST(Server, WaitsWithoutADescriptorEvenForClosing) {
   TestServer server(mount_basics);
   server.connect().ask(get("/hello"));
