@@ -72,6 +72,13 @@ std::string_view first_word(std::string_view text) {
   return text.substr(0, text.find(' '));
 }
 
+/// nullptr: the word is none.
+const Verb* find_verb(const Command& command, std::string_view word) {
+  const auto found = std::find_if(command.verbs.begin(), command.verbs.end(),
+                                  [&](const Verb& one) { return first_word(one.form) == word; });
+  return found == command.verbs.end() ? nullptr : &*found;
+}
+
 /// Which it is for alone; none: for all.
 std::vector<std::string_view> verbs_of(const Flag& flag, const Command& command) {
   const std::size_t colon = flag.help.find(": ");
@@ -79,10 +86,7 @@ std::vector<std::string_view> verbs_of(const Flag& flag, const Command& command)
   std::vector<std::string_view> verbs;
   for (const std::string_view word : split(std::string_view(flag.help).substr(0, colon), ',')) {
     verbs.push_back(trim(word));
-    const bool is_known =
-        std::any_of(command.verbs.begin(), command.verbs.end(),
-                    [&](const Verb& one) { return first_word(one.form) == verbs.back(); });
-    if (!is_known) return {};
+    if (find_verb(command, verbs.back()) == nullptr) return {};
   }
   return verbs;
 }
@@ -164,10 +168,8 @@ std::string help_of(const Command& command) {
 }
 
 Command narrowed(const Command& command, std::string_view verb) {
-  const auto own = std::find_if(command.verbs.begin(), command.verbs.end(), [&](const Verb& one) {
-    return first_word(one.form) == verb;
-  });
-  if (own == command.verbs.end()) return command;
+  const Verb* own = find_verb(command, verb);
+  if (own == nullptr) return command;
   Command narrow = command;
   narrow.summary = own->summary;
   narrow.positional = own->form;

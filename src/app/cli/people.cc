@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <system_error>
 
 #include "app/app.h"
 #include "app/catalogue.h"
@@ -95,7 +96,8 @@ Result<std::string> read_password(const Arguments& arguments, const Surroundings
   const std::string file = flag(arguments, "password-file");
   if (!file.empty() && file != "-") {
     const std::filesystem::path path = surroundings.folder / file;
-    if (!std::filesystem::is_fifo(path)) return without_line_end(TRY(read_file(path)));
+    std::error_code unseen;  // read_file() says why
+    if (!std::filesystem::is_fifo(path, unseen)) return without_line_end(TRY(read_file(path)));
     std::ifstream pipe(path);  // <(pass show slipway)
     return first_line(pipe, file);
   }
