@@ -14,9 +14,7 @@ class ObjectBody final : public http::BodyReader {
   explicit ObjectBody(std::unique_ptr<blob::Reader> object) : object_(std::move(object)) {}
   Result<std::size_t> read(std::span<char> buffer) override { return object_->read(buffer); }
   Result<std::size_t> move_to(http::Pipe& pipe, std::size_t bytes) override {
-    const int entrance = pipe.entrance();
-    if (entrance < 0) return std::size_t{0};
-    return object_->move_to(entrance, std::min(bytes, pipe.room()));
+    return object_->move_to([&pipe] { return pipe.entrance(); }, bytes);
   }
 
  private:

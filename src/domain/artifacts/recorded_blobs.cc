@@ -116,7 +116,7 @@ class RecordedReader final : public blob::Reader {
   }
 
   /// What is held to its digest has to be read.
-  Result<std::size_t> move_to(int pipe, std::size_t bytes) override {
+  Result<std::size_t> move_to(const Pipe& pipe, std::size_t bytes) override {
     return digest_ ? Result<std::size_t>(0) : object_->move_to(pipe, bytes);
   }
 

@@ -43,10 +43,12 @@ class Reader {
   /// What is read from now on: `bytes` from byte `at` on. kInvalid for what is not in the object.
   virtual Result<> select(std::uint64_t at, std::uint64_t bytes) = 0;
   virtual Result<std::size_t> read(std::span<char> buffer) = 0;  // 0 at the end
-  /// Puts the next bytes, up to `bytes`, into an empty pipe without copying them through this
-  /// program's memory; read() goes on behind them. Nothing that is written to the object later
-  /// changes them. 0 where that can't be done with these, and at the end: they are to be read.
-  virtual Result<std::size_t> move_to([[maybe_unused]] int pipe,
+  /// Where an empty pipe is filled; -1 when there is none. Asked for only when bytes will go there.
+  using Pipe = std::function<int()>;
+  /// Puts the next bytes, up to `bytes`, into a pipe without copying them through this program's
+  /// memory; read() goes on behind them. Nothing that is written to the object later changes them.
+  /// 0 where that can't be done with these, and at the end: they are to be read.
+  virtual Result<std::size_t> move_to([[maybe_unused]] const Pipe& pipe,
                                       [[maybe_unused]] std::size_t bytes) {
     return std::size_t{0};
   }

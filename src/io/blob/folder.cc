@@ -170,7 +170,7 @@ class FolderReader final : public Reader {
     if (buffer.size() > left_) buffer = buffer.first(static_cast<std::size_t>(left_));
     return passed(TRY(from_.read(at_, buffer)));
   }
-  Result<std::size_t> move_to(int pipe, std::size_t bytes) override {
+  Result<std::size_t> move_to(const Pipe& pipe, std::size_t bytes) override {
     const auto most = static_cast<std::size_t>(std::min<std::uint64_t>(bytes, left_));
     return passed(TRY(from_.move_to(at_, pipe, most)));
   }

@@ -190,19 +190,22 @@ Result<std::size_t> PlacedReader::read(std::uint64_t at, std::span<char> buffer)
   return static_cast<std::size_t>(bytes);
 }
 
-Result<std::size_t> PlacedReader::move_pages(std::uint64_t at, int pipe, std::size_t bytes) {
+Result<std::size_t> PlacedReader::move_pages(std::uint64_t at, const Reader::Pipe& pipe,
+                                             std::size_t bytes) {
   const bool to_the_end = at + bytes == size_;  // where the last page may be asked for as a whole
   const std::size_t whole = (bytes + (to_the_end ? kPage - 1 : 0)) / kPage * kPage;
-  if (whole == 0) return std::size_t{0};
+  const int entrance = whole == 0 ? -1 : pipe();
+  if (entrance < 0) return std::size_t{0};
   TRY(set_direct(file_, true));
-  const auto moved = splice_at(file_, at, pipe, whole);
+  const auto moved = splice_at(file_, at, entrance, whole);
   TRY(set_direct(file_, false));
   if (moved.ok() && *moved > bytes) return internal("an object became longer while it was read");
   if (moved.ok()) reads_.add(stamp_, *moved);
   return moved;
 }
 
-Result<std::size_t> PlacedReader::move_to(std::uint64_t at, int pipe, std::size_t bytes) {
+Result<std::size_t> PlacedReader::move_to(std::uint64_t at, const Reader::Pipe& pipe,
+                                          std::size_t bytes) {
   if (size_ < kLargeBytes || at >= size_) return std::size_t{0};
   if (cached_.contains(at) || fetched_.contains(at) || at % kPage != 0) return std::size_t{0};
   if (goes_past_cache(at)) return move_pages(at, pipe, std::min(bytes, kPieceBytes));

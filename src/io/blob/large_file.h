@@ -10,6 +10,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "io/blob/blobs.h"
 #include "io/blob/disk.h"
 
 // Files that are large go between the disk and their reader or writer past the system's cache,
@@ -91,14 +92,14 @@ class PlacedReader {
   /// Into an empty pipe. 0 at the end, and where these bytes have to be read: only what goes past
   /// the cache is moved, by whole pages. Those of the cache would be the file itself, and change
   /// with it while they wait for a peer.
-  Result<std::size_t> move_to(std::uint64_t at, int pipe, std::size_t bytes);
+  Result<std::size_t> move_to(std::uint64_t at, const Reader::Pipe& pipe, std::size_t bytes);
 
  private:
   struct Range {
     std::uint64_t begin = 0, end = 0;
     bool contains(std::uint64_t at) const { return at >= begin && at < end; }
   };
-  Result<std::size_t> move_pages(std::uint64_t at, int pipe, std::size_t bytes);
+  Result<std::size_t> move_pages(std::uint64_t at, const Reader::Pipe& pipe, std::size_t bytes);
   void note_cached(std::uint64_t page);
   Result<> look(std::uint64_t page);
   bool goes_past_cache(std::uint64_t page);

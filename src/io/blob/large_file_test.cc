@@ -46,14 +46,16 @@ enum class Way { kRead, kMove, kBoth };
 /// A pipe for a mebibyte, and what came out of it.
 class TestPipe {
  public:
-  TestPipe() {
+  explicit TestPipe(std::size_t room = kPieceBytes) {
     int ends[2];
     EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
     out_ = Fd(ends[0]);
     in_ = Fd(ends[1]);
-    EXPECT_GE(fcntl(in_.get(), F_SETPIPE_SZ, static_cast<int>(kPieceBytes)), 0);
+    EXPECT_GE(fcntl(in_.get(), F_SETPIPE_SZ, static_cast<int>(room)), 0);
   }
-  int entrance() const { return in_.get(); }
+  Reader::Pipe entrance() const {
+    return [this] { return in_.get(); };
+  }
   void take(std::size_t bytes, std::string& to) {
     moved += bytes;
     std::string taken(bytes, '\0');
@@ -205,6 +207,29 @@ TEST(LargeFiles, ChangeNothingThatWasMovedBefore) {
   std::string taken;
   pipe.take(*moved, taken);
   EXPECT_TRUE(taken == content.substr(kLarge + kPieceBytes, kPieceBytes));
+}
+
+TEST(LargeFiles, MoveNoMoreThanAPipeHasRoomFor) {
+  TemporaryFolder folder;
+  Disk disk;
+  auto blobs = open_at(disk, folder.path());
+  std::mt19937 random(11);
+  const std::string content = content_of(kLarge + 2 * kPieceBytes);
+  ASSERT_TRUE(put_in_pieces(*blobs, "x", content, random).ok());
+  if (!passes_cache(folder.path() / "x")) GTEST_SKIP() << "this file system has no other way";
+  auto reader = blobs->open("x");
+  ASSERT_TRUE(reader.ok() && (*reader)->select(kLarge, 2 * kPieceBytes).ok());
+  constexpr std::size_t kRoom = 64u << 10;
+  TestPipe pipe(kRoom);
+  std::string taken;
+  for (int time = 0; time < 2; ++time) {
+    const auto moved = (*reader)->move_to(pipe.entrance(), kPieceBytes);
+    ASSERT_TRUE(moved.ok());
+    ASSERT_EQ(*moved, kRoom);
+    pipe.take(*moved, taken);
+  }
+  EXPECT_TRUE(taken == content.substr(kLarge, 2 * kRoom));
+  EXPECT_EQ(*(*reader)->move_to([] { return -1; }, kPieceBytes), 0u);
 }
 
 TEST(LargeFiles, TakeAPlaceInTheCacheWhenTheyAreReadAgain) {

@@ -52,9 +52,9 @@ void answer_preflight(const Headers& asked, Headers& answer) {
 }
 
 /// Into the pipe, if there is one and the reader can do that with what comes next.
-Result<StreamPiece> read_piece(BodyReader& reader, std::size_t bytes, std::shared_ptr<Pipe> pipe) {
+Result<OutputPiece> read_piece(BodyReader& reader, std::size_t bytes, std::shared_ptr<Pipe> pipe) {
   try {
-    StreamPiece piece;
+    OutputPiece piece;
     if (pipe != nullptr) piece.piped = TRY(reader.move_to(*pipe, bytes));
     if (piece.piped > 0) {
       piece.pipe = std::move(pipe);
@@ -907,7 +907,7 @@ void Conversation::pump(Exchange& exchange) {
   site_.workers.push_begun(
       [self = exchange.shared_from_this(), reader = exchange.response_.body_stream,
        pipe = pipe_for(bytes), bytes]() mutable {
-        Result<StreamPiece> piece = read_piece(*reader, bytes, std::move(pipe));
+        Result<OutputPiece> piece = read_piece(*reader, bytes, std::move(pipe));
         reader.reset();
         self->inbox_->post([self, late = std::move(piece)]() mutable {
           if (self->conversation_ != nullptr)
@@ -916,7 +916,7 @@ void Conversation::pump(Exchange& exchange) {
       });
 }
 
-void Conversation::take_piece(Exchange& exchange, Result<StreamPiece> piece) {
+void Conversation::take_piece(Exchange& exchange, Result<OutputPiece> piece) {
   exchange.reads_ = false;
   if (!piece.ok())
     cut_stream(piece.error().message.c_str());
@@ -925,7 +925,7 @@ void Conversation::take_piece(Exchange& exchange, Result<StreamPiece> piece) {
   after_outside_event();
 }
 
-void Conversation::append_piece(Exchange& exchange, StreamPiece piece) {
+void Conversation::append_piece(Exchange& exchange, OutputPiece piece) {
   progress_ms_ = loop_.now_ms;
   std::optional<std::uint64_t>& left = exchange.left_;
   const std::size_t bytes = piece.size();
@@ -936,19 +936,14 @@ void Conversation::append_piece(Exchange& exchange, StreamPiece piece) {
     *left -= bytes;
     exchange.stream_ended_ = *left == 0;
   }
-  if (!exchange.chunked_) return append_payload(std::move(piece));
+  if (!exchange.chunked_) return output_.append_piece(std::move(piece));
   if (bytes == 0) return output_.append("0\r\n\r\n");
   char size[16];
   const auto end = std::to_chars(size, size + sizeof size, bytes, 16).ptr;
   output_.append({size, static_cast<std::size_t>(end - size)});
   output_.append("\r\n");
-  append_payload(std::move(piece));
+  output_.append_piece(std::move(piece));
   output_.append("\r\n");
-}
-
-void Conversation::append_payload(StreamPiece piece) {
-  if (piece.pipe == nullptr) return output_.append_large(std::move(piece.bytes));
-  output_.append_pipe(std::move(piece.pipe), piece.piped);
 }
 
 /// The peer must see that the answer is not whole, and only a broken connection says so.

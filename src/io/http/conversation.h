@@ -76,14 +76,6 @@ class Charge {
 
 class Conversation;
 
-/// Of a streamed answer: bytes, or how many a pipe holds.
-struct StreamPiece {
-  std::string bytes = {};
-  std::shared_ptr<Pipe> pipe = {};
-  std::size_t piped = 0;
-  std::size_t size() const { return pipe == nullptr ? bytes.size() : piped; }
-};
-
 /// One request that was handed to a handler, and the place its answer has in the order of answers.
 class Exchange final : public Reply::Sink, public std::enable_shared_from_this<Exchange> {
  public:
@@ -220,9 +212,8 @@ class Conversation {
   void emit(Turn& turn, Response response);
   void begin_stream(Exchange& exchange);
   void pump(Exchange& exchange);
-  void take_piece(Exchange& exchange, Result<StreamPiece> piece);
-  void append_piece(Exchange& exchange, StreamPiece piece);
-  void append_payload(StreamPiece piece);
+  void take_piece(Exchange& exchange, Result<OutputPiece> piece);
+  void append_piece(Exchange& exchange, OutputPiece piece);
   void retire_front();
   void drop_turns();
   void cut_stream(const char* why);

@@ -274,17 +274,18 @@ bool Loop::join() {
 }
 
 bool Loop::watch(Source& source, int fd, std::uint32_t events) {
-  epoll_event event{};
-  event.events = events;
-  event.data.ptr = &source;
-  return epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0;
+  return control(EPOLL_CTL_ADD, source, fd, events);
 }
 
 bool Loop::watch_for(Source& source, int fd, std::uint32_t events) {
+  return control(EPOLL_CTL_MOD, source, fd, events);
+}
+
+bool Loop::control(int operation, Source& source, int fd, std::uint32_t events) {
   epoll_event event{};
   event.events = events;
   event.data.ptr = &source;
-  return epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event) == 0;
+  return epoll_ctl(epoll_.get(), operation, fd, &event) == 0;
 }
 
 void Loop::take(Fd socket, PeerPlace place) {

@@ -90,6 +90,8 @@ class Loop {
   LoopState state;
 
  private:
+  bool control(int operation, Source& source, int fd, std::uint32_t events);
+
   struct Waker final : Source {
     explicit Waker(Loop& owner) : loop(owner) {}
     void on_events(std::uint32_t) override { loop.inbox_->run_all(); }

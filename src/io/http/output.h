@@ -12,6 +12,14 @@
 
 namespace slipway::http {
 
+/// Bytes in memory, or as many in a pipe, which is held until they are sent.
+struct OutputPiece {
+  std::string bytes = {};
+  std::shared_ptr<Pipe> pipe = {};
+  std::size_t piped = 0;
+  std::size_t size() const { return pipe == nullptr ? bytes.size() : piped; }
+};
+
 /// Bytes on their way to the peer. Small ones are joined into one buffer that is used again and
 /// again, large ones keep the memory they came in, or the pipe.
 class Output {
@@ -28,9 +36,9 @@ class Output {
     if (bytes.size() <= kJoinBytesMax) return append(bytes);
     segments_.push_back({std::move(bytes)});
   }
-  /// As many bytes as were put into the pipe; it is held until they are sent.
-  void append_pipe(std::shared_ptr<Pipe> pipe, std::size_t bytes) {
-    segments_.push_back({{}, std::move(pipe), bytes});
+  void append_piece(OutputPiece piece) {
+    if (piece.pipe == nullptr) return append_large(std::move(piece.bytes));
+    segments_.push_back(std::move(piece));
   }
 
   bool empty() const {
@@ -38,13 +46,13 @@ class Output {
   }
   std::size_t size() const {
     std::size_t bytes = 0;
-    for (const Segment& segment : segments_) bytes += segment.size();
+    for (const OutputPiece& segment : segments_) bytes += segment.size();
     return bytes - offset_;
   }
   /// What to send next, as up to pieces.size() pieces; their number. 0 when a pipe comes next.
   std::size_t gather(std::span<std::string_view> pieces) const {
     std::size_t n = 0;
-    for (const Segment& segment : segments_) {
+    for (const OutputPiece& segment : segments_) {
       if (n == pieces.size() || segment.pipe != nullptr) break;
       pieces[n] = segment.bytes;
       if (n == 0) pieces[n].remove_prefix(offset_);
@@ -58,13 +66,13 @@ class Output {
   };
   /// What to send next, where gather() has nothing. Not while empty.
   Piped next_piped() const {
-    const Segment& next = segments_.front();
+    const OutputPiece& next = segments_.front();
     return {next.pipe->exit(), next.piped - offset_};
   }
   void consume(std::size_t bytes) {
     offset_ += bytes;
     while (!segments_.empty() && offset_ >= segments_.front().size()) {
-      Segment& sent = segments_.front();
+      OutputPiece& sent = segments_.front();
       offset_ -= sent.size();
       if (segments_.size() == 1 && sent.pipe == nullptr &&
           sent.bytes.capacity() <= 2 * kJoinBytesMax) {
@@ -77,14 +85,8 @@ class Output {
 
  private:
   static constexpr std::size_t kJoinBytesMax = 32u << 10;
-  struct Segment {
-    std::string bytes = {};
-    std::shared_ptr<Pipe> pipe = {};  // then they are in there, and so many
-    std::size_t piped = 0;
-    std::size_t size() const { return pipe == nullptr ? bytes.size() : piped; }
-  };
 
-  std::deque<Segment> segments_;
+  std::deque<OutputPiece> segments_;
   std::size_t offset_ = 0;  // already sent of the first segment
 };
 
